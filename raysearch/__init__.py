@@ -1,0 +1,1 @@
+"""The service: a search over any experiment with Ray, Optuna and MLflow; knows no experiment."""

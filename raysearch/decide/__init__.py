@@ -1,0 +1,1 @@
+"""Decide: the study, its samplers and pruners, and what a failure means."""

@@ -1,0 +1,1 @@
+"""Declare: what a sweep states, what its space holds, where sweeps are found."""

@@ -1,0 +1,1 @@
+"""Run: the host of a trial, the process in it, and its checkpoints."""

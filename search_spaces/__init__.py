@@ -1,0 +1,1 @@
+"""The sweeps, one file a family."""

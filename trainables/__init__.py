@@ -1,0 +1,1 @@
+"""The experiments; they know no service."""

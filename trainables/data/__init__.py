@@ -1,0 +1,1 @@
+"""Readers, augmentations and small sets of images."""

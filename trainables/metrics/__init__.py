@@ -1,0 +1,1 @@
+"""Evaluations, each with its range and convention."""

@@ -1,0 +1,1 @@
+"""Representation learning on images: supervised training."""
