@@ -1,0 +1,117 @@
+"""The reused Tune trainable: it lives as long as the search and forks one process a trial."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from typing import Any
+
+from ray import tune
+
+from raysearch.run.checkpoints import remove
+from raysearch.run.child import Child, kill_orphans, start_server
+from raysearch.run.job import Job, Message
+
+KEEP_ALIVE = 1.0
+"""Seconds after which `step` returns without news: a blocked step shuts out stop and Ctrl-C."""
+
+_PREPARED: set[str] = set()
+"""What this worker process has already started: a fork server serves all hosts of one process."""
+
+
+class Host(tune.Trainable):
+    """Runs one attempt at a time in a child process; a failure of the child is a result like others.
+
+    `config` is `{"trial": number, "job": JSON of a Job}`. Each result is `{"messages": JSON}`: the
+    messages of the child since the last result. The last of them decides: a `report` waits for its
+    answer, which is the next `step`; an `end` is the last of the attempt; neither: still at work.
+    Nothing that a trial does raises here: if `step` raised, Tune would throw this host away.
+    """
+
+    _child: Child | None = None
+    _asked: bool = False
+    _error: Message | None = None
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Starts the fork server, then the first attempt."""
+        job = Job.read(config["job"])
+        kill_orphans(job.search)
+        try:
+            if job.search not in _PREPARED:
+                start_server(job.search, job.threads, job.experiment, job.paths)
+                _PREPARED.add(job.search)
+        except Exception:
+            self._error = _own_failure()
+            return
+        self._begin(job)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Starts another attempt in this host; whatever is left of the one before is ended."""
+        self.cleanup()
+        self._begin(Job.read(new_config["job"]))
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Waits for news of the child, for `KEEP_ALIVE` seconds at most."""
+        try:
+            return {"messages": json.dumps(self._news())}
+        except Exception:
+            self.cleanup()
+            return {"messages": json.dumps([_own_failure()])}
+
+    def end_attempt(self, delete: list[str]) -> None:
+        """Ends the attempt at once, with all that it started, and deletes these checkpoints.
+
+        Called by the scheduler before it answers STOP: Tune itself calls nothing on a reused host.
+        """
+        self.cleanup()
+        remove(delete)
+
+    def cleanup(self) -> None:
+        """Ends the attempt, if there is one."""
+        child, self._child, self._asked, self._error = self._child, None, False, None
+        if child is not None:
+            child.kill()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | None:
+        """Nothing to save: the checkpoints of a trial are its own."""
+        return {}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing to load."""
+
+    def _begin(self, job: Job) -> None:
+        try:
+            self._child = Child(job)
+        except Exception:
+            self._error = _own_failure()
+
+    def _news(self) -> list[Message]:
+        if self._error is not None or self._child is None:
+            error, self._error = self._error or _lost(), None
+            return [error]
+        if self._asked:
+            self._child.answer(stop=False)
+            self._asked = False
+        messages: list[Message] = []
+        deadline = time.monotonic() + KEEP_ALIVE
+        while (message := self._child.next(deadline - time.monotonic())) is not None:
+            messages.append(message)
+            if message["kind"] == "report":
+                self._asked = True
+                break
+            if message["kind"] == "end":
+                self._child = None
+                break
+        return messages
+
+
+def _own_failure() -> Message:
+    text = traceback.format_exc()
+    message = f"the host could not run this attempt: {text.strip().splitlines()[-1]}"
+    return {"kind": "end", "outcome": "exception", "message": message, "traceback": text}
+
+
+def _lost() -> Message:
+    return {"kind": "end", "outcome": "killed", "message": "the host has no process for this trial"}

@@ -1,0 +1,63 @@
+"""What a trial's process is told, and the messages it sends back: plain data, no torch, no Ray."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Message = dict[str, Any]
+"""One message of a child. `kind` is `describe`, `artifact`, `report` or `end`; the rest is in
+`PipeSession`, which sends the first three, and in `raysearch.run.process`, which sends the last."""
+
+PURPOSES = ("run", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one trial.
+
+    Paths are absolute. `threads` is the number of CPU threads of the process, `memory` its limit in
+    bytes (0: none), `patience` the longest silence in seconds before it counts as hung, `lease` the
+    longest wait for an answer before the process ends itself. `objectives` are the names and
+    directions of the metrics; `kept` the checkpoints that earlier attempts left
+    (`{"step", "path", "value"}`). `paths` go to the front of `sys.path`.
+    """
+
+    search: str
+    trial: int
+    attempt: int
+    experiment: str
+    config: dict[str, Any]
+    folder: str
+    purpose: str = "run"
+    restored: str | None = None
+    threads: int = 1
+    memory: int = 0
+    patience: float = 1800.0
+    lease: float = 300.0
+    objectives: list[dict[str, str]] = field(default_factory=list)
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """This job as one line of JSON: all that Ray Tune gets to copy."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str) -> Job:
+        """The job written by `to_json`."""
+        data: Mapping[str, Any] = json.loads(text)
+        return cls(**data)
+
+    @property
+    def log(self) -> Path:
+        """The file that collects standard output and error of this attempt."""
+        return Path(self.folder) / "log.txt"
+
+    @property
+    def traceback(self) -> Path:
+        """The file with the traceback, written when the attempt raised."""
+        return Path(self.folder) / "traceback.txt"

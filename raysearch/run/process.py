@@ -1,0 +1,213 @@
+"""Inside a trial's process: the session over a pipe, and how an attempt begins and ends.
+
+This module is preloaded by the fork server: it must import neither Ray nor anything that computes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, cast
+
+from raysearch.run.checkpoints import Keeper, Kept, remove
+from raysearch.run.job import Job, Message
+
+PRELOADED = (
+    "torch",
+    "torch._dynamo",
+    "torchvision",
+    "torchvision.transforms.v2",
+    "timm",
+    "sklearn.datasets",
+    "sklearn.metrics",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "raysearch.run.process",
+)
+"""Imported once by the fork server, so that each trial finds them there."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class PipeSession:
+    """The session of a trial of one process: every call is a message through a pipe to the host.
+
+    `report` waits for the answer, so the trial never runs ahead of a decision; a trial that is
+    stopped is killed in that wait. After the answer the checkpoints that are no longer needed are
+    deleted: not before, since only then is the new one on record.
+    """
+
+    def __init__(self, job: Job, connection: Connection) -> None:
+        self.folder = Path(job.folder)
+        self._job = job
+        self._connection = connection
+        self._stop = False
+        direction = job.objectives[0]["direction"] if job.objectives else "maximize"
+        self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
+
+    def restored(self) -> Path | None:
+        """The checkpoint to go on from, or None for a fresh start."""
+        return Path(self._job.restored) if self._job.restored else None
+
+    def describe(self, facts: Mapping[str, object]) -> None:
+        """Records facts of this trial: data set, fingerprint, parameter count, versions."""
+        self._connection.send({"kind": "describe", "facts": dict(facts)})
+
+    def report(
+        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+    ) -> None:
+        """Reports metrics after `step` optimiser steps and waits for the decision.
+
+        Raises:
+            TypeError: a metric is not a number; names the metric and the value.
+        """
+        self._connection.send(
+            {
+                "kind": "report",
+                "step": int(step),
+                "metrics": {str(name): _number(name, value) for name, value in metrics.items()},
+                "checkpoint": str(checkpoint) if checkpoint is not None else None,
+            }
+        )
+        if not self._connection.poll(self._job.lease):
+            print(f"no answer for {self._job.lease:g} s: the search is gone, this process ends")
+            leave(1)
+        answer = self._connection.recv()
+        self._stop = bool(answer["stop"])
+        if checkpoint is not None:
+            value = self._objective(metrics)
+            remove(self._keeper.add(Kept(int(step), str(checkpoint), value)))
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Records a file under a name such as `figures/confusion.png`."""
+        self._connection.send({"kind": "artifact", "name": name, "path": str(path)})
+
+    def should_stop(self) -> bool:
+        """Whether the search asked this trial to save and end; answered with the last report."""
+        return self._stop
+
+    def _objective(self, metrics: Mapping[str, float]) -> float | None:
+        if not self._job.objectives:
+            return None
+        value = metrics.get(self._job.objectives[0]["name"])
+        return None if value is None else float(value)
+
+
+def resolve(name: str) -> Any:
+    """The object that `module:attribute` names.
+
+    Raises:
+        LookupError: there is no such attribute in the module; ImportError: no such module.
+    """
+    module_name, _, attribute = name.partition(":")
+    target: Any = importlib.import_module(module_name)
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            raise LookupError(f"experiment {name!r}: module {module_name} has no {attribute!r}")
+        target = getattr(target, part)
+    return target
+
+
+def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], None]:
+    """What is called for a purpose: `run` (or the object itself), or `test`."""
+    if purpose == "test":
+        return cast("Callable[[dict[str, Any], Any], None]", target.test)
+    return cast("Callable[[dict[str, Any], Any], None]", getattr(target, "run", target))
+
+
+def serve(text: str, connection: Connection) -> None:
+    """The main function of a trial's process: sets it up, runs the experiment, says how it ended."""
+    _die_with_the_host()
+    job = Job.read(text)
+    _write_to(job.log)
+    for path in reversed(job.paths):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    missing = [name for name in PRELOADED if name not in sys.modules]
+    if missing:
+        print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
+    try:
+        _set_threads(job.threads)
+        entry_point(resolve(job.experiment), job.purpose)(job.config, PipeSession(job, connection))
+        end: Message = {"kind": "end", "outcome": "complete", "message": ""}
+    except BaseException as error:  # every way in which foreign code can end is a result
+        end = _failure(job, error)
+    try:
+        connection.send(end)
+    finally:
+        leave(0 if end["outcome"] == "complete" else 1)
+
+
+def leave(status: int) -> None:
+    """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _failure(job: Job, error: BaseException) -> Message:
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(text)
+    job.traceback.write_text(text)
+    message = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
+    return {"kind": "end", "outcome": _outcome(error), "message": message, "traceback": text}
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, FloatingPointError):
+        return "diverged"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "memory"
+    return "exception"
+
+
+def _number(name: object, value: object) -> float:
+    try:
+        return float(cast(Any, value))
+    except (TypeError, ValueError):
+        raise TypeError(f"metric {name!r} must be a number, got {value!r}") from None
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _write_to(log: Path) -> None:
+    """Sends standard output and error of this process, and of all that it starts, to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 (lives as long as we do)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+
+
+def _die_with_the_host() -> None:
+    """Ties this process to its host.
+
+    The kernel kills it when the fork server ends, and the fork server ends when the host does: for
+    that the inherited end of its "alive" pipe is closed. What this process starts stays under it
+    (child subreaper), so that nothing can hide by forking twice. A session of its own keeps Ctrl-C
+    for the driver.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    server = vars(forkserver)["_forkserver"]
+    alive = vars(server).get("_forkserver_alive_fd")
+    if alive is not None:
+        os.close(alive)
+        server._forkserver_alive_fd = None
+    os.setsid()
