@@ -21,9 +21,9 @@ class Kept:
 class Keeper:
     """Follows the checkpoints of a trial and says which of them are no longer needed.
 
-    Kept are the last one (resume) and the best one (the answer): the earliest with the best value of
-    the first objective. A checkpoint without a value, or with a non-finite one, can be the last but
-    not the best.
+    Kept are the last one (resume) and the best one (the answer): the earliest with the best value
+    of the first objective. A checkpoint without a value, or with a non-finite one, can be the last
+    but not the best.
     """
 
     def __init__(self, direction: str, kept: Iterable[Kept] = ()) -> None:

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
@@ -20,7 +21,7 @@ from raysearch.run.job import Job, Message
 from raysearch.run.process import PRELOADED, serve
 
 LABEL = "RAYSEARCH_HOST"
-"""The environment variable that marks the fork server and all below it: `search@pid of the host`."""
+"""The environment variable that marks a fork server and all below it: `search@pid of the host`."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MEMORY_EVERY = 1.0
@@ -49,8 +50,8 @@ class Child:
     def next(self, timeout: float) -> Message | None:
         """The next message, or None after `timeout` seconds without one.
 
-        The last message of every child is of kind `end`: sent by the child itself, or made here when
-        it died, hung or outgrew its memory. After it the process and all below it are gone.
+        The last message of every child is of kind `end`: sent by the child itself, or made here
+        when it died, hung or outgrew its memory. After it the process and all below it are gone.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -153,7 +154,7 @@ def _nothing() -> None:
 
 
 @contextlib.contextmanager
-def _no_main_module() -> Iterator[None]:
+def _no_main_module() -> Generator[None]:
     """Hides the main module, which a child would import: in a Ray worker it is Ray's own."""
     main = sys.modules["__main__"]
     saved = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
@@ -217,10 +218,8 @@ def kill_tree(pid: int) -> None:
 
 def kill_strays() -> None:
     """Kills what a dead child left behind: it was handed to this process, the next subreaper up."""
-    ours = {
-        vars(vars(forkserver)["_forkserver"]).get("_forkserver_pid"),
-        vars(vars(resource_tracker)["_resource_tracker"]).get("_pid"),
-    }
+    ours = {_private(forkserver, "_forkserver", "_forkserver_pid")}
+    ours.add(_private(resource_tracker, "_resource_tracker", "_pid"))
     for child in psutil.Process().children():
         if child.pid not in ours and _label(child.pid).endswith(f"@{os.getpid()}"):
             kill_tree(child.pid)
@@ -243,6 +242,11 @@ def kill_orphans(search: str, *, living: bool = False) -> int:
             continue
         count += _signal(process.pid, signal.SIGKILL)
     return count
+
+
+def _private(module: ModuleType, instance: str, attribute: str) -> int | None:
+    """A process id that `multiprocessing` keeps to itself."""
+    return vars(vars(module)[instance]).get(attribute)
 
 
 def _label(pid: int) -> str:

@@ -21,7 +21,7 @@ _PREPARED: set[str] = set()
 
 
 class Host(tune.Trainable):
-    """Runs one attempt at a time in a child process; a failure of the child is a result like others.
+    """Runs one attempt at a time in a child process; a failure of the child is a result like any.
 
     `config` is `{"trial": number, "job": JSON of a Job}`. Each result is `{"messages": JSON}`: the
     messages of the child since the last result. The last of them decides: a `report` waits for its

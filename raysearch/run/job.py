@@ -38,9 +38,9 @@ class Job:
     memory: int = 0
     patience: float = 1800.0
     lease: float = 300.0
-    objectives: list[dict[str, str]] = field(default_factory=list)
-    kept: list[dict[str, Any]] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
+    objectives: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    kept: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    paths: list[str] = field(default_factory=list[str])
 
     def to_json(self) -> str:
         """This job as one line of JSON: all that Ray Tune gets to copy."""

@@ -125,7 +125,7 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
 
 
 def serve(text: str, connection: Connection) -> None:
-    """The main function of a trial's process: sets it up, runs the experiment, says how it ended."""
+    """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
     _die_with_the_host()
     job = Job.read(text)
     _write_to(job.log)
@@ -205,9 +205,8 @@ def _die_with_the_host() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    server = vars(forkserver)["_forkserver"]
-    alive = vars(server).get("_forkserver_alive_fd")
-    if alive is not None:
-        os.close(alive)
-        server._forkserver_alive_fd = None
+    server: dict[str, Any] = vars(vars(forkserver)["_forkserver"])
+    if server.get("_forkserver_alive_fd") is not None:
+        os.close(server["_forkserver_alive_fd"])
+        server["_forkserver_alive_fd"] = None
     os.setsid()
