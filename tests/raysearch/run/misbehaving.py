@@ -1,0 +1,48 @@
+"""An experiment that ends in every way a process can end; named by its configuration."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+
+def run(config: dict[str, Any], session: Any) -> None:
+    print(f"attempt in {session.folder.name}")
+    session.describe({"modules": sorted(set(sys.modules) & {"torch", "torch._dynamo", "timm"})})
+    for step in range(1, config.get("reports", 2) + 1):
+        session.report(step, {"score": step / 10})
+    way = config["way"]
+    if way == "raise":
+        raise ValueError("this experiment always fails")
+    elif way == "diverge":
+        raise FloatingPointError("loss is nan at step 3")
+    elif way == "exit":
+        os._exit(int(config.get("code", 3)))
+    elif way == "segv":
+        ctypes.string_at(0)
+    elif way == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif way == "memory error":
+        raise MemoryError("no room")
+    elif way == "grow":
+        grown = [bytearray(64 << 20) for _ in range(12)]
+        time.sleep(20)
+        del grown
+    elif way == "hang":
+        time.sleep(1000)
+    elif way == "offspring":
+        sleeper = [sys.executable, "-c", "import time; time.sleep(1000)"]
+        subprocess.Popen(sleeper, start_new_session=True)
+        subprocess.Popen(["sh", "-c", "(setsid sleep 1000 &)"])
+        time.sleep(0.5)
+        if config.get("hang"):
+            time.sleep(1000)
+    elif way == "text metric":
+        session.report(9, {"score": "high"})
+    else:
+        assert way == "well"

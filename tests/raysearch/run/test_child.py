@@ -1,0 +1,150 @@
+"""A trial's process: every way to end is told apart, and nothing of it survives."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from raysearch.run.child import Child, kill_orphans, start_server
+from raysearch.run.job import Job, Message
+
+pytestmark = pytest.mark.slow
+EXPERIMENT = "tests.raysearch.run.misbehaving:run"
+ROOT = str(Path(__file__).parents[3])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    start_server("child-tests", 1, EXPERIMENT, [ROOT])
+    yield
+    kill_orphans("child-tests", living=True)
+
+
+def attempt(folder: Path, way: str, **settings: Any) -> Job:
+    config = {"way": way, **settings.pop("config", {})}
+    return Job("child-tests", 0, 1, EXPERIMENT, config, str(folder), paths=[ROOT], **settings)
+
+
+def run_to_the_end(job: Job, limit: float = 20) -> tuple[list[Message], Child]:
+    child, messages, deadline = Child(job), [], time.monotonic() + limit
+    while time.monotonic() < deadline:
+        message = child.next(1.0)
+        if message is None:
+            continue
+        messages.append(message)
+        if message["kind"] == "report":
+            child.answer(stop=False)
+        if message["kind"] == "end":
+            return messages, child
+    raise AssertionError(f"no end within {limit} s")
+
+
+@pytest.mark.parametrize(
+    ("way", "outcome", "words"),
+    [
+        ("well", "complete", ""),
+        ("raise", "exception", "ValueError: this experiment always fails"),
+        ("diverge", "diverged", "FloatingPointError: loss is nan at step 3"),
+        ("exit", "exit", "exit code 3"),
+        ("segv", "signal", "SIGSEGV"),
+        ("killed", "killed", "SIGKILL"),
+        ("memory error", "memory", "MemoryError: no room"),
+        ("text metric", "exception", "metric 'score' must be a number, got 'high'"),
+    ],
+)
+def test_the_way_a_trial_ends_is_told_apart(
+    tmp_path: Path, way: str, outcome: str, words: str
+) -> None:
+    messages, _ = run_to_the_end(attempt(tmp_path, way))
+    end = messages[-1]
+    assert end["outcome"] == outcome
+    assert words in end["message"]
+    assert [message["step"] for message in messages if message["kind"] == "report"] == [1, 2]
+
+
+def test_exit_code_zero_without_a_word_is_a_failure(tmp_path: Path) -> None:
+    messages, _ = run_to_the_end(attempt(tmp_path, "exit", config={"code": 0}))
+    assert messages[-1]["outcome"] == "exit"
+
+
+def test_a_trial_that_grows_past_its_memory_is_ended(tmp_path: Path) -> None:
+    messages, _ = run_to_the_end(attempt(tmp_path, "grow", memory=600 << 20))
+    assert messages[-1]["outcome"] == "memory"
+    assert "of its 600 MiB" in messages[-1]["message"]
+
+
+def test_a_silent_trial_is_ended_after_its_patience(tmp_path: Path) -> None:
+    start = time.monotonic()
+    messages, _ = run_to_the_end(attempt(tmp_path, "hang", patience=1.5))
+    assert messages[-1]["outcome"] == "hang"
+    assert 1.4 < time.monotonic() - start < 5
+
+
+def test_each_attempt_keeps_its_log_and_its_traceback(tmp_path: Path) -> None:
+    job = attempt(tmp_path / "attempt-1", "raise")
+    run_to_the_end(job)
+    assert job.log.read_text().startswith("attempt in attempt-1\n")
+    assert "ValueError: this experiment always fails" in job.traceback.read_text()
+
+
+def test_the_heavy_libraries_were_preloaded(tmp_path: Path) -> None:
+    job = attempt(tmp_path, "well")
+    messages, _ = run_to_the_end(job)
+    assert messages[0]["facts"]["modules"] == ["timm", "torch", "torch._dynamo"]
+    assert "not preloaded" not in job.log.read_text()
+
+
+@pytest.mark.parametrize("hang", [False, True])
+def test_nothing_that_a_trial_started_outlives_it(tmp_path: Path, hang: bool) -> None:
+    job = attempt(tmp_path, "offspring", config={"hang": hang})
+    if hang:
+        child = Child(job)
+        while (message := child.next(1.0)) is not None:
+            if message["kind"] == "report":
+                child.answer(stop=False)
+        before = sleepers()
+        assert len(before) == 2
+        start = time.monotonic()
+        child.kill()
+        assert time.monotonic() - start < 1
+    else:
+        run_to_the_end(job)
+    assert sleepers() == []
+
+
+def sleepers() -> list[int]:
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if line in ("sleep 1000",) or "time.sleep(1000)" in line:
+            if process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
+
+
+def test_a_trial_never_runs_ahead_of_an_answer(tmp_path: Path) -> None:
+    child = Child(attempt(tmp_path, "well"))
+    kinds = [message["kind"] for message in (child.next(5.0), child.next(5.0)) if message]
+    assert kinds == ["describe", "report"]
+    assert child.next(0.5) is None
+    child.kill()
+
+
+def test_a_trial_without_an_answer_ends_itself(tmp_path: Path) -> None:
+    child = Child(attempt(tmp_path, "well", lease=0.3))
+    messages = [child.next(5.0) for _ in range(3)]
+    assert messages[-1] is not None
+    assert messages[-1]["outcome"] == "exit"
+    assert "no answer for 0.3 s" in child.job.log.read_text()
+
+
+def test_a_job_survives_json() -> None:
+    job = attempt(Path("/x"), "well", memory=5, kept=[{"step": 1, "path": "p", "value": 0.5}])
+    assert Job.read(job.to_json()) == job
+    assert json.loads(job.to_json())["memory"] == 5
