@@ -1,0 +1,24 @@
+"""What an error says about a name that is not on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'X'?` for the most similar of the names, or nothing."""
+    found = get_close_matches(name, list(names), 1, 0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def on_offer(name: str, names: Iterable[str], most: int = 12) -> str:
+    """The nearest name if there is one, otherwise what there is."""
+    known = sorted(set(names))
+    similar = nearest(name, known)
+    if similar:
+        return similar
+    if not known:
+        return "; there is none"
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return "; there are " + ", ".join(known[:most]) + more

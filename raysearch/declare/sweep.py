@@ -1,0 +1,232 @@
+"""What a sweep states: its space, metrics, sampler, pruner, budget, repeats, resources, question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+Direction = Literal["maximize", "minimize"]
+Fidelity = Literal["epochs", "samples", "evaluations"]
+
+_BRACKETS = re.compile(r"\[[^\[\]]*\]")
+_REDUCTION = re.compile(r"last|best|mean\([1-9][0-9]*\)")
+_TRIALS = 32  # what a sweep that states no number of trials runs, unless it is a grid
+
+
+def bare(name: str) -> str:
+    """The config path of a parameter's name: `optimizer[sgd].lr` → `optimizer.lr`."""
+    return _BRACKETS.sub("", name)
+
+
+class Config(Protocol):
+    """All that the service knows of a configuration."""
+
+    experiment: ClassVar[str]
+    name: ClassVar[str]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run: with the digest it identifies a trial."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as plain JSON."""
+        ...
+
+    def canonical(self) -> dict[str, Any]:
+        """`to_json` without the seed and without the fields that are void in this configuration."""
+        ...
+
+    def digest(self) -> str:
+        """A short hash of the canonical form."""
+        ...
+
+    def value_at(self, path: str) -> Any:
+        """The value at a dotted path. Raises LookupError if there is none here."""
+        ...
+
+    def with_values(self, values: Mapping[str, object]) -> Self:
+        """The configuration with other values at dotted paths, checked."""
+        ...
+
+    @classmethod
+    def paths(cls) -> frozenset[str]:
+        """All dotted paths of leaves, through all variants."""
+        ...
+
+
+class Trial(Protocol):
+    """What a sweep's function may ask; an Optuna trial is one."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None
+    ) -> float:
+        """A float in low…high, both included."""
+        ...
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, log: bool = False, step: int = 1
+    ) -> int:
+        """An integer in low…high, both included."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is compared, in which direction, and how a trial's reports become one number.
+
+    `reduce` is `last`, `best` (so far, in the direction) or `mean(k)` (of the last k reports).
+    """
+
+    name: str
+    direction: Direction
+    reduce: str = "last"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a direction or reduction that does not exist."""
+        if self.direction not in ("maximize", "minimize"):
+            raise ValueError(
+                f"direction of metric {self.name!r} must be 'maximize' or 'minimize', "
+                f"got {self.direction!r}"
+            )
+        if not _REDUCTION.fullmatch(self.reduce):
+            raise ValueError(
+                f"reduce of metric {self.name!r} must be 'last', 'best' or 'mean(k)' with k from 1, "
+                f"got {self.reduce!r}"
+            )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial needs.
+
+    `memory` is a size such as `800M` (None: an equal share of the machine); `patience` is the time
+    in seconds without a report after which a trial counts as hanging.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: str | None = None
+    patience: float = 1800.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a negative need."""
+        for name in ("cpus", "gpus"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"resources.{name} must be at least 0, got {getattr(self, name):g}"
+                )
+        if self.patience <= 0:
+            raise ValueError(f"resources.patience must be above 0 seconds, got {self.patience:g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A declared sweep: a function of a trial that returns a configuration, and what it states.
+
+    `trials` None means every point of a grid, otherwise no limit. `stated` is the number of points
+    that the notes give, shown beside the exact count. `choices` says which config paths each
+    `choice.<name>` sets. `evaluates` names the sweep whose finished trials this one evaluates.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    metrics: tuple[Metric, ...]
+    sampler: str = "tpe"
+    pruner: str = "none"
+    trials: int | None = _TRIALS
+    fidelity: Fidelity = "epochs"
+    stated: int | None = None
+    repeats: int = 1
+    resources: Resources = Resources()
+    question: str = ""
+    group: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: str = ""
+    evaluates: str | None = None
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what cannot be, naming the sweep."""
+        names = [metric.name for metric in self.metrics]
+        if not names:
+            raise ValueError(
+                f"metrics of sweep {self.name} must name at least one metric, got none"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"metrics of sweep {self.name} must differ, got {', '.join(names)}")
+        if self.fidelity not in ("epochs", "samples", "evaluations"):
+            raise ValueError(
+                f"fidelity of sweep {self.name} must be 'epochs', 'samples' or 'evaluations', "
+                f"got {self.fidelity!r}"
+            )
+        for what, number in (("trials", self.trials), ("repeats", self.repeats)):
+            if number is not None and number < 1:
+                raise ValueError(f"{what} of sweep {self.name} must be at least 1, got {number}")
+
+    def __call__(self, trial: Trial) -> Any:
+        """The configuration that the function returns for a trial."""
+        return self.function(trial)
+
+    @property
+    def reference(self) -> str:
+        """`module:attribute`, by which another process finds it."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+
+def sweep(
+    *,
+    metrics: Sequence[Metric],
+    name: str | None = None,
+    sampler: str = "tpe",
+    pruner: str = "none",
+    trials: int | None = None,
+    fidelity: Fidelity = "epochs",
+    stated: int | None = None,
+    repeats: int = 1,
+    resources: Resources | None = None,
+    question: str = "",
+    group: str = "",
+    tags: Mapping[str, str] | None = None,
+    notes: str = "",
+    evaluates: str | None = None,
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> Callable[[Callable[[Any], Any]], Sweep]:
+    """Makes a sweep of the function below it.
+
+    Unless it has a `name` of its own it is called `<last part of its module>.<function>`; `trials`
+    not given means 32, or every point of a grid.
+
+    Raises:
+        ValueError: what is stated cannot be.
+    """
+
+    def declare(function: Callable[[Any], Any]) -> Sweep:
+        module = function.__module__.rpartition(".")[2]
+        is_grid = sampler.partition(":")[0] == "grid"
+        return Sweep(
+            name=name or f"{module}.{function.__name__}",
+            function=function,
+            metrics=tuple(metrics),
+            sampler=sampler,
+            pruner=pruner,
+            trials=trials if trials is not None or is_grid else _TRIALS,
+            fidelity=fidelity,
+            stated=stated,
+            repeats=repeats,
+            resources=resources or Resources(),
+            question=question,
+            group=group,
+            tags=dict(tags or {}),
+            notes=notes,
+            evaluates=evaluates,
+            choices={label: tuple(paths) for label, paths in (choices or {}).items()},
+        )
+
+    return declare
