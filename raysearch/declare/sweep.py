@@ -1,4 +1,4 @@
-"""What a sweep states: its space, metrics, sampler, pruner, budget, repeats, resources, question."""
+"""What a sweep states: space, metrics, sampler, pruner, budget, repeats, resources, question."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Metric:
             )
         if not _REDUCTION.fullmatch(self.reduce):
             raise ValueError(
-                f"reduce of metric {self.name!r} must be 'last', 'best' or 'mean(k)' with k from 1, "
+                f"reduce of metric {self.name!r} must be 'last', 'best' or 'mean(k)', k from 1, "
                 f"got {self.reduce!r}"
             )
 
