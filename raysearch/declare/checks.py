@@ -1,0 +1,174 @@
+"""Everything that can be wrong with a sweep, found before any trial, in one sentence each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from raysearch.declare.distributions import Distribution
+from raysearch.declare.nearest import on_offer
+from raysearch.declare.sweep import bare
+from raysearch.declare.trials import from_params, from_rng, where
+
+if TYPE_CHECKING:
+    from raysearch.declare.space import Point, Space
+
+_TRIED = 2_000
+"""At so many points another value of a parameter is tried before it counts as void."""
+
+
+def check_space(space: Space) -> None:
+    """Checks the declared names, each seen point, the given values, and that no value is void.
+
+    Raises:
+        ValueError, LookupError: one sentence that names the parameter and what is allowed.
+    """
+    first = space.sample(random.Random(0))
+    _check_config(space, first.config)
+    paths = type(first.config).paths()
+    _check_choices(space, paths)
+    _check_fixed_names(space, paths)
+    for name in space.survey.distributions:
+        _check_name(space, name, paths)
+    effective: set[str] = set()
+    for point in _seen(space):
+        if type(point.config) is not type(first.config):
+            raise ValueError(
+                f"sweep {space.sweep.name} must return one class of configuration, got "
+                f"{type(first.config).__name__} and {type(point.config).__name__}"
+            )
+        _check_values(space, point)
+        effective.update(path for path in space.fixed if _holds(space, point, path))
+    _check_fixed_effects(space, effective)
+    _check_void(space)
+
+
+def _seen(space: Space) -> Iterator[Point]:
+    for params in space.survey.params:
+        yield space.point(params)
+
+
+def _check_config(space: Space, config: Any) -> None:
+    if not isinstance(config, type) and hasattr(type(config), "paths"):
+        experiment = getattr(config, "experiment", None)
+        if isinstance(experiment, str) and all(experiment.partition(":")):
+            return
+        raise ValueError(
+            f"experiment of {type(config).__name__}, which sweep {space.sweep.name} returns, must "
+            f"be 'module:attribute', got {experiment!r}"
+        )
+    raise ValueError(
+        f"sweep {space.sweep.name} must return a configuration of an experiment, got a "
+        f"{type(config).__name__}"
+    )
+
+
+def _check_choices(space: Space, paths: frozenset[str]) -> None:
+    for name, declared in space.sweep.choices.items():
+        if not name.startswith("choice.") or not declared:
+            raise ValueError(
+                f"choices of sweep {space.sweep.name} must map 'choice.<name>' to the paths it "
+                f"sets, got {name!r}: {declared!r}"
+            )
+        for path in declared:
+            if path not in paths:
+                raise LookupError(
+                    f"{name} of sweep {space.sweep.name} sets {path!r}, which no configuration "
+                    f"has{on_offer(path, paths)}"
+                )
+
+
+def _check_name(space: Space, name: str, paths: frozenset[str]) -> None:
+    if name.startswith("choice."):
+        if bare(name) not in space.sweep.choices:
+            raise LookupError(
+                f"{name} of sweep {space.sweep.name} must be declared with the paths it sets, "
+                f"choices={{{name!r}: (…)}}{on_offer(name, space.sweep.choices)}"
+            )
+    elif bare(name) not in paths:
+        raise LookupError(
+            f"{name} of sweep {space.sweep.name} is no path of its configuration"
+            f"{on_offer(bare(name), paths)}"
+        )
+
+
+def _check_fixed_names(space: Space, paths: frozenset[str]) -> None:
+    known = paths | set(space.sweep.choices)
+    for path in space.fixed:
+        if path not in known:
+            raise LookupError(
+                f"{path!r} is no path of the configurations of sweep {space.sweep.name}"
+                f"{on_offer(path, known)}"
+            )
+
+
+def _check_values(space: Space, point: Point) -> None:
+    """Each sampled or fixed value is what the configuration has at its path."""
+    for name, value in {**point.params, **point.answered}.items():
+        path = bare(name)
+        if path.startswith("choice."):
+            continue
+        try:
+            found = point.config.value_at(path)
+        except LookupError:
+            raise ValueError(
+                f"{name} of sweep {space.sweep.name} is asked for where its configuration has no "
+                f"{path}: at {where(point.params)}"
+            ) from None
+        if found != value:
+            raise ValueError(
+                f"{name} of sweep {space.sweep.name} must be set in the configuration as it was "
+                f"suggested, got {found!r} instead of {value!r} at {path}"
+            )
+
+
+def _holds(space: Space, point: Point, path: str) -> bool:
+    if path.startswith("choice."):
+        return any(bare(name) == path for name in point.answered)
+    try:
+        return bool(point.config.value_at(path) == space.fixed[path])
+    except LookupError:
+        return False
+
+
+def _check_fixed_effects(space: Space, effective: set[str]) -> None:
+    for path, value in space.fixed.items():
+        if path not in effective:
+            raise ValueError(
+                f"{path}={value!r} has no effect: no configuration of sweep {space.sweep.name} "
+                f"takes it"
+            )
+
+
+def _check_void(space: Space) -> None:
+    """A parameter whose value changes no digest, wherever it is asked for, is an error."""
+    left = {
+        name: distribution
+        for name, distribution in space.survey.distributions.items()
+        if distribution.count != 1
+    }
+    for params in islice(space.survey.params, _TRIED):
+        if not left:
+            return
+        digest = space.point(params).digest
+        for name in [name for name in left if name in params]:
+            if _matters(space, params, name, left[name], digest):
+                del left[name]
+    for name, distribution in left.items():
+        raise ValueError(
+            f"{name} of sweep {space.sweep.name} changes nothing: each value in {distribution} "
+            f"gives the same configuration"
+        )
+
+
+def _matters(
+    space: Space, params: dict[str, Any], name: str, distribution: Distribution, digest: str
+) -> bool:
+    rest = from_rng(random.Random(0))
+    return any(
+        space.run(from_params({**params, name: value}, rest)).digest != digest
+        for value in distribution.some()
+        if value != params[name]
+    )

@@ -1,0 +1,254 @@
+"""The three kinds of range that a sweep may ask for, without Optuna."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+Scalar = str | int | float | bool | None
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_range(low: object, high: object, log: bool, step: object) -> None:
+    if not (_is_number(low) and _is_number(high)):
+        raise ValueError(f"must have finite numbers as low and high, got {low!r} and {high!r}")
+    bottom, top = cast("tuple[float, float]", (low, high))
+    if bottom > top:
+        raise ValueError(f"must have low at most high, got {_shown(low)} and {_shown(high)}")
+    if log and bottom <= 0:
+        raise ValueError(f"must have low above 0 on a log scale, got {_shown(low)}")
+    if step is None:
+        return
+    if not _is_number(step) or cast("float", step) <= 0:
+        raise ValueError(f"must have a step above 0, got {step!r}")
+    count = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
+    last = Decimal(str(low)) + count * Decimal(str(step))
+    if last != Decimal(str(high)):
+        raise ValueError(
+            f"must have high a whole number of steps above low, got {_shown(low)} to "
+            f"{_shown(high)} by {_shown(step)}; try high={last}"
+        )
+
+
+@dataclass(frozen=True)
+class Float:
+    """Floats in low…high, both included: continuous, on a log scale, or low, low + step, …."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a range that cannot be."""
+        _check_range(self.low, self.high, self.log, self.step)
+        if self.log and self.step is not None:
+            raise ValueError("must have either log or a step, got both")
+        object.__setattr__(self, "low", float(self.low))
+        object.__setattr__(self, "high", float(self.high))
+
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None if it is continuous."""
+        if self.low == self.high:
+            return 1
+        return None if self.step is None else round((self.high - self.low) / self.step) + 1
+
+    def value(self, index: int) -> float:
+        """The value at an index from 0, with the digits a person would write."""
+        if self.step is None:
+            return self.low
+        return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
+
+    def snap(self, value: Any) -> float:
+        """The value as the range writes it: 0.30000000000000004 is 0.3 in steps of 0.1."""
+        if self.step is None:
+            return float(value)
+        return self.value(round((float(value) - self.low) / self.step))
+
+    def contains(self, value: object) -> bool:
+        """Whether the range has this value."""
+        if not _is_number(value) or not self.low <= cast("float", value) <= self.high:
+            return False
+        return math.isclose(self.snap(value), cast("float", value), rel_tol=1e-9, abs_tol=1e-12)
+
+    def draw(self, rng: random.Random) -> float:
+        """A random value, uniform on its scale; each end has a chance of its own."""
+        if self.count is not None:
+            return self.value(rng.randrange(self.count))
+        share = rng.random()
+        if self.log:
+            value = math.exp(
+                math.log(self.low) + share * (math.log(self.high) - math.log(self.low))
+            )
+        else:
+            value = self.low + share * (self.high - self.low)
+        return min(max(value, self.low), self.high)
+
+    def edge(self, rng: random.Random) -> float:
+        """One of the two ends."""
+        return rng.choice((self.low, self.high))
+
+    def some(self) -> list[float]:
+        """A few values that differ, to see whether anything depends on them."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return list(dict.fromkeys((self.low, self.high, self.snap(middle))))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict, read by `distribution_from_json`."""
+        return {
+            "type": "float",
+            "low": self.low,
+            "high": self.high,
+            "log": self.log,
+            "step": self.step,
+        }
+
+    def __str__(self) -> str:
+        how = " (log)" if self.log else "" if self.step is None else f" by {self.step:g}"
+        return f"{self.low:g} … {self.high:g}{how}"
+
+
+@dataclass(frozen=True)
+class Int:
+    """Integers low, low + step, … high; on a log scale small ones are drawn more often."""
+
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a range that cannot be."""
+        for name in ("low", "high", "step"):
+            if type(getattr(self, name)) is not int:
+                raise ValueError(f"must have an integer as {name}, got {getattr(self, name)!r}")
+        _check_range(self.low, self.high, self.log, self.step)
+        if self.log and self.step != 1:
+            raise ValueError(f"must have either log or a step, got log and step {self.step}")
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return (self.high - self.low) // self.step + 1
+
+    def value(self, index: int) -> int:
+        """The value at an index from 0."""
+        return self.low + index * self.step
+
+    def snap(self, value: Any) -> int:
+        """The value as a plain integer."""
+        return int(value)
+
+    def contains(self, value: object) -> bool:
+        """Whether the range has this value."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    def draw(self, rng: random.Random) -> int:
+        """A random value, uniform on its scale."""
+        if not self.log:
+            return self.value(rng.randrange(self.count))
+        bottom, top = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        return min(max(round(math.exp(rng.uniform(bottom, top))), self.low), self.high)
+
+    def edge(self, rng: random.Random) -> int:
+        """One of the two ends."""
+        return rng.choice((self.low, self.high))
+
+    def some(self) -> list[int]:
+        """A few values that differ."""
+        return list(dict.fromkeys((self.low, self.high, self.value(self.count // 2))))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict, read by `distribution_from_json`."""
+        return {
+            "type": "int",
+            "low": self.low,
+            "high": self.high,
+            "log": self.log,
+            "step": self.step,
+        }
+
+    def __str__(self) -> str:
+        how = " (log)" if self.log else "" if self.step == 1 else f" by {self.step}"
+        return f"{self.low} … {self.high}{how}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words, numbers, truth values or None."""
+
+    choices: tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for choices that are none, equal, or no JSON scalars."""
+        if not self.choices:
+            raise ValueError("must have at least one choice, got none")
+        for index, choice in enumerate(cast("tuple[object, ...]", self.choices)):
+            if choice is not None and not isinstance(choice, (str, int, float)):
+                raise ValueError(
+                    f"must have strings, numbers, truth values or None as choices, got {choice!r}; "
+                    f"make it a `choice.<name>` with labels"
+                )
+            if choice in self.choices[:index]:
+                raise ValueError(f"must have choices that differ, got {choice!r} twice")
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return len(self.choices)
+
+    def value(self, index: int) -> Scalar:
+        """The value at an index from 0."""
+        return self.choices[index]
+
+    def snap(self, value: Any) -> Scalar:
+        """The value as it is declared."""
+        return self.choices[self.choices.index(value)]
+
+    def contains(self, value: object) -> bool:
+        """Whether this is one of the choices, of the same type."""
+        return any(value == choice and type(value) is type(choice) for choice in self.choices)
+
+    def draw(self, rng: random.Random) -> Scalar:
+        """A random choice."""
+        return self.choices[rng.randrange(len(self.choices))]
+
+    def edge(self, rng: random.Random) -> Scalar:
+        """Choices have no ends: a random one."""
+        return self.draw(rng)
+
+    def some(self) -> list[Scalar]:
+        """All of them."""
+        return list(self.choices)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict, read by `distribution_from_json`."""
+        return {"type": "choice", "choices": list(self.choices)}
+
+    def __str__(self) -> str:
+        return " | ".join(_shown(choice) for choice in self.choices)
+
+
+Distribution = Float | Int | Choice
+
+
+def distribution_from_json(data: Mapping[str, Any]) -> Distribution:
+    """The inverse of `to_json`."""
+    arguments = {key: value for key, value in data.items() if key != "type"}
+    if data["type"] == "choice":
+        return Choice(tuple(arguments["choices"]))
+    return Float(**arguments) if data["type"] == "float" else Int(**arguments)
