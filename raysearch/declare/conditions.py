@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-_MOST_VALUES = 64
+_MOST_VALUES = 32
 Condition = dict[str, Any]
 
 
@@ -62,4 +62,6 @@ def _decided_by(
         values = tuple(params[parent] for parent in parents)
         if there.setdefault(values, present) != present:
             return None
+    if all(there.values()):
+        return None  # it is there whenever they are: both have another parent
     return [dict(zip(parents, values, strict=True)) for values, present in there.items() if present]
