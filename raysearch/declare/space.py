@@ -85,11 +85,12 @@ class Count:
 class Survey:
     """What was seen of a space: each point's parameters, and every distribution by name.
 
-    `exact` says that these are all points; `continuous` names the parameters that make it infinite.
+    `keys` has the index of the first point of each key. `exact` says that these are all points;
+    `continuous` names the parameters that make the space infinite.
     """
 
     params: list[dict[str, Any]]
-    keys: set[tuple[str, int]]
+    keys: dict[tuple[str, int], int]
     distributions: dict[str, Distribution]
     continuous: tuple[str, ...]
     exact: bool
@@ -325,14 +326,14 @@ class _Seen:
     def __init__(self, space: Space) -> None:
         self._sweep = space.sweep
         self.params: list[dict[str, Any]] = []
-        self.keys: set[tuple[str, int]] = set()
+        self.keys: dict[tuple[str, int], int] = {}
         self.distributions: dict[str, Distribution] = {}
         self.continuous: dict[str, None] = {}
 
     def add(self, point: Point) -> None:
         """Takes in a point. Raises ValueError if it gives a known name another distribution."""
+        self.keys.setdefault(point.key, len(self.params))
         self.params.append(point.params)
-        self.keys.add(point.key)
         for name, distribution in point.distributions.items():
             known = self.distributions.setdefault(name, distribution)
             if known != distribution:

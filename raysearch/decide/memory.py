@@ -1,0 +1,133 @@
+"""Two of Optuna's storages in memory: what a pruner may see, and a snapshot for a sampler."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Container, Sequence
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from raysearch.declare.distributions import Distribution, Float, Int
+
+_FEASIBLE = "feasible"
+INFEASIBLE_ATTRS = create_trial(state=TrialState.PRUNED, constraints={_FEASIBLE: 1.0}).system_attrs
+FEASIBLE_ATTRS = create_trial(state=TrialState.PRUNED, constraints={_FEASIBLE: 0.0}).system_attrs
+
+
+def to_optuna(distribution: Distribution) -> BaseDistribution:
+    """One of our distributions as Optuna's."""
+    if isinstance(distribution, Float):
+        low, high = distribution.low, distribution.high
+        return FloatDistribution(low, high, log=distribution.log, step=distribution.step)
+    if isinstance(distribution, Int):
+        low, high = distribution.low, distribution.high
+        return IntDistribution(low, high, log=distribution.log, step=distribution.step)
+    return CategoricalDistribution(distribution.choices)
+
+
+def running_trial(
+    number: int,
+    params: dict[str, Any] | None = None,
+    distributions: dict[str, Distribution] | None = None,
+    system_attrs: dict[str, Any] | None = None,
+) -> FrozenTrial:
+    """A trial that has begun."""
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=datetime.datetime.now(),
+        datetime_complete=None,
+        params=dict(params or {}),
+        distributions={name: to_optuna(d) for name, d in (distributions or {}).items()},
+        user_attrs={},
+        system_attrs=dict(system_attrs or {}),
+        intermediate_values={},
+    )
+
+
+class Evidence(InMemoryStorage):
+    """The trials of a study. Hidden ones are there by number, but in no list that a pruner sees.
+
+    Trials are replaced, never changed, when something about them changes: a list stays as it was.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hidden: set[int] = set()
+
+    def hide(self, number: int) -> None:
+        """Leaves a trial out of what pruners see: infeasible, failed, or a duplicate."""
+        self._hidden.add(number)
+
+    def everything(self, study_id: int) -> list[FrozenTrial]:
+        """All trials, hidden ones too, as they are now."""
+        return super().get_all_trials(study_id, deepcopy=False)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """The trials that are evidence."""
+        trials = super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if trial.number not in self._hidden]
+
+
+class Snapshot(InMemoryStorage):
+    """Past trials as they were at one moment, and one new trial for which a sampler is asked.
+
+    A sampler on its own thread reads it while the study goes on.
+    """
+
+    def __init__(self, past: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._past = past
+        self.new = running_trial(len(past))
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """The number of the one new trial."""
+        return self.new.number
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """The new trial; a past one by its number."""
+        return self.new if trial_id == self.new.number else self._past[trial_id]
+
+    def get_trial_number_from_id(self, trial_id: int) -> int:
+        """Numbers are identities here."""
+        return trial_id
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Past trials and the new one."""
+        trials = [*self._past, self.new]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        """A parameter of the new trial."""
+        self.new.params = {
+            **self.new.params,
+            param_name: distribution.to_external_repr(param_value_internal),
+        }
+        self.new.distributions = {**self.new.distributions, param_name: distribution}
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """What the sampler wants to be known of the new trial."""
+        self.new.system_attrs = {**self.new.system_attrs, key: value}

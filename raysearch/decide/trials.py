@@ -1,0 +1,116 @@
+"""All that decisions depend on: the trials of a search, as its events left them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from raysearch.decide.memory import FEASIBLE_ATTRS, INFEASIBLE_ATTRS, Evidence, running_trial
+from raysearch.decide.samplers import cell
+from raysearch.declare.distributions import distribution_from_json
+from raysearch.declare.sweep import Direction
+
+_STATES: dict[str, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "infeasible": TrialState.PRUNED,  # with a constraint of 1; a FAIL would be forgotten
+}
+
+
+@dataclass
+class Entry:
+    """What is known of a trial beside what Optuna knows.
+
+    `duplicate_of` is the first trial with the same configuration and seed; `twins` are the
+    duplicates of this one; `ending` says that it was decided to end it; `told` is that event.
+    """
+
+    number: int
+    duplicate_of: int | None = None
+    twins: list[int] = field(default_factory=list[int])
+    ending: bool = False
+    told: dict[str, Any] | None = None
+
+
+class Trials:
+    """Trials in the order in which they were asked, here and as an Optuna study.
+
+    Each method takes in one event; the same events in the same order give the same trials. Trials
+    are told to Optuna as: complete; pruned, with their curve; infeasible: pruned with a constraint
+    of 1, which samplers learn to avoid; failed. Pruners see neither the last two nor duplicates.
+    """
+
+    def __init__(self, search: str, directions: Sequence[Direction]) -> None:
+        self._storage = Evidence()
+        self.study = optuna.create_study(
+            study_name=search,  # Hyperband's brackets depend on it
+            storage=self._storage,
+            sampler=optuna.samplers.RandomSampler(),  # never asked
+            pruner=optuna.pruners.NopPruner(),  # never asked
+            directions=directions,
+        )
+        self._study_id = self._storage.get_study_id_from_name(search)
+        self._compares = len(directions) == 1
+        self.entries: list[Entry] = []
+        self.firsts: dict[tuple[str, int], int] = {}
+        """The first trial of each (digest, seed)."""
+        self.cells: set[str] = set()
+        """The parameters of each trial, as `cell` writes them."""
+        self.duplicates = 0
+        """How many of the last trials were duplicates in a row."""
+
+    def ask(self, body: Mapping[str, Any]) -> None:
+        """Takes in a new trial."""
+        number, first = len(self.entries), body["duplicate_of"]
+        distributions = {
+            name: distribution_from_json(data) for name, data in body["distributions"].items()
+        }
+        trial = running_trial(number, body["params"], distributions, body["system_attrs"])
+        self.study.add_trial(trial)
+        self.entries.append(Entry(number, first))
+        self.cells.add(cell(body["params"]))
+        if first is None:
+            self.firsts[body["digest"], body["seed"]] = number
+            self.duplicates = 0
+        else:
+            self.entries[first].twins.append(number)
+            self._storage.hide(number)
+            self.duplicates += 1
+
+    def report(self, number: int, fidelity: int, values: Sequence[float]) -> bool:
+        """Takes in a value; False if its fidelity was passed, or there are several objectives."""
+        last = self.optuna(number).last_step
+        if not self._compares or (last is not None and fidelity <= last):
+            return False
+        self._storage.set_trial_intermediate_value(number, fidelity, values[0])
+        return True
+
+    def set_attrs(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Takes in what Optuna keeps with a trial."""
+        for key, value in attrs.items():
+            self._storage.set_trial_system_attr(number, key, value)
+
+    def tell(self, number: int, body: dict[str, Any]) -> None:
+        """Takes in how a trial ended."""
+        entry, state = self.entries[number], body["state"]
+        entry.told = body
+        self.set_attrs(number, INFEASIBLE_ATTRS if state == "infeasible" else FEASIBLE_ATTRS)
+        if entry.duplicate_of is not None:
+            for step, value in self.optuna(entry.duplicate_of).intermediate_values.items():
+                self._storage.set_trial_intermediate_value(number, step, value)
+        if state in ("failed", "infeasible"):
+            self._storage.hide(number)
+        self.study.tell(number, body["values"] if state == "complete" else None, _STATES[state])
+
+    def optuna(self, number: int) -> FrozenTrial:
+        """One trial as Optuna has it now; it is replaced, not changed, by what comes later."""
+        return self._storage.get_trial(number)
+
+    def all(self) -> list[FrozenTrial]:
+        """All trials as Optuna has them now, in a new list."""
+        return self._storage.everything(self._study_id)
