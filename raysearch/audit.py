@@ -1,0 +1,37 @@
+"""One function that compares all that is known of a search: events, study, MLflow, folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysearch.decide.study import Study
+from raysearch.declare.catalog import find_sweep
+from raysearch.declare.space import Space
+from raysearch.record.audit import Finding, audit
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView
+from raysearch.settings import Settings
+
+
+def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
+    """What disagrees, trial by trial; empty when all is well.
+
+    The Optuna study is rebuilt from the events, as a resume would; a rebuilt study writes nothing.
+    """
+    view = SearchView.read(store, name)
+    settings = settings.tracking_of(view.spec)
+    space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
+    study = Study.rebuild(space, view.spec, _Unwritten(), store.events(name))
+    return audit(store, name, settings.folder(name), settings.tracking_uri, study.trials)
+
+
+class _Unwritten:
+    """A log that writes nothing: whoever compares may not complete what a driver began."""
+
+    def append(
+        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
+    ) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""

@@ -1,0 +1,377 @@
+"""What the commands print: the words and tables that a person, or a script, reads."""
+
+from __future__ import annotations
+
+import csv as csv_writer
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from raysearch.declare.nearest import on_offer
+from raysearch.plan import parse_overrides
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
+from raysearch.watch import cells, duration, headline, shown, trials_table
+
+if TYPE_CHECKING:
+    from raysearch.search import Outcome
+
+console = Console(soft_wrap=False)
+
+
+def open_search(name: str, settings: Settings) -> tuple[Store, SearchView]:
+    """The store and what is known of a search. Raises LookupError if there is no such search."""
+    store = open_store(settings)
+    if not store.exists(name):
+        raise LookupError(f"no search is named {name!r}{on_offer(name, store.searches())}")
+    return store, SearchView.read(store, name)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store, if there is one: reading creates none."""
+    path = settings.store.removeprefix("sqlite:///")
+    if path != settings.store and not Path(path).exists():
+        raise LookupError(
+            f"there is no search yet: no store at {path}; begin with raysearch search"
+        )
+    return Store(settings.store)
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, the same on a terminal and in a pipe."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def show_spaces(as_json: bool) -> None:
+    """All declared sweeps."""
+    from raysearch.declare.catalog import sweeps
+    from raysearch.declare.space import Space
+
+    found: list[dict[str, Any]] = []
+    for name, sweep in sweeps(SWEEPS).items():
+        count = Space(sweep).count()
+        found.append(
+            {
+                "name": name,
+                "points": count.points,
+                "distinct": count.distinct,
+                "stated": count.stated,
+                "sampler": sweep.sampler,
+                "pruner": sweep.pruner,
+                "trials": sweep.trials,
+                "metrics": [f"{metric.direction} {metric.name}" for metric in sweep.metrics],
+                "question": sweep.question,
+            }
+        )
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("sweep", "points", "trials", "sampler", "metric", "question"):
+        table.add_column(column, overflow="fold")
+    for row in found:
+        points = "infinite" if row["points"] is None else str(row["points"])
+        if row["stated"] is not None and row["stated"] != row["points"]:
+            points += f" (stated {row['stated']})"
+        trials = "all" if row["trials"] is None else str(row["trials"])
+        metrics = ", ".join(row["metrics"])
+        table.add_row(row["name"], points, trials, row["sampler"], metrics, row["question"])
+    console.print(table)
+
+
+def show_plan(name: str, overrides: Iterable[str], count: int) -> None:
+    """The space of a sweep with these values: exact count, conditions, first configurations."""
+    from raysearch.declare.catalog import find_sweep
+    from raysearch.declare.space import Space
+
+    sweep = find_sweep(name, SWEEPS)
+    space = Space(sweep, parse_overrides(overrides))
+    space.check()
+    counted = space.count()
+    print(f"sweep      {sweep.name}  ({sweep.reference})")
+    if sweep.question:
+        print(f"question   {sweep.question}")
+    print("metric     " + ", ".join(f"{m.direction} {m.name} ({m.reduce})" for m in sweep.metrics))
+    if counted.points is None:
+        print("points     infinite")
+    else:
+        print(f"points     {counted.points}, {counted.distinct} of them distinct")
+    if counted.stated is not None:
+        print(f"stated     {counted.stated}")
+    print(f"trials     {sweep.trials or 'all points'}, {sweep.sampler}, pruner {sweep.pruner}")
+    print("parameters")
+    conditions = space.conditions()
+    for parameter, distribution in space.parameters().items():
+        when = " or ".join(
+            " and ".join(f"{parent} = {shown(value)}" for parent, value in condition.items())
+            for condition in conditions.get(parameter, [])
+        )
+        print(f"  {parameter}: {distribution}" + (f"   if {when}" if when else ""))
+    print("first configurations")
+    for point in islice(space.preview(count), count):
+        print("  " + ", ".join(f"{key}={shown(value)}" for key, value in point.params.items()))
+
+
+def show_list(settings: Settings, as_json: bool) -> None:
+    """All searches in the store."""
+    path = settings.store.removeprefix("sqlite:///")
+    missing = path != settings.store and not Path(path).exists()
+    store = None if missing else Store(settings.store)
+    found: list[dict[str, Any]] = []
+    for name in store.searches() if store else []:
+        view = SearchView.read(store, name) if store else None
+        assert view is not None
+        best = view.best()
+        found.append(
+            {
+                "name": name,
+                "sweep": view.spec["sweep_name"],
+                "state": view.state,
+                "trials": len(view.trials),
+                **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
+                "best": best.values[0] if best and best.values else None,
+                "best_trial": best.number if best else None,
+            }
+        )
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        print("no search yet; begin with: raysearch search ssl.digits_vit")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in found[0]:
+        table.add_column(column.replace("_", " "))
+    for row in found:
+        table.add_row(*("" if value is None else shown(value) for value in row.values()))
+    console.print(table)
+
+
+def show_status(store: Store, view: SearchView, *, as_json: bool) -> None:
+    """How far a search is."""
+    if as_json:
+        print_json(
+            {"name": view.search, "state": view.state, **summary(view), "trials": rows(view)}
+        )
+        return
+    print(f"{view.search}: {view.state}" + (f" ({view.reason})" if view.reason else ""))
+    console.print(headline(view))
+    console.print(trials_table(view, 20))
+
+
+def summary(view: SearchView) -> dict[str, Any]:
+    """Counts, the best trial, and how long the search has taken in seconds."""
+    best = view.best()
+    return {
+        "counts": view.counts(),
+        "best": None if best is None else {"trial": best.number, "values": best.values},
+        "seconds": view.seconds(),
+    }
+
+
+def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
+    """All trials, best first."""
+    table = rows(view)
+    if as_json:
+        print_json(table)
+    elif csv:
+        columns = list(dict.fromkeys(key for row in table for key in row))
+        writer = csv_writer.DictWriter(sys.stdout, columns)
+        writer.writeheader()
+        writer.writerows(table)
+    else:
+        console.print(trials_table(view, len(view.trials)))
+
+
+def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
+    """The configuration and the checkpoint of the best trial."""
+    best = view.best()
+    if best is None:
+        raise LookupError(f"search {view.search!r} has no completed trial yet")
+    checkpoint = str(folder / best.best_checkpoint) if best.best_checkpoint else None
+    answer = {
+        "trial": best.number,
+        "values": best.values,
+        "test": best.tested.get("metrics") if best.tested else None,
+        "seed": best.seed,
+        "checkpoint": checkpoint,
+        "config": best.config,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    metric = view.spec["metrics"][0]["name"]
+    print(f"trial {best.number}: {metric} {shown((best.values or [0.0])[0])}")
+    print(f"checkpoint: {checkpoint or 'none'}")
+    print_json(best.config)
+
+
+def show_logs(view: SearchView, folder: Path, trial: int) -> None:
+    """Every attempt's log; a traceback is the end of its log."""
+    if trial not in view.trials:
+        last = max(view.trials, default=-1)
+        raise LookupError(
+            f"search {view.search!r} has no trial {trial}; it has {len(view.trials)}"
+            + (f", 0 to {last}" if last >= 0 else "")
+        )
+    attempts = sorted((folder / f"{trial:04d}").glob("*-*"), key=lambda path: path.stat().st_ctime)
+    for attempt in attempts:
+        print(f"== trial {trial}, {attempt.name}: {attempt}")
+        for name in ("log.txt", "traceback.txt"):
+            file = attempt / name
+            text = file.read_text(errors="replace") if file.exists() else ""
+            if text and not (name == "traceback.txt" and "Traceback" in _log(attempt)):
+                print(text, end="" if text.endswith("\n") else "\n")
+    shown_failures = view.trials[trial].failures
+    for failure in shown_failures:
+        print(f"attempt {failure['attempt']} failed: {failure['kind']}: {failure['message']}")
+    if not attempts:
+        print(f"trial {trial} is {view.trials[trial].state}: no attempt has a log")
+
+
+def _log(attempt: Path) -> str:
+    file = attempt / "log.txt"
+    return file.read_text(errors="replace") if file.exists() else ""
+
+
+def request_stop(store: Store, view: SearchView, *, trial: int | None, folder: Path) -> None:
+    """Leaves a request for the driver. Raises ValueError if nobody drives the search."""
+    from raysearch.record.events import Lock
+
+    holder = Lock(folder).holder()
+    if holder is None:
+        raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")
+    if trial is not None and trial not in view.trials:
+        raise LookupError(f"search {view.search!r} has no trial {trial}")
+    if trial is not None and view.trials[trial].ended is not None:
+        raise ValueError(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
+    store.request(view.search, {"action": "stop", "trial": trial})
+    what = "search" if trial is None else f"trial {trial} of"
+    print(f"asked the driver to end {what} {view.search}")
+
+
+def show_answer(outcome: Outcome, settings: Settings) -> None:
+    """What a finished search says: the best trials, the test score, where everything lies."""
+    view, folder = outcome.view, settings.folder(outcome.name)
+    settings = settings.tracking_of(view.spec)
+    print()
+    console.print(headline(view))
+    if outcome.state != "finished":
+        print(f"{outcome.state}: {outcome.reason}; go on with: raysearch resume {outcome.name}")
+    best = view.best()
+    if best is None:
+        print("no trial completed")
+        _show_failures(view)
+    else:
+        names = view.varying()
+        metric = view.spec["metrics"][0]["name"]
+        table = Table(box=None, pad_edge=False, title="best trials", title_justify="left")
+        for column in ("trial", "state", metric, view.spec["fidelity"], *names):
+            table.add_column(column, overflow="fold")
+        for trial in [one for one in view.ranked() if one.state == "complete"][:5]:
+            table.add_row(*cells(trial, names))
+        console.print(table)
+        _show_tests(view)
+    print(f"took       {duration(view.seconds())}")
+    print(f"folder     {folder}")
+    print(f"events     {settings.store}")
+    print(f"mlflow     {settings.tracking_uri}")
+    print(f"open       {ui_command(settings, outcome.name)}")
+    if best is not None:
+        print(f"best       raysearch best {outcome.name}{_runs(settings)}")
+
+
+def _runs(settings: Settings) -> str:
+    relative = os.path.relpath(settings.runs)
+    return "" if relative == "runs" else f" --runs {relative}"
+
+
+def ui_command(settings: Settings, name: str) -> str:
+    """The command that opens MLflow's page of a search."""
+    return f"raysearch ui {name}{_runs(settings)}"
+
+
+def _show_tests(view: SearchView) -> None:
+    tested = {number: trial for number, trial in view.trials.items() if trial.tested}
+    for number, trial in sorted(
+        tested.items(), key=lambda pair: pair[1].tested["role"] != "winner"
+    ):
+        record = trial.tested
+        if record.get("error"):
+            print(f"test       {record['role']} (trial {number}): failed, {record['error']}")
+        elif record["metrics"]:
+            scores = ", ".join(
+                f"{key} {value:.4f}"
+                for key, value in record["metrics"].items()
+                if key.startswith("test/") and key.count("/") == 1
+            )
+            print(f"test       {record['role']} (trial {number}): {scores}")
+
+
+def _show_failures(view: SearchView) -> None:
+    reasons: dict[str, list[TrialView]] = {}
+    for trial in view.trials.values():
+        if trial.state in ("failed", "infeasible"):
+            reasons.setdefault(trial.reason or trial.state, []).append(trial)
+    for reason, trials in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]:
+        print(f"  {len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})")
+
+
+def sync_tracking(store: Store, name: str, settings: Settings) -> None:
+    """Writes the backlog of a search to MLflow."""
+    from raysearch.record.tracking import sync
+
+    view = SearchView.read(store, name)
+    settings = settings.tracking_of(view.spec)
+    written = sync(store, name, settings.tracking_uri, settings.folder(name))
+    print(f"{written} events written to {settings.tracking_uri}")
+
+
+def show_check(store: Store, name: str, settings: Settings) -> bool:
+    """Prints what disagrees; returns whether anything does."""
+    from raysearch.audit import audit_search
+
+    findings = audit_search(store, name, settings)
+    for finding in findings:
+        print(finding)
+    if not findings:
+        print(f"{name}: events, Optuna study, MLflow and folders agree")
+    return bool(findings)
+
+
+def serve_ui(settings: Settings, name: str | None, port: int) -> None:
+    """Runs MLflow's server on this machine until it is interrupted."""
+    from raysearch.record.tracking import links, server_environment
+
+    store: Store | None = None
+    if name is not None:
+        store, view = open_search(name, settings)
+        settings = settings.tracking_of(view.spec)
+    uri = settings.tracking_uri
+    address = uri.rstrip("/") if uri.startswith("http") else f"http://127.0.0.1:{port}"
+    if name is not None and store is not None:
+        for title, link in links(store, name, uri, address).items():
+            print(f"{title}: {link}")
+    if uri.startswith("http"):
+        return
+    print(f"MLflow on {address}, Ctrl-C ends it", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
+    subprocess.run(command, env={**os.environ, **server_environment()}, check=False)
+
+
+def experiments_help() -> list[str]:
+    """The names of all experiments."""
+    from raysearch.declare.catalog import experiments
+
+    return sorted(experiments(EXPERIMENTS))

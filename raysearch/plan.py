@@ -1,0 +1,257 @@
+"""From a request to the specification of a search: everything that can be wrong is found here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.declare.catalog import find_sweep
+from raysearch.declare.space import Space
+from raysearch.declare.sweep import Sweep
+from raysearch.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for; None means what the sweep says.
+
+    `overrides` are dotted paths with values: one that the sweep samples is fixed, another replaces
+    what the sweep sets. `time` is in seconds, `memory` in bytes a trial.
+    """
+
+    space: str
+    overrides: Mapping[str, object] = field(default_factory=dict[str, object])
+    trials: int | None = None
+    time: float | None = None
+    sampler: str | None = None
+    pruner: str | None = None
+    seed: int = 0
+    concurrent: int | None = None
+    memory: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to run on: CPUs, GPUs, and bytes of memory."""
+
+    cpus: int
+    gpus: int
+    memory: int
+
+    @classmethod
+    def here(cls) -> Machine:
+        """This machine, as far as this process may use it."""
+        import psutil
+
+        cpus = len(os.sched_getaffinity(0))
+        shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+        devices = Path("/proc/driver/nvidia/gpus")
+        gpus = len(list(devices.iterdir())) if devices.is_dir() else 0
+        if shown is not None:
+            gpus = min(gpus, len([part for part in shown.split(",") if part.strip()]))
+        return cls(cpus, gpus, psutil.virtual_memory().total)
+
+
+def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
+    """`path=value` arguments as a mapping; a value is read as JSON, else as a word.
+
+    Raises:
+        ValueError: an argument without `=`, or a path given twice.
+    """
+    values: dict[str, object] = {}
+    for argument in arguments:
+        path, equals, text = argument.partition("=")
+        if not equals or not path:
+            raise ValueError(
+                f"{argument!r} must have the form path=value, such as optimizer.lr=0.001"
+            )
+        if path in values:
+            raise ValueError(f"{path} is given twice: {values[path]!r} and {text!r}")
+        try:
+            values[path] = json.loads(text)
+        except json.JSONDecodeError:
+            values[path] = text
+    return values
+
+
+def parse_memory(text: str) -> int:
+    """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not match or float(match[1]) <= 0:
+        raise ValueError(f"--memory must be a positive size such as 800M or 2G, got {text!r}")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def parse_time(text: str) -> float:
+    """Seconds: `90`, `90s`, `15m`, `2h`, `1d`. Raises ValueError naming what is allowed."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise ValueError(f"--time must be a positive duration such as 90s, 15m or 2h, got {text!r}")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked search that has not begun: its sweep, its space, and its specification."""
+
+    sweep: Sweep
+    space: Space
+    spec: dict[str, Any]
+
+
+def plan(request: Request, settings: Settings, machine: Machine) -> Plan:
+    """Checks a request and writes down the specification of its search; touches no store.
+
+    Raises:
+        LookupError, ValueError: one sentence that names the field, the value and what is allowed.
+    """
+    sweep = find_sweep(request.space, settings.sweeps)
+    space = Space(sweep, request.overrides)
+    space.check()
+    sampler, pruner = request.sampler or sweep.sampler, request.pruner or sweep.pruner
+    trials = _trials(request, sweep, space, sampler)
+    concurrent = _concurrent(request, sweep, machine)
+    check_study(sampler, pruner, sweep, space)
+    first = next(iter(space.preview(1)))
+    spec = {
+        "sweep": sweep.reference,
+        "sweep_name": sweep.name,
+        "experiment": first.config.experiment,
+        "family": first.config.name,
+        "metrics": [
+            {"name": metric.name, "direction": metric.direction, "reduce": metric.reduce}
+            for metric in sweep.metrics
+        ],
+        "fidelity": sweep.fidelity,
+        "sampler": sampler,
+        "pruner": pruner,
+        "trials": trials,
+        "seed": request.seed,
+        "fixed": dict(request.overrides),
+        "space": space.fingerprint(),
+        "defaults": type(first.config)().digest(),
+        "concurrent": concurrent,
+        "threads": max(1, int(machine.cpus / concurrent)) if machine.cpus else 1,
+        "cpus": sweep.resources.cpus,
+        "gpus": sweep.resources.gpus,
+        "memory": request.memory or _share(sweep, machine, concurrent),
+        "patience": sweep.resources.patience,
+        "time": request.time,
+        "repeats": sweep.repeats,
+        "question": sweep.question,
+        "group": sweep.group,
+        "tags": dict(sweep.tags),
+        "notes": sweep.notes,
+        "git": git_state(Path.cwd()),
+        "packages": versions(),
+        "command": " ".join(["raysearch", *sys.argv[1:]]),
+        "tracking_uri": settings.tracking_uri,
+    }
+    return Plan(sweep, space, spec)
+
+
+def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
+    """Refuses samplers and pruners that do not exist or cannot do this sweep."""
+    from raysearch.decide.pruners import check_pruner
+    from raysearch.decide.samplers import check_sampler
+
+    check_sampler(sampler, sweep, space)
+    check_pruner(pruner, sweep)
+
+
+def check_name(name: str) -> None:
+    """Refuses a name of a search that could not be a folder."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"--name must begin with a letter or digit and hold at most 80 letters, digits, '-', "
+            f"'_' or '.', got {name!r}"
+        )
+
+
+def _trials(request: Request, sweep: Sweep, space: Space, sampler: str) -> int | None:
+    trials = request.trials if request.trials is not None else sweep.trials
+    if trials is not None and trials < 1:
+        raise ValueError(f"--trials must be at least 1, got {trials}")
+    if trials is None and sampler.partition(":")[0] != "grid" and request.time is None:
+        if space.count().points is None:
+            raise ValueError(
+                f"--trials must be given: the sweep {sweep.name} states no number of trials and "
+                f"the sampler {sampler!r} would never end in an infinite space"
+            )
+    return trials
+
+
+def _concurrent(request: Request, sweep: Sweep, machine: Machine) -> int:
+    need = sweep.resources
+    if need.cpus > machine.cpus:
+        raise ValueError(
+            f"resources.cpus of sweep {sweep.name} must be at most the {machine.cpus} CPUs that "
+            f"exist, got {need.cpus:g}"
+        )
+    if need.gpus > machine.gpus:
+        raise ValueError(
+            f"resources.gpus of sweep {sweep.name} must be at most the {machine.gpus} GPUs that "
+            f"exist, got {need.gpus:g}"
+        )
+    room = int(machine.cpus / need.cpus) if need.cpus else machine.cpus
+    if need.gpus:
+        room = min(room, int(machine.gpus / need.gpus))
+    room = max(room, 1)
+    if request.concurrent is None:
+        return room
+    if not 1 <= request.concurrent <= room:
+        what = f"{need.cpus:g} CPUs" + (f" and {need.gpus:g} GPUs" if need.gpus else "")
+        raise ValueError(
+            f"--concurrent must be between 1 and {room} ({what} a trial, {machine.cpus} CPUs and "
+            f"{machine.gpus} GPUs exist), got {request.concurrent}"
+        )
+    return request.concurrent
+
+
+def _share(sweep: Sweep, machine: Machine, concurrent: int) -> int:
+    if sweep.resources.memory:
+        return parse_memory(sweep.resources.memory)
+    return machine.memory // concurrent
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit, branch and whether there are changes not committed; empty outside a repository."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that decide the numbers."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, str] = {"python": sys.version.split()[0]}
+    for package in ("raysearch", "ray", "optuna", "mlflow", "torch", "torchvision", "timm"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

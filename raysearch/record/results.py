@@ -1,0 +1,272 @@
+"""What the events of a search add up to: its trials, the best of them, tables of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysearch.declare.sweep import bare
+from raysearch.record.events import Event, Store
+
+Report = tuple[int, int | None, list[float] | None, dict[str, float]]
+"""Step, fidelity, running values of the objectives, all metrics."""
+
+ENDED = ("complete", "pruned", "failed", "infeasible", "duplicate")
+"""The states that a trial ends in; before them it is `waiting` or `running`."""
+
+
+def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> float:
+    """One number of the reported values of an objective: `last`, `best` so far, or `mean(k)`.
+
+    Raises:
+        ValueError: an empty history or another reduction.
+    """
+    if not history:
+        raise ValueError("an objective that was never reported has no value")
+    if reduce == "last":
+        return history[-1]
+    if reduce == "best":
+        return max(history) if direction == "maximize" else min(history)
+    match = re.fullmatch(r"mean\((\d+)\)", reduce)
+    if match is None:
+        raise ValueError(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
+    tail = history[-int(match[1]) :]
+    return math.fsum(tail) / len(tail)
+
+
+@dataclass
+class TrialView:
+    """One trial as the events tell it; times in milliseconds since 1970, paths as in the events."""
+
+    number: int
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+    config: dict[str, Any]
+    digest: str
+    seed: int
+    origin: str
+    state: str = "waiting"
+    values: list[float] | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    failures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    reports: list[Report] = field(default_factory=list[Report])
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    artifacts: dict[str, str] = field(default_factory=dict[str, str])
+    last_checkpoint: str | None = None
+    best_checkpoint: str | None = None
+    reason: str = ""
+    started: int | None = None
+    ended: int | None = None
+    duplicate_of: int | None = None
+    tested: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether this trial completed, and so can be the best."""
+        return self.state == "complete" and self.values is not None
+
+
+@dataclass
+class SearchView:
+    """A search as its events tell it; `apply` takes in one event after the other."""
+
+    search: str
+    spec: dict[str, Any] = field(default_factory=dict[str, Any])
+    state: str = "running"
+    reason: str = ""
+    trials: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
+    created: int | None = None
+    last: int = 0
+    _spans: list[list[int]] = field(default_factory=list[list[int]])
+
+    @classmethod
+    def read(cls, store: Store, search: str) -> SearchView:
+        """The view after all events that are committed."""
+        view = cls(search)
+        for event in store.events(search):
+            view.apply(event)
+        return view
+
+    def apply(self, event: Event) -> None:
+        """Takes in the next event; one that was taken in before changes nothing."""
+        if event.seq <= self.last:
+            return
+        self.last = event.seq
+        if self._spans:
+            self._spans[-1][1] = event.time
+        if event.trial is None or event.kind == "requested":
+            self._apply_to_search(event)
+        elif event.kind == "asked":
+            self._ask(event.trial, event.body)
+        elif event.trial in self.trials:
+            _FOLLOW.get(event.kind, _ignore)(self.trials[event.trial], event)
+
+    def _apply_to_search(self, event: Event) -> None:
+        body = event.body
+        if event.kind == "created":
+            self.spec, self.created = body, event.time
+            self._spans.append([event.time, event.time])
+        elif event.kind == "resumed":
+            self.state, self.reason = "running", ""
+            self._spans.append([event.time, event.time])
+            for trial in self.trials.values():
+                if trial.state == "running":
+                    trial.state = "waiting"
+        elif event.kind in ("finished", "interrupted", "stopped"):
+            self.state, self.reason = event.kind, str(body.get("reason") or "")
+            for trial in self.trials.values():
+                if trial.state == "running":
+                    trial.state = "waiting"
+
+    def _ask(self, number: int, body: dict[str, Any]) -> None:
+        self.trials[number] = TrialView(
+            number=number,
+            params={bare(name): value for name, value in body["params"].items()},
+            distributions=body["distributions"],
+            config=body["config"],
+            digest=body["digest"],
+            seed=body["seed"],
+            origin=body["origin"],
+            duplicate_of=body.get("duplicate_of"),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        counted: dict[str, int] = {}
+        for trial in self.trials.values():
+            counted[trial.state] = counted.get(trial.state, 0) + 1
+        return counted
+
+    def done(self) -> int:
+        """How many trials have ended; duplicates, which were not run, are not counted."""
+        ended = ("complete", "pruned", "failed", "infeasible")
+        return sum(trial.state in ended for trial in self.trials.values())
+
+    def best(self) -> TrialView | None:
+        """The completed trial with the best value of the first objective; of equals the first."""
+        found = [trial for trial in self.trials.values() if trial.is_feasible]
+        return min(found, key=self._rank, default=None)
+
+    def ranked(self) -> list[TrialView]:
+        """All trials but duplicates: completed ones best first, then pruned, then the others."""
+        order = {"complete": 0, "pruned": 1, "running": 2, "infeasible": 3, "failed": 4}
+        trials = [trial for trial in self.trials.values() if trial.state != "duplicate"]
+        return sorted(trials, key=lambda trial: (order.get(trial.state, 5), *self._rank(trial)))
+
+    def _rank(self, trial: TrialView) -> tuple[float, int]:
+        sign = -1.0 if self.spec["metrics"][0]["direction"] == "maximize" else 1.0
+        return (math.inf if not trial.values else sign * trial.values[0], trial.number)
+
+    def varying(self) -> list[str]:
+        """The sampled parameters that differ between trials, in the order of the sweep."""
+        seen: dict[str, set[str]] = {}
+        for trial in self.trials.values():
+            for name, value in trial.params.items():
+                seen.setdefault(name, set()).add(repr(value))
+        everywhere = len(self.trials)
+        counts = {name: sum(name in t.params for t in self.trials.values()) for name in seen}
+        return [name for name in seen if len(seen[name]) > 1 or counts[name] < everywhere]
+
+    def seconds(self) -> float:
+        """How long the search was driven, the pauses between kill and resume not counted."""
+        return sum(end - begin for begin, end in self._spans) / 1000
+
+
+def _ignore(trial: TrialView, event: Event) -> None:
+    """An event that changes nothing of a trial."""
+
+
+def _started(trial: TrialView, event: Event) -> None:
+    trial.state = "running"
+    trial.started = trial.started or event.time
+    trial.attempts.append({**event.body, "time": event.time})
+
+
+def _described(trial: TrialView, event: Event) -> None:
+    trial.facts.update(event.body["facts"])
+
+
+def _report(trial: TrialView, event: Event) -> None:
+    body = event.body
+    if trial.reports and body["step"] <= trial.reports[-1][0]:
+        return
+    trial.reports.append((body["step"], body["fidelity"], body["values"], body["metrics"]))
+    if body["checkpoint"]:
+        trial.last_checkpoint = body["checkpoint"]
+
+
+def _checkpoint(trial: TrialView, event: Event) -> None:
+    trial.last_checkpoint = event.body["path"]
+
+
+def _artifact(trial: TrialView, event: Event) -> None:
+    trial.artifacts[event.body["name"]] = event.body["path"]
+
+
+def _failed(trial: TrialView, event: Event) -> None:
+    trial.failures.append({**event.body, "time": event.time})
+    if event.body["again"]:
+        trial.state = "waiting"
+
+
+def _told(trial: TrialView, event: Event) -> None:
+    body = event.body
+    trial.state = "duplicate" if body.get("duplicate_of") is not None else body["state"]
+    trial.values = body["values"]
+    trial.reason = body["reason"]
+    trial.best_checkpoint = body["best_checkpoint"]
+    trial.duplicate_of = body.get("duplicate_of")
+    trial.ended = event.time
+
+
+def _tested(trial: TrialView, event: Event) -> None:
+    trial.tested = dict(event.body)
+
+
+_FOLLOW = {
+    "started": _started,
+    "described": _described,
+    "report": _report,
+    "checkpoint": _checkpoint,
+    "artifact": _artifact,
+    "failed": _failed,
+    "told": _told,
+    "tested": _tested,
+}
+
+
+def forecast(view: SearchView) -> tuple[float | None, float | None]:
+    """Trials a second so far, and the seconds that are left; None while nothing is known."""
+    done, total = view.done(), view.spec.get("trials")
+    ended = sorted(trial.ended for trial in view.trials.values() if trial.ended is not None)
+    started = [trial.started for trial in view.trials.values() if trial.started is not None]
+    if done < 2 or not started or ended[-1] <= min(started):
+        return None, None
+    rate = done * 1000 / (ended[-1] - min(started))
+    if total is None or view.state != "running":
+        return rate, None
+    return rate, max(total - done, 0) / rate
+
+
+def rows(view: SearchView) -> list[dict[str, Any]]:
+    """All trials, best first, as flat records that are strict JSON: not finite becomes None."""
+    names = view.varying()
+    metrics = [metric["name"] for metric in view.spec["metrics"]]
+    table: list[dict[str, Any]] = []
+    for trial in view.ranked():
+        values = trial.values or (trial.reports[-1][2] if trial.reports else None)
+        row: dict[str, Any] = {"trial": trial.number, "state": trial.state}
+        for index, metric in enumerate(metrics):
+            value = values[index] if values else None
+            row[metric] = value if value is not None and math.isfinite(value) else None
+        row["step"] = trial.reports[-1][0] if trial.reports else None
+        row["seconds"] = (
+            (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
+        )
+        row.update({name: trial.params.get(name) for name in names})
+        row["reason"] = trial.reason
+        table.append(row)
+    return table

@@ -1,0 +1,491 @@
+"""MLflow as a reader of the events: on a thread of its own, with a durable cursor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysearch.record.events import Event, Store
+from raysearch.record.results import SearchView, TrialView
+from raysearch.record.views import TAG, shared_view, view_key
+from raysearch.record.views import links as view_links
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""Set before MLflow is imported: by itself it retries for minutes and reports home."""
+
+_ALLOWED = re.compile(r"[^\w\-. /:]")
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BATCH = 1000
+_STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
+
+
+def server_environment() -> dict[str, str]:
+    """What `mlflow server` needs to stay small: no telemetry, no job executors."""
+    return {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def check_tracking(uri: str) -> None:
+    """Refuses an address that MLflow could never write to; a server that is down is none of those.
+
+    Raises:
+        ValueError: one sentence with the address and what is allowed.
+    """
+    if uri.startswith(("http://", "https://")):
+        return
+    if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://", uri):
+        raise ValueError(
+            f"--tracking-uri must be the address of an MLflow server (http://…) or of a database "
+            f"(sqlite:////absolute/path, postgresql://…), got {uri!r}"
+        )
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"--tracking-uri {uri!r} cannot be written: {folder}: {error.strerror}"
+            ) from None
+        file = Path(uri.removeprefix("sqlite:///"))
+        if not os.access(file if file.exists() else folder, os.W_OK) or file.is_dir():
+            raise ValueError(f"--tracking-uri {uri!r} cannot be written: no permission for {file}")
+
+
+def client_of(uri: str) -> MlflowClient:
+    """MLflow's client for an address, with short timeouts."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def consumer(uri: str) -> str:
+    """The name under which the cursor of an address is kept."""
+    return "mlflow:" + hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+
+def key(name: str) -> str:
+    """A name as MLflow accepts it: other characters than letters, digits, `_-./: ` become `_`."""
+    return _ALLOWED.sub("_", name)
+
+
+def summary_name(metric: str) -> str:
+    """The metric by which trials are sorted: the reduced objective, not its latest value."""
+    return key(f"objective/{metric.replace('/', '_')}")
+
+
+@dataclass
+class Writer:
+    """Writes events of one search to MLflow; writing one again changes nothing."""
+
+    store: Store
+    search: str
+    uri: str
+    folder: Path
+    view: SearchView
+    _client: Any = None
+    _experiment: str = ""
+    _parent: str = ""
+    _runs: dict[int, str] = field(default_factory=dict[int, str])
+    _metrics: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+
+    def catch_up(self) -> int:
+        """Writes all events after the cursor, in groups; returns how many.
+
+        Raises:
+            Whatever MLflow raises when it cannot be reached; the cursor stays behind the last group
+            that was written whole.
+        """
+        if self._client is None:
+            self._client = client_of(self.uri)
+        name, written = consumer(self.uri), 0
+        cursor = self.store.cursor(self.search, name)
+        while events := _some(self.store.events(self.search, cursor), 200):
+            for event in events:
+                self.view.apply(event)
+            if not self._parent:
+                self._open()
+            for event in events:
+                self._write(event)
+            self._flush()
+            if any(
+                event.kind in ("told", "finished", "stopped", "interrupted") for event in events
+            ):
+                self._refresh_view()
+            cursor = events[-1].seq
+            self.store.set_cursor(self.search, name, cursor)
+            written += len(events)
+        return written
+
+    # Runs
+
+    def _open(self) -> None:
+        spec = self.view.spec
+        name = f"{spec.get('family', 'raysearch').partition('.')[0]}/{spec['sweep_name']}"
+        self._experiment = self._find_experiment(name)
+        self._parent = self._find_run("search", None) or self._create_parent()
+
+    def _find_experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        metric = self.view.spec["metrics"][0]
+        tags = {
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.note.content": self.view.spec.get("question") or "",
+            "mlflow.experiment.primaryMetric.name": summary_name(metric["name"]),
+            "mlflow.experiment.primaryMetric.greaterIsBetter": str(
+                metric["direction"] == "maximize"
+            ).lower(),
+        }
+        location = None
+        if not self.uri.startswith("http"):
+            location = (self.folder.parent / "mlartifacts").as_uri()
+        return str(self._client.create_experiment(name, location, tags))
+
+    def _find_run(self, role: str, trial: int | None) -> str | None:
+        where = f"tags.`raysearch.search` = '{self.search}' AND tags.`raysearch.role` = '{role}'"
+        if trial is not None:
+            where += f" AND tags.`raysearch.trial` = '{trial}'"
+        found = self._client.search_runs([self._experiment], where, max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _create_parent(self) -> str:
+        spec, git = self.view.spec, self.view.spec.get("git") or {}
+        tags = {
+            **self._common_tags("search"),
+            "mlflow.runName": self.search,
+            "mlflow.source.name": spec.get("command", "raysearch"),
+            "mlflow.note.content": spec.get("notes") or spec.get("question") or "",
+            "raysearch.state": "running",
+            "raysearch.packages": json.dumps(spec.get("packages") or {}),
+            **{f"raysearch.tag.{name}": str(value) for name, value in spec.get("tags", {}).items()},
+        }
+        if spec.get("group"):
+            tags["raysearch.group"] = spec["group"]
+        if git.get("branch"):
+            tags["mlflow.source.git.branch"] = git["branch"]
+        run = self._client.create_run(self._experiment, self.view.created, tags, self.search)
+        run_id = str(run.info.run_id)
+        shown = (
+            "sampler",
+            "pruner",
+            "trials",
+            "seed",
+            "concurrent",
+            "threads",
+            "fidelity",
+            "space",
+        )
+        for name in shown:
+            self._client.log_param(run_id, name, str(spec.get(name)))
+        for path, value in spec.get("fixed", {}).items():
+            self._client.log_param(run_id, f"fixed.{key(path)}", str(value))
+        return run_id
+
+    def _common_tags(self, role: str) -> dict[str, str]:
+        git = self.view.spec.get("git") or {}
+        tags = {
+            "raysearch.search": self.search,
+            "raysearch.role": role,
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": os.environ.get("USER", "raysearch"),
+        }
+        if git.get("commit"):
+            tags["mlflow.source.git.commit"] = git["commit"]
+            tags["mlflow.source.git.dirty"] = str(bool(git.get("dirty"))).lower()
+        return tags
+
+    def _run_of(self, trial: TrialView, time: int) -> str:
+        if trial.number not in self._runs:
+            found = self._find_run("trial", trial.number)
+            self._runs[trial.number] = found or self._create_trial(trial, time)
+        return self._runs[trial.number]
+
+    def _create_trial(self, trial: TrialView, time: int) -> str:
+        tags = {
+            **self._common_tags("trial"),
+            "mlflow.parentRunId": self._parent,
+            "mlflow.source.name": str(self.view.spec["experiment"]),
+            "raysearch.trial": str(trial.number),
+            "raysearch.state": "waiting",
+            "raysearch.config_id": trial.digest,
+            "raysearch.seed": str(trial.seed),
+            "raysearch.origin": trial.origin,
+        }
+        name = f"t{trial.number:03d}" + ("-default" if trial.origin == "default" else "")
+        return str(self._client.create_run(self._experiment, time, tags, name).info.run_id)
+
+    # Events
+
+    def _write(self, event: Event) -> None:
+        if event.trial is not None and event.kind != "requested":
+            trial = self.view.trials.get(event.trial)
+            if trial is not None and trial.duplicate_of is None:
+                self._write_trial(trial, event)
+        elif event.kind == "resumed":
+            self._client.update_run(self._parent, "RUNNING")
+            self._client.set_tag(self._parent, "raysearch.state", "running")
+        elif event.kind in ("finished", "stopped", "interrupted"):
+            self._end(event)
+
+    def _write_trial(self, trial: TrialView, event: Event) -> None:
+        run = self._run_of(trial, event.time)
+        if event.kind == "asked":
+            self._ask(run, trial)
+        elif event.kind == "started":
+            self._client.update_run(run, "RUNNING")
+            self._client.set_tag(run, "raysearch.state", "running")
+            self._client.set_tag(run, "raysearch.attempt", str(event.body["attempt"]))
+        elif event.kind == "described":
+            self._describe(run, event)
+        elif event.kind == "report":
+            self._queue(run, event.body["metrics"], event.time, event.body["step"])
+        elif event.kind == "artifact":
+            self._upload(run, event.body["path"], str(Path(event.body["name"]).parent))
+        elif event.kind == "told":
+            self._tell(run, trial, event)
+        elif event.kind == "tested":
+            step = trial.reports[-1][0] if trial.reports else 0
+            self._queue(run, event.body["metrics"], event.time, step)
+            self._client.set_tag(run, "raysearch.test", event.body["role"])
+
+    def _ask(self, run: str, trial: TrialView) -> None:
+        from mlflow.entities import Param
+
+        params = {key(name): str(value) for name, value in _flat(trial.config).items()}
+        params["seed"] = str(trial.seed)
+        for name, distribution in trial.distributions.items():
+            value = trial.params.get(re.sub(r"\[[^\]]*\]", "", name))
+            if distribution.get("log") and isinstance(value, int | float) and value > 0:
+                path = re.sub(r"\[[^\]]*\]", "", name)
+                params[key(f"log10.{path}")] = f"{math.log10(value):.6g}"
+        listed = [Param(name, value[:6000]) for name, value in params.items()]
+        for start in range(0, len(listed), 100):
+            self._client.log_batch(run, params=listed[start : start + 100])
+
+    def _describe(self, run: str, event: Event) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        facts = event.body["facts"]
+        for name, value in facts.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            self._client.set_tag(run, f"raysearch.fact.{key(str(name))}", text[:5000])
+        if "data.fingerprint" in facts:
+            name = str(facts.get("data.name", "data"))
+            profile = json.dumps(facts.get("data.split_sizes") or {})
+            dataset = Dataset(
+                name=name,
+                digest=str(facts["data.fingerprint"])[:36],
+                source_type="code",
+                source=json.dumps({"name": name}),
+                profile=profile,
+            )
+            inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+            self._client.log_inputs(run, inputs)
+
+    def _queue(self, run: str, metrics: dict[str, float], time: int, step: int) -> None:
+        """Non-finite values are left out: MLflow would store infinity as the largest float."""
+        from mlflow.entities import Metric
+
+        for name, value in metrics.items():
+            if math.isfinite(value):
+                self._metrics.setdefault(run, []).append(Metric(key(name), value, time, step))
+
+    def _flush(self) -> None:
+        for run, metrics in self._metrics.items():
+            for start in range(0, len(metrics), _BATCH):
+                self._client.log_batch(run, metrics=metrics[start : start + _BATCH])
+        self._metrics = {}
+
+    def _tell(self, run: str, trial: TrialView, event: Event) -> None:
+        from mlflow.entities import RunTag
+
+        body = event.body
+        step = trial.reports[-1][0] if trial.reports else 0
+        values = body["values"] or []
+        named = zip((metric["name"] for metric in self.view.spec["metrics"]), values, strict=False)
+        self._queue(run, {summary_name(name): v for name, v in named}, event.time, step)
+        self._flush()
+        tags = {"raysearch.state": trial.state, "raysearch.reason": body["reason"] or trial.state}
+        listed = [RunTag(name, str(value)[:5000]) for name, value in tags.items()]
+        self._client.log_batch(run, tags=listed)
+        self._client.set_terminated(run, _STATUS[body["state"]], event.time)
+        if values and trial.state == "complete":
+            self._search_curve(trial, values[0], event.time)
+
+    def _search_curve(self, trial: TrialView, value: float, time: int) -> None:
+        self._queue(self._parent, {"search/trial_value": value}, time, trial.number)
+        sign = 1 if self.view.spec["metrics"][0]["direction"] == "maximize" else -1
+        so_far = [
+            t.values[0]
+            for t in self.view.trials.values()
+            if t.is_feasible and t.values and t.ended and t.ended <= time
+        ]
+        best = max(so_far, key=lambda one: sign * one)
+        self._queue(self._parent, {"search/best": best}, time, trial.number)
+
+    def _end(self, event: Event) -> None:
+        for trial in self.view.trials.values():
+            if trial.state == "waiting" and trial.duplicate_of is None and trial.attempts:
+                run = self._run_of(trial, event.time)
+                self._client.set_tag(run, "raysearch.state", "waiting")
+                self._client.set_terminated(run, "KILLED", event.time)
+        best = self.view.best()
+        self._client.set_tag(self._parent, "raysearch.state", event.kind)
+        self._client.set_tag(self._parent, "raysearch.reason", str(event.body.get("reason") or ""))
+        if best is not None:
+            run = self._run_of(best, event.time)
+            self._client.set_tag(self._parent, "raysearch.best_trial", str(best.number))
+            self._client.set_tag(self._parent, "raysearch.best_run_id", run)
+            self._client.set_tag(run, "raysearch.best", "true")
+            self._client.log_dict(run, best.config, "config.json")
+            if best.best_checkpoint and event.kind == "finished":
+                self._upload(run, best.best_checkpoint, "checkpoint")
+        status = "FINISHED" if event.kind == "finished" else "KILLED"
+        self._client.set_terminated(self._parent, status, event.time)
+
+    def _upload(self, run: str, path: str, under: str) -> None:
+        file = self.folder / path
+        if file.exists():
+            self._client.log_artifact(run, str(file), None if under in ("", ".") else under)
+
+    def _refresh_view(self) -> None:
+        """The saved view follows the parameters that vary so far."""
+        metric = self.view.spec["metrics"][0]
+        varying = self.view.varying()
+        axes: list[str] = []
+        for name in varying:
+            values = [t.params[name] for t in self.view.trials.values() if name in t.params]
+            logs = any(
+                re.sub(r"\[[^\]]*\]", "", full) == name and distribution.get("log")
+                for t in self.view.trials.values()
+                for full, distribution in t.distributions.items()
+            )
+            if values and all(isinstance(v, int | float) for v in values):
+                axes.append(f"log10.{name}" if logs else name)
+            else:
+                axes.append(name)
+        value = shared_view(
+            self.search,
+            summary_name(metric["name"]),
+            key(metric["name"]),
+            [key(name) for name in varying],
+            [key(name) for name in axes],
+            maximize=metric["direction"] == "maximize",
+            time=self.view.created or 0,
+        )
+        self._client.set_experiment_tag(self._experiment, TAG + view_key(self.search), value)
+
+
+class Tracker(threading.Thread):
+    """The thread that keeps MLflow up to date while a search runs; trials never wait for it."""
+
+    def __init__(self, store: Store, search: str, uri: str, folder: Path) -> None:
+        super().__init__(name="tracking", daemon=True)
+        self._writer = Writer(store, search, uri, folder, SearchView(search))
+        prime(self._writer)
+        self._news, self._closing = threading.Event(), threading.Event()
+        self.problem: str | None = None
+
+    def wake(self) -> None:
+        """Says that there are new events."""
+        self._news.set()
+
+    def close(self, timeout: float) -> None:
+        """Waits until everything is written, at most `timeout` seconds."""
+        self._closing.set()
+        self._news.set()
+        self.join(timeout)
+
+    def run(self) -> None:
+        """Writes what is new; waits longer and longer while MLflow cannot be reached."""
+        failures = 0
+        while True:
+            closing = self._closing.is_set()
+            self._news.clear()
+            try:
+                self._writer.catch_up()
+                failures, self.problem = 0, None
+            except Exception as error:  # whatever the server, the network or the database says
+                self.problem = f"{type(error).__name__}: {str(error).splitlines()[0]}"[:300]
+                failures += 1
+            if closing and (self.problem is None or failures > 2):
+                return
+            pause = 0.25 if not failures else _PAUSES[min(failures, len(_PAUSES)) - 1]
+            self._closing.wait(pause) if not closing else None
+            if not failures:
+                self._news.wait()
+
+
+def prime(writer: Writer) -> None:
+    """Lets the writer know what it has written before, without writing it again."""
+    cursor = writer.store.cursor(writer.search, consumer(writer.uri))
+    for event in writer.store.events(writer.search):
+        if event.seq > cursor:
+            break
+        writer.view.apply(event)
+
+
+def sync(store: Store, search: str, uri: str, folder: Path) -> int:
+    """Writes the backlog of a search; returns the number of events. Raises ConnectionError."""
+    writer = Writer(store, search, uri, folder, SearchView(search))
+    prime(writer)
+    try:
+        return writer.catch_up()
+    except Exception as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConnectionError(f"--tracking-uri {uri!r} cannot be reached: {text}") from None
+
+
+def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
+    """The addresses of a search's page on a server at `address`; empty if it is not in MLflow."""
+    spec = SearchView.read(store, search).spec
+    name = f"{spec.get('family', 'raysearch').partition('.')[0]}/{spec['sweep_name']}"
+    experiment = client_of(uri).get_experiment_by_name(name)
+    if experiment is None:
+        return {}
+    metric = spec["metrics"][0]
+    return view_links(
+        address,
+        str(experiment.experiment_id),
+        search,
+        summary_name(metric["name"]),
+        maximize=metric["direction"] == "maximize",
+    )
+
+
+def _some(events: Iterable[Event], count: int) -> list[Event]:
+    found: list[Event] = []
+    for event in events:
+        found.append(event)
+        if len(found) == count:
+            break
+    return found
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,160 @@
+"""The live view of a search: a table that redraws on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raysearch.record.results import SearchView, TrialView, forecast
+
+_STYLES = {
+    "running": "cyan",
+    "complete": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "infeasible": "magenta",
+    "duplicate": "dim",
+    "waiting": "dim",
+}
+_LINE_EVERY = 10.0
+_DRAW_EVERY = 0.5
+
+
+class Watch:
+    """Shows a search while it runs; its `listen` is called by the driver after each event."""
+
+    def __init__(self, console: Console | None = None, rows: int = 12) -> None:
+        self._console = console or Console()
+        self._rows = rows
+        self._live: Live | None = None
+        self._told: set[int] = set()
+        self._drawn = 0.0
+        self._view: SearchView | None = None
+
+    def __enter__(self) -> Watch:
+        """Takes over the terminal, if there is one."""
+        if self._console.is_terminal:
+            self._live = Live(
+                console=self._console, auto_refresh=True, refresh_per_second=4, transient=True
+            )
+            self._live.__enter__()
+            self._live.update(Text("starting …"))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Gives the terminal back; without one, says the last line."""
+        if self._live is not None:
+            self._live.__exit__(kind, error, traceback)
+        elif self._view is not None:
+            self._say(headline(self._view))
+
+    def listen(self, view: SearchView) -> None:
+        """Draws at most twice a second; on a plain output each told trial has a line."""
+        first, self._view = self._view is None, view
+        if self._live is None:
+            self._lines(view, first)
+            return
+        now = time.monotonic()
+        if now - self._drawn >= _DRAW_EVERY:
+            self._drawn = now
+            self._live.update(Group(headline(view), trials_table(view, self._rows)))
+
+    def _lines(self, view: SearchView, first: bool) -> None:
+        told = {number for number, trial in view.trials.items() if trial.ended is not None}
+        new, self._told = sorted(told - self._told), told
+        for number in [] if first else new:
+            self._say(_line(view, view.trials[number]))
+        now = time.monotonic()
+        if now - self._drawn >= _LINE_EVERY:
+            self._drawn = now
+            self._say(headline(view))
+
+    def _say(self, text: str | Text) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+
+def headline(view: SearchView) -> Text:
+    """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), 0.4 trials/s, ETA 0:50`."""
+    counts = view.counts()
+    total = view.spec.get("trials")
+    done = sum(counts.get(state, 0) for state in ("complete", "pruned", "failed", "infeasible"))
+    parts = [
+        f"{done}{f'/{total}' if total else ''} done",
+        f"{counts.get('running', 0)} running",
+        f"{counts.get('pruned', 0)} pruned",
+        f"{counts.get('failed', 0) + counts.get('infeasible', 0)} failed",
+    ]
+    if counts.get("duplicate"):
+        parts.append(f"{counts['duplicate']} duplicates answered")
+    best = view.best()
+    if best is not None and best.values is not None:
+        parts.append(f"best {best.values[0]:.4f} (trial {best.number})")
+    rate, eta = forecast(view)
+    if rate:
+        parts.append(f"{rate * 60:.1f} trials/min")
+    if eta is not None:
+        parts.append(f"ETA {duration(eta)}")
+    return Text(f"{view.search}: " + ", ".join(parts), style="bold")
+
+
+def trials_table(view: SearchView, rows: int) -> Table:
+    """The running trials and the best of the others, with the parameters that vary."""
+    names = view.varying()
+    table = Table(box=None, pad_edge=False)
+    metric = view.spec["metrics"][0]["name"]
+    for column in ("trial", "state", metric, view.spec["fidelity"]):
+        table.add_column(column, no_wrap=True)
+    for name in names:
+        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    running = [trial for trial in view.trials.values() if trial.state == "running"]
+    others = [trial for trial in view.ranked() if trial.state != "running"]
+    for trial in [*running, *others[: max(rows - len(running), 3)]]:
+        table.add_row(*cells(trial, names), style=_STYLES.get(trial.state, ""))
+    return table
+
+
+def cells(trial: TrialView, names: list[str]) -> list[str]:
+    """Number, state, value, fidelity and the named parameters of a trial, as text."""
+    values = trial.values or (trial.reports[-1][2] if trial.reports else None)
+    fidelity = next(
+        (report[1] for report in reversed(trial.reports) if report[1] is not None), None
+    )
+    return [
+        str(trial.number),
+        trial.state,
+        "" if not values else f"{values[0]:.4f}",
+        "" if fidelity is None else str(fidelity),
+        *(shown(trial.params.get(name, "")) for name in names),
+    ]
+
+
+def shown(value: Any) -> str:
+    """A value as a table shows it: four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """`1:02:03` or `2:03`."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _line(view: SearchView, trial: TrialView) -> str:
+    value = f" {trial.values[0]:.4f}" if trial.values else ""
+    why = f" ({trial.reason})" if trial.reason else ""
+    params = ", ".join(
+        f"{name}={shown(trial.params[name])}" for name in view.varying() if name in trial.params
+    )
+    return f"trial {trial.number} {trial.state}{value}{why}: {params}"

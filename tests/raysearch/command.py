@@ -1,0 +1,94 @@
+"""The `raysearch` command in a process of its own, as a user starts it, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "COLUMNS": "200",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+COMMAND = [sys.executable, "-m", "raysearch.cli"]
+
+
+def raysearch(
+    folder: Path, *arguments: str, program: Sequence[str] = COMMAND, limit: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end in a folder."""
+    return subprocess.run(
+        [*program, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts the command in a folder, in a process group of its own."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def store_of(folder: Path) -> Store:
+    """The store below a folder."""
+    return Store(f"sqlite:///{folder / 'runs' / 'raysearch.db'}")
+
+
+def view_of(folder: Path, name: str) -> SearchView:
+    """What the events of a search say."""
+    return SearchView.read(store_of(folder), name)
+
+
+def json_of(folder: Path, *arguments: str) -> Any:
+    """The JSON that a command prints."""
+    done = raysearch(folder, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def wait_until(condition: Any, limit: float = 60, what: str = "") -> None:
+    """Waits for a condition, asking ten times a second."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {limit} s in vain {what}"
+        time.sleep(0.1)
+
+
+def left_alive(search: str) -> list[str]:
+    """Command lines of processes of a search that are still there: hosts and all below them."""
+    found: list[str] = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        try:
+            environment = Path(f"/proc/{process.pid}/environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        if f"RAYSEARCH_HOST={search}@" in environment:
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found

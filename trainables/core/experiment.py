@@ -1,0 +1,134 @@
+"""The base class of experiments: what a family says of itself so that the loop can train it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from trainables.core.optimizers import parameter_groups
+from trainables.core.session import Session
+from trainables.core.training import ExperimentConfig
+
+Batch = dict[str, Tensor]
+"""Tensors by name, each with the images of the batch along its first dimension."""
+
+
+class Loss(NamedTuple):
+    """The total loss of a batch, a scalar, and the terms to log, by name."""
+
+    total: Tensor
+    terms: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found: values by name, and figures: functions that write a PNG."""
+
+    values: dict[str, float]
+    figures: dict[str, Callable[[Path], None]] = field(
+        default_factory=dict[str, Callable[[Path], None]]
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation: its metrics are called `name/value`, it is made every so many steps (0: every
+    epoch) and at the last step; `function` is told whether this is the last time."""
+
+    name: str
+    function: Callable[[bool], Evaluated]
+    every: int = 0
+
+
+class Experiment(nn.Module, ABC):
+    """Networks, loss, data and evaluations of one experiment; the loop owns everything else.
+
+    Building one needs no data, so that it can be built on the meta device; `load` reads the data
+    before training. All state is a parameter or a buffer; all randomness a function of the step.
+    """
+
+    config_class: ClassVar[type[ExperimentConfig]]
+
+    def __init__(self, config: ExperimentConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def load(self) -> dict[str, object]:
+        """Reads the data; returns facts: `data.name`, `data.fingerprint`, `data.split_sizes`."""
+
+    @property
+    @abstractmethod
+    def num_examples(self) -> int:
+        """How many training examples there are."""
+
+    @abstractmethod
+    def batch(self, step: int) -> Batch:
+        """The batch of a step (from 1), augmented: a function of the seed and the step."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, step: int) -> Loss:
+        """The loss of a batch or of a micro-batch."""
+
+    @abstractmethod
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser of the configuration."""
+
+    @abstractmethod
+    def learning_rate(self, step: int, total: int) -> float:
+        """The learning rate of a step (from 1) of `total`."""
+
+    @abstractmethod
+    def evaluations(self) -> list[Evaluation]:
+        """What is measured while training, on the validation split."""
+
+    def test_evaluation(self) -> Evaluated:
+        """What is measured once, at the end of a search, on the test split."""
+        return Evaluated({})
+
+    def weight_decay(self) -> float:
+        """The weight decay of tensors of two or more dimensions."""
+        return 0.0
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The groups of the optimiser; `scale` in a group multiplies its learning rate."""
+        return parameter_groups(self.named_parameters(), self.weight_decay())
+
+    def networks(self) -> Iterable[nn.Module]:
+        """The networks that `compile` and `channels_last` are for."""
+        return ()
+
+    def after_backward(self, step: int) -> None:
+        """Called when the gradients of a step are there, before clipping."""
+
+    def after_update(self, step: int) -> None:
+        """Called after the update of a step."""
+
+    @classmethod
+    def run(cls, config: Mapping[str, Any], session: Session) -> None:
+        """Trains one configuration, given as plain JSON, and reports to the session."""
+        from trainables.core.loop import train
+
+        train(cls.create(config), session)
+
+    @classmethod
+    def test(cls, config: Mapping[str, Any], session: Session) -> None:
+        """Evaluates the session's checkpoint on the test split; reports `test/…` once."""
+        from trainables.core.loop import evaluate_test
+
+        evaluate_test(cls.create(config), session)
+
+    @classmethod
+    def create(cls, config: Mapping[str, Any]) -> Experiment:
+        """The experiment of a configuration, its weights drawn from the seed of the run."""
+        from trainables.core.randomness import derive
+
+        read = cls.config_class.read(config)
+        torch.manual_seed(derive(read.seed, "weights"))
+        return cls(read)

@@ -1,0 +1,41 @@
+"""Learning rate and its like as pure functions of the step: nothing to save, nothing to restore."""
+
+from __future__ import annotations
+
+import math
+
+
+def warm_up(step: int, warm_up_steps: int) -> float:
+    """Linear from 1/(n+1) at step 0 to n/(n+1) at step n−1, then 1; so no step has rate 0.
+
+    `step` counts from 0; returns a factor in (0, 1].
+    """
+    return min(1.0, (step + 1) / (warm_up_steps + 1))
+
+
+def cosine(step: int, total: int, warm_up_steps: int = 0, floor: float = 0.0) -> float:
+    """Factor of the peak rate at `step` (from 0): linear warm-up, then half a cosine to `floor`.
+
+    After the warm-up of w steps it is floor + (1 − floor)·(1 + cos(π·(step − w)/(total − w)))/2
+    (SGDR, Loshchilov and Hutter 2017, eq. 5, one period). Bounds: [floor, 1] without the warm-up.
+    """
+    if step < warm_up_steps:
+        return warm_up(step, warm_up_steps)
+    progress = (step - warm_up_steps) / max(total - warm_up_steps, 1)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def linear(step: int, total: int, warm_up_steps: int = 0, floor: float = 0.0) -> float:
+    """As `cosine`, with a straight line from 1 to `floor`."""
+    if step < warm_up_steps:
+        return warm_up(step, warm_up_steps)
+    progress = (step - warm_up_steps) / max(total - warm_up_steps, 1)
+    return 1 - (1 - floor) * min(progress, 1.0)
+
+
+def constant(step: int, total: int, warm_up_steps: int = 0, floor: float = 0.0) -> float:
+    """1 after the warm-up."""
+    return warm_up(step, warm_up_steps)
+
+
+SCHEDULES = {"cosine": cosine, "linear": linear, "constant": constant}

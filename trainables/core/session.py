@@ -1,0 +1,79 @@
+"""What an experiment may say and ask while it runs, and a session for tests and runs by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class Session(Protocol):
+    """The other side of an experiment: it hands out the checkpoint and takes the reports.
+
+    `folder` is where this attempt may write; checkpoints go to `folder/checkpoints`.
+    """
+
+    folder: Path
+
+    def restored(self) -> Path | None:
+        """The checkpoint to go on from, or None for a fresh start."""
+        ...
+
+    def describe(self, facts: Mapping[str, object]) -> None:
+        """Facts of this run: data set and fingerprint, parameter count, versions."""
+        ...
+
+    def report(
+        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+    ) -> None:
+        """Metrics after `step` optimiser steps, and the checkpoint saved there.
+
+        It may wait, and the process may end in it. The same step again changes nothing.
+        """
+        ...
+
+    def artifact(self, name: str, path: Path) -> None:
+        """A file, under a name such as `figures/confusion.png`."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Whether to save and end now."""
+        ...
+
+
+@dataclass
+class LocalSession:
+    """A session that keeps all it hears; a step reported again changes nothing."""
+
+    folder: Path
+    checkpoint: Path | None = None
+    reports: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+    checkpoints: dict[int, Path] = field(default_factory=dict[int, Path])
+    facts: dict[str, object] = field(default_factory=dict[str, object])
+    artifacts: dict[str, Path] = field(default_factory=dict[str, Path])
+    stop: bool = False
+
+    def restored(self) -> Path | None:
+        """The checkpoint given at the start."""
+        return self.checkpoint
+
+    def describe(self, facts: Mapping[str, object]) -> None:
+        """Keeps the facts."""
+        self.facts.update(facts)
+
+    def report(
+        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+    ) -> None:
+        """Keeps the first report of each step, and its checkpoint."""
+        self.reports.setdefault(step, dict(metrics))
+        if checkpoint is not None:
+            self.checkpoints[step] = checkpoint
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Keeps where it lies."""
+        self.artifacts[name] = path
+
+    def should_stop(self) -> bool:
+        """What `stop` was set to."""
+        return self.stop

@@ -1,0 +1,95 @@
+"""The settings of a run that every experiment has: how long, how much at once, how often, how."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from trainables.core.config import Config
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Training(Config):
+    """How a run goes.
+
+    `epochs` passes over the training set, unless `steps` says how many optimiser steps. A step sees
+    `batch_size` images in `num_micro_batches` equal parts whose gradients are averaged. Metrics are
+    logged every `log_every` steps, evaluations and checkpoints made every `evaluate_every` steps
+    (0: once an epoch); the last step always does all three. `clip_norm` bounds the global norm of
+    the gradient (0: no bound).
+    """
+
+    epochs: Count = 20
+    steps: int | None = Field(default=None, ge=1)
+    batch_size: Count = 64
+    num_micro_batches: Count = 1
+    log_every: int = Field(default=0, ge=0)
+    evaluate_every: int = Field(default=0, ge=0)
+    clip_norm: float = Field(default=1.0, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _micro_batches_are_equal(self) -> Training:
+        if self.batch_size % self.num_micro_batches:
+            raise ValueError(
+                f"training.num_micro_batches must divide training.batch_size "
+                f"({self.batch_size}), got {self.num_micro_batches}"
+            )
+        return self
+
+    def void(self) -> frozenset[str]:
+        """The seed always: it is what a repeat changes. Epochs when steps are given."""
+        return frozenset({"seed", "log_every"} | ({"epochs"} if self.steps is not None else set()))
+
+    def steps_an_epoch(self, examples: int) -> int:
+        """Steps in one pass over so many examples; the last, partial batch is dropped.
+
+        Raises:
+            ValueError: the batch is larger than the set.
+        """
+        if self.batch_size > examples:
+            raise ValueError(
+                f"training.batch_size must be at most the {examples} training examples, "
+                f"got {self.batch_size}"
+            )
+        return examples // self.batch_size
+
+    def total_steps(self, examples: int) -> int:
+        """Optimiser steps of the whole run."""
+        if self.steps is not None:
+            return self.steps
+        return self.epochs * self.steps_an_epoch(examples)
+
+    def is_due(self, every: int, step: int, examples: int) -> bool:
+        """Whether something that comes every so many steps (0: every epoch) is due after `step`."""
+        last = step == self.total_steps(examples)
+        return last or step % (every or self.steps_an_epoch(examples)) == 0
+
+
+class ExperimentConfig(Config):
+    """The configuration of a whole experiment.
+
+    `experiment` names what runs it, as `module:attribute`; `name` is `family.experiment`.
+    """
+
+    experiment: ClassVar[str]
+    name: ClassVar[str]
+    training: Training = Training()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run; with the digest it identifies a trial."""
+        return self.training.seed
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the experiment's name and the canonical form."""
+        facts: list[Any] = [self.experiment, self.canonical()]
+        text = json.dumps(facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

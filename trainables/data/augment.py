@@ -1,0 +1,61 @@
+"""Augmentations drawn for each image by itself, from numbers that depend on its index alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms import v2
+
+
+def shift(images: Tensor, draws: Tensor, pixels: int) -> Tensor:
+    """Moves each image by −pixels … pixels in both directions; what comes in has its minimum.
+
+    Images [B, C, H, W], draws [B, 2] in [0, 1); whole pixels, uniform. Same as a random crop of the
+    image padded by `pixels`.
+    """
+    if pixels == 0:
+        return images
+    offsets = (draws * (2 * pixels + 1)).long()
+    padded = functional.pad(images, (pixels,) * 4, value=float(images.min()))
+    height, width = images.shape[-2:]
+    rows = offsets[:, 0, None] + torch.arange(height)
+    columns = offsets[:, 1, None] + torch.arange(width)
+    which = torch.arange(len(images))[:, None, None]
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def crop(images: Tensor, draws: Tensor, smallest: float) -> Tensor:
+    """Cuts a random square from each image and scales it back (bilinear).
+
+    Images [B, C, H, W], draws [B, 3] in [0, 1): side from `smallest` (in 0…1) to 1 of the image's,
+    uniform, and place.
+    """
+    if smallest == 1:
+        return images
+    side = smallest + (1 - smallest) * draws[:, 0]
+    place = (2 * draws[:, 1:] - 1) * (1 - side)[:, None]
+    theta = torch.zeros(len(images), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = side
+    theta[:, :, 2] = place
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def mix(
+    images: Tensor, labels: Tensor, classes: int, *, mixup: float, cutmix: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019) of a batch, by torchvision.
+
+    `mixup` and `cutmix` are the α of their Beta distributions (0: off); with both on, one of them
+    is drawn for each batch. Returns images [B, C, H, W] and soft labels [B, classes] that sum to 1.
+    """
+    kinds = [
+        *([v2.MixUp(alpha=mixup, num_classes=classes)] if mixup > 0 else []),
+        *([v2.CutMix(alpha=cutmix, num_classes=classes)] if cutmix > 0 else []),
+    ]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        chosen = kinds[int(torch.randint(len(kinds), ()))]
+        mixed, soft = chosen(images, labels)
+    return mixed, soft

@@ -1,0 +1,58 @@
+"""The 1,797 handwritten digits of scikit-learn, 8 × 8 pixels, in seeded splits."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from trainables.data.catalog import DIGITS
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images [N, 1, 8, 8], float, standardised with the training split, and labels [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The three splits and the SHA-256 (16 hexadecimal digits) of their pixels and labels."""
+
+    train: Split
+    val: Split
+    test: Split
+    fingerprint: str
+
+
+def load(seed: int = 0) -> Digits:
+    """The digits in stratified splits of 1,197, 300 and 300 images, drawn from `seed`."""
+    pixels, labels = load_digits(return_X_y=True)
+    pixels = pixels.reshape(-1, 8, 8).astype(np.float32) / 16
+    sizes = DIGITS.splits
+    everything = np.arange(len(labels))
+    rest, test = train_test_split(
+        everything, test_size=sizes["test"], stratify=labels, random_state=seed
+    )
+    train, val = train_test_split(
+        rest, test_size=sizes["val"], stratify=labels[rest], random_state=seed
+    )
+    mean, deviation = float(pixels[train].mean()), float(pixels[train].std())
+    digest = hashlib.sha256()
+    splits: list[Split] = []
+    for indices in (np.sort(train), np.sort(val), np.sort(test)):
+        digest.update(pixels[indices].tobytes() + labels[indices].astype(np.int64).tobytes())
+        images = torch.from_numpy((pixels[indices] - mean) / deviation)[:, None]
+        splits.append(Split(images, torch.from_numpy(labels[indices].astype(np.int64))))
+    return Digits(*splits, digest.hexdigest()[:16])

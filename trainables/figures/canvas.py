@@ -1,0 +1,30 @@
+"""The one place where figures are opened, written and let go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 120
+
+
+@contextmanager
+def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
+    """A figure of `width` × `height` inches, written as a PNG to `path` when the block ends well.
+
+    No global state is touched, so nothing stays open; the file appears whole or not at all.
+    """
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    try:
+        yield figure
+        partial = path.with_name(path.name + ".partial")
+        figure.savefig(partial, format="png")
+        os.replace(partial, path)
+    finally:
+        figure.clear()
