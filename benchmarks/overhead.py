@@ -168,7 +168,7 @@ CONTENDERS = {
 
 def main() -> None:
     """Runs each contender in a process of its own and prints seconds a trial and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=150, help="trials of raysearch")
     parser.add_argument("--slow-trials", type=int, default=15, help="trials of each other")
     parser.add_argument("--only", choices=list(CONTENDERS), help=argparse.SUPPRESS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
@@ -22,7 +22,8 @@ def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
     settings = settings.tracking_of(view.spec)
     space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
     study = Study.rebuild(space, view.spec, _Unwritten(), store.events(name))
-    return audit(store, name, settings.folder(name), settings.tracking_uri, study.trials)
+    trials = cast("list[Any]", study.trials)
+    return audit(store, name, settings.folder(name), settings.tracking_uri, trials)
 
 
 class _Unwritten:

@@ -13,7 +13,7 @@ from typing import Any
 
 from raysearch.course import Course, Failure, objectives
 from raysearch.decide.failures import verdict
-from raysearch.decide.study import Study
+from raysearch.decide.study import State, Study
 from raysearch.record.events import EventLog
 from raysearch.record.results import reduce_objective
 from raysearch.run.checkpoints import Keeper, remove
@@ -354,7 +354,7 @@ class Conductor:
         state, reason = course.settled
         return self._tell(course, state, reason, 1 if state == "infeasible" else 0)
 
-    def _tell(self, course: Course, state: str, reason: str, constraint: int = 0) -> list[str]:
+    def _tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
         best = course.best if state == "complete" else None
         values = self._reduced(course) if course.history and state != "infeasible" else None
         self.study.tell(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from raysearch.decide.study import State
 from raysearch.record.events import Event
 from raysearch.run.checkpoints import Keeper, Kept
 
@@ -38,7 +39,7 @@ class Course:
     steps: set[int] = field(default_factory=set[int])
     history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
     failures: list[Failure] = field(default_factory=list[Failure])
-    settled: tuple[str, str] | None = None
+    settled: tuple[State, str] | None = None
     alone: bool = False
     shared: bool = False
     role: str | None = None

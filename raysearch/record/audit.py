@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from raysearch.declare.sweep import bare
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.tracking import client_of, consumer, key, summary_name
@@ -24,9 +25,15 @@ _STUDY_STATE = {
 class StudyTrial(Protocol):
     """What is compared of a trial of the Optuna study; a FrozenTrial is one."""
 
-    number: int
-    params: dict[str, Any]
-    intermediate_values: dict[int, float]
+    @property
+    def number(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The sampled values by Optuna's names."""
+        ...
 
     @property
     def state(self) -> Any:
@@ -49,7 +56,8 @@ class Finding:
 
     def __str__(self) -> str:
         """As `raysearch check` prints it."""
-        return f"{'search' if self.trial is None else f'trial {self.trial}'}: {self.where}: {self.what}"
+        whose = "search" if self.trial is None else f"trial {self.trial}"
+        return f"{whose}: {self.where}: {self.what}"
 
 
 def audit(
@@ -125,9 +133,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
         expected = _STUDY_STATE.get(state)
         if expected is not None and other.state.name != expected:
             found.append(Finding(number, "study", f"state {other.state.name}, events say {state}"))
-        params = {
-            name.split("[")[0] + name.rpartition("]")[2]: v for name, v in other.params.items()
-        }
+        params = {bare(name): value for name, value in other.params.items()}
         if params != trial.params:
             found.append(
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy import exc as sa_exc
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -73,7 +75,7 @@ class Store:
             _METADATA.create_all(self._engine)
             with self._engine.begin() as connection:
                 connection.execute(sa.select(sa.func.count()).select_from(_CURSORS))
-        except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+        except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise ValueError(
                 f"--store {url!r} must be a database that can be written, such as "
@@ -151,6 +153,7 @@ class Store:
         with self._engine.begin() as connection:
             values = {"search": search, "time": now(), "body": encode(body)}
             done = connection.execute(_REQUESTS.insert().values(**values))
+            assert done.inserted_primary_key is not None
             return int(done.inserted_primary_key[0])
 
     def requests(self, search: str, after: int = 0) -> list[tuple[int, int, dict[str, Any]]]:
@@ -348,9 +351,9 @@ def _engine(url: str) -> sa.Engine:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
 
-    @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
+    sa_event.listen(engine, "connect", prepare)
     return engine

@@ -1,7 +1,7 @@
 """MLflow's page of a search: a saved view (flat table, curves, parallel coordinates) and its links.
 
-The format of a shared view is MLflow's own and not documented (3.17): it is pinned here, and a plain
-link that only sorts and filters stands beside it.
+The format of a shared view is MLflow's own and not documented (3.17): it is pinned here, and a
+plain link that only sorts and filters stands beside it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,9 +51,11 @@ def load(seed: int = 0) -> Digits:
     )
     mean, deviation = float(pixels[train].mean()), float(pixels[train].std())
     digest = hashlib.sha256()
-    splits: list[Split] = []
-    for indices in (np.sort(train), np.sort(val), np.sort(test)):
+
+    def split(drawn: Any) -> Split:
+        indices = np.sort(drawn)
         digest.update(pixels[indices].tobytes() + labels[indices].astype(np.int64).tobytes())
         images = torch.from_numpy((pixels[indices] - mean) / deviation)[:, None]
-        splits.append(Split(images, torch.from_numpy(labels[indices].astype(np.int64))))
-    return Digits(*splits, digest.hexdigest()[:16])
+        return Split(images, torch.from_numpy(labels[indices].astype(np.int64)))
+
+    return Digits(split(train), split(val), split(test), digest.hexdigest()[:16])
