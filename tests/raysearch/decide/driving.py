@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,8 @@ def score(config: Mapping[str, Any], fidelity: int) -> float:
 class Drive:
     """Runs trials side by side, one report at a time, in an order drawn from `rng`.
 
-    `decisions` is what the study decided: each point asked for and each answer to a report.
+    `decisions` is what the study decided: each point asked for and each answer to a report; `waits`
+    the seconds that each report took.
     """
 
     study: Study
@@ -89,6 +91,7 @@ class Drive:
     running: dict[int, tuple[Proposal, int]] = field(default_factory=dict)
     decisions: list[Any] = field(default_factory=list)
     ended: bool = False
+    waits: list[float] = field(default_factory=list)
 
     def step(self) -> None:
         """Asks for a trial where there is room; otherwise one running trial makes a report."""
@@ -111,9 +114,11 @@ class Drive:
         if luck < 0.01:
             self._tell(number, "infeasible" if luck < 0.005 else "failed", None)
             return
-        body = {"attempt": 1, "step": 10 * fidelity, "fidelity": fidelity, "metrics": {}}
+        body: Any = {"attempt": 1, "step": 10 * fidelity, "fidelity": fidelity, "metrics": {}}
         self.log.append("report", number, **body, values=[value], checkpoint=None)
+        begin = time.perf_counter()
         ends = self.study.report(number, fidelity, [value], 10 * fidelity)
+        self.waits.append(time.perf_counter() - begin)
         self.decisions.append((number, fidelity, ends))
         self.running[number] = (proposal, fidelity)
         if ends or fidelity == LENGTH:

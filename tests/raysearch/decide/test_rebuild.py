@@ -94,7 +94,7 @@ def test_a_decision_that_was_not_written_is_made_again(tmp_path: Path) -> None:
 
 
 def test_a_resumed_attempt_that_comes_by_again_changes_nothing(tmp_path: Path) -> None:
-    study, log, _ = make_study(tmp_path, GRID, spec_of(GRID, "random", PRUNERS[1]))
+    study, _, _ = make_study(tmp_path, GRID, spec_of(GRID, "random", PRUNERS[1]))
     proposal = study.ask()
     assert proposal is not None
     for fidelity in (1, 2, 3):

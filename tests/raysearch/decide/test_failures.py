@@ -1,0 +1,110 @@
+"""Each line of the table of failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from raysearch.decide.failures import EQUAL_TRACEBACKS, KINDS, traceback_digest, verdict
+
+
+@dataclass(frozen=True)
+class Failed:
+    kind: str
+    checkpoint_step: int | None = None
+
+
+def again(*history: Failed, shared: bool = False) -> bool:
+    return verdict(history[-1].kind, history=history, shared=shared).again
+
+
+@pytest.mark.parametrize("kind", ["host_lost", "killed"])
+def test_a_loss_from_outside_is_tried_again_three_times_without_a_new_checkpoint(kind: str) -> None:
+    lost = Failed(kind, 10)
+    assert all(again(*[lost] * count) for count in (1, 2, 3))
+    judged = verdict(kind, history=[lost] * 4)
+    assert (judged.again, judged.state, judged.constraint) == (False, "failed", 0)
+
+
+@pytest.mark.parametrize("kind", ["host_lost", "killed"])
+def test_a_new_checkpoint_gives_three_more_tries(kind: str) -> None:
+    before, after = [Failed(kind, None)] * 3, [Failed(kind, 20)] * 3
+    assert again(*before, *after)
+    assert not again(*before, *after, Failed(kind, 20))
+
+
+def test_losses_of_both_kinds_count_together() -> None:
+    assert not again(*[Failed("killed", 10), Failed("host_lost", 10)] * 2)
+
+
+@pytest.mark.parametrize("kind", ["exception", "exit", "signal", "hang"])
+def test_an_error_of_its_own_is_tried_again_once(kind: str) -> None:
+    assert again(Failed(kind, 10))
+    judged = verdict(kind, history=[Failed(kind, 10), Failed(kind, 20)])
+    assert (judged.again, judged.state, judged.constraint) == (False, "failed", 0)
+
+
+def test_errors_of_different_kinds_count_together_and_losses_do_not() -> None:
+    assert not again(Failed("exception"), Failed("hang"))
+    assert again(Failed("killed"), Failed("killed"), Failed("exception"))
+    assert again(Failed("exception"), Failed("killed"))
+
+
+def test_out_of_memory_is_tried_again_alone_if_it_shared_its_node() -> None:
+    judged = verdict("memory", history=[Failed("memory")], shared=True)
+    assert (judged.again, judged.alone) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("history", "shared"),
+    [([Failed("memory")], False), ([Failed("memory"), Failed("memory")], True)],
+)
+def test_out_of_memory_alone_or_twice_is_infeasible(history: list[Failed], shared: bool) -> None:
+    judged = verdict("memory", history=history, shared=shared)
+    assert (judged.again, judged.state, judged.constraint) == (False, "infeasible", 1)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_diverged_trial_is_infeasible_at_once(shared: bool) -> None:
+    judged = verdict("diverged", history=[Failed("diverged")], shared=shared)
+    assert (judged.again, judged.state, judged.constraint) == (False, "infeasible", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_verdict_has_a_reason_and_a_state_or_another_try(kind: str) -> None:
+    judged = verdict(kind, history=[Failed(kind)])
+    assert judged.reason and judged.again == (judged.state is None)
+
+
+def test_an_unknown_kind_names_those_there_are() -> None:
+    with pytest.raises(LookupError, match="must be one of host_lost, killed, .* got 'tired'"):
+        verdict("tired", history=[Failed("exception")])
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/home/a/runs/s/0007/attempt-1/x.py", line 3, in run
+    model(batch)
+RuntimeError: <Thing at 0x7f00aa> of process 123 failed in /tmp/tmpabc
+"""
+
+
+def test_the_fifth_equal_traceback_stops_the_search() -> None:
+    few, many = [TRACEBACK] * (EQUAL_TRACEBACKS - 1), [TRACEBACK] * EQUAL_TRACEBACKS
+    assert verdict("exception", history=[Failed("exception")], tracebacks=few).stop_search == ""
+    judged = verdict("exception", history=[Failed("exception")], tracebacks=many)
+    assert judged.stop_search == "5 attempts failed with the same traceback"
+
+
+def test_tracebacks_that_differ_stop_nothing() -> None:
+    tracebacks = [TRACEBACK.replace("line 3", f"line {line}") for line in range(9)]
+    history = [Failed("exception")]
+    assert verdict("exception", history=history, tracebacks=tracebacks).stop_search == ""
+    assert verdict("exception", history=history, tracebacks=[""] * 9).stop_search == ""
+
+
+def test_a_traceback_is_equal_but_for_addresses_attempts_and_processes() -> None:
+    other = TRACEBACK.replace("0007/attempt-1", "0011/attempt-2").replace("123", "4567")
+    other = other.replace("0x7f00aa", "0x7f11bb").replace("tmpabc", "tmpxyz")
+    assert traceback_digest(other) == traceback_digest(TRACEBACK)
+    assert traceback_digest(TRACEBACK.replace("line 3", "line 4")) != traceback_digest(TRACEBACK)
