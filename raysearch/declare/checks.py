@@ -105,22 +105,27 @@ def _check_fixed_names(space: Space, paths: frozenset[str]) -> None:
 
 
 def _check_values(space: Space, point: Point) -> None:
-    """Each sampled or fixed value is what the configuration has at its path."""
-    for name, value in {**point.params, **point.answered}.items():
-        path = bare(name)
-        if path.startswith("choice."):
+    """Each sampled or given value is what the configuration has at its path."""
+    for name, value in point.params.items():
+        if bare(name).startswith("choice."):
             continue
         try:
-            found = point.config.value_at(path)
+            found = point.config.value_at(bare(name))
         except LookupError:
             raise ValueError(
                 f"{name} of sweep {space.sweep.name} is asked for where its configuration has no "
-                f"{path}: at {where(point.params)}"
+                f"{bare(name)}: at {where(point.params)}"
             ) from None
         if found != value:
             raise ValueError(
                 f"{name} of sweep {space.sweep.name} must be set in the configuration as it was "
-                f"suggested, got {found!r} instead of {value!r} at {path}"
+                f"suggested, got {found!r} instead of {value!r} at {bare(name)}"
+            )
+    for name, (value, offered) in point.answered.items():
+        if not bare(name).startswith("choice.") and not _holds(space, point, bare(name)):
+            raise ValueError(
+                f"{bare(name)} must be one that sweep {space.sweep.name} can set, {offered}, got "
+                f"{value!r}"
             )
 
 

@@ -37,13 +37,14 @@ SOME = 200
 class Point:
     """One point of a space: what was sampled, from what, and the configuration that came of it.
 
-    `answered` has the fixed values that were asked for instead of sampled, by full name.
+    `answered` has the fixed values that were asked for instead of sampled, by full name, with what
+    the sweep offers.
     """
 
     params: dict[str, Any]
     distributions: dict[str, Distribution]
     config: Config
-    answered: dict[str, object]
+    answered: dict[str, tuple[object, Distribution]]
 
     @cached_property
     def digest(self) -> str:
@@ -136,7 +137,10 @@ class Space:
             here = {path: value for path, value in left.items() if _has(config, path)}
             if not here:
                 return config
-            config = config.with_values(here)
+            try:
+                config = config.with_values(here)
+            except ValueError as error:
+                raise GivenError(one_line(error)) from error
             left = {path: value for path, value in left.items() if path not in here}
 
     def points(self) -> Iterator[Point]:
@@ -366,7 +370,14 @@ def one_line(error: Exception) -> str:
     if callable(findings):
         found: Any = findings()
         return "; ".join(
-            ": ".join(part for part in (".".join(map(str, one["loc"])), one["msg"]) if part)
+            ": ".join(
+                part
+                for part in (
+                    ".".join(map(str, one["loc"])),
+                    one["msg"].removeprefix("Value error, "),
+                )
+                if part
+            )
             for one in found
         )
     text = str(error.args[0]) if error.args else str(error)

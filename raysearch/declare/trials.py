@@ -26,8 +26,8 @@ class Asking:
         self._fixed = fixed
         self.params: dict[str, Any] = {}
         self.distributions: dict[str, Distribution] = {}
-        self.answered: dict[str, object] = {}
-        """The fixed values that were asked for, by full name."""
+        self.answered: dict[str, tuple[object, Distribution]] = {}
+        """The fixed values that were asked for, and what was offered instead, by full name."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, log: bool = False, step: float | None = None
@@ -53,7 +53,7 @@ class Asking:
         path = bare(name)
         if path in self._fixed:
             value = legal(name, distribution, self._fixed[path])
-            self.answered[name] = value
+            self.answered[name] = value, distribution
             return value
         known = self.distributions.get(name)
         if known is None:

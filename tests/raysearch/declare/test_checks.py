@@ -147,6 +147,7 @@ def test_choices_are_declared_with_real_paths(choices: Any, error: Any, text: st
         ({"depth": 2.5}, ValueError, "depth must be an integer, got 2.5"),
         ({"optimizer.kind": 3}, ValueError, "optimizer.kind must be one of 'adam', 'sgd', got 3"),
         ({"optimizer.decay": 0.1, "optimizer.kind": "sgd"}, ValueError, "has no effect"),
+        ({"optimizer.kind": "lars"}, ValueError, r"can set, 'adam' \| 'sgd', got 'lars'"),
         ({"heads": 7}, ValueError, r"heads must divide width \(64\), got 7"),
     ],
 )
@@ -247,4 +248,5 @@ def test_an_asked_name_is_recorded_once_and_a_given_one_not_at_all() -> None:
     asking = Asking(from_params({"depth": 2}), {"optimizer.lr": 1})
     assert asking.suggest_float("optimizer[sgd].lr", 0.0, 0.1) == 1.0
     assert asking.suggest_int("depth", 1, 4) == asking.suggest_int("depth", 1, 4) == 2
-    assert (asking.params, asking.answered) == ({"depth": 2}, {"optimizer[sgd].lr": 1.0})
+    assert asking.params == {"depth": 2}
+    assert asking.answered == {"optimizer[sgd].lr": (1.0, Float(0.0, 0.1))}
