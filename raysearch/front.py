@@ -20,12 +20,12 @@ from raysearch.plan import parse_overrides
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView, rows
 from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
-from raysearch.watch import cells, duration, headline, shown, trials_table
+from raysearch.watch import best_table, duration, headline, shown, trials_table
 
 if TYPE_CHECKING:
     from raysearch.search import Outcome
 
-console = Console(soft_wrap=False)
+console = Console(width=None if sys.stdout.isatty() else 200)
 
 
 def open_search(name: str, settings: Settings) -> tuple[Store, SearchView]:
@@ -272,14 +272,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         print("no trial completed")
         _show_failures(view)
     else:
-        names = view.varying()
-        metric = view.spec["metrics"][0]["name"]
-        table = Table(box=None, pad_edge=False, title="best trials", title_justify="left")
-        for column in ("trial", "state", metric, view.spec["fidelity"], *names):
-            table.add_column(column, overflow="fold")
-        for trial in [one for one in view.ranked() if one.state == "complete"][:5]:
-            table.add_row(*cells(trial, names))
-        console.print(table)
+        print("best trials")
+        console.print(best_table(view, 4))
         _show_tests(view)
     print(f"took       {duration(view.seconds())}")
     print(f"folder     {folder}")

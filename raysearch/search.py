@@ -30,6 +30,7 @@ Listener = Callable[[SearchView], None]
 """Called in the driver's loop after each event; must be quick."""
 
 _RAY = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # its own table, even with verbose=0
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_DEDUP_LOGS": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # hosts watch their trials; Ray would kill a host

@@ -115,7 +115,7 @@ def trials_table(view: SearchView, rows: int) -> Table:
     metric = view.spec["metrics"][0]["name"]
     for column in ("trial", "state", metric, view.spec["fidelity"]):
         table.add_column(column, no_wrap=True)
-    for name in names:
+    for name in short_names(names):
         table.add_column(name, overflow="ellipsis", no_wrap=True)
     running = [trial for trial in view.trials.values() if trial.state == "running"]
     others = [trial for trial in view.ranked() if trial.state != "running"]
@@ -139,6 +139,30 @@ def cells(trial: TrialView, names: list[str]) -> list[str]:
     ]
 
 
+def best_table(view: SearchView, count: int) -> Table:
+    """The best completed trials side by side, a row for each parameter: fits 80 columns."""
+    trials = [trial for trial in view.ranked() if trial.state == "complete"][:count]
+    names = view.varying()
+    columns = [cells(trial, names) for trial in trials]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(f"trial {column[0]}", no_wrap=True)
+    metric = view.spec["metrics"][0]["name"]
+    labels = ["trial", "state", metric, view.spec["fidelity"], *names]
+    for index in [2, 3, *range(4, len(labels))]:
+        table.add_row(labels[index], *(column[index] for column in columns))
+    return table
+
+
+def short_names(names: list[str]) -> list[str]:
+    """The last parts of dotted names, as far as they differ."""
+    last = [name.rpartition(".")[2] for name in names]
+    return [
+        short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)
+    ]
+
+
 def shown(value: Any) -> str:
     """A value as a table shows it: four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
@@ -154,7 +178,9 @@ def duration(seconds: float) -> str:
 def _line(view: SearchView, trial: TrialView) -> str:
     value = f" {trial.values[0]:.4f}" if trial.values else ""
     why = f" ({trial.reason})" if trial.reason else ""
+    names = list(trial.params)
     params = ", ".join(
-        f"{name}={shown(trial.params[name])}" for name in view.varying() if name in trial.params
+        f"{short}={shown(trial.params[name])}"
+        for short, name in zip(short_names(names), names, strict=True)
     )
     return f"trial {trial.number} {trial.state}{value}{why}: {params}"

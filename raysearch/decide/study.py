@@ -225,7 +225,7 @@ class Study:
         """
         trial = self._trials.optuna(entry.number)
         known = dict(trial.system_attrs)
-        ends = self._pruner.prune(self._trials.study, trial)
+        ends = self._pruner.prune(self._trials.study, trial) and not entry.is_default
         if ends and not entry.ending:
             entry.ending = True
             fidelity = trial.last_step

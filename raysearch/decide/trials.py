@@ -27,12 +27,15 @@ class Entry:
     """What is known of a trial beside what Optuna knows.
 
     `duplicate_of` is the first trial with the same configuration and seed; `twins` are the
-    duplicates of this one; `ending` says that it was decided to end it; `told` is that event.
+    duplicates of this one; `ending` says that it was decided to end it; `told` is that event. The
+    default configuration is what others are measured by, on the test split too: it `is_default`
+    and never pruned.
     """
 
     number: int
     duplicate_of: int | None = None
     twins: list[int] = field(default_factory=list[int])
+    is_default: bool = False
     ending: bool = False
     told: dict[str, Any] | None = None
 
@@ -72,7 +75,7 @@ class Trials:
         }
         trial = running_trial(number, body["params"], distributions, body["system_attrs"])
         self.study.add_trial(trial)
-        self.entries.append(Entry(number, first))
+        self.entries.append(Entry(number, first, is_default=body["origin"] == "default"))
         self.cells.add(cell(body["params"]))
         if first is None:
             self.firsts[body["digest"], body["seed"]] = number
