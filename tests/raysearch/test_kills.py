@@ -1,0 +1,181 @@
+"""Kills at named and at random moments: nothing is lost, nothing doubled, no bit differs."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raysearch.run.child import kill_orphans
+from tests.raysearch.command import (
+    COMMAND,
+    ENVIRONMENT,
+    left_alive,
+    raysearch,
+    store_of,
+    view_of,
+    wait_until,
+)
+from tests.raysearch.searches.careful import KILLS
+from tests.raysearch.searches.chain import advance
+from trainables.core.checkpoint import fingerprint
+
+pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(1200)]
+SWEEPS = "tests.raysearch.searches.sweeps"
+CAREFUL = "tests.raysearch.searches.careful_sweep:careful"
+KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
+
+MOMENTS = [
+    ("before", "asked", 3),
+    ("after", "asked", 4),
+    ("before", "told", 2),
+    ("after", "told", 3),
+    ("in", "report", 5),
+    ("before", "decision", 1),
+]
+MORE_MOMENTS = [
+    ("in", "asked", 5),
+    ("in", "told", 1),
+    ("before", "started", 2),
+    ("after", "started", 3),
+    ("after", "report", 7),
+    ("after", "decision", 1),
+    ("before", "finished", 1),
+    ("before", "created", 1),
+    ("after", "tested", 1),
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over() -> Iterator[None]:
+    yield
+    for search in ("one", "careful"):
+        kill_orphans(search, living=True)
+
+
+def hash_chain(steps: int) -> dict[int, float]:
+    """What `val/link` must be at each step."""
+    chain, links = "start", dict[int, float]()
+    for step in range(1, steps + 1):
+        chain = advance(chain, step)
+        links[step] = float(int(chain[:6], 16))
+    return links
+
+
+def killed_then_resumed(folder: Path, moment: str, kind: str, count: int) -> None:
+    arguments = ["search", f"{SWEEPS}:chain", "--name", "one"]
+    killed = raysearch(folder, moment, kind, str(count), "--", *arguments, program=KILLER)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    if not store_of(folder).exists("one"):
+        done = raysearch(folder, *arguments)
+    else:
+        done = raysearch(folder, "resume", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    view = view_of(folder, "one")
+    run = [trial for trial in view.trials.values() if trial.duplicate_of is None]
+    assert len(run) == 12
+    links = hash_chain(8)
+    for trial in run:
+        assert trial.ended is not None
+        reported = {step: metrics["val/link"] for step, _, _, metrics in trial.reports}
+        assert reported == {step: links[step] for step in reported}
+        if trial.state == "complete":
+            assert sorted(reported) == [2, 4, 6, 8]
+    wait_until(lambda: left_alive("one") == [], 10, "for processes to end")
+    checked = raysearch(folder, "check", "one")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(("moment", "kind", "count"), MOMENTS)
+def test_a_driver_killed_at_a_named_moment_loses_nothing(
+    tmp_path: Path, moment: str, kind: str, count: int
+) -> None:
+    killed_then_resumed(tmp_path, moment, kind, count)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("moment", "kind", "count"), MORE_MOMENTS)
+def test_a_driver_killed_at_any_other_moment_loses_nothing(
+    tmp_path: Path, moment: str, kind: str, count: int
+) -> None:
+    killed_then_resumed(tmp_path, moment, kind, count)
+
+
+def drive(folder: Path, *arguments: str, kills: float = 0.0) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env={**ENVIRONMENT, KILLS: str(kills)},
+        stdout=(folder / "output.txt").open("ab"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def data_of(folder: Path, trial: int) -> dict[int, set[str]]:
+    """Which data each step saw, in any attempt."""
+    seen: dict[int, set[str]] = {}
+    for file in (folder / "runs/careful" / f"{trial:04d}").glob("attempt-*/data.txt"):
+        for line in file.read_text().splitlines():
+            step, _, digest = line.partition(" ")
+            if len(digest) == 64:  # a kill may cut the last line
+                seen.setdefault(int(step), set()).add(digest)
+    return seen
+
+
+def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed: int) -> None:
+    whole, killed = folder / "whole", folder / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    search = ["search", CAREFUL, f"training.epochs={epochs}", "--name", "careful"]
+    done = raysearch(whole, *search, limit=900)
+    assert done.returncode == 0, done.stderr
+    draw = random.Random(seed)
+    count = deaths = 0
+    while count < 4 * kills:
+        known = (killed / "runs/raysearch.db").exists() and store_of(killed).exists("careful")
+        saving = 0.3 if draw.random() < 0.4 else 0.0
+        last = deaths >= kills
+        arguments = ["resume", "careful"] if known else search
+        driver = drive(killed, *arguments, kills=0.0 if last else saving)
+        try:
+            status = driver.wait(900 if last else draw.uniform(3, 14))
+        except subprocess.TimeoutExpired:
+            os.kill(driver.pid, signal.SIGKILL)
+            status = driver.wait()
+        count += 1
+        deaths += status == -signal.SIGKILL
+        time.sleep(draw.uniform(0, 0.5))
+        if status == 0:
+            break
+    assert deaths >= kills, (killed / "output.txt").read_text()[-3000:]
+    expected, found = view_of(whole, "careful"), view_of(killed, "careful")
+    for number, trial in expected.trials.items():
+        other = found.trials[number]
+        assert other.reports == trial.reports
+        for path, same in ((trial.last_checkpoint, other.last_checkpoint),):
+            assert fingerprint(whole / "runs/careful" / str(path)) == fingerprint(
+                killed / "runs/careful" / str(same)
+            )
+        assert data_of(killed, number) == data_of(whole, number)
+        assert other.best_checkpoint is not None
+        assert other.tested == {**trial.tested} or not trial.tested
+    checked = raysearch(killed, "check", "careful")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    print(f"{deaths} kills, {sum(len(t.attempts) for t in found.trials.values())} attempts")
+
+
+def test_a_search_killed_at_random_equals_an_unkilled_one(tmp_path: Path) -> None:
+    killed_at_random_equals_unkilled(tmp_path, kills=3, epochs=12, seed=0)
+
+
+@pytest.mark.long
+def test_a_search_killed_twenty_times_equals_an_unkilled_one(tmp_path: Path) -> None:
+    killed_at_random_equals_unkilled(tmp_path, kills=20, epochs=60, seed=1)
