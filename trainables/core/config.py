@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,17 +18,13 @@ class Config(BaseModel):
     """A part of a configuration: frozen, nothing unknown, nothing cast but int to float.
 
     Variants of a part are a union on the literal field `kind`. A subclass that has fields without
-    effect under some settings names them in `void`.
+    effect under some settings names them in `void`. What a validator of a subclass says begins with
+    the name of the field at fault, which then stands behind the path of the part.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Notes the values of `kind`: pydantic puts them into the paths of errors."""
-        field = cls.model_fields.get(KIND)
-        if field is not None and get_origin(field.annotation) is Literal:
-            _TAGS.update(map(str, get_args(field.annotation)))
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
 
     def void(self) -> frozenset[str]:
         """Names of own fields that change nothing in this configuration."""
@@ -54,7 +50,7 @@ class Config(BaseModel):
         value: Any = self
         for part in path.split("."):
             if not isinstance(value, Config) or part not in type(value).model_fields:
-                raise LookupError(_unknown(type(self), path))
+                raise LookupError(self._no_field(path))
             value = getattr(value, part)
         return value
 
@@ -68,7 +64,7 @@ class Config(BaseModel):
             ValueError: a value that is not allowed, with its path and what is.
         """
         data = self.to_json()
-        for path in sorted(values, key=lambda path: (not path.endswith(f".{KIND}"), path)):
+        for path in sorted(values, key=_kinds_first):
             if path not in type(self).paths():
                 raise LookupError(_unknown(type(self), path))
             *parents, last = path.split(".")
@@ -92,9 +88,10 @@ class Config(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
+            path, kinds = _place(cls, first["loc"])
             if first["type"] == "extra_forbidden":
-                raise LookupError(_unknown(cls, _path(first))) from None
-            raise ValueError(_sentence(first)) from None
+                raise LookupError(_unknown(cls, path, kinds)) from None
+            raise ValueError(_sentence(first, path)) from None
 
     @classmethod
     def paths(cls) -> frozenset[str]:
@@ -107,6 +104,21 @@ class Config(BaseModel):
                 found.add(name)
         return frozenset(found)
 
+    def _no_field(self, path: str) -> str:
+        """Why there is no value at a path, in view of the variants that are chosen here."""
+        kinds: dict[str, str] = {}
+        value: Any = self
+        for depth, part in enumerate(path.split("."), 1):
+            value = getattr(value, part, None)
+            if isinstance(value, Config) and KIND in type(value).model_fields:
+                kinds[".".join(path.split(".")[:depth])] = str(getattr(value, KIND))
+        return _unknown(type(self), path, kinds)
+
+
+def _kinds_first(path: str) -> tuple[bool, int, str]:
+    """Sorts `kind` before its siblings and outer parts before inner ones: a new kind clears."""
+    return (not path.endswith(f".{KIND}"), path.count("."), path)
+
 
 def _configs(annotation: Any) -> list[type[Config]]:
     """The configuration classes in an annotation: itself, or the members of a union."""
@@ -114,42 +126,64 @@ def _configs(annotation: Any) -> list[type[Config]]:
         return [annotation]
     if get_origin(annotation) in (Union, types.UnionType):
         return [one for member in get_args(annotation) for one in _configs(member)]
+    if get_origin(annotation) is Annotated:
+        return _configs(get_args(annotation)[0])
     return []
 
 
-def _unknown(kind: type[Config], path: str) -> str:
-    paths = kind.paths()
-    near = get_close_matches(path, paths, 1, 0.5)
-    last = [one for one in sorted(paths) if one.split(".")[-1] == path.split(".")[-1]]
-    hint = near[0] if near else (last[0] if last else "")
-    shown = f"did you mean {hint!r}?" if hint else f"there are {', '.join(sorted(paths))}"
-    return f"{path} is no field of {getattr(kind, 'name', kind.__name__)}; {shown}"
+def _unknown(cls: type[Config], path: str, kinds: Mapping[str, str] | None = None) -> str:
+    """The sentence about a path that is no field, given which variants are chosen on its way."""
+    name = getattr(cls, "name", cls.__name__)
+    paths = cls.paths()
+    if path in paths:
+        chosen = " and ".join(f"{part}.{KIND} {kind!r}" for part, kind in (kinds or {}).items())
+        return f"{path} is no field of {name} with {chosen}"
+    inside = sorted(one for one in paths if one.startswith(f"{path}."))
+    if inside:
+        return f"{path} is a part of {name}, not a field; it has {', '.join(inside)}"
+    parts = {one[:end] for one in paths for end, letter in enumerate(one) if letter == "."}
+    near = get_close_matches(path, sorted(paths | parts), 1, 0.5)
+    near += sorted(one for one in paths if one.split(".")[-1] == path.split(".")[-1])
+    shown = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths))}"
+    return f"{path} is no field of {name}; {shown}"
 
 
-def _path(error: ErrorDetails) -> str:
-    """The dotted path of an error; the tags of variants that pydantic puts in it are no part."""
-    parts = [str(part) for part in error["loc"]]
-    return ".".join(part for index, part in enumerate(parts) if not _is_tag(parts, index))
+def _place(cls: type[Config], location: tuple[int | str, ...]) -> tuple[str, dict[str, str]]:
+    """The dotted path of an error, and the variants on its way.
+
+    Behind a part that has variants pydantic puts the tag of the one that was read.
+    """
+    parts: list[str] = []
+    kinds: dict[str, str] = {}
+    candidates = [cls]
+    for step in map(str, location):
+        if len(candidates) > 1:
+            kinds[".".join(parts)] = step
+            candidates = [one for one in candidates if step in _tags(one)]
+            continue
+        parts.append(step)
+        field = candidates[0].model_fields.get(step) if candidates else None
+        candidates = _configs(field.annotation) if field else []
+    return ".".join(parts), kinds
 
 
-def _is_tag(parts: list[str], index: int) -> bool:
-    return 0 < index < len(parts) - 1 and parts[index] in _TAGS
+def _tags(cls: type[Config]) -> list[str]:
+    """The values of `kind` that a variant answers to."""
+    return [str(tag) for tag in get_args(cls.model_fields[KIND].annotation)]
 
 
-_TAGS: set[str] = set()
-"""The values of `kind` of all variants: known once their classes are."""
-
-
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, path: str) -> str:
     """One sentence: the path, the rule, the value."""
     rule = error["msg"].removeprefix("Value error, ")
-    rule = rule[:1].lower() + rule[1:]
-    path = _path(error)
     if error["type"] == "value_error":
-        return f"{path}: {rule}" if path else rule
-    rule = rule.removeprefix("input should be ").removeprefix("input ")
+        return f"{path}.{rule}" if path else rule
+    context = error.get("ctx", {})
     if error["type"] == "union_tag_invalid":
-        context = error.get("ctx", {})
-        tags = str(context.get("expected_tags"))
-        return f"{path}.{KIND} must be one of {tags}, got {context.get('tag')!r}"
+        tags = context["expected_tags"].replace(", ", " or ")
+        return f"{path}.{KIND} must be {tags}, got {context['tag']!r}"
+    if error["type"] == "union_tag_not_found":
+        return f"{path}.{KIND} must be given, got {error['input']!r}"
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"{path or 'a configuration'} must be an object with fields, got {error['input']!r}"
+    rule = rule.removeprefix("Input should be ").removeprefix("Input ")
     return f"{path} must be {rule}, got {error['input']!r}"

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from trainables.core import loop
 from trainables.core.optimizers import parameter_groups
+from trainables.core.randomness import derive
 from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig
 
 Batch = dict[str, Tensor]
-"""Tensors by name, each with the images of the batch along its first dimension."""
+"""Tensors by name, each with the examples of the batch along its first dimension.
+
+`examples` [B], int64, on the CPU, says which they are: the loop keeps account of their order.
+"""
 
 
 class Loss(NamedTuple):
-    """The total loss of a batch, a scalar, and the terms to log, by name."""
+    """The total loss of a batch, a scalar, and the terms to log, by name, scalars too."""
 
     total: Tensor
     terms: Mapping[str, Tensor]
@@ -38,10 +44,14 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation: its metrics are called `name/value`, it is made every so many steps (0: every
-    epoch) and at the last step; `function` is told whether this is the last time."""
+    """A measurement of the networks on a split; its metrics are called `name/value`.
+
+    It is made every so many steps (`every`, 0: once an epoch) and after the last one; on the split
+    `test` only once, at the end of a search. `function` is told whether this is the last time.
+    """
 
     name: str
+    split: str
     function: Callable[[bool], Evaluated]
     every: int = 0
 
@@ -72,9 +82,13 @@ class Experiment(nn.Module, ABC):
     def batch(self, step: int) -> Batch:
         """The batch of a step (from 1), augmented: a function of the seed and the step."""
 
+    def batches(self, first_step: int) -> Iterator[Batch]:
+        """The batches of all steps from `first_step` on."""
+        return map(self.batch, count(first_step))
+
     @abstractmethod
     def forward(self, batch: Batch, step: int) -> Loss:
-        """The loss of a batch or of a micro-batch."""
+        """The loss of a batch or of a micro-batch: a mean over its examples."""
 
     @abstractmethod
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
@@ -86,11 +100,7 @@ class Experiment(nn.Module, ABC):
 
     @abstractmethod
     def evaluations(self) -> list[Evaluation]:
-        """What is measured while training, on the validation split."""
-
-    def test_evaluation(self) -> Evaluated:
-        """What is measured once, at the end of a search, on the test split."""
-        return Evaluated({})
+        """What is measured, and when."""
 
     def weight_decay(self) -> float:
         """The weight decay of tensors of two or more dimensions."""
@@ -113,22 +123,16 @@ class Experiment(nn.Module, ABC):
     @classmethod
     def run(cls, config: Mapping[str, Any], session: Session) -> None:
         """Trains one configuration, given as plain JSON, and reports to the session."""
-        from trainables.core.loop import train
-
-        train(cls.create(config), session)
+        loop.train(cls.create(config), session)
 
     @classmethod
     def test(cls, config: Mapping[str, Any], session: Session) -> None:
         """Evaluates the session's checkpoint on the test split; reports `test/…` once."""
-        from trainables.core.loop import evaluate_test
-
-        evaluate_test(cls.create(config), session)
+        loop.test(cls.create(config), session)
 
     @classmethod
-    def create(cls, config: Mapping[str, Any]) -> Experiment:
+    def create(cls, config: Mapping[str, Any]) -> Self:
         """The experiment of a configuration, its weights drawn from the seed of the run."""
-        from trainables.core.randomness import derive
-
         read = cls.config_class.read(config)
         torch.manual_seed(derive(read.seed, "weights"))
         return cls(read)

@@ -2,88 +2,86 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.core import checkpoint
-from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment
-from trainables.core.randomness import derive
+from trainables.core.checkpoint import Position
+from trainables.core.randomness import seed_dropout
 from trainables.core.session import Session
+from trainables.core.training import Training
+
+if TYPE_CHECKING:
+    from trainables.core.experiment import Batch, Evaluation, Experiment
+
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
+"""Whose versions are recorded, as far as a run has loaded them."""
+
+log = logging.getLogger(__name__)
 
 
 def train(experiment: Experiment, session: Session) -> None:
     """Trains an experiment to its last step, or until the session says stop.
 
     The step is the only clock. Each report carries training metrics averaged since the last one,
-    the evaluations that are due, and a checkpoint: so nothing but model, optimiser and step needs
-    to be saved, and a resumed run equals an uninterrupted one bit for bit.
+    the evaluations that are due, and a checkpoint: so nothing but model, optimiser and position
+    needs to be saved, and a resumed run equals an uninterrupted one bit for bit.
 
     Raises:
-        FloatingPointError: the loss of a step is not finite; names the step and each term.
+        FloatingPointError: the loss or the gradient of a step is not finite; names step and terms.
     """
     settings = experiment.config.training
 
     # The data first: how long the run is depends on it.
     facts = experiment.load()
-    total = settings.total_steps(experiment.num_examples)
-    evaluations = experiment.evaluations()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    experiment.to(device)
-    if settings.channels_last:
-        for network in experiment.networks():
-            network.to(memory_format=torch.channels_last)
+    examples = experiment.num_examples
+    total = settings.total_steps(examples)
+    evaluations = [one for one in experiment.evaluations() if one.split != "test"]
 
     # Then where we are: at the start, or behind a checkpoint.
-    groups = experiment.parameter_groups()
-    optimizer = experiment.optimizer(groups)
+    device = _device()
+    experiment.to(device)
+    optimizer = experiment.optimizer(experiment.parameter_groups())
     restored = session.restored()
-    first = checkpoint.load(restored, experiment, optimizer) if restored else 0
-    if settings.compile:
-        for network in experiment.networks():
-            network.compile()
+    position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
+    _prepare(experiment.networks(), settings)
     session.describe({**facts, **_facts(experiment, device)})
-    averages = _Averages()
 
-    for step in range(first + 1, total + 1):
-        # One update: the gradient of the whole batch, in equal parts.
-        experiment.train()
+    parameters = [one for one in experiment.parameters() if one.requires_grad]
+    averages = Averages()
+    experiment.train()
+    steps = range(position.step + 1, total + 1)
+    for step, batch in zip(steps, experiment.batches(position.step + 1), strict=False):
+        # One update: the gradient of the whole batch, bounded, at the rate of this step.
+        terms = backward(experiment, batch, step, device)
+        experiment.after_backward(step)
+        terms["gradient_norm"] = _clip(parameters, settings.clip_norm)
+        _check(step, terms)
         rate = experiment.learning_rate(step, total)
         for group in optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
-        parts = split(experiment.batch(step), settings.num_micro_batches)
-        for index, part in enumerate(parts):
-            torch.manual_seed(derive(settings.seed, "dropout", step, index))
-            with _precision(settings.precision, device):
-                loss = experiment(_on(part, device), step)
-            averages.add("train/loss", loss.total, len(parts))
-            for name, term in loss.terms.items():
-                averages.add(f"train/{name}", term, len(parts))
-            if not math.isfinite(float(loss.total.detach())):
-                raise FloatingPointError(_diverged(step, loss.total, loss.terms))
-            (loss.total / len(parts)).backward()
-        experiment.after_backward(step)
-        averages.add("train/gradient_norm", _clip(experiment, settings.clip_norm))
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         experiment.after_update(step)
+        averages.add(terms)
+        position = position.after(batch["examples"])
 
-        # What is due now is measured and said in one report; the last step does all of it.
-        due = [one for one in evaluations if settings.is_due(one.every, step, _size(experiment))]
-        saves = settings.is_due(settings.evaluate_every, step, _size(experiment))
-        logs = settings.log_every > 0 and step % settings.log_every == 0
-        if not (due or saves or logs):
+        # What is due now is measured and saved; the last step does all of it.
+        due = [one for one in evaluations if settings.is_due(one.every, step, examples)]
+        saves = settings.is_due(settings.save_every, step, examples)
+        if not (due or saves or settings.is_due(settings.log_every, step, examples)):
             continue
         metrics = averages.take() | {
             "train/learning_rate": rate,
-            "progress/epochs": step * settings.batch_size / _rounded(experiment),
+            "progress/epochs": settings.epochs_at(step, examples),
             "progress/samples": float(step * settings.batch_size),
         }
         for evaluation in due:
@@ -91,14 +89,16 @@ def train(experiment: Experiment, session: Session) -> None:
         saved = None
         if saves:
             path = session.folder / "checkpoints" / f"step-{step:08d}.pt"
-            saved = checkpoint.save(path, step, experiment, optimizer)
+            saved = checkpoint.save(path, position, experiment, optimizer)
+
+        # All of it is said in one report, and the answer may be to end here.
         session.report(step, metrics, saved)
         if session.should_stop():
             return
 
 
-def evaluate_test(experiment: Experiment, session: Session) -> None:
-    """Evaluates the session's checkpoint on the test split and reports `test/…` at its step.
+def test(experiment: Experiment, session: Session) -> None:
+    """Makes the evaluations on the test split from the session's checkpoint; one report.
 
     Raises:
         ValueError: the session has no checkpoint.
@@ -107,10 +107,35 @@ def evaluate_test(experiment: Experiment, session: Session) -> None:
     if restored is None:
         raise ValueError("the test split is evaluated from a checkpoint, and there is none")
     experiment.load()
-    step = checkpoint.load(restored, experiment)
-    experiment.to("cuda" if torch.cuda.is_available() else "cpu")
-    evaluation = Evaluation("test", lambda last: experiment.test_evaluation())
-    session.report(step, _evaluate(experiment, evaluation, session, last=True))
+    position = checkpoint.load(restored, experiment)
+    experiment.to(_device())
+    metrics: dict[str, float] = {}
+    for evaluation in experiment.evaluations():
+        if evaluation.split == "test":
+            metrics |= _evaluate(experiment, evaluation, session, last=True)
+    session.report(position.step, metrics)
+
+
+def backward(
+    experiment: Experiment, batch: Batch, step: int, device: torch.device
+) -> dict[str, Tensor]:
+    """Adds the gradient of a batch's loss, made of equal micro-batches, to the parameters.
+
+    Returns the loss as `loss` and its terms, means over the micro-batches, detached.
+    """
+    settings = experiment.config.training
+    parts = split(_on(batch, device, settings.channels_last), settings.num_micro_batches)
+    means: dict[str, Tensor] = {}
+    for index, part in enumerate(parts):
+        seed_dropout(device, settings.seed, step, index)
+        with _precision(settings.precision, device):
+            loss = experiment(part, step)
+        share = loss.total / len(parts) if len(parts) > 1 else loss.total
+        share.backward()
+        for name, term in {"loss": loss.total, **loss.terms}.items():
+            value = term.detach() / len(parts)
+            means[name] = means[name] + value if index else value
+    return means
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -121,19 +146,23 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     return [{name: chunks[name][index] for name in batch} for index in range(parts)]
 
 
-class _Averages:
-    """Means of what is logged since the last report."""
+class Averages:
+    """Means of training metrics since the last report; they stay on their device until then."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, tuple[float, float]] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
 
-    def add(self, name: str, value: torch.Tensor, parts: int = 1) -> None:
-        total, weight = self._sums.get(name, (0.0, 0.0))
-        self._sums[name] = (total + float(value.detach()) / parts, weight + 1 / parts)
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Takes the terms of one step: the same names each time."""
+        for name, term in terms.items():
+            self._sums[name] = self._sums[name] + term if self._count else term
+        self._count += 1
 
     def take(self) -> dict[str, float]:
-        means = {name: total / weight for name, (total, weight) in self._sums.items()}
-        self._sums = {}
+        """The means as `train/name`; begins anew."""
+        means = {f"train/{name}": float(term) / self._count for name, term in self._sums.items()}
+        self._sums, self._count = {}, 0
         return means
 
 
@@ -143,23 +172,48 @@ def _evaluate(
     """Values as `name/value`; figures are written and announced, and never end a run."""
     experiment.eval()
     with torch.inference_mode():
-        found: Evaluated = evaluation.function(last)
+        found = evaluation.function(last)
+    experiment.train()
     for name, draw in found.figures.items():
         path = session.folder / "figures" / f"{evaluation.name}-{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             draw(path)
-        except Exception as error:  # a picture is not worth a run
-            print(f"figure {path.name} was not drawn: {error!r}", file=sys.stderr)
+        except Exception:  # a picture is not worth a run
+            log.warning("figure %s was not drawn", path.name, exc_info=True)
             continue
         session.artifact(f"figures/{path.name}", path)
     return {f"{evaluation.name}/{name}": value for name, value in found.values.items()}
 
 
-def _clip(experiment: nn.Module, bound: float) -> torch.Tensor:
-    """The global norm of the gradient before clipping; clipped to `bound` if that is not 0."""
-    parameters = [one for one in experiment.parameters() if one.grad is not None]
-    return nn.utils.clip_grad_norm_(parameters, bound or math.inf, foreach=True)
+def _check(step: int, terms: Mapping[str, Tensor]) -> None:
+    """Ends a diverged run before its update. The gradient can be infinite where the loss is not."""
+    if math.isfinite(terms["loss"].item()) and math.isfinite(terms["gradient_norm"].item()):
+        return
+    shown = ", ".join(f"{name} = {float(term):g}" for name, term in terms.items())
+    raise FloatingPointError(f"loss and gradient of step {step} must be finite, got {shown}")
+
+
+def _clip(parameters: list[nn.Parameter], bound: float) -> Tensor:
+    """The global norm of the gradient; the gradient is scaled down to `bound` if that is not 0."""
+    gradients = [one.grad for one in parameters if one.grad is not None]
+    norm = nn.utils.get_total_norm(gradients, foreach=True)
+    if bound:
+        nn.utils.clip_grads_with_norm_(parameters, bound, norm, foreach=True)
+    return norm
+
+
+def _prepare(networks: Iterable[nn.Module], settings: Training) -> None:
+    """Memory layout and compilation; after a restore, which knows neither."""
+    for network in networks:
+        if settings.channels_last:
+            network.to(memory_format=torch.channels_last)
+        if settings.compile:
+            network.compile()
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -168,42 +222,24 @@ def _precision(precision: str, device: torch.device) -> AbstractContextManager[A
     return nullcontext()
 
 
-def _on(batch: Batch, device: torch.device) -> Batch:
-    if device.type == "cpu":
+def _on(batch: Batch, device: torch.device, channels_last: bool) -> Batch:
+    """The batch on a device, its images in the asked layout."""
+    if device.type != "cpu":
+        batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    if not channels_last:
         return batch
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-
-
-def _diverged(step: int, total: torch.Tensor, terms: Any) -> str:
-    named = {"total": total, **terms}
-    shown = ", ".join(f"{name} = {float(value.detach()):g}" for name, value in named.items())
-    return f"the loss of step {step} must be finite, got {shown}"
-
-
-def _size(experiment: Experiment) -> int:
-    return experiment.num_examples
-
-
-def _rounded(experiment: Experiment) -> int:
-    """Examples that an epoch really sees: whole batches."""
-    settings = experiment.config.training
-    return settings.steps_an_epoch(experiment.num_examples) * settings.batch_size
-
-
-def _facts(experiment: Experiment, device: torch.device) -> dict[str, object]:
     return {
-        "parameters": count(experiment.parameters()),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "versions": {"torch": str(torch.__version__), "python": platform.python_version()},
+        name: tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+        for name, tensor in batch.items()
     }
 
 
-def count(parameters: Iterable[torch.Tensor]) -> int:
-    """How many numbers there are in the parameters."""
-    return sum(parameter.numel() for parameter in parameters)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in an attempt's folder, oldest first."""
-    return sorted((folder / "checkpoints").glob("step-*.pt"))
+def _facts(experiment: nn.Module, device: torch.device) -> dict[str, object]:
+    loaded = {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
+    versions = {name: str(module.__version__) for name, module in loaded.items()}
+    return {
+        "parameters": sum(parameter.numel() for parameter in experiment.parameters()),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), **versions},
+    }

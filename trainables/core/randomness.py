@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 
 def derive(seed: int, purpose: str, *numbers: int) -> int:
@@ -19,7 +21,19 @@ def generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, purpose, *numbers))
 
 
-def uniform(seed: int, purpose: str, step: int, indices: torch.Tensor, count: int) -> torch.Tensor:
+def seed_dropout(device: torch.device, seed: int, step: int, micro_batch: int) -> None:
+    """Seeds what dropout draws from on a device: its default generator.
+
+    `torch.manual_seed` seeds every kind of device there is, which takes 0.1 ms, a tenth of a small
+    step.
+    """
+    derived = derive(seed, "dropout", step, micro_batch)
+    torch.default_generator.manual_seed(derived)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(derived)
+
+
+def uniform(seed: int, purpose: str, step: int, indices: Tensor, count: int) -> Tensor:
     """`count` uniform numbers in [0, 1) for each index, [B] → [B, count], float32.
 
     The numbers of an index depend on (seed, purpose, step, index) alone, not on the batch it is in:
@@ -28,23 +42,24 @@ def uniform(seed: int, purpose: str, step: int, indices: torch.Tensor, count: in
     base = derive(seed, purpose, step)
     lanes = torch.arange(count, dtype=torch.int64)
     counter = indices.to(torch.int64)[:, None] * count + lanes + 1
-    state = counter * _signed(0x9E3779B97F4A7C15) + _signed(base)
+    state = counter * _signed(0x9E3779B97F4A7C15) + base
     state = (state ^ _shift(state, 30)) * _signed(0xBF58476D1CE4E5B9)
     state = (state ^ _shift(state, 27)) * _signed(0x94D049BB133111EB)
     state = state ^ _shift(state, 31)
     return _shift(state, 40).to(torch.float32) * 2.0**-24
 
 
-def _signed(value: int) -> int:
+def _signed(word: int) -> int:
     """A 64-bit word as the signed number with the same bits: torch's integers wrap around."""
-    return value - (1 << 64) if value >= 1 << 63 else value
+    return word - (1 << 64) if word >= 1 << 63 else word
 
 
-def _shift(state: torch.Tensor, bits: int) -> torch.Tensor:
+def _shift(state: Tensor, bits: int) -> Tensor:
     """A logical shift to the right; torch's is arithmetic."""
     return (state >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def permutation(seed: int, epoch: int, size: int) -> torch.Tensor:
-    """The order of the training set in an epoch: a permutation of 0…size−1."""
+@lru_cache(maxsize=4)
+def permutation(seed: int, epoch: int, size: int) -> Tensor:
+    """The order of the training set in an epoch: a permutation of 0…size−1, not to be changed."""
     return torch.randperm(size, generator=generator(seed, "order", epoch))

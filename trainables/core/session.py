@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -38,25 +37,25 @@ class Session(Protocol):
         ...
 
     def should_stop(self) -> bool:
-        """Whether to save and end now."""
+        """Whether to end now; as answered to the last report."""
         ...
 
 
-@dataclass
 class LocalSession:
     """A session that keeps all it hears; a step reported again changes nothing."""
 
-    folder: Path
-    checkpoint: Path | None = None
-    reports: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
-    checkpoints: dict[int, Path] = field(default_factory=dict[int, Path])
-    facts: dict[str, object] = field(default_factory=dict[str, object])
-    artifacts: dict[str, Path] = field(default_factory=dict[str, Path])
-    stop: bool = False
+    def __init__(self, folder: Path, restored: Path | None = None) -> None:
+        self.folder = folder
+        self.reports: dict[int, dict[str, float]] = {}
+        self.checkpoints: dict[int, Path] = {}
+        self.facts: dict[str, object] = {}
+        self.artifacts: dict[str, Path] = {}
+        self.stop = False
+        self._restored = restored
 
     def restored(self) -> Path | None:
         """The checkpoint given at the start."""
-        return self.checkpoint
+        return self._restored
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Keeps the facts."""
@@ -65,8 +64,10 @@ class LocalSession:
     def report(
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
-        """Keeps the first report of each step, and its checkpoint."""
-        self.reports.setdefault(step, dict(metrics))
+        """Keeps the first report of each step, with its checkpoint."""
+        if step in self.reports:
+            return
+        self.reports[step] = dict(metrics)
         if checkpoint is not None:
             self.checkpoints[step] = checkpoint
 

@@ -11,24 +11,26 @@ from pydantic import Field, model_validator
 from trainables.core.config import Config
 
 Count = Annotated[int, Field(ge=1)]
+Cadence = Annotated[int, Field(ge=0)]
 
 
 class Training(Config):
     """How a run goes.
 
     `epochs` passes over the training set, unless `steps` says how many optimiser steps. A step sees
-    `batch_size` images in `num_micro_batches` equal parts whose gradients are averaged. Metrics are
-    logged every `log_every` steps, evaluations and checkpoints made every `evaluate_every` steps
-    (0: once an epoch); the last step always does all three. `clip_norm` bounds the global norm of
-    the gradient (0: no bound).
+    `batch_size` images in `num_micro_batches` equal parts whose gradients are averaged. Every
+    `log_every` steps the training metrics are reported, every `evaluate_every` the evaluations,
+    every `save_every` a checkpoint (0: once an epoch); the last step always does all three.
+    `clip_norm` bounds the global norm of the gradient (0: no bound).
     """
 
     epochs: Count = 20
-    steps: int | None = Field(default=None, ge=1)
+    steps: Count | None = None
     batch_size: Count = 64
     num_micro_batches: Count = 1
-    log_every: int = Field(default=0, ge=0)
-    evaluate_every: int = Field(default=0, ge=0)
+    log_every: Cadence = 0
+    evaluate_every: Cadence = 0
+    save_every: Cadence = 0
     clip_norm: float = Field(default=1.0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
@@ -39,14 +41,18 @@ class Training(Config):
     def _micro_batches_are_equal(self) -> Training:
         if self.batch_size % self.num_micro_batches:
             raise ValueError(
-                f"training.num_micro_batches must divide training.batch_size "
-                f"({self.batch_size}), got {self.num_micro_batches}"
+                f"num_micro_batches must divide training.batch_size ({self.batch_size}), "
+                f"got {self.num_micro_batches}"
             )
         return self
 
     def void(self) -> frozenset[str]:
-        """The seed always: it is what a repeat changes. Epochs when steps are given."""
-        return frozenset({"seed", "log_every"} | ({"epochs"} if self.steps is not None else set()))
+        """The seed, which is what a repeat changes; how often one looks; epochs if steps are given.
+
+        Evaluations are no mere looking: the best of them counts.
+        """
+        looking = {"seed", "log_every", "save_every"}
+        return frozenset(looking if self.steps is None else looking | {"epochs"})
 
     def steps_an_epoch(self, examples: int) -> int:
         """Steps in one pass over so many examples; the last, partial batch is dropped.
@@ -60,6 +66,10 @@ class Training(Config):
                 f"got {self.batch_size}"
             )
         return examples // self.batch_size
+
+    def epochs_at(self, step: int, examples: int) -> float:
+        """Passes made after `step` steps: 1.0 is one pass, less the batch that was dropped."""
+        return step / self.steps_an_epoch(examples)
 
     def total_steps(self, examples: int) -> int:
         """Optimiser steps of the whole run."""

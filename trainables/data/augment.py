@@ -8,8 +8,8 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 
-def shift(images: Tensor, draws: Tensor, pixels: int) -> Tensor:
-    """Moves each image by −pixels … pixels in both directions; what comes in has its minimum.
+def shift(images: Tensor, draws: Tensor, pixels: int, background: float) -> Tensor:
+    """Moves each image by −pixels … pixels in both directions; what comes in is `background`.
 
     Images [B, C, H, W], draws [B, 2] in [0, 1); whole pixels, uniform. Same as a random crop of the
     image padded by `pixels`.
@@ -17,7 +17,7 @@ def shift(images: Tensor, draws: Tensor, pixels: int) -> Tensor:
     if pixels == 0:
         return images
     offsets = (draws * (2 * pixels + 1)).long()
-    padded = functional.pad(images, (pixels,) * 4, value=float(images.min()))
+    padded = functional.pad(images, (pixels,) * 4, value=background)
     height, width = images.shape[-2:]
     rows = offsets[:, 0, None] + torch.arange(height)
     columns = offsets[:, 1, None] + torch.arange(width)

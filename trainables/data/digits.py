@@ -29,11 +29,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Digits:
-    """The three splits and the SHA-256 (16 hexadecimal digits) of their pixels and labels."""
+    """The three splits, the value of an empty pixel, and the SHA-256 of pixels and labels.
+
+    Of the hash there are 16 hexadecimal digits.
+    """
 
     train: Split
     val: Split
     test: Split
+    background: float
     fingerprint: str
 
 
@@ -58,4 +62,5 @@ def load(seed: int = 0) -> Digits:
         images = torch.from_numpy((pixels[indices] - mean) / deviation)[:, None]
         return Split(images, torch.from_numpy(labels[indices].astype(np.int64)))
 
-    return Digits(split(train), split(val), split(test), digest.hexdigest()[:16])
+    sets = split(train), split(val), split(test)
+    return Digits(*sets, -mean / deviation, digest.hexdigest()[:16])

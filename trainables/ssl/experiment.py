@@ -68,7 +68,7 @@ class SupervisedExperiment(Experiment):
         images, labels = self._data.train.images[chosen], self._data.train.labels[chosen]
         draws = uniform(training.seed, "augment", step, torch.arange(len(chosen)), 5)
         images = augment.crop(images, draws[:, :3], settings.smallest_crop)
-        images = augment.shift(images, draws[:, 3:], settings.shift)
+        images = augment.shift(images, draws[:, 3:], settings.shift, self._data.background)
         if settings.mixup or settings.cutmix:
             images, labels = augment.mix(
                 images,
@@ -78,7 +78,7 @@ class SupervisedExperiment(Experiment):
                 cutmix=settings.cutmix,
                 seed=derive(training.seed, "mix", step),
             )
-        return {"images": images, "labels": labels}
+        return {"images": images, "labels": labels, "examples": chosen}
 
     def forward(self, batch: Batch, step: int) -> Loss:
         """Mean cross entropy of the batch, in nats; 0 at best, ln(classes) for uniform logits.
@@ -86,10 +86,7 @@ class SupervisedExperiment(Experiment):
         With smoothing ε the target is 1 − ε + ε/C for its class, ε/C for the others. `accuracy` is
         that of the arg-max of the labels: with mixed labels it says little.
         """
-        images = batch["images"]
-        if self.config.training.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        logits = self.network(images).float()
+        logits = self.network(batch["images"]).float()
         smoothing = self.config.label_smoothing
         loss = functional.cross_entropy(logits, batch["labels"], label_smoothing=smoothing)
         labels = batch["labels"] if batch["labels"].ndim == 1 else batch["labels"].argmax(1)
@@ -120,13 +117,12 @@ class SupervisedExperiment(Experiment):
         return (self.network,)
 
     def evaluations(self) -> list[Evaluation]:
-        """On the validation split, at every cadence of the training."""
+        """The same on the validation and the test split."""
         every = self.config.training.evaluate_every
-        return [Evaluation("val", partial(self._classify, self._data.val, "validation"), every)]
-
-    def test_evaluation(self) -> Evaluated:
-        """The same on the test split."""
-        return self._classify(self._data.test, "test", last=True)
+        return [
+            Evaluation("val", "val", partial(self._classify, self._data.val, "validation"), every),
+            Evaluation("test", "test", partial(self._classify, self._data.test, "test")),
+        ]
 
     def _classify(self, split: Split, title: str, last: bool) -> Evaluated:
         """Loss, accuracy, mean F1; at the last time the scores of each class and the picture."""
