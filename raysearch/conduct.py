@@ -11,24 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from raysearch.attempt import Limits, attempt_job
 from raysearch.course import Course, Failure, objectives
 from raysearch.decide.failures import verdict
-from raysearch.decide.study import State, Study
+from raysearch.decide.study import Proposal, State, Study
 from raysearch.record.events import EventLog
 from raysearch.record.results import reduce_objective
 from raysearch.run.checkpoints import Keeper, remove
-from raysearch.run.job import Job
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a search may use. `memory` in bytes a trial (0: no limit), the others in seconds."""
-
-    concurrent: int
-    threads: int = 1
-    memory: int = 0
-    patience: float = 1800.0
-    time: float | None = None
 
 
 @dataclass
@@ -158,7 +147,7 @@ class Conductor:
                 return None
             return self.waiting.popleft()
         if not self._exhausted:
-            proposal = None if self._out_of_time() else self.study.ask()
+            proposal = self._ask()
             self.wake.set()
             if proposal is not None:
                 keeper = Keeper(self._metrics[0]["direction"])
@@ -176,12 +165,21 @@ class Conductor:
             return self.waiting.popleft() if self.waiting else None
         return None
 
+    def _ask(self) -> Proposal | None:
+        if self._out_of_time():
+            return None
+        try:
+            return self.study.ask()
+        except ValueError as error:  # a point that the check before the search did not meet
+            self.halt = Halted("stopped", str(error))
+            return None
+
     def _start(self, course: Course) -> dict[str, Any]:
         course.attempt += 1
         name = f"{course.number:04d}/" + (
             f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
         )
-        restored = self._restored(course)
+        job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
         if course.role is None:
             self.log.append(
                 "started",
@@ -189,7 +187,7 @@ class Conductor:
                 commit=True,
                 attempt=course.attempt,
                 folder=name,
-                restored=restored and self._relative(restored),
+                restored=job.restored and self._relative(job.restored),
             )
         self._live[course.number] = course
         for other in self._live.values():
@@ -197,40 +195,8 @@ class Conductor:
         return {
             "trial": course.number,
             "attempt": course.attempt,
-            "job": self._job(course, name, restored).to_json(),
+            "job": job.to_json(),
         }
-
-    def _restored(self, course: Course) -> str | None:
-        wanted = course.best if course.role is not None else course.last
-        if wanted is None:
-            return None
-        path = self.folder / wanted.path
-        return str(path) if path.exists() else None
-
-    def _job(self, course: Course, name: str, restored: str | None) -> Job:
-        kept = [
-            {"step": kept.step, "path": str(self.folder / kept.path), "value": kept.value}
-            for kept in course.keeper.kept()
-        ]
-        return Job(
-            search=str(self.spec["search"]),
-            trial=course.number,
-            attempt=course.attempt,
-            experiment=str(self.spec["experiment"]),
-            config=course.config,
-            folder=str(self.folder / name),
-            purpose="run" if course.role is None else "test",
-            restored=restored,
-            threads=self.limits.threads,
-            memory=self.limits.memory,
-            patience=self.limits.patience,
-            objectives=[
-                {"name": metric["name"], "direction": metric["direction"]}
-                for metric in self._metrics
-            ],
-            kept=kept,
-            paths=self.paths,
-        )
 
     # Hearing
 
@@ -272,7 +238,7 @@ class Conductor:
         )
         if values is None or fidelity is None or course.settled is not None:
             return
-        if self.study.report(course.number, fidelity, values):
+        if self.study.report(course.number, fidelity, values, step):
             course.settled = ("pruned", f"pruned at {self.spec['fidelity']} {fidelity}")
 
     def _diverge(self, course: Course, step: int, raw: list[float]) -> None:

@@ -62,6 +62,7 @@ def show_spaces(as_json: bool) -> None:
         found.append(
             {
                 "name": name,
+                "count": str(count),
                 "points": count.points,
                 "distinct": count.distinct,
                 "stated": count.stated,
@@ -79,7 +80,7 @@ def show_spaces(as_json: bool) -> None:
     for column in ("sweep", "points", "trials", "sampler", "metric", "question"):
         table.add_column(column, overflow="fold")
     for row in found:
-        points = "infinite" if row["points"] is None else str(row["points"])
+        points = row["count"]
         if row["stated"] is not None and row["stated"] != row["points"]:
             points += f" (stated {row['stated']})"
         trials = "all" if row["trials"] is None else str(row["trials"])
@@ -101,10 +102,7 @@ def show_plan(name: str, overrides: Iterable[str], count: int) -> None:
     if sweep.question:
         print(f"question   {sweep.question}")
     print("metric     " + ", ".join(f"{m.direction} {m.name} ({m.reduce})" for m in sweep.metrics))
-    if counted.points is None:
-        print("points     infinite")
-    else:
-        print(f"points     {counted.points}, {counted.distinct} of them distinct")
+    print(f"points     {counted}")
     if counted.stated is not None:
         print(f"stated     {counted.stated}")
     print(f"trials     {sweep.trials or 'all points'}, {sweep.sampler}, pruner {sweep.pruner}")

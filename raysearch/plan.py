@@ -181,10 +181,12 @@ def check_name(name: str) -> None:
 
 
 def _trials(request: Request, sweep: Sweep, space: Space, sampler: str) -> int | None:
-    trials = request.trials if request.trials is not None else sweep.trials
+    grid = sampler.partition(":")[0] == "grid"
+    stated = None if grid and sweep.sampler.partition(":")[0] != "grid" else sweep.trials
+    trials = request.trials if request.trials is not None else stated
     if trials is not None and trials < 1:
         raise ValueError(f"--trials must be at least 1, got {trials}")
-    if trials is None and sampler.partition(":")[0] != "grid" and request.time is None:
+    if trials is None and not grid and request.time is None:
         if space.count().points is None:
             raise ValueError(
                 f"--trials must be given: the sweep {sweep.name} states no number of trials and "

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysearch.conduct import Conductor, Halted, Limits
+from raysearch.attempt import Limits
+from raysearch.conduct import Conductor, Halted
 from raysearch.course import Course, unfinished
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
@@ -121,8 +122,8 @@ def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
     """Raises ValueError if the sweep or the defaults are not what the search began with."""
     defaults = type(next(iter(space.preview(1))).config)().digest()
     for what, then, now in (
+        ("defaults", spec["defaults"], defaults),  # first: they change the space's print too
         ("space", spec["space"], space.fingerprint()),
-        ("defaults", spec["defaults"], defaults),
     ):
         if then != now:
             raise ValueError(
