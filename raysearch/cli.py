@@ -141,6 +141,7 @@ def resume(
         return go(name, settings, listener, accept_changes=accept_changes)
 
     with _plainly():
+        _view(name, runs, store)
         status = _drive(go_on, settings)
     raise typer.Exit(status)
 

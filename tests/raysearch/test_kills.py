@@ -109,14 +109,30 @@ def test_a_driver_killed_at_any_other_moment_loses_nothing(
 
 
 def drive(folder: Path, *arguments: str, kills: float = 0.0) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**ENVIRONMENT, KILLS: str(kills)},
-        stdout=(folder / "output.txt").open("ab"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (folder / "output.txt").open("ab") as output:
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env={**ENVIRONMENT, KILLS: str(kills)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def killed_after(driver: subprocess.Popen[bytes], seconds: float) -> int:
+    """Kills a driver unless it ends before; returns its exit status."""
+    try:
+        return driver.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(driver.pid, signal.SIGKILL)
+        return driver.wait()
+
+
+def trains(folder: Path) -> bool:
+    """Whether an attempt has seen data within the last second."""
+    files = (folder / "runs/careful").glob("*/attempt-*/data.txt")
+    return any(time.time() - file.stat().st_mtime < 1 for file in files)
 
 
 def data_of(folder: Path, trial: int) -> dict[int, set[str]]:
@@ -145,11 +161,13 @@ def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed
         last = deaths >= kills
         arguments = ["resume", "careful"] if known else search
         driver = drive(killed, *arguments, kills=0.0 if last else saving)
-        try:
-            status = driver.wait(900 if last else draw.uniform(3, 14))
-        except subprocess.TimeoutExpired:
-            os.kill(driver.pid, signal.SIGKILL)
-            status = driver.wait()
+        if last:
+            status = driver.wait(900)
+        else:
+            early = draw.random() < 0.2  # while it starts, otherwise while it trains
+            if not early:
+                wait_until(lambda d=driver: d.poll() is not None or trains(killed), 60)
+            status = killed_after(driver, draw.uniform(0, 3))
         count += 1
         deaths += status == -signal.SIGKILL
         time.sleep(draw.uniform(0, 0.5))

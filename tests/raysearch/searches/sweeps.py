@@ -56,3 +56,15 @@ def broken(trial: Trial) -> Chain:
 def slow(trial: Trial) -> Chain:
     """Long enough to be stopped by hand."""
     return Chain(x=trial.suggest_float("x", 0.0, 1.0), steps=400, pause=0.1)
+
+
+@sweep(metrics=SCORE, sampler="random", trials=2, resources=Resources(cpus=4096))
+def hungry(trial: Trial) -> Chain:
+    """More CPUs than any machine has."""
+    return Chain(x=trial.suggest_float("x", 0.0, 1.0))
+
+
+@sweep(metrics=SCORE, sampler="random", trials=2, resources=Resources(gpus=64))
+def greedy(trial: Trial) -> Chain:
+    """More GPUs than any machine has."""
+    return Chain(x=trial.suggest_float("x", 0.0, 1.0))
