@@ -60,7 +60,7 @@ class Conductor:
         self._exhausted = False
         self._tested = False
         self._tracebacks: list[str] = []
-        self._started = time.monotonic()
+        self._started = self._flushed = time.monotonic()
 
     # What Tune asks
 
@@ -117,7 +117,11 @@ class Conductor:
             self._end(course, outcome)
 
     def tick(self) -> None:
-        """Turns requests into events and follows them."""
+        """Turns requests into events and follows them; commits what has waited for a second."""
+        now = time.monotonic()
+        if now - self._flushed > 1:
+            self._flushed = now
+            self.log.flush()
         while self.requests:
             number, body = self.requests.popleft()
             trial = body.get("trial")

@@ -278,6 +278,9 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     print(f"events     {settings.store}")
     print(f"mlflow     {settings.tracking_uri}")
     print(f"open       {ui_command(settings, outcome.name)}")
+    if outcome.untracked:
+        print(f"missing    MLflow lacks the end of this search: {outcome.untracked}")
+        print(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
     if best is not None:
         print(f"best       raysearch best {outcome.name}{_runs(settings)}")
 

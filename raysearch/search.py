@@ -46,12 +46,16 @@ _RAY = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a driver ended: the state of the search, why, and what is known of it."""
+    """How a driver ended: the state of the search, why, and what is known of it.
+
+    `untracked` says why MLflow could not be written to the end; empty if it was.
+    """
 
     name: str
     state: str
     reason: str
     view: SearchView
+    untracked: str = ""
 
 
 def start(request: Request, settings: Settings, listener: Listener | None = None) -> Outcome:
@@ -214,7 +218,8 @@ class _Driver:
                 reason=halt.reason,
                 best=best.number if best is not None else None,
             )
-        return Outcome(self._spec["search"], halt.state, halt.reason, self._view)
+        untracked = tracker.problem or ""
+        return Outcome(self._spec["search"], halt.state, halt.reason, self._view, untracked)
 
     def _tracker(self) -> Any:
         from raysearch.record.tracking import Tracker
