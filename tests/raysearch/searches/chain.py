@@ -15,7 +15,9 @@ from typing import Any
 def run(config: dict[str, Any], session: Any) -> None:
     """Goes `steps` steps, reports and saves after each second one; ends in the way it is told."""
     restored = session.restored()
-    state = json.loads(restored.read_text()) if restored else {"step": 0, "chain": "start"}
+    state: dict[str, Any] = {"step": 0, "chain": "start"}
+    if restored:
+        state = json.loads(restored.read_text())
     session.describe({"data.name": "chain", "data.fingerprint": "0" * 16, "parameters": 1})
     first = restored is None
     for step in range(state["step"] + 1, config["steps"] + 1):

@@ -1,0 +1,54 @@
+"""What the README shows works: its commands are understood, its sweep passes the checks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from raysearch.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = sorted(
+    {
+        line.strip().partition("  #")[0].strip()
+        for line in README.splitlines()
+        if line.startswith("    raysearch ")
+    }
+    | set(re.findall(r"`(raysearch [^`]+)`", README))
+)
+OPTIONS = sorted(set(re.findall(r"`(--[a-z-]+)", README)))
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_documented_command_is_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    command = typer.main.get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
+    if not (arguments or name in ("spaces", "list", "ui")):
+        return  # named in passing: `raysearch check`
+    with command.make_context(name, arguments) as context:
+        assert context.command is command
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_documented_option_exists(option: str) -> None:
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    known = {one for command in commands.values() for p in command.params for one in p.opts}
+    assert option in known
+
+
+def test_the_documented_sweep_passes_its_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    (tmp_path / "mine.py").write_text(code[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = CliRunner().invoke(app, ["plan", "mine:optimisers"])
+    assert result.exit_code == 0, result.stderr
+    assert "optimizer[sgd].lr: 0.001 … 1 (log)   if optimizer.kind = sgd" in result.stdout
