@@ -8,11 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from trainables.figures.canvas import canvas
+from trainables.metrics.classification import normalised
 
 
 def confusion_matrix(path: Path, counts: Tensor, classes: Sequence[str], title: str) -> None:
     """Draws counts [C, C] (row true, column predicted), shaded by the share of the row."""
-    shares = (counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy()
+    shares = normalised(counts).numpy()
     side = 2.2 + 0.42 * len(classes)
     with canvas(path, side + 0.8, side) as figure:
         axes = figure.subplots()

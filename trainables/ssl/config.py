@@ -42,7 +42,7 @@ class Model(Config):
     width: Count = 32
     layers: Count = 2
     heads: Count = 2
-    mlp_ratio: Positive = 2.0
+    mlp_ratio: float = Field(default=2.0, ge=0.5, le=8)
     dropout: Rate = 0.0
     attention_dropout: Rate = 0.0
     drop_path: Rate = 0.0

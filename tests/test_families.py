@@ -1,0 +1,170 @@
+"""The price of entry for every family: found by its folder, checked without being named here."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raysearch.declare import catalog
+from raysearch.declare.space import Space
+from raysearch.declare.sweep import Sweep
+from trainables.core import checkpoint
+from trainables.core.experiment import Experiment
+from trainables.core.session import LocalSession
+from trainables.core.training import ExperimentConfig
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "trainables").glob("*/config.py"))
+MODULES = [f"trainables.{path.parent.name}.config" for path in FILES if path.parent.name != "core"]
+HEAVY = ("torch", "torchvision", "numpy", "sklearn", "matplotlib", "timm", "ray", "mlflow")
+SAMPLED = 20
+
+
+def configs(module: str) -> list[type[ExperimentConfig]]:
+    """The experiment configurations that a module defines."""
+    found = vars(importlib.import_module(module)).values()
+    return [
+        one
+        for one in found
+        if isinstance(one, type)
+        and issubclass(one, ExperimentConfig)
+        and one.__module__ == module
+        and hasattr(one, "experiment")
+    ]
+
+
+CONFIGS = [config for module in MODULES for config in configs(module)]
+SWEEPS = list(catalog.sweeps(["search_spaces"]).values())
+
+
+def experiment_of(config: type[ExperimentConfig]) -> type[Experiment]:
+    """The class that the configuration names."""
+    module, _, attribute = config.experiment.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def short(config: ExperimentConfig, steps: int) -> ExperimentConfig:
+    """The configuration for a few small steps, with two micro-batches."""
+    return config.with_values(
+        {
+            "training.steps": steps,
+            "training.batch_size": 8,
+            "training.num_micro_batches": 2,
+            "training.evaluate_every": 2,
+            "training.save_every": 2,
+        }
+    )
+
+
+def run(config: ExperimentConfig, folder: Path, restored: Path | None = None) -> LocalSession:
+    """A run in this process."""
+    torch.set_num_threads(1)
+    session = LocalSession(folder, restored)
+    experiment_of(type(config)).run(config.to_json(), session)
+    return session
+
+
+def samples(sweep: Sweep) -> list[Any]:
+    """Random configurations of a sweep, the same each time."""
+    draw, space = random.Random(0), Space(sweep)
+    return [space.sample(draw).config for _ in range(SAMPLED)]
+
+
+families = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+sweeps = pytest.mark.parametrize("sweep", SWEEPS, ids=lambda sweep: sweep.name)
+
+
+def test_there_are_families_and_sweeps() -> None:
+    assert CONFIGS and SWEEPS
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_family_has_an_experiment_and_a_file_of_sweeps(module: str) -> None:
+    family = module.split(".")[1]
+    assert configs(module) and (ROOT / "search_spaces" / f"{family}.py").exists()
+
+
+@families
+def test_the_catalogue_finds_it_and_it_names_its_experiment(
+    config: type[ExperimentConfig],
+) -> None:
+    assert catalog.experiments(["trainables"])[config.name] is config
+    assert experiment_of(config).config_class is config
+
+
+@families
+def test_the_configuration_survives_json(config: type[ExperimentConfig]) -> None:
+    assert config.read(config().to_json()) == config()
+
+
+@families
+def test_a_misspelt_field_is_named_with_the_nearest(config: type[ExperimentConfig]) -> None:
+    with pytest.raises(LookupError, match="traning.epochs is no field of .*'training.epochs'"):
+        config().with_values({"traning.epochs": 3})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [*MODULES, "search_spaces"])
+def test_configurations_and_sweeps_import_nothing_heavy(module: str) -> None:
+    names = (
+        [module] if module != "search_spaces" else sorted({s.function.__module__ for s in SWEEPS})
+    )
+    code = (
+        f"import sys, importlib; [importlib.import_module(name) for name in {names!r}]\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@families
+def test_two_steps_are_finite(config: type[ExperimentConfig], tmp_path: Path) -> None:
+    report = run(short(config(), 2), tmp_path).reports[2]
+    assert all(abs(value) < float("inf") for value in report.values())
+
+
+@families
+def test_resumed_equals_uninterrupted(config: type[ExperimentConfig], tmp_path: Path) -> None:
+    whole = run(short(config(), 4), tmp_path / "whole")
+    rest = run(short(config(), 4), tmp_path / "rest", whole.checkpoints[2])
+    assert rest.reports == {4: whole.reports[4]}
+    prints = [checkpoint.fingerprint(one.checkpoints[4]) for one in (whole, rest)]
+    assert prints[0] == prints[1]
+
+
+@families
+def test_what_is_described_is_what_is_recorded(
+    config: type[ExperimentConfig], tmp_path: Path
+) -> None:
+    facts = run(short(config(), 2), tmp_path).facts
+    assert {"data.name", "data.fingerprint", "data.split_sizes", "parameters"} <= facts.keys()
+    assert {"versions", "threads", "device"} <= facts.keys()
+
+
+@sweeps
+def test_reported_metrics_are_those_that_the_sweep_declares(sweep: Sweep, tmp_path: Path) -> None:
+    report = run(short(samples(sweep)[0], 2), tmp_path).reports[2]
+    assert {metric.name for metric in sweep.metrics} <= report.keys()
+    assert {"progress/epochs", "progress/samples"} <= report.keys()
+
+
+@sweeps
+def test_sampled_configurations_survive_json_and_build(sweep: Sweep) -> None:
+    for config in samples(sweep):
+        assert type(config).read(config.to_json()) == config
+        with torch.device("meta"):
+            experiment = experiment_of(type(config)).create(config.to_json())
+        assert all(parameter.is_meta for parameter in experiment.parameters())
+
+
+@sweeps
+def test_the_sweep_has_no_error_and_asks_a_question(sweep: Sweep) -> None:
+    Space(sweep).check()
+    assert sweep.question.endswith("?")

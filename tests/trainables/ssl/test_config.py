@@ -1,0 +1,71 @@
+"""The configuration of supervised runs: what fits, and what has no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trainables.ssl.config import Supervised
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"model.patch_size": 3},
+            "model.patch_size must divide the side of digits (8), got 3; try 1, 2, 4 or 8",
+        ),
+        ({"model.heads": 3}, "model.heads must divide width (32), got 3"),
+        (
+            {"model.positions": "sine_cosine", "model.width": 6},
+            "model.width must be a multiple of 4 with sine_cosine, got 6",
+        ),
+        ({"model.dropout": 1.0}, "model.dropout must be less than 1, got 1.0"),
+        ({"optimizer.lr": 0.0}, "optimizer.lr must be greater than 0, got 0.0"),
+        ({"data.name": "digit"}, "data.name must be 'digits', got 'digit'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as error:
+        Supervised().with_values(values)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "values", [{"model.patch_size": 8}, {"model.dropout": 0.0}, {"model.width": 8}]
+)
+def test_the_edges_that_fit_are_taken(values: dict[str, Any]) -> None:
+    Supervised().with_values(values)
+
+
+@pytest.mark.parametrize(
+    ("when", "path", "value"),
+    [
+        ({"schedule.kind": "constant"}, "schedule.floor", 0.5),
+        ({"model.layers": 1}, "model.drop_path", 0.5),
+        ({"optimizer.kind": "sgd", "optimizer.momentum": 0.0}, "optimizer.nesterov", True),
+        ({}, "training.seed", 7),
+        ({}, "training.log_every", 7),
+        ({"training.steps": 10}, "training.epochs", 7),
+    ],
+)
+def test_a_value_without_effect_changes_no_digest(
+    when: dict[str, Any], path: str, value: object
+) -> None:
+    config = Supervised().with_values(when)
+    assert config.with_values({path: value}).digest() == config.digest()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("schedule.floor", 0.5),
+        ("model.drop_path", 0.5),
+        ("training.epochs", 7),
+        ("training.evaluate_every", 7),
+        ("data.split_seed", 1),
+    ],
+)
+def test_a_value_with_effect_changes_the_digest(path: str, value: object) -> None:
+    assert Supervised().with_values({path: value}).digest() != Supervised().digest()
