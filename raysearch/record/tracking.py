@@ -8,11 +8,12 @@ import math
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysearch.declare.sweep import bare
 from raysearch.record.events import Event, Store
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.views import TAG, shared_view, view_key
@@ -86,6 +87,12 @@ def key(name: str) -> str:
     return _ALLOWED.sub("_", name)
 
 
+def experiment_name(spec: Mapping[str, Any]) -> str:
+    """`family/sweep`: MLflow's page shows the part before the stroke as a folder."""
+    family = str(spec.get("family") or "raysearch").partition(".")[0]
+    return f"{family}/{str(spec['sweep_name']).removeprefix(f'{family}.')}"
+
+
 def summary_name(metric: str) -> str:
     """The metric by which trials are sorted: the reduced objective, not its latest value."""
     return key(f"objective/{metric.replace('/', '_')}")
@@ -138,8 +145,7 @@ class Writer:
 
     def _open(self) -> None:
         spec = self.view.spec
-        name = f"{spec.get('family', 'raysearch').partition('.')[0]}/{spec['sweep_name']}"
-        self._experiment = self._find_experiment(name)
+        self._experiment = self._find_experiment(experiment_name(spec))
         self._parent = self._find_run("search", None) or self._create_parent()
 
     def _find_experiment(self, name: str) -> str:
@@ -273,10 +279,9 @@ class Writer:
         params = {key(name): str(value) for name, value in _flat(trial.config).items()}
         params["seed"] = str(trial.seed)
         for name, distribution in trial.distributions.items():
-            value = trial.params.get(re.sub(r"\[[^\]]*\]", "", name))
+            value = trial.params.get(bare(name))
             if distribution.get("log") and isinstance(value, int | float) and value > 0:
-                path = re.sub(r"\[[^\]]*\]", "", name)
-                params[key(f"log10.{path}")] = f"{math.log10(value):.6g}"
+                params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
         listed = [Param(name, value[:6000]) for name, value in params.items()]
         for start in range(0, len(listed), 100):
             self._client.log_batch(run, params=listed[start : start + 100])
@@ -371,18 +376,7 @@ class Writer:
         """The saved view follows the parameters that vary so far."""
         metric = self.view.spec["metrics"][0]
         varying = self.view.varying()
-        axes: list[str] = []
-        for name in varying:
-            values = [t.params[name] for t in self.view.trials.values() if name in t.params]
-            logs = any(
-                re.sub(r"\[[^\]]*\]", "", full) == name and distribution.get("log")
-                for t in self.view.trials.values()
-                for full, distribution in t.distributions.items()
-            )
-            if values and all(isinstance(v, int | float) for v in values):
-                axes.append(f"log10.{name}" if logs else name)
-            else:
-                axes.append(name)
+        axes = [name for name in self._axes() if name.removeprefix("log10.") in varying]
         value = shared_view(
             self.search,
             summary_name(metric["name"]),
@@ -393,6 +387,18 @@ class Writer:
             time=self.view.created or 0,
         )
         self._client.set_experiment_tag(self._experiment, TAG + view_key(self.search), value)
+
+    def _axes(self) -> list[str]:
+        """What parallel coordinates can show: MLflow drops a run that lacks one of the axes."""
+        trials = [trial for trial in self.view.trials.values() if trial.duplicate_of is None]
+        logs = {
+            bare(name)
+            for trial in trials
+            for name, distribution in trial.distributions.items()
+            if distribution.get("log")
+        }
+        everywhere = [name for name in trials[0].params if all(name in t.params for t in trials)]
+        return [f"log10.{name}" if name in logs else name for name in everywhere]
 
 
 class Tracker(threading.Thread):
@@ -458,8 +464,7 @@ def sync(store: Store, search: str, uri: str, folder: Path) -> int:
 def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
     """The addresses of a search's page on a server at `address`; empty if it is not in MLflow."""
     spec = SearchView.read(store, search).spec
-    name = f"{spec.get('family', 'raysearch').partition('.')[0]}/{spec['sweep_name']}"
-    experiment = client_of(uri).get_experiment_by_name(name)
+    experiment = client_of(uri).get_experiment_by_name(experiment_name(spec))
     if experiment is None:
         return {}
     metric = spec["metrics"][0]
