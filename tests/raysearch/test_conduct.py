@@ -1,0 +1,298 @@
+"""The conductor without Ray: what follows from each kind of news, line by line of the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysearch.attempt import Limits
+from raysearch.conduct import Conductor
+from raysearch.course import Course, unfinished
+from raysearch.decide.study import Study
+from raysearch.declare.space import Space
+from raysearch.declare.sweep import Sweep
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView
+from raysearch.run.job import Job
+from tests.raysearch.searches.sweeps import chain, chain_grid
+
+
+class Stage:
+    """A search without processes: attempts are started, and told what their hosts would say."""
+
+    def __init__(self, folder: Path, sweep: Sweep, concurrent: int = 2, **spec: Any) -> None:
+        self.folder, self.space = folder, Space(sweep)
+        self.store = Store(f"sqlite:///{folder / 'events.db'}")
+        metrics = [
+            {"name": m.name, "direction": m.direction, "reduce": m.reduce} for m in sweep.metrics
+        ]
+        self.spec: dict[str, Any] = {
+            "search": "one",
+            "experiment": "tests.raysearch.searches.chain:run",
+            "metrics": metrics,
+            "fidelity": sweep.fidelity,
+            "sampler": sweep.sampler,
+            "pruner": sweep.pruner,
+            "trials": sweep.trials,
+            "seed": 0,
+            **spec,
+        }
+        self.log = self.store.create("one", self.spec)
+        self.limits = Limits(concurrent)
+        self.conductor = self.conduct(Study(self.space, self.spec, self.log))
+
+    def conduct(self, study: Study) -> Conductor:
+        return Conductor(study, self.log, self.spec, self.folder, self.limits, tests=lambda: [])
+
+    def start(self) -> Job:
+        attempt = self.conductor.next_attempt()
+        assert attempt is not None
+        return Job.read(attempt["job"])
+
+    def say(self, job: Job, **message: Any) -> list[str] | None:
+        return self.conductor.hear(job.trial, job.attempt, [message])
+
+    def report(self, job: Job, step: int, score: float, saves: bool = True) -> list[str] | None:
+        path = Path(job.folder) / "checkpoints" / f"{step}.pt"
+        if saves:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        metrics = {"val/score": score, "progress/epochs": float(step)}
+        checkpoint = str(path) if saves else None
+        return self.say(job, kind="report", step=step, metrics=metrics, checkpoint=checkpoint)
+
+    def end(self, job: Job, outcome: str, traceback: str = "") -> list[str] | None:
+        return self.say(job, kind="end", outcome=outcome, message=outcome, traceback=traceback)
+
+    def view(self) -> SearchView:
+        self.log.flush()
+        return SearchView.read(self.store, "one")
+
+    def state(self, job: Job) -> str:
+        return self.view().trials[job.trial].state
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path, chain_grid)
+
+
+def test_a_trial_that_ends_well_is_complete_with_its_best_value(stage: Stage) -> None:
+    job = stage.start()
+    for step, score in [(2, 0.5), (4, 0.9), (6, 0.7)]:
+        assert stage.report(job, step, score) is None
+    stage.end(job, "complete")
+    trial = stage.view().trials[job.trial]
+    assert (trial.state, trial.values) == ("complete", [0.9])
+    assert trial.best_checkpoint == f"{job.trial:04d}/attempt-1/checkpoints/4.pt"
+    assert trial.last_checkpoint == f"{job.trial:04d}/attempt-1/checkpoints/6.pt"
+
+
+@pytest.mark.parametrize("outcome", ["exception", "exit", "signal", "hang"])
+def test_a_bug_is_tried_once_more_and_then_failed(stage: Stage, outcome: str) -> None:
+    job = stage.start()
+    stage.report(job, 2, 0.5)
+    stage.end(job, outcome, "Traceback: a")
+    again = stage.start()
+    assert (again.trial, again.attempt) == (job.trial, 2)
+    assert again.restored == str(Path(job.folder) / "checkpoints/2.pt")
+    deleted = stage.end(again, outcome, "Traceback: b")
+    assert stage.state(job) == "failed"
+    assert deleted == [str(Path(job.folder) / "checkpoints/2.pt")]
+
+
+@pytest.mark.parametrize("outcome", ["killed", "host_lost"])
+def test_a_loss_is_tried_again_three_times_without_a_new_checkpoint(
+    stage: Stage, outcome: str
+) -> None:
+    for attempt in (1, 2, 3, 4):
+        job = stage.start()
+        assert job.attempt == attempt
+        if outcome == "host_lost":
+            stage.conductor.lost(job.trial, job.attempt)
+        else:
+            stage.end(job, outcome)
+    assert stage.state(job) == "failed"
+
+
+def test_a_new_checkpoint_gives_a_lost_trial_three_more_tries(stage: Stage) -> None:
+    for attempt in range(1, 7):
+        job = stage.start()
+        assert job.attempt == attempt
+        if attempt == 3:
+            stage.report(job, 2, 0.5)
+        stage.conductor.lost(job.trial, job.attempt)
+    assert stage.state(job) == "failed"
+    assert len(stage.view().trials[job.trial].attempts) == 6, "lost 2 times before it, 4 after"
+
+
+def test_out_of_memory_beside_others_is_tried_once_more_alone(stage: Stage) -> None:
+    first, second = stage.start(), stage.start()
+    stage.end(first, "memory")
+    assert stage.conductor.next_attempt() is None, "it waits until it is alone"
+    stage.report(second, 2, 0.4)
+    stage.end(second, "complete")
+    again = stage.start()
+    assert (again.trial, again.attempt) == (first.trial, 2)
+    assert stage.conductor.next_attempt() is None, "nothing starts beside it"
+    stage.end(again, "memory")
+    assert stage.state(first) == "infeasible"
+
+
+def test_out_of_memory_alone_is_infeasible_at_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, chain_grid, concurrent=1)
+    job = stage.start()
+    stage.end(job, "memory")
+    assert stage.state(job) == "infeasible"
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_an_objective_that_is_not_finite_is_infeasible_and_not_tried_again(
+    stage: Stage, score: float
+) -> None:
+    job = stage.start()
+    deleted = stage.report(job, 2, score)
+    assert deleted == [str(Path(job.folder) / "checkpoints/2.pt")]
+    assert stage.state(job) == "infeasible"
+    told = [event for event in stage.store.events("one", kinds=["told"])]
+    assert told[0].body["constraint"] == 1
+    assert "val/score" in told[0].body["reason"]
+
+
+def test_a_trial_that_never_reports_the_objective_fails_with_its_name(stage: Stage) -> None:
+    for _ in range(2):
+        job = stage.start()
+        stage.end(job, "complete")
+    trial = stage.view().trials[job.trial]
+    assert trial.state == "failed"
+    assert "val/score" in trial.reason
+
+
+def test_news_of_an_old_attempt_is_refused(stage: Stage) -> None:
+    job = stage.start()
+    stage.conductor.lost(job.trial, job.attempt)
+    stage.start()
+    assert stage.report(job, 2, 0.9) == []
+    assert stage.view().trials[job.trial].reports == []
+
+
+def test_a_step_reported_again_changes_nothing(stage: Stage) -> None:
+    job = stage.start()
+    stage.report(job, 2, 0.5)
+    stage.end(job, "killed")
+    again = stage.start()
+    stage.report(again, 2, 0.5)
+    stage.report(again, 4, 0.6)
+    assert [report[0] for report in stage.view().trials[job.trial].reports] == [2, 4]
+
+
+def test_a_bad_trial_is_pruned_with_its_checkpoints_and_the_default_never(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, chain, pruner="median:startup=2,warmup=0")
+    default = stage.start()
+    assert stage.report(default, 1, 0.01) is None
+    for _ in range(3):
+        job = stage.start()
+        for step in (1, 2):
+            assert stage.report(job, step, 0.5 + 0.1 * step) is None
+        stage.end(job, "complete")
+    assert stage.report(default, 2, 0.02) is None, "the worst, but the default"
+    bad = stage.start()
+    assert stage.report(bad, 1, 0.1) == [str(Path(bad.folder) / "checkpoints/1.pt")]
+    assert stage.state(bad) == "pruned"
+
+
+def test_a_request_ends_one_trial(stage: Stage) -> None:
+    job = stage.start()
+    stage.report(job, 2, 0.5)
+    stage.conductor.requests.append((1, {"action": "stop", "trial": job.trial}))
+    stage.conductor.tick()
+    assert stage.conductor.hear(job.trial, job.attempt, []) is not None
+    trial = stage.view().trials[job.trial]
+    assert (trial.state, trial.reason) == ("pruned", "stopped by request")
+
+
+def test_five_equal_tracebacks_halt_the_search(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, chain_grid)
+    count = 0
+    while not stage.conductor.halted:
+        job = stage.start()
+        stage.end(job, "exception", "Traceback\nValueError: the same")
+        count += 1
+    assert count == 5
+    assert stage.conductor.halt is not None
+    assert "exception" in stage.conductor.halt.reason
+
+
+def test_after_a_kill_the_unfinished_trials_come_first_from_their_checkpoints(
+    stage: Stage,
+) -> None:
+    first, second = stage.start(), stage.start()
+    stage.report(first, 2, 0.5)
+    stage.report(first, 4, 0.6)
+    stage.end(second, "killed")
+    stage.log.flush()
+    events = list(stage.store.events("one"))
+    courses = unfinished(events, stage.spec)
+    stage.log = stage.store.log("one")
+    stage.conductor = stage.conduct(Study.rebuild(stage.space, stage.spec, stage.log, events))
+    stage.conductor.resume(courses)
+    resumed, retried = stage.start(), stage.start()
+    assert (resumed.trial, resumed.attempt) == (first.trial, 2)
+    assert resumed.restored == str(Path(first.folder) / "checkpoints/4.pt")
+    assert resumed.kept == [
+        {"step": 4, "path": str(Path(first.folder) / "checkpoints/4.pt"), "value": 0.6}
+    ]
+    assert (retried.trial, retried.attempt, retried.restored) == (second.trial, 2, None)
+
+
+def test_a_decided_end_is_told_at_resume_without_another_attempt(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, chain)
+    job = stage.start()
+    stage.report(job, 2, 0.5)
+    stage.log.append(
+        "decision", job.trial, commit=True, step=2, fidelity=2, decision="prune", reason="r"
+    )
+    events = list(stage.store.events("one"))
+    stage.log = stage.store.log("one")
+    stage.conductor = stage.conduct(Study.rebuild(stage.space, stage.spec, stage.log, events))
+    stage.conductor.resume(unfinished(events, stage.spec))
+    trial = stage.view().trials[job.trial]
+    assert (trial.state, trial.values, len(trial.attempts)) == ("pruned", [0.5], 1)
+    assert not (Path(job.folder) / "checkpoints/2.pt").exists()
+
+
+def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
+    tested: list[int] = []
+
+    def tests() -> list[tuple[Course, str]]:
+        best = stage.view().best()
+        assert best is not None
+        course = Course(best.number, best.config, best.seed, best.origin, _keeper(best))
+        return [(course, "winner")]
+
+    stage.conductor.tests = tests
+    scores = {}
+    while True:
+        attempt = stage.conductor.next_attempt()
+        if attempt is None:
+            break
+        job = Job.read(attempt["job"])
+        if job.purpose == "test":
+            tested.append(job.trial)
+            stage.say(job, kind="report", step=2, metrics={"test/score": 0.8}, checkpoint=None)
+        else:
+            scores[job.trial] = job.config["x"]
+            stage.report(job, 2, job.config["x"])
+        stage.end(job, "complete")
+    assert stage.conductor.over
+    assert len(scores) == 9
+    assert tested == [max(scores, key=lambda number: (scores[number], -number))]
+    assert stage.view().trials[tested[0]].tested["metrics"] == {"test/score": 0.8}
+
+
+def _keeper(trial: Any) -> Any:
+    from raysearch.run.checkpoints import Keeper, Kept
+
+    return Keeper("maximize", [Kept(0, trial.best_checkpoint, 0.0)])
