@@ -12,7 +12,7 @@ ACCURACY = [Metric("val/accuracy", "maximize", reduce="best")]
 @sweep(
     metrics=ACCURACY,
     sampler="tpe",
-    pruner="median:warmup=2,startup=4",
+    pruner="median:warmup=5,startup=5",
     trials=32,
     question="Which small vision transformer reads digits best, and how is it trained?",
     tags={"data": "digits"},
@@ -24,18 +24,18 @@ def digits_vit(trial: Trial) -> Supervised:
         width=trial.suggest_categorical("model.width", [16, 32, 64]),
         layers=trial.suggest_int("model.layers", 1, 4),
         heads=trial.suggest_categorical("model.heads", [1, 2, 4]),
-        dropout=trial.suggest_float("model.dropout", 0.0, 0.4),
+        dropout=trial.suggest_float("model.dropout", 0.0, 0.3),
     )
     optimizer: AdamW | SGD
     if trial.suggest_categorical("optimizer.kind", ["adamw", "sgd"]) == "adamw":
         optimizer = AdamW(
-            lr=trial.suggest_float("optimizer[adamw].lr", 1e-5, 1e-1, log=True),
+            lr=trial.suggest_float("optimizer[adamw].lr", 1e-4, 3e-2, log=True),
             weight_decay=trial.suggest_float("optimizer[adamw].weight_decay", 1e-3, 1.0, log=True),
         )
     else:
         optimizer = SGD(
-            lr=trial.suggest_float("optimizer[sgd].lr", 1e-4, 1.0, log=True),
-            momentum=trial.suggest_float("optimizer[sgd].momentum", 0.0, 0.98),
+            lr=trial.suggest_float("optimizer[sgd].lr", 1e-3, 1.0, log=True),
+            momentum=trial.suggest_float("optimizer[sgd].momentum", 0.0, 0.95),
         )
     return Supervised(
         augmentation=Augmentation(shift=trial.suggest_int("augmentation.shift", 0, 1)),
