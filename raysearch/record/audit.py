@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raysearch.declare.sweep import bare
+from raysearch.record.address import client_of, consumer
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.tracking import client_of, consumer, key, summary_name
+from raysearch.record.writer import key, summary_name
 
 _STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
 _STUDY_STATE = {

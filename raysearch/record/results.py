@@ -39,7 +39,10 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
 
 @dataclass
 class TrialView:
-    """One trial as the events tell it; times in milliseconds since 1970, paths as in the events."""
+    """One trial as the events tell it; times in milliseconds since 1970, paths as in the events.
+
+    `told` is the number of the event that told its end.
+    """
 
     number: int
     params: dict[str, Any]
@@ -60,6 +63,7 @@ class TrialView:
     reason: str = ""
     started: int | None = None
     ended: int | None = None
+    told: int | None = None
     duplicate_of: int | None = None
     tested: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -219,7 +223,7 @@ def _told(trial: TrialView, event: Event) -> None:
     trial.reason = body["reason"]
     trial.best_checkpoint = body["best_checkpoint"]
     trial.duplicate_of = body.get("duplicate_of")
-    trial.ended = event.time
+    trial.ended, trial.told = event.time, event.seq
 
 
 def _tested(trial: TrialView, event: Event) -> None:

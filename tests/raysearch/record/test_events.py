@@ -1,0 +1,198 @@
+"""The table of events: what is committed stays, what is read is what was written, one driver."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from raysearch.record.events import Event, Lock, SearchIsRunning, Store
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(f"sqlite:///{tmp_path / 'events.db'}")
+
+
+def test_a_body_comes_back_as_it_was(store: Store) -> None:
+    log = store.create("one", {"seed": 0})
+    body = {"a": [1, 2.5, None, True], "b": {"text": "ü\n\"'"}, "tiny": 5e-324, "pi": math.pi}
+    log.append("report", 3, commit=True, **body)
+    event = list(store.events("one"))[-1]
+    assert (event.seq, event.trial, event.kind, event.body) == (2, 3, "report", body)
+
+
+def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
+    log = store.create("one", {})
+    log.append("report", 0, commit=True, metrics={"a": math.inf, "b": [-math.inf, math.nan]})
+    metrics = list(store.events("one"))[-1].body["metrics"]
+    assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
+    assert math.isnan(metrics["b"][1])
+
+
+def test_a_body_may_have_the_words_of_the_table(store: Store) -> None:
+    log = store.create("one", {})
+    log.append("failed", 1, commit=True, kind="exit", trial=9, search="x")
+    event = list(store.events("one"))[-1]
+    assert (event.kind, event.trial) == ("failed", 1)
+    assert event.body == {"kind": "exit", "trial": 9, "search": "x"}
+
+
+def test_events_are_numbered_in_order_and_filtered(store: Store) -> None:
+    log = store.create("one", {})
+    for number in range(5):
+        log.append("asked" if number % 2 else "told", number)
+    log.flush()
+    assert [event.seq for event in store.events("one")] == [1, 2, 3, 4, 5, 6]
+    assert [event.trial for event in store.events("one", kinds=["asked"])] == [1, 3]
+    assert [event.seq for event in store.events("one", after=4)] == [5, 6]
+    assert [event.kind for event in store.events("one", trial=2)] == ["told"]
+
+
+def test_what_is_not_committed_is_not_read_and_a_commit_takes_all_before_it(store: Store) -> None:
+    log = store.create("one", {})
+    log.append("report", 0)
+    assert len(list(store.events("one"))) == 1
+    log.append("told", 0, commit=True)
+    assert [event.kind for event in store.events("one")] == ["created", "report", "told"]
+
+
+def test_fifty_waiting_events_are_committed_by_themselves(store: Store) -> None:
+    log = store.create("one", {})
+    for _ in range(49):
+        log.append("report", 0)
+    assert len(list(store.events("one"))) == 1
+    log.append("report", 0)
+    assert len(list(store.events("one"))) == 51
+
+
+def test_listeners_hear_each_event_once(store: Store) -> None:
+    log, heard = store.create("one", {}), list[Event]()
+    log.listeners.append(heard.append)
+    written = [log.append("report", number) for number in range(3)]
+    assert heard == written
+
+
+def test_a_writer_goes_on_behind_the_last_event(store: Store) -> None:
+    store.create("one", {}).append("asked", 0, commit=True)
+    assert store.log("one").append("told", 0, commit=True).seq == 3
+
+
+def test_a_name_is_used_once(store: Store) -> None:
+    store.create("one", {})
+    with pytest.raises(ValueError, match="'one' is in use"):
+        store.create("one", {})
+    assert store.searches() == ["one"]
+    assert not store.exists("two")
+
+
+def test_threads_that_append_at_once_leave_no_gap(store: Store) -> None:
+    log = store.create("one", {})
+
+    def work(number: int) -> None:
+        for step in range(100):
+            log.append("report", number, commit=step % 10 == 0, step=step)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.flush()
+    assert [event.seq for event in store.events("one")] == list(range(1, 402))
+
+
+def test_readers_see_whole_events_while_a_driver_writes(store: Store) -> None:
+    log, counts = store.create("one", {}), list[int]()
+    other = Store(store.url)
+    for step in range(100):
+        log.append("report", 0, commit=True, step=step)
+        if step % 20 == 0:
+            counts.append(len(list(other.events("one"))))
+    assert counts == [2, 22, 42, 62, 82]
+
+
+@pytest.mark.slow
+def test_a_sigkill_loses_only_what_was_not_committed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    code = (
+        "import os, signal; from raysearch.record.events import Store\n"
+        f"log = Store({url!r}).create('one', {{}})\n"
+        "for step in range(10): log.append('report', 0, commit=step == 6, step=step)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    steps = [event.body["step"] for event in Store(url).events("one", kinds=["report"])]
+    assert steps == list(range(7))
+
+
+def test_requests_wait_for_the_driver_in_order(store: Store) -> None:
+    first = store.request("one", {"action": "stop", "trial": 3})
+    second = store.request("one", {"action": "stop", "trial": None})
+    store.request("two", {"action": "stop", "trial": None})
+    assert [number for number, _, _ in store.requests("one")] == [first, second]
+    assert store.requests("one", after=first)[0][2] == {"action": "stop", "trial": None}
+
+
+def test_a_cursor_stays_where_it_was_set(store: Store) -> None:
+    assert store.cursor("one", "mlflow") == 0
+    for seq in (5, 9):
+        store.set_cursor("one", "mlflow", seq)
+    assert Store(store.url).cursor("one", "mlflow") == 9
+    assert store.cursor("one", "other") == 0
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/none/a.db", "oracle://x"])
+def test_an_address_that_cannot_be_written_is_named(url: str) -> None:
+    with pytest.raises(ValueError, match="--store") as caught:
+        Store(url)
+    assert repr(url) in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "notes.db"
+    file.write_text("these are notes, not a database, and long enough to be seen as none" * 20)
+    with pytest.raises(ValueError, match="notes.db"):
+        Store(f"sqlite:///{file}")
+
+
+def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
+    with Lock(tmp_path / "one"):
+        with pytest.raises(SearchIsRunning, match=f"process {os.getpid()} on "):
+            Lock(tmp_path / "one").acquire()
+        holder = Lock(tmp_path / "one").holder()
+        assert holder is not None and holder["pid"] == os.getpid()
+    assert Lock(tmp_path / "one").holder() is None
+    with Lock(tmp_path / "one"):
+        pass
+
+
+@pytest.mark.slow
+def test_a_killed_driver_frees_its_lock_although_its_child_lives_on(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys, time; from raysearch.record.events import Lock\n"
+        f"Lock(__import__('pathlib').Path({str(tmp_path)!r}) / 'one').acquire()\n"
+        "child = subprocess.Popen(['sleep', '30'], close_fds=False)\n"
+        "print(child.pid, flush=True); time.sleep(30)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    with pytest.raises(SearchIsRunning, match=str(holder.pid)):
+        Lock(tmp_path / "one").acquire()
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    Lock(tmp_path / "one").acquire()
+    os.kill(child, signal.SIGKILL)
