@@ -1,0 +1,282 @@
+"""MLflow holds what the events say, read back by its own client; writing again adds nothing."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysearch.record.address import check_tracking, client_of, consumer
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView
+from raysearch.record.tracking import Tracker, links, sync
+from raysearch.record.views import TAG, read_view, view_key
+from raysearch.record.writer import key
+from tests.raysearch.record import streams
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+
+
+class Page:
+    """What MLflow has of a search."""
+
+    def __init__(self, uri: str, search: str) -> None:
+        self.client = client_of(uri)
+        self.experiment = self.client.get_experiment_by_name("ssl/by_hand")
+        assert self.experiment is not None
+        runs = self.client.search_runs(
+            [self.experiment.experiment_id],
+            f"tags.`raysearch.search` = '{search}'",
+            max_results=100,
+        )
+        self.parents = [run for run in runs if run.data.tags["raysearch.role"] == "search"]
+        self.trials = {
+            int(run.data.tags["raysearch.trial"]): run
+            for run in runs
+            if run.data.tags["raysearch.role"] == "trial"
+        }
+        self.count = len(runs)
+
+    def points(self, number: int | None, name: str) -> list[tuple[int, float]]:
+        run = self.parents[0] if number is None else self.trials[number]
+        history = self.client.get_metric_history(run.info.run_id, name)
+        return sorted((point.step, point.value) for point in history)
+
+    def files(self, number: int, under: str) -> list[str]:
+        run = self.trials[number].info.run_id
+        return [file.path for file in self.client.list_artifacts(run, under)]
+
+
+@pytest.fixture
+def written(tmp_path: Path, tracking: str) -> tuple[Store, Path, str]:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    streams.search(store, "one", folder)
+    sync(store, "one", tracking, folder)
+    return store, folder, tracking
+
+
+def test_a_search_is_a_parent_with_a_child_for_each_trial(written: Any) -> None:
+    page = Page(written[2], "one")
+    assert len(page.parents) == 1 and sorted(page.trials) == [0, 1, 2, 3, 4, 5]
+    parent = page.parents[0]
+    for run in page.trials.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    tags = parent.data.tags
+    assert tags["mlflow.runName"] == "one"
+    assert tags["raysearch.state"] == "finished"
+    assert tags["raysearch.best_trial"] == "5"
+    assert tags["mlflow.source.git.commit"] == "c" * 40
+    assert tags["mlflow.source.git.branch"] == "main"
+    assert tags["raysearch.group"] == "rates" and tags["raysearch.tag.data"] == "digits"
+    assert parent.data.params["sampler"] == "tpe"
+    assert parent.data.params["fixed.training.epochs"] == "4"
+    assert page.experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_states_reasons_and_statuses(written: Any) -> None:
+    page = Page(written[2], "one")
+    found = {
+        number: (run.data.tags["raysearch.state"], run.info.status)
+        for number, run in page.trials.items()
+    }
+    assert found == {
+        0: ("complete", "FINISHED"),
+        1: ("complete", "FINISHED"),
+        2: ("pruned", "FINISHED"),
+        3: ("infeasible", "FAILED"),
+        4: ("failed", "FAILED"),
+        5: ("complete", "FINISHED"),
+    }
+    assert page.trials[2].data.tags["raysearch.reason"] == "pruned for a reason"
+    assert page.parents[0].info.status == "FINISHED"
+
+
+def test_parameters_are_dotted_paths_with_the_logarithm_of_log_scaled_ones(written: Any) -> None:
+    store, _, uri = written
+    view, page = SearchView.read(store, "one"), Page(uri, "one")
+    for number, run in page.trials.items():
+        rate = view.trials[number].params["optimizer.lr"]
+        assert run.data.params["optimizer.lr"] == str(rate)
+        assert float(run.data.params["log10.optimizer.lr"]) == pytest.approx(
+            math.log10(rate), rel=1e-5
+        )
+        assert run.data.params["optimizer.kind"] == "adamw"
+        assert run.data.params["seed"] == "0"
+
+
+def test_each_metric_has_each_step_once(written: Any) -> None:
+    page = Page(written[2], "one")
+    goal = 0.5 + 0.04 * 5
+    expected = [(step, goal * (1 - 0.5**step)) for step in range(1, 5)]
+    assert page.points(5, "val/accuracy") == expected
+    assert page.points(5, "objective/val_accuracy") == [expected[-1]]
+    assert page.points(5, "test/accuracy") == [(4, 0.61)]
+    assert [step for step, _ in page.points(None, "search/trial_value")] == [0, 1, 5]
+    best = page.points(None, "search/best")
+    assert [value for _, value in best] == sorted(value for _, value in best)
+
+
+def test_data_set_figures_and_the_winners_checkpoint_are_there(written: Any) -> None:
+    page = Page(written[2], "one")
+    dataset = page.trials[5].inputs.dataset_inputs[0].dataset
+    assert (dataset.name, dataset.digest) == ("digits", "7a624bc2b66161d5")
+    assert page.files(5, "figures") == ["figures/confusion.png"]
+    assert page.files(5, "checkpoint") == ["checkpoint/step-00000004.pt"]
+    assert page.files(1, "checkpoint") == []
+
+
+def everything(page: Page) -> dict[str, Any]:
+    metrics = ["val/accuracy", "train/loss", "objective/val_accuracy"]
+    found: dict[str, Any] = {
+        f"{number} {name}": page.points(number, name) for number in page.trials for name in metrics
+    }
+    found |= {name: page.points(None, name) for name in ("search/best", "search/trial_value")}
+    return found | {"runs": page.count}
+
+
+def test_writing_everything_again_adds_no_run_and_no_point(written: Any) -> None:
+    store, folder, uri = written
+    before = everything(Page(uri, "one"))
+    store.set_cursor("one", consumer(uri), 0)
+    assert sync(store, "one", uri, folder) > 0
+    assert everything(Page(uri, "one")) == before
+    assert sync(store, "one", uri, folder) == 0
+
+
+def test_an_interrupted_search_is_killed_and_runs_again_after_a_resume(
+    tmp_path: Path, tracking: str
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    log = streams.search(store, "one", folder, ends=False)
+    streams.ask(log, 7)
+    streams.begin(log, 7, folder)
+    log.append("interrupted", commit=True, reason="SIGINT", best=5)
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert page.trials[7].info.status == page.parents[0].info.status == "KILLED"
+    log.append("resumed", commit=True, command="")
+    streams.begin(log, 7, folder, attempt=2)
+    log.flush()
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert page.trials[7].info.status == page.parents[0].info.status == "RUNNING"
+    assert page.count == 8
+
+
+def test_the_view_is_sorted_by_the_objective_with_axes_that_every_trial_has(written: Any) -> None:
+    store, _, uri = written
+    page = Page(uri, "one")
+    state = read_view(page.experiment.tags[TAG + view_key("one")])
+    assert state["orderByKey"] == "metrics.`objective/val_accuracy`"
+    assert state["orderByAsc"] is False
+    assert "params.`optimizer.lr`" in state["selectedColumns"]
+    assert state["compareRunCharts"][0]["selectedParams"] == ["log10.optimizer.lr", "model.layers"]
+    found = links(store, "one", uri, "http://127.0.0.1:5000")
+    assert f"viewStateShareKey={view_key('one')}" in found["trials"]
+    assert "orderByKey=metrics" in found["plain"]
+
+
+def test_names_that_mlflow_refuses_are_rewritten() -> None:
+    assert key("val/AP@50 (%)") == "val/AP_50 ___"
+    assert key("val/ap-50.x:y z") == "val/ap-50.x:y z"
+
+
+@pytest.mark.parametrize("uri", ["ftp://x", "file:///tmp/x", "runs", "sqlite:////proc/none/a.db"])
+def test_an_address_that_can_never_be_written_is_named(uri: str) -> None:
+    with pytest.raises(ValueError, match="--tracking-uri") as caught:
+        check_tracking(uri)
+    assert repr(uri) in str(caught.value)
+
+
+def test_a_server_that_is_down_is_no_bad_address() -> None:
+    check_tracking("http://127.0.0.1:9")
+
+
+def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    import os
+
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.txt").open("ab") as output:
+        return subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    import os
+    import signal
+
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def wait_for(port: int) -> None:
+    import urllib.request
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@pytest.mark.timeout(240)
+def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
+    tmp_path: Path, tracking: str, unused_port: int
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    uri = f"http://127.0.0.1:{unused_port}"
+    tracker = Tracker(store, "one", uri, folder)
+    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log.listeners.append(lambda event: tracker.wake())
+    tracker.start()
+    streams.trial(log, 0, folder)  # nobody is there
+    server = serve(tmp_path, unused_port)
+    wait_for(unused_port)
+    streams.trial(log, 1, folder)
+    deadline = time.monotonic() + 60
+    while store.cursor("one", consumer(uri)) < log.last and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert store.cursor("one", consumer(uri)) == log.last
+    end(server)
+    streams.trial(log, 2, folder)  # nobody is there again
+    log.append("finished", commit=True, reason="", best=2)
+    start = time.monotonic()
+    tracker.close(60)
+    assert not tracker.is_alive() and tracker.problem is not None
+    assert time.monotonic() - start < 60
+    with pytest.raises(ConnectionError, match=f"'{uri}'"):
+        sync(store, "one", uri, folder)
+    server = serve(tmp_path, unused_port)
+    wait_for(unused_port)
+    try:
+        assert sync(store, "one", uri, folder) > 0
+        page = Page(uri, "one")
+        assert sorted(page.trials) == [0, 1, 2] and page.count == 4
+        for number in range(3):
+            goal = 0.5 + 0.04 * number
+            expected = [(step, goal * (1 - 0.5**step)) for step in range(1, 5)]
+            assert page.points(number, "val/accuracy") == expected
+    finally:
+        end(server)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
