@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raysearch.declare.sweep import Metric, Trial, sweep
 from trainables.core.training import Training
-from trainables.ssl.config import SGD, AdamW, Model, Schedule, Supervised
+from trainables.ssl.config import SGD, AdamW, Augmentation, Model, Schedule, Supervised
 
 ACCURACY = [Metric("val/accuracy", "maximize", reduce="best")]
 
@@ -12,7 +12,7 @@ ACCURACY = [Metric("val/accuracy", "maximize", reduce="best")]
 @sweep(
     metrics=ACCURACY,
     sampler="tpe",
-    pruner="median:warmup=4,startup=4",  # the rate warms up for 2 epochs; 2 more show its effect
+    pruner="median:warmup=5,startup=5",  # the rate warms up for 2 epochs; 3 more show its effect
     trials=32,
     question="Which small vision transformer reads digits best, and how is it trained?",
     tags={"data": "digits"},
@@ -24,25 +24,27 @@ def digits_vit(trial: Trial) -> Supervised:
         width=trial.suggest_categorical("model.width", [16, 32, 64]),
         layers=trial.suggest_int("model.layers", 1, 4),
         heads=trial.suggest_categorical("model.heads", [1, 2, 4]),
-        dropout=trial.suggest_float("model.dropout", 0.0, 0.4),
+        dropout=trial.suggest_float("model.dropout", 0.0, 0.3),
     )
     optimizer: AdamW | SGD
     if trial.suggest_categorical("optimizer.kind", ["adamw", "sgd"]) == "adamw":
         optimizer = AdamW(
-            lr=trial.suggest_float("optimizer[adamw].lr", 1e-4, 1e-1, log=True),
+            lr=trial.suggest_float("optimizer[adamw].lr", 1e-4, 3e-2, log=True),
             weight_decay=trial.suggest_float("optimizer[adamw].weight_decay", 1e-3, 1.0, log=True),
         )
     else:
         optimizer = SGD(
             lr=trial.suggest_float("optimizer[sgd].lr", 1e-3, 1.0, log=True),
-            momentum=trial.suggest_float("optimizer[sgd].momentum", 0.0, 0.98),
+            momentum=trial.suggest_float("optimizer[sgd].momentum", 0.0, 0.95),
         )
     return Supervised(
+        augmentation=Augmentation(shift=trial.suggest_int("augmentation.shift", 0, 1)),
         model=model,
         optimizer=optimizer,
         schedule=Schedule(
             kind=trial.suggest_categorical("schedule.kind", ["cosine", "linear", "constant"])
         ),
+        training=Training(epochs=20, batch_size=32),
     )
 
 

@@ -17,6 +17,8 @@ from raysearch.record.writer import key, summary_name
 _STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
 _STUDY_STATE = {
     "complete": "COMPLETE",
+    "pruned": "PRUNED",
+    "infeasible": "PRUNED",  # with a constraint
     "failed": "FAIL",
     "waiting": "RUNNING",
     "running": "RUNNING",
@@ -34,6 +36,11 @@ class StudyTrial(Protocol):
     @property
     def params(self) -> dict[str, Any]:
         """The sampled values by Optuna's names."""
+        ...
+
+    @property
+    def intermediate_values(self) -> dict[int, float]:
+        """What was reported, by fidelity."""
         ...
 
     @property
@@ -139,11 +146,25 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
             found.append(
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")
             )
+        curve = _curve(trial) if len(view.spec["metrics"]) == 1 else {}
+        if other.intermediate_values != curve:
+            found.append(
+                Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")
+            )
         if state == "complete" and other.values != trial.values:
             found.append(
                 Finding(number, "study", f"values {other.values}, events say {trial.values}")
             )
     return found
+
+
+def _curve(trial: TrialView) -> dict[int, float]:
+    """What the study was told while the trial ran: the value at each new fidelity."""
+    curve: dict[int, float] = {}
+    for _, fidelity, values, _ in trial.reports:
+        if fidelity is not None and values and fidelity > max(curve, default=-1):
+            curve[fidelity] = values[0]
+    return curve
 
 
 def _check_folders(view: SearchView, folder: Path) -> list[Finding]:

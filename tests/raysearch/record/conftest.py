@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.raysearch.record.servers import free_port
+
 CODE = "from raysearch.record.address import client_of; client_of({!r}).search_experiments()"
 
 
@@ -27,3 +29,9 @@ def tracking(migrated: Path, tmp_path: Path) -> str:
     """The address of a fresh MLflow database."""
     shutil.copy(migrated, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on this machine that nobody listens on."""
+    return free_port()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from raysearch.record.results import SearchView
 from raysearch.record.tracking import Tracker, links, sync
 from raysearch.record.views import TAG, read_view, view_key
 from raysearch.record.writer import key
-from tests.raysearch.record import streams
+from tests.raysearch.record import servers, streams
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -28,8 +26,9 @@ class Page:
 
     def __init__(self, uri: str, search: str) -> None:
         self.client = client_of(uri)
-        self.experiment = self.client.get_experiment_by_name("ssl/by_hand")
-        assert self.experiment is not None
+        experiment = self.client.get_experiment_by_name("ssl/by_hand")
+        assert experiment is not None
+        self.experiment = experiment
         runs = self.client.search_runs(
             [self.experiment.experiment_id],
             f"tags.`raysearch.search` = '{search}'",
@@ -124,7 +123,9 @@ def test_each_metric_has_each_step_once(written: Any) -> None:
 
 def test_data_set_figures_and_the_winners_checkpoint_are_there(written: Any) -> None:
     page = Page(written[2], "one")
-    dataset = page.trials[5].inputs.dataset_inputs[0].dataset
+    inputs = page.trials[5].inputs
+    assert inputs is not None
+    dataset = inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("digits", "7a624bc2b66161d5")
     assert page.files(5, "figures") == ["figures/confusion.png"]
     assert page.files(5, "checkpoint") == ["checkpoint/step-00000004.pt"]
@@ -198,40 +199,6 @@ def test_a_server_that_is_down_is_no_bad_address() -> None:
     check_tracking("http://127.0.0.1:9")
 
 
-def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    import os
-
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "server.txt").open("ab") as output:
-        return subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-
-
-def end(server: subprocess.Popen[bytes]) -> None:
-    import os
-    import signal
-
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
-
-def wait_for(port: int) -> None:
-    import urllib.request
-
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-
 @pytest.mark.timeout(240)
 def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     tmp_path: Path, tracking: str, unused_port: int
@@ -243,14 +210,14 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     log.listeners.append(lambda event: tracker.wake())
     tracker.start()
     streams.trial(log, 0, folder)  # nobody is there
-    server = serve(tmp_path, unused_port)
-    wait_for(unused_port)
+    server = servers.serve(tmp_path, unused_port)
+    servers.wait_for(unused_port)
     streams.trial(log, 1, folder)
     deadline = time.monotonic() + 60
     while store.cursor("one", consumer(uri)) < log.last and time.monotonic() < deadline:
         time.sleep(0.1)
     assert store.cursor("one", consumer(uri)) == log.last
-    end(server)
+    servers.end(server)
     streams.trial(log, 2, folder)  # nobody is there again
     log.append("finished", commit=True, reason="", best=2)
     start = time.monotonic()
@@ -259,8 +226,8 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     assert time.monotonic() - start < 60
     with pytest.raises(ConnectionError, match=f"'{uri}'"):
         sync(store, "one", uri, folder)
-    server = serve(tmp_path, unused_port)
-    wait_for(unused_port)
+    server = servers.serve(tmp_path, unused_port)
+    servers.wait_for(unused_port)
     try:
         assert sync(store, "one", uri, folder) > 0
         page = Page(uri, "one")
@@ -270,13 +237,4 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
             expected = [(step, goal * (1 - 0.5**step)) for step in range(1, 5)]
             assert page.points(number, "val/accuracy") == expected
     finally:
-        end(server)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        servers.end(server)
