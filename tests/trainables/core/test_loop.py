@@ -82,8 +82,8 @@ def test_nothing_is_reported_when_nothing_is_due(tmp_path: Path) -> None:
 
 
 def test_the_clocks_count_epochs_and_samples(tmp_path: Path) -> None:
-    report = runs.run(changed(training__steps=148, training__batch_size=8), tmp_path).reports[148]
-    assert report["progress/epochs"] == 148 / 149 and report["progress/samples"] == 148 * 8
+    report = runs.run(changed(training__steps=30, training__batch_size=8), tmp_path).reports[30]
+    assert report["progress/epochs"] == 30 / 149 and report["progress/samples"] == 240
 
 
 def test_the_learning_rate_follows_its_schedule(tmp_path: Path) -> None:
