@@ -187,7 +187,8 @@ def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs
     from raysearch import front
 
     with _plainly():
-        front.show_status(*_view(name, runs, store), as_json=as_json)
+        settings = Settings.locate(runs, store)
+        front.show_status(_view(name, runs, store)[1], settings, as_json=as_json)
 
 
 @app.command()

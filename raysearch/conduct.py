@@ -104,7 +104,7 @@ class Conductor:
                 return self._end(course, message)
         if course.settled is not None and course.role is None:
             return self._settle(course)
-        if self._out_of_time() and course.role is None:
+        if self.out_of_time() and course.role is None:
             self._live.pop(trial)
             return []
         return None
@@ -144,7 +144,7 @@ class Conductor:
     # Starting
 
     def _next_course(self) -> Course | None:
-        if self._out_of_time():  # what still waits stays unfinished: a resume goes on with it
+        if self.out_of_time():  # what still waits stays unfinished: a resume goes on with it
             self.waiting = deque(course for course in self.waiting if course.role is not None)
         if self.waiting:
             if self.waiting[0].alone and self._live:
@@ -170,7 +170,7 @@ class Conductor:
         return None
 
     def _ask(self) -> Proposal | None:
-        if self._out_of_time():
+        if self.out_of_time():
             return None
         try:
             return self.study.ask()
@@ -371,7 +371,8 @@ class Conductor:
                 self.waiting.remove(course)
                 remove(self._tell(course, "pruned", "stopped by request"))
 
-    def _out_of_time(self) -> bool:
+    def out_of_time(self) -> bool:
+        """Whether the search has used up its time."""
         limit = self.limits.time
         return limit is not None and time.monotonic() - self._started > limit
 

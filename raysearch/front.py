@@ -17,7 +17,7 @@ from rich.table import Table
 
 from raysearch.declare.nearest import on_offer
 from raysearch.plan import parse_overrides
-from raysearch.record.events import Store
+from raysearch.record.events import Lock, Store
 from raysearch.record.results import SearchView, TrialView, rows
 from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
 from raysearch.watch import best_table, duration, headline, shown, trials_table
@@ -44,6 +44,13 @@ def open_store(settings: Settings) -> Store:
             f"there is no search yet: no store at {path}; begin with raysearch search"
         )
     return Store(settings.store)
+
+
+def state_of(view: SearchView, settings: Settings) -> str:
+    """The state of a search; one that says it runs although nobody drives it was `killed`."""
+    if view.state == "running" and Lock(settings.folder(view.search)).holder() is None:
+        return "killed"
+    return view.state
 
 
 def print_json(value: Any) -> None:
@@ -133,7 +140,7 @@ def show_list(settings: Settings, as_json: bool) -> None:
             {
                 "name": name,
                 "sweep": view.spec["sweep_name"],
-                "state": view.state,
+                "state": state_of(view, settings),
                 "trials": len(view.trials),
                 **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
                 "best": best.values[0] if best and best.values else None,
@@ -154,14 +161,15 @@ def show_list(settings: Settings, as_json: bool) -> None:
     console.print(table)
 
 
-def show_status(store: Store, view: SearchView, *, as_json: bool) -> None:
+def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     """How far a search is."""
+    state = state_of(view, settings)
     if as_json:
-        print_json(
-            {"name": view.search, "state": view.state, **summary(view), "trials": rows(view)}
-        )
+        print_json({"name": view.search, "state": state, **summary(view), "trials": rows(view)})
         return
-    print(f"{view.search}: {view.state}" + (f" ({view.reason})" if view.reason else ""))
+    print(f"{view.search}: {state}" + (f" ({view.reason})" if view.reason else ""))
+    if state in ("killed", "interrupted", "stopped"):
+        print(f"go on with: raysearch resume {view.search}{_runs(settings)}")
     console.print(headline(view))
     console.print(trials_table(view, 20))
 
@@ -243,8 +251,6 @@ def _log(attempt: Path) -> str:
 
 def request_stop(store: Store, view: SearchView, *, trial: int | None, folder: Path) -> None:
     """Leaves a request for the driver. Raises ValueError if nobody drives the search."""
-    from raysearch.record.events import Lock
-
     holder = Lock(folder).holder()
     if holder is None:
         raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")

@@ -27,6 +27,9 @@ from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.settings import Settings
 
+OUT_OF_TIME = "its time was up"
+"""The reason of a search that ended before its number of trials: a resume has something to do."""
+
 Listener = Callable[[SearchView], None]
 """Called in the driver's loop after each event; must be quick."""
 
@@ -103,6 +106,8 @@ def resume(
     with Lock(settings.folder(name)):
         view = SearchView.read(store, name)
         spec = dict(view.spec)
+        if view.state == "finished" and view.reason != OUT_OF_TIME:
+            return Outcome(name, view.state, "there was nothing left to do", view)
         settings = settings.tracking_of(spec)
         space = Space(find_sweep(spec["sweep"], settings.sweeps), spec["fixed"])
         if not accept_changes:
@@ -210,7 +215,8 @@ class _Driver:
             stack.enter_context(self._thread(self._listen))
             stack.enter_context(_ray(self._settings, self._spec["search"]))
             _tune(conductor, self._spec)
-            halt = conductor.halt or Halted("finished", "")
+            reason = OUT_OF_TIME if conductor.out_of_time() else ""
+            halt = conductor.halt or Halted("finished", reason)
             best = self._view.best()
             self._log.append(
                 halt.state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.plan import parse_memory, parse_overrides, parse_time
+from raysearch.record.events import Lock, Store
+from tests.raysearch.record import streams
 
 SWEEPS = "tests.raysearch.searches.sweeps"
 
@@ -105,3 +108,28 @@ def test_values_are_json_or_words() -> None:
         "e": None,
         "f": 3,
     }
+
+
+def test_a_search_that_nobody_drives_any_more_is_called_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    store = Store(f"sqlite:///{folder / 'raysearch.db'}")
+    streams.search(store, "one", folder / "one", ends=False).flush()
+    result = CliRunner().invoke(app, ["status", "one"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("one: killed\n")
+    assert "go on with: raysearch resume one" in result.stdout
+    with Lock(folder / "one"):
+        assert CliRunner().invoke(app, ["status", "one"]).stdout.startswith("one: running\n")
+
+
+def test_results_and_best_are_what_the_events_say(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'runs/raysearch.db'}")
+    streams.search(store, "one", tmp_path / "runs/one")
+    rows = CliRunner().invoke(app, ["results", "one", "--csv"]).stdout.splitlines()
+    assert rows[0].startswith("trial,state,val/accuracy,step,seconds,optimizer.lr,model.layers")
+    assert [row.partition(",")[0] for row in rows[1:]] == ["5", "1", "0", "2", "3", "4"]
+    best = json.loads(CliRunner().invoke(app, ["best", "one", "--json"]).stdout)
+    assert best["trial"] == 5 and best["test"] == {"test/accuracy": 0.61}
+    assert Path(best["checkpoint"]).exists()
+    missing = CliRunner().invoke(app, ["logs", "one", "9"])
+    assert missing.exit_code == 2 and "has no trial 9" in missing.stderr
