@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy import exc as sa_exc
+
+from raysearch.record.bodies import decode, decode_all, encode
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
@@ -47,6 +49,8 @@ _CURSORS = sa.Table(
 )
 _BUFFERED = 50
 """Events that wait for a commit at most: reports between checkpoints, which a resume repeats."""
+_PAGE = 500
+"""Events that are read in one query: a reader holds no long transaction and little memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Store:
     """The database of all searches; any process may read it, one driver a search writes events.
 
     Raises:
-        ValueError: the database cannot be opened or written; names the address.
+        ValueError: the database cannot be opened, read or written, now or later; names the address.
     """
 
     def __init__(self, url: str) -> None:
@@ -76,22 +80,32 @@ class Store:
             with self._engine.begin() as connection:
                 connection.execute(sa.select(sa.func.count()).select_from(_CURSORS))
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise ValueError(
                 f"--store {url!r} must be a database that can be written, such as "
-                f"sqlite:///runs/raysearch.db: {reason}"
+                f"sqlite:///runs/raysearch.db: {_reason(error)}"
+            ) from None
+
+    @contextmanager
+    def _connection(self) -> Generator[sa.Connection]:
+        """A short transaction, committed at its end."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa_exc.SQLAlchemyError as error:
+            raise ValueError(
+                f"--store {self.url!r} cannot be read or written: {_reason(error)}"
             ) from None
 
     def searches(self) -> list[str]:
         """The names of all searches, oldest first."""
         query = sa.select(_EVENTS.c.search).where(_EVENTS.c.seq == 1)
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             return list(connection.scalars(query.order_by(_EVENTS.c.time, _EVENTS.c.search)))
 
     def exists(self, search: str) -> bool:
         """Whether there is a search of that name."""
         query = sa.select(_EVENTS.c.seq).where(_EVENTS.c.search == search).limit(1)
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             return connection.scalar(query) is not None
 
     def create(self, search: str, spec: Mapping[str, Any]) -> EventLog:
@@ -104,9 +118,7 @@ class Store:
 
     def log(self, search: str) -> EventLog:
         """The writer of a search, behind its last event: for the driver, which holds the lock."""
-        query = sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.search == search)
-        with self._engine.connect() as connection:
-            return EventLog(self, search, int(connection.scalar(query) or 0))
+        return EventLog(self, search, self._last(search))
 
     def events(
         self,
@@ -115,22 +127,33 @@ class Store:
         kinds: Iterable[str] | None = None,
         trial: int | None = None,
     ) -> Iterator[Event]:
-        """The events of a search in order, those after number `after`."""
-        query = (
-            sa.select(
-                _EVENTS.c.seq, _EVENTS.c.trial, _EVENTS.c.kind, _EVENTS.c.time, _EVENTS.c.body
-            )
-            .where(_EVENTS.c.search == search, _EVENTS.c.seq > after)
-            .order_by(_EVENTS.c.seq)
-        )
+        """The events of a search in order, those after number `after` and written until now."""
+        last = self._last(search)
+        where = [_EVENTS.c.search == search, _EVENTS.c.seq <= last]
         if kinds is not None:
-            query = query.where(_EVENTS.c.kind.in_(list(kinds)))
+            where.append(_EVENTS.c.kind.in_(list(kinds)))
         if trial is not None:
-            query = query.where(_EVENTS.c.trial == trial)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        for seq, number, kind, moment, body in rows:
-            yield Event(seq, search, number, kind, moment, decode(body))
+            where.append(_EVENTS.c.trial == trial)
+        columns = (_EVENTS.c.seq, _EVENTS.c.trial, _EVENTS.c.kind, _EVENTS.c.time, _EVENTS.c.body)
+        query = sa.select(*columns).where(*where).order_by(_EVENTS.c.seq).limit(_PAGE)
+        while after < last:
+            with self._connection() as connection:
+                page = connection.execute(query.where(_EVENTS.c.seq > after)).all()
+            try:
+                bodies = decode_all([row[4] for row in page])
+            except ValueError as error:
+                raise ValueError(
+                    f"--store {self.url!r} is damaged: search {search!r}, an event between "
+                    f"{page[0][0]} and {page[-1][0]}: {error}"
+                ) from None
+            for row, body in zip(page, bodies, strict=True):
+                yield Event(row[0], search, row[1], row[2], row[3], body)
+            after = page[-1][0] if len(page) == _PAGE else last
+
+    def _last(self, search: str) -> int:
+        query = sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.search == search)
+        with self._connection() as connection:
+            return int(connection.scalar(query) or 0)
 
     def write(self, events: list[Event]) -> None:
         """Writes events in one short transaction."""
@@ -145,12 +168,12 @@ class Store:
             }
             for event in events
         ]
-        with self._engine.begin() as connection:
+        with self._connection() as connection:
             connection.execute(_EVENTS.insert(), rows)
 
     def request(self, search: str, body: Mapping[str, Any]) -> int:
         """Leaves a request for the driver of a search; returns its number."""
-        with self._engine.begin() as connection:
+        with self._connection() as connection:
             values = {"search": search, "time": now(), "body": encode(body)}
             done = connection.execute(_REQUESTS.insert().values(**values))
             assert done.inserted_primary_key is not None
@@ -163,7 +186,7 @@ class Store:
             .where(_REQUESTS.c.search == search, _REQUESTS.c.id > after)
             .order_by(_REQUESTS.c.id)
         )
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             rows = connection.execute(query).all()
         return [(number, moment, decode(body)) for number, moment, body in rows]
 
@@ -172,13 +195,13 @@ class Store:
         query = sa.select(_CURSORS.c.seq).where(
             _CURSORS.c.search == search, _CURSORS.c.consumer == consumer
         )
-        with self._engine.connect() as connection:
+        with self._connection() as connection:
             return int(connection.scalar(query) or 0)
 
     def set_cursor(self, search: str, consumer: str, seq: int) -> None:
         """Records, durably, how far a consumer has read."""
         where = (_CURSORS.c.search == search) & (_CURSORS.c.consumer == consumer)
-        with self._engine.begin() as connection:
+        with self._connection() as connection:
             done = connection.execute(_CURSORS.update().where(where).values(seq=seq))
             if done.rowcount == 0:
                 values = {"search": search, "consumer": consumer, "seq": seq}
@@ -244,9 +267,7 @@ class Lock:
         """Takes the lock. Raises SearchIsRunning naming the holder."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(descriptor):
             os.close(descriptor)
             holder = self._read()
             raise SearchIsRunning(
@@ -301,46 +322,25 @@ class Lock:
         self.release()
 
 
+def _taken(descriptor: int) -> bool:
+    """Whether the lock was to be had: whoever only looks (`holder`) has it for an instant."""
+    for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.0):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return True
+    return False
+
+
 def now() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
 
 
-_NON_FINITE = {"__nan__": math.nan, "__inf__": math.inf, "__-inf__": -math.inf}
-
-
-def encode(body: Mapping[str, Any]) -> str:
-    """Compact JSON; a non-finite float, which JSON lacks, as a marked word."""
-    try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        return json.dumps(_marked(body), separators=(",", ":"), allow_nan=False)
-
-
-def decode(text: str) -> dict[str, Any]:
-    """The body that `encode` wrote."""
-    body = json.loads(text)
-    return _unmarked(body) if '"__' in text else body
-
-
-def _marked(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"__{value}__"
-    if isinstance(value, Mapping):
-        return {key: _marked(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_marked(item) for item in value]
-    return value
-
-
-def _unmarked(value: Any) -> Any:
-    if isinstance(value, str):
-        return _NON_FINITE.get(value, value)
-    if isinstance(value, dict):
-        return {key: _unmarked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_unmarked(item) for item in value]
-    return value
+def _reason(error: BaseException) -> str:
+    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
 
 
 def _engine(url: str) -> sa.Engine:

@@ -99,7 +99,7 @@ class SearchView:
         if event.seq <= self.last:
             return
         self.last = event.seq
-        if self._spans:
+        if self._spans and event.kind != "resumed":
             self._spans[-1][1] = event.time
         if event.trial is None or event.kind == "requested":
             self._apply_to_search(event)
@@ -174,9 +174,13 @@ class SearchView:
         counts = {name: sum(name in t.params for t in self.trials.values()) for name in seen}
         return [name for name in seen if len(seen[name]) > 1 or counts[name] < everywhere]
 
-    def seconds(self) -> float:
-        """How long the search was driven, the pauses between kill and resume not counted."""
-        return sum(end - begin for begin, end in self._spans) / 1000
+    def seconds(self, begin: float = 0, end: float = math.inf) -> float:
+        """How long the search was driven, the pauses between kill and resume not counted.
+
+        With `begin` and `end` (milliseconds since 1970): how long of that time.
+        """
+        spans = [(max(first, begin), min(last, end)) for first, last in self._spans]
+        return sum(last - first for first, last in spans if last > first) / 1000
 
 
 def _ignore(trial: TrialView, event: Event) -> None:
@@ -243,13 +247,17 @@ _FOLLOW = {
 
 
 def forecast(view: SearchView) -> tuple[float | None, float | None]:
-    """Trials a second so far, and the seconds that are left; None while nothing is known."""
+    """Trials a second so far, and the seconds that are left; None while nothing is known.
+
+    The time between a kill and the resume is not counted.
+    """
     done, total = view.done(), view.spec.get("trials")
-    ended = sorted(trial.ended for trial in view.trials.values() if trial.ended is not None)
+    ended = [trial.ended for trial in view.trials.values() if trial.ended is not None]
     started = [trial.started for trial in view.trials.values() if trial.started is not None]
-    if done < 2 or not started or ended[-1] <= min(started):
+    seconds = view.seconds(min(started), max(ended)) if started and ended else 0.0
+    if done < 2 or seconds <= 0:
         return None, None
-    rate = done * 1000 / (ended[-1] - min(started))
+    rate = done / seconds
     if total is None or view.state != "running":
         return rate, None
     return rate, max(total - done, 0) / rate
@@ -264,13 +272,16 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         values = trial.values or (trial.reports[-1][2] if trial.reports else None)
         row: dict[str, Any] = {"trial": trial.number, "state": trial.state}
         for index, metric in enumerate(metrics):
-            value = values[index] if values else None
-            row[metric] = value if value is not None and math.isfinite(value) else None
+            row[metric] = _strict(values[index] if values else None)
         row["step"] = trial.reports[-1][0] if trial.reports else None
         row["seconds"] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
         )
-        row.update({name: trial.params.get(name) for name in names})
+        row.update({name: _strict(trial.params.get(name)) for name in names})
         row["reason"] = trial.reason
         table.append(row)
     return table
+
+
+def _strict(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from raysearch.record.bodies import decode, decode_all, encode
 from raysearch.record.events import Event, Lock, SearchIsRunning, Store
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +38,14 @@ def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
     metrics = list(store.events("one"))[-1].body["metrics"]
     assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
     assert math.isnan(metrics["b"][1])
+
+
+@pytest.mark.parametrize("word", ["__nan__", "___inf__", "____-inf__", "__nan", "nan", "_"])
+@pytest.mark.parametrize("beside", [math.inf, 1.0])
+def test_a_text_that_looks_like_such_a_number_stays_a_text(word: str, beside: float) -> None:
+    body = {"a": word, "b": [word, {"c": word}], "d": beside}
+    assert decode(encode(body)) == body
+    assert decode_all([encode(body), encode({})]) == [body, {}]
 
 
 def test_a_body_may_have_the_words_of_the_table(store: Store) -> None:
@@ -163,6 +173,65 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     file.write_text("these are notes, not a database, and long enough to be seen as none" * 20)
     with pytest.raises(ValueError, match="notes.db"):
         Store(f"sqlite:///{file}")
+
+
+def test_a_store_that_breaks_later_is_named(store: Store) -> None:
+    log = store.create("one", {})
+    for _ in range(600):
+        log.append("report", 0)
+    log.flush()
+    _sql(store, "UPDATE events SET body = '{' WHERE seq = 550")
+    with pytest.raises(ValueError, match="'sqlite:.*between 501 and 601"):
+        list(store.events("one"))
+    _sql(store, "DROP TABLE events")
+    for use in (
+        store.searches,
+        lambda: store.exists("one"),
+        lambda: list(store.events("one")),
+        lambda: log.append("report", 0, commit=True),
+    ):
+        with pytest.raises(ValueError, match="'sqlite:.*cannot be read or written: no such table"):
+            use()
+
+
+def _sql(store: Store, statement: str) -> None:
+    connection = sqlite3.connect(store.url.removeprefix("sqlite:///"))
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_reading_ends_where_the_table_ended_when_it_began(store: Store) -> None:
+    log = store.create("one", {})
+    for _ in range(1200):
+        log.append("report", 0)
+    log.flush()
+    numbers = list[int]()
+    for event in store.events("one"):
+        numbers.append(event.seq)
+        log.append("report", 0, commit=event.seq % 100 == 0)
+    assert numbers == list(range(1, 1202))
+    assert [event.seq for event in store.events("one", after=2000)][:2] == [2001, 2002]
+
+
+def test_whoever_looks_at_the_lock_never_keeps_a_driver_out(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            Lock(tmp_path).holder()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(40):
+            with Lock(tmp_path):
+                pass
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:

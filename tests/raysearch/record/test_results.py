@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from raysearch.record.events import Store
+from raysearch.record.events import Event, Store
 from raysearch.record.results import SearchView, forecast, reduce_objective, rows
 from tests.raysearch.record import streams
 
@@ -95,15 +96,39 @@ def test_rows_are_strict_json_and_best_first(store: Store, tmp_path: Path) -> No
     assert json.loads(json.dumps(table, allow_nan=False)) == table
 
 
-def test_the_forecast_is_the_rate_so_far(store: Store, tmp_path: Path) -> None:
-    log = store.create("one", {**streams.SPEC, "trials": 10})
-    view = SearchView.read(store, "one")
-    assert forecast(view) == (None, None)
+class Clock:
+    """Events at chosen seconds."""
+
+    def __init__(self) -> None:
+        self.view, self.count = SearchView("one"), 0
+
+    def say(self, second: float, kind: str, trial: int | None = None, **body: Any) -> None:
+        self.count += 1
+        moment = round(1000 * second)
+        self.view.apply(Event(self.count, "one", trial, kind, moment, body))
+
+    def trial(self, number: int, start: float, end: float) -> None:
+        asked = {"params": {}, "distributions": {}, "config": {}, "digest": "", "seed": number}
+        self.say(start, "asked", number, origin="sampler", **asked)
+        self.say(start, "started", number, attempt=1)
+        self.say(end, "told", number, state="complete", values=[1.0], reason="", best_checkpoint="")
+
+
+def test_the_forecast_is_the_rate_so_far() -> None:
+    clock = Clock()
+    clock.say(0, "created", **{**streams.SPEC, "trials": 10})
+    assert forecast(clock.view) == (None, None)
     for number in range(4):
-        streams.trial(log, number, tmp_path)
-    view = SearchView.read(store, "one")
-    for number, trial in view.trials.items():
-        trial.started, trial.ended = 1000 * number, 1000 * number + 2000
-    rate, left = forecast(view)
-    assert rate == pytest.approx(4 / 5)
-    assert left == pytest.approx(6 / (4 / 5))
+        clock.trial(number, 5 + number, 7 + number)  # the first starts after 5 s
+    assert forecast(clock.view) == (pytest.approx(4 / 5), pytest.approx(6 / (4 / 5)))
+
+
+def test_the_forecast_and_the_time_taken_leave_out_the_pause_before_a_resume() -> None:
+    clock = Clock()
+    clock.say(0, "created", **{**streams.SPEC, "trials": 10})
+    for number in range(4):
+        clock.trial(number, 2 * number, 2 * number + 2)
+    clock.say(86_400, "resumed", command="")  # killed at second 8, a day before
+    clock.trial(4, 86_400, 86_402)
+    assert forecast(clock.view) == (pytest.approx(5 / 10), pytest.approx(5 / (5 / 10)))
+    assert clock.view.seconds() == 10
