@@ -112,13 +112,13 @@ def resume(
         space = Space(find_sweep(spec["sweep"], settings.sweeps), spec["fixed"])
         if not accept_changes:
             refuse_changes(name, spec, space)
-        events = list(store.events(name))
         log = store.log(name)
-        study = Study.rebuild(space, spec, log, events)
+        study = Study.rebuild(space, spec, log, list(store.events(name)))
+        courses = unfinished(store.events(name), spec)  # with the decisions that it completed
         log.append("resumed", commit=True, command=" ".join(["raysearch", *sys.argv[1:]]))
         view = _follow(store, log, listener)
         driver = _Driver(settings, store, log, view, space, study, spec)
-        return driver.run(unfinished(events, spec))
+        return driver.run(courses)
 
 
 def require(name: str, store: Store) -> None:

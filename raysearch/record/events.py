@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy import exc as sa_exc
+from sqlalchemy import schema as sa_schema
 
 from raysearch.record.bodies import decode, decode_all, encode
 
@@ -76,8 +77,8 @@ class Store:
         self.url = url
         try:
             self._engine = _engine(url)
-            _METADATA.create_all(self._engine)
             with self._engine.begin() as connection:
+                _create_tables(connection)
                 connection.execute(sa.select(sa.func.count()).select_from(_CURSORS))
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
             raise ValueError(
@@ -341,6 +342,14 @@ def now() -> int:
 
 def _reason(error: BaseException) -> str:
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+
+
+def _create_tables(connection: sa.Connection) -> None:
+    """Creates what is missing; another process may do the same at the same moment."""
+    for table in _METADATA.sorted_tables:
+        connection.execute(sa_schema.CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(sa_schema.CreateIndex(index, if_not_exists=True))
 
 
 def _engine(url: str) -> sa.Engine:

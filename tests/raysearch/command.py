@@ -43,7 +43,7 @@ def raysearch(
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Starts the command in a folder, in a process group of its own."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
         env=ENVIRONMENT,
@@ -52,6 +52,20 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
+
+
+STARTED: list[subprocess.Popen[str]] = []
+"""What `started` started; `end_all` ends what a failed test left."""
+
+
+def end_all() -> None:
+    """Ends every command that is still there."""
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.communicate()
 
 
 def store_of(folder: Path) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ class Stage:
 
     def end(self, job: Job, outcome: str, traceback: str = "") -> list[str] | None:
         return self.say(job, kind="end", outcome=outcome, message=outcome, traceback=traceback)
+
+    def cut_behind(self, seq: int) -> None:
+        """As a kill before event `seq` + 1 was committed."""
+        connection = sqlite3.connect(self.folder / "events.db")
+        connection.execute("DELETE FROM events WHERE seq > ?", (seq,))
+        connection.commit()
+        connection.close()
 
     def view(self) -> SearchView:
         self.log.flush()
@@ -298,3 +306,26 @@ def _keeper(trial: Any) -> Any:
     from raysearch.run.checkpoints import Keeper, Kept
 
     return Keeper("maximize", [Kept(0, trial.best_checkpoint, 0.0)])
+
+
+def test_a_decision_that_the_kill_cut_off_is_completed_and_told_without_another_attempt(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path, chain, pruner="median:startup=1,warmup=0")
+    for _ in range(2):
+        job = stage.start()
+        stage.report(job, 1, 0.9)
+        stage.end(job, "complete")
+    bad = stage.start()
+    stage.report(bad, 1, 0.1)
+    kept = [event for event in stage.store.events("one") if event.kind != "told"]
+    cut = next(event.seq for event in kept if event.kind == "decision")
+    stage.cut_behind(cut - 1)
+    stage.log = stage.store.log("one")
+    events = list(stage.store.events("one"))
+    assert events[-1].kind == "report"
+    stage.conductor = stage.conduct(Study.rebuild(stage.space, stage.spec, stage.log, events))
+    stage.conductor.resume(unfinished(stage.store.events("one"), stage.spec))
+    trial = stage.view().trials[bad.trial]
+    assert (trial.state, len(trial.attempts)) == ("pruned", 1)
+    assert not stage.conductor.waiting

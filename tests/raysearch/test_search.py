@@ -13,6 +13,7 @@ import pytest
 
 from raysearch.run.child import kill_orphans
 from tests.raysearch.command import (
+    end_all,
     json_of,
     left_alive,
     raysearch,
@@ -30,6 +31,7 @@ SWEEPS = "tests.raysearch.searches.sweeps"
 @pytest.fixture(autouse=True)
 def nothing_is_left_over(tmp_path: Path) -> Iterator[None]:
     yield
+    end_all()
     for search in ("one", "ways", "growing", "broken", "slow"):
         kill_orphans(search, living=True)
 

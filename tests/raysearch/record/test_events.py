@@ -265,3 +265,22 @@ def test_a_killed_driver_frees_its_lock_although_its_child_lives_on(tmp_path: Pa
     holder.stdout.close()
     Lock(tmp_path / "one").acquire()
     os.kill(child, signal.SIGKILL)
+
+
+def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
+    url, failed = f"sqlite:///{tmp_path / 'new.db'}", list[Exception]()
+    barrier = threading.Barrier(8)
+
+    def work() -> None:
+        barrier.wait()
+        try:
+            Store(url)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
