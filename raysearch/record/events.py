@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -52,6 +53,9 @@ _BUFFERED = 50
 """Events that wait for a commit at most: reports between checkpoints, which a resume repeats."""
 _PAGE = 500
 """Events that are read in one query: a reader holds no long transaction and little memory."""
+
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,11 +362,21 @@ def _engine(url: str) -> sa.Engine:
         return sa.create_engine(url)
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30.0, "check_same_thread": False})
+    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE, "check_same_thread": False})
 
-    def prepare(connection: Any, record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    sa_event.listen(engine, "connect", prepare)
+    sa_event.listen(engine, "connect", _prepare)
     return engine
+
+
+def _prepare(connection: Any, record: Any) -> None:
+    """Readers beside a writer. The switch to it, alone of all, does not wait for others itself."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous=NORMAL")
