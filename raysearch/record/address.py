@@ -7,6 +7,10 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,23 +38,50 @@ def check_tracking(uri: str) -> None:
         ValueError: one sentence with the address and what is allowed.
     """
     if uri.startswith(("http://", "https://")):
+        if not _names_a_host(uri):
+            raise ValueError(f"--tracking-uri must name a host, as http://head:5000, got {uri!r}")
         return
-    if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://", uri):
+    if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.", uri):
         raise ValueError(
             f"--tracking-uri must be the address of an MLflow server (http://…) or of a database "
             f"(sqlite:////absolute/path, postgresql://…), got {uri!r}"
         )
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"--tracking-uri {uri!r} cannot be written: {folder}: {error.strerror}"
-            ) from None
-        file = Path(uri.removeprefix("sqlite:///"))
-        if not os.access(file if file.exists() else folder, os.W_OK) or file.is_dir():
-            raise ValueError(f"--tracking-uri {uri!r} cannot be written: no permission for {file}")
+    try:
+        database = sa.create_engine(uri).url.database
+    except (sa_exc.SQLAlchemyError, ImportError, ValueError) as error:
+        raise ValueError(f"--tracking-uri {uri!r} cannot be used: {error}") from None
+    if uri.startswith("sqlite"):
+        problem = _problem_of(Path(database or ""))
+        if problem:
+            raise ValueError(f"--tracking-uri {uri!r} cannot be written: {problem}")
+
+
+def _names_a_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+
+
+def _problem_of(file: Path) -> str:
+    """Why there cannot be an SQLite database here; empty if there can."""
+    if str(file) in (".", ":memory:"):
+        return "it names no file"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{file.parent}: {error.strerror}"
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        return f"no permission for {file}"
+    if file.exists() and _begins(file) not in (b"", b"SQLite format 3"):
+        return f"{file} is not an SQLite database"
+    return ""
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(15)
 
 
 def client_of(uri: str) -> MlflowClient:

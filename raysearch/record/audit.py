@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from raysearch.declare.sweep import bare
 from raysearch.record.address import client_of, consumer
 from raysearch.record.events import Store
+from raysearch.record.outbox import key
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.writer import key, summary_name
+from raysearch.record.writer import status_of, summary_name
 
-_STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
 _STUDY_STATE = {
     "complete": "COMPLETE",
     "pruned": "PRUNED",
@@ -193,7 +193,7 @@ def _check_folders(view: SearchView, folder: Path) -> list[Finding]:
 
 def _check_mlflow(store: Store, view: SearchView, uri: str) -> list[Finding]:
     client = client_of(uri)
-    where = f"tags.`raysearch.search` = '{view.search}'"
+    where = f"tags.`raysearch.search_id` = '{view.identity}'"
     experiments = [one.experiment_id for one in client.search_experiments()]
     runs: list[Any] = []
     token: str | None = None
@@ -208,7 +208,10 @@ def _check_mlflow(store: Store, view: SearchView, uri: str) -> list[Finding]:
         text = f"{view.last - written} events are not written yet (raysearch sync {view.search})"
         return [Finding(None, "mlflow", text)]
     parents = [run for run in runs if run.data.tags.get("raysearch.role") == "search"]
-    found = [] if len(parents) == 1 else [Finding(None, "mlflow", f"{len(parents)} parent runs")]
+    if len(parents) == 1:
+        found = _check_parent(client, view, parents[0])
+    else:
+        found = [Finding(None, "mlflow", f"{len(parents)} parent runs")]
     by_trial: dict[int, list[Any]] = {}
     for run in runs:
         if run.data.tags.get("raysearch.role") == "trial":
@@ -239,30 +242,82 @@ def _check_run(
     if trial.ended is not None:
         if tags.get("raysearch.state") != trial.state:
             finding(f"state {tags.get('raysearch.state')}, events say {trial.state}")
-        if run.info.status != _STATUS[trial.state]:
+        if run.info.status != status_of(trial):
             finding(f"status {run.info.status}, events say {trial.state}")
     for name, value in trial.params.items():
         if run.data.params.get(key(name), str(value)) != str(value):
             finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
-        elif key(name) not in run.data.params and not name.startswith("choice."):
+        elif key(name) not in run.data.params:
             finding(f"parameter {name} is missing")
-    expected = _expected_metrics(view, trial)
+    best = view.best()
+    files = set(trial.artifacts)
+    if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
+        files.add(f"checkpoint/{Path(trial.best_checkpoint).name}")
+    for what in _missing_files(client, run, files):
+        finding(what)
+    for what in _wrong_points(client, run, _expected_metrics(view, trial)):
+        finding(what)
+    return found
+
+
+def _check_parent(client: Any, view: SearchView, run: Any) -> list[Finding]:
+    tags, best, wrong = run.data.tags, view.best(), list[str]()
+    status = {"running": "RUNNING", "finished": "FINISHED"}.get(view.state, "KILLED")
+    expected = {"raysearch.state": view.state}
+    if best is not None and view.state != "running":
+        expected["raysearch.best_trial"] = str(best.number)
+    for name, value in expected.items():
+        if tags.get(name) != value:
+            wrong.append(f"{name} of the search's run is {tags.get(name)}, events say {value}")
+    if run.info.status != status:
+        wrong.append(f"status of the search's run is {run.info.status}, events say {view.state}")
+    wrong += _wrong_points(client, run, _expected_curves(view))
+    return [Finding(None, "mlflow", what) for what in wrong]
+
+
+def _missing_files(client: Any, run: Any, names: Collection[str]) -> list[str]:
+    folders = {str(Path(name).parent).removeprefix(".") for name in names}
+    there = {
+        file.path
+        for folder in folders
+        for file in client.list_artifacts(run.info.run_id, folder or None)
+    }
+    return [f"artifact {name} is missing" for name in sorted(set(names) - there)]
+
+
+def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]]) -> list[str]:
+    """What is wrong with the curves of a run: each point must be there, equal, once."""
+    wrong: list[str] = []
     for name in sorted(set(expected) | set(run.data.metrics)):
         history = client.get_metric_history(run.info.run_id, name)
         points = [(point.step, point.value) for point in history]
         wanted = expected.get(name, {})
         steps = [step for step, _ in points]
         for step in sorted({step for step in steps if steps.count(step) > 1}):
-            finding(f"metric {name} has {steps.count(step)} points at step {step}")
+            wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
         for step, value in sorted(wanted.items()):
             if step not in steps:
-                finding(f"metric {name} lacks step {step}")
+                wrong.append(f"metric {name} lacks step {step}")
             elif (step, value) not in points:
                 got = dict(points)[step]
-                finding(f"metric {name} at step {step} is {got}, events say {value}")
+                wrong.append(f"metric {name} at step {step} is {got}, events say {value}")
         for step in sorted(set(steps) - set(wanted)):
-            finding(f"metric {name} has step {step}, the events do not")
-    return found
+            wrong.append(f"metric {name} has step {step}, the events do not")
+    return wrong
+
+
+def _expected_curves(view: SearchView) -> dict[str, dict[int, float]]:
+    """Of the search's own run: the value of each completed trial, and the best until then."""
+    sign = 1 if view.spec["metrics"][0]["direction"] == "maximize" else -1
+    curves: dict[str, dict[int, float]] = {}
+    best: float | None = None
+    done = [trial for trial in view.trials.values() if trial.is_feasible and trial.values]
+    for trial in sorted(done, key=lambda trial: trial.told or 0):
+        value = (trial.values or [math.nan])[0]
+        best = value if best is None else max(best, value, key=lambda one: sign * one)
+        curves.setdefault("search/trial_value", {})[trial.number] = value
+        curves.setdefault("search/best", {})[trial.number] = best
+    return curves
 
 
 def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[int, float]]:

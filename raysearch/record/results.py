@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -66,6 +68,12 @@ class TrialView:
     told: int | None = None
     duplicate_of: int | None = None
     tested: dict[str, Any] = field(default_factory=dict[str, Any])
+    stop_requested: bool = False
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it ended because its user asked for that."""
+        return self.stop_requested and self.state == "pruned"
 
     @property
     def is_feasible(self) -> bool:
@@ -101,7 +109,7 @@ class SearchView:
         self.last = event.seq
         if self._spans and event.kind != "resumed":
             self._spans[-1][1] = event.time
-        if event.trial is None or event.kind == "requested":
+        if event.trial is None:
             self._apply_to_search(event)
         elif event.kind == "asked":
             self._ask(event.trial, event.body)
@@ -136,6 +144,12 @@ class SearchView:
             origin=body["origin"],
             duplicate_of=body.get("duplicate_of"),
         )
+
+    @property
+    def identity(self) -> str:
+        """What no other search shares, one of the same name in another store either."""
+        text = json.dumps([self.search, self.created, self.spec], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, int]:
         """How many trials are in each state."""
@@ -230,6 +244,10 @@ def _told(trial: TrialView, event: Event) -> None:
     trial.ended, trial.told = event.time, event.seq
 
 
+def _requested(trial: TrialView, event: Event) -> None:
+    trial.stop_requested |= event.body["action"] == "stop"
+
+
 def _tested(trial: TrialView, event: Event) -> None:
     trial.tested = dict(event.body)
 
@@ -242,6 +260,7 @@ _FOLLOW = {
     "artifact": _artifact,
     "failed": _failed,
     "told": _told,
+    "requested": _requested,
     "tested": _tested,
 }
 

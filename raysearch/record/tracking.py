@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from raysearch.record.address import check_tracking, client_of, consumer, server_environment
-from raysearch.record.events import Store
+from raysearch.record.events import Lock, Store
 from raysearch.record.results import SearchView
 from raysearch.record.views import links as view_links
 from raysearch.record.writer import Writer, experiment_name, summary_name
@@ -14,6 +14,8 @@ from raysearch.record.writer import Writer, experiment_name, summary_name
 __all__ = ["Tracker", "check_tracking", "links", "prime", "server_environment", "sync"]
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_LOOK_EVERY = 5.0
+"""Seconds; events are also committed without a word to listeners."""
 
 
 class Tracker(threading.Thread):
@@ -22,7 +24,6 @@ class Tracker(threading.Thread):
     def __init__(self, store: Store, search: str, uri: str, folder: Path) -> None:
         super().__init__(name="tracking", daemon=True)
         self._writer = Writer(store, search, uri, folder, SearchView(search))
-        prime(self._writer)
         self._news, self._closing = threading.Event(), threading.Event()
         self.problem: str | None = None
 
@@ -38,22 +39,25 @@ class Tracker(threading.Thread):
 
     def run(self) -> None:
         """Writes what is new; waits longer and longer while MLflow cannot be reached."""
-        failures = 0
+        failures, is_primed = 0, False
         while True:
             closing = self._closing.is_set()
             self._news.clear()
             try:
+                if not is_primed:
+                    prime(self._writer)
+                    is_primed = True
                 self._writer.catch_up()
                 failures, self.problem = 0, None
             except Exception as error:  # whatever the server, the network or the database says
-                self.problem = f"{type(error).__name__}: {str(error).splitlines()[0]}"[:300]
+                self.problem = f"{type(error).__name__}: {_first_line(error)}"[:300]
                 failures += 1
             if closing and (self.problem is None or failures > 2):
                 return
             pause = 0.25 if not failures else _PAUSES[min(failures, len(_PAUSES)) - 1]
             self._closing.wait(pause) if not closing else None
             if not failures:
-                self._news.wait()
+                self._news.wait(_LOOK_EVERY)
 
 
 def prime(writer: Writer) -> None:
@@ -66,19 +70,29 @@ def prime(writer: Writer) -> None:
 
 
 def sync(store: Store, search: str, uri: str, folder: Path) -> int:
-    """Writes the backlog of a search; returns the number of events. Raises ConnectionError."""
-    writer = Writer(store, search, uri, folder, SearchView(search))
-    prime(writer)
-    try:
-        return writer.catch_up()
-    except Exception as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConnectionError(f"--tracking-uri {uri!r} cannot be reached: {text}") from None
+    """Writes the backlog of a search; returns the number of events.
+
+    Raises:
+        ConnectionError: the address cannot be reached. SearchIsRunning: its driver is at it.
+    """
+    with Lock(folder):
+        writer = Writer(store, search, uri, folder, SearchView(search))
+        prime(writer)
+        try:
+            return writer.catch_up()
+        except Exception as error:
+            text = f"--tracking-uri {uri!r} cannot be reached: {_first_line(error)}"
+            raise ConnectionError(text) from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
     """The addresses of a search's page on a server at `address`; empty if it is not in MLflow."""
-    spec = SearchView.read(store, search).spec
+    view = SearchView.read(store, search)
+    spec = view.spec
     experiment = client_of(uri).get_experiment_by_name(experiment_name(spec))
     if experiment is None:
         return {}
@@ -87,6 +101,7 @@ def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
         address,
         str(experiment.experiment_id),
         search,
+        view.identity,
         summary_name(metric["name"]),
         maximize=metric["direction"] == "maximize",
     )

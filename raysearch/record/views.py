@@ -9,20 +9,21 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 TAG = "mlflow.sharedViewState."
 
 
-def view_key(search: str) -> str:
-    """The key of a search's view."""
-    return f"raysearch-{search}"
+def view_key(search: str, identity: str) -> str:
+    """The key of a search's view; `identity` is shared with no other search of that name."""
+    return f"raysearch-{search}-{identity[:8]}"
 
 
 def shared_view(
     search: str,
+    identity: str,
     objective: str,
     metric: str,
     params: Sequence[str],
@@ -42,7 +43,7 @@ def shared_view(
         "tags.`raysearch.state`",
     ]
     state = {
-        "searchFilter": _filter(search),
+        "searchFilter": _filter(identity),
         "orderByKey": f"metrics.`{objective}`",
         "orderByAsc": not maximize,
         "startTime": "ALL",
@@ -119,28 +120,19 @@ def _charts(objective: str, metric: str, numeric: Sequence[str]) -> list[dict[st
     ]
 
 
-def _filter(search: str) -> str:
-    return f"tags.`raysearch.search` = '{search}' AND tags.`raysearch.role` = 'trial'"
+def _filter(identity: str) -> str:
+    return f"tags.`raysearch.search_id` = '{identity}' AND tags.`raysearch.role` = 'trial'"
 
 
 def links(
-    address: str, experiment_id: str, search: str, objective: str, *, maximize: bool
+    address: str, experiment_id: str, search: str, identity: str, objective: str, *, maximize: bool
 ) -> dict[str, str]:
     """Addresses of the page of a search: `trials` and `charts` (the view), `plain` (without it)."""
     base = f"{address}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    shared = f"{base}&viewStateShareKey={quote(view_key(search))}"
+    shared = f"{base}&viewStateShareKey={quote(view_key(search, identity))}"
     order = quote(f"metrics.`{objective}`")
     plain = (
-        f"{base}&searchFilter={quote(_filter(search))}&orderByKey={order}"
+        f"{base}&searchFilter={quote(_filter(identity))}&orderByKey={order}"
         f"&orderByAsc={'false' if maximize else 'true'}"
     )
     return {"trials": shared, "charts": f"{shared}&compareRunsMode=CHART", "plain": plain}
-
-
-def varying_axes(params: Mapping[str, Any]) -> list[str]:
-    """The names of parameters that are numbers."""
-    return [
-        name
-        for name, value in params.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]

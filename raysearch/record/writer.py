@@ -5,26 +5,32 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.record.address import client_of, consumer
 from raysearch.record.events import Event, Store
+from raysearch.record.outbox import Outbox, key
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.views import TAG, shared_view, view_key
 
-_ALLOWED = re.compile(r"[^\w\-. /:]")
-_BATCH = 1000
 _STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
+_ENDS = ("finished", "stopped", "interrupted")
+_GROUP = 200
+"""Events that are written together: what goes to one run among them is one request."""
+_PAUSES = (0.0, 0.2, 1.0)
+"""Seconds before each try to upload a file."""
 
 
-def key(name: str) -> str:
-    """A name as MLflow accepts it: other characters than letters, digits, `_-./: ` become `_`."""
-    return _ALLOWED.sub("_", name)
+def status_of(trial: TrialView) -> str:
+    """The status of the run of a trial that has ended; what its user stopped is killed."""
+    return "KILLED" if trial.was_stopped else _STATUS[trial.state]
 
 
 def experiment_name(spec: Mapping[str, Any]) -> str:
@@ -52,7 +58,10 @@ class Writer:
     _parent: str = ""
     _is_new: bool = False
     _runs: dict[int, str] = field(default_factory=dict[int, str])
-    _metrics: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    _open_runs: set[int] = field(default_factory=set[int])
+    _outboxes: dict[str, Outbox] = field(default_factory=dict[str, Outbox])
+    _viewed: str = ""
+    _view_due: int = 1
 
     def catch_up(self) -> int:
         """Writes all events after the cursor, in groups; returns how many.
@@ -65,7 +74,7 @@ class Writer:
             self._client = client_of(self.uri)
         name, written = consumer(self.uri), 0
         cursor = self.store.cursor(self.search, name)
-        while events := _some(self.store.events(self.search, cursor), 200):
+        while events := list(islice(self.store.events(self.search, cursor), _GROUP)):
             for event in events:
                 self.view.apply(event)
             try:
@@ -79,14 +88,17 @@ class Writer:
         return written
 
     def _write_group(self, events: list[Event]) -> None:
-        self._metrics = {}
+        self._outboxes = {}
         if not self._parent:
             self._open()
         for event in events:
             self._write(event)
-        self._flush()
-        if any(event.kind in ("told", "finished", "stopped", "interrupted") for event in events):
-            self._refresh_view()
+        for outbox in self._outboxes.values():
+            outbox.send(self._client)
+        self._refresh_view(ends=events[-1].kind in _ENDS)
+
+    def _outbox(self, run: str) -> Outbox:
+        return self._outboxes.setdefault(run, Outbox(run))
 
     # Runs
 
@@ -115,7 +127,8 @@ class Writer:
         return str(self._client.create_experiment(name, location, tags))
 
     def _find_run(self, role: str, trial: int | None) -> str | None:
-        where = f"tags.`raysearch.search` = '{self.search}' AND tags.`raysearch.role` = '{role}'"
+        identity = self.view.identity
+        where = f"tags.`raysearch.search_id` = '{identity}' AND tags.`raysearch.role` = '{role}'"
         if trial is not None:
             where += f" AND tags.`raysearch.trial` = '{trial}'"
         found = self._client.search_runs([self._experiment], where, max_results=1)
@@ -141,29 +154,17 @@ class Writer:
         return str(run.info.run_id)
 
     def _describe_search(self) -> None:
-        """Parameters of the search; written again they change nothing."""
-        from mlflow.entities import Param
-
-        spec = self.view.spec
-        shown = (
-            "sampler",
-            "pruner",
-            "trials",
-            "seed",
-            "concurrent",
-            "threads",
-            "fidelity",
-            "space",
-        )
-        params = {name: spec.get(name) for name in shown}
-        params |= {f"fixed.{key(path)}": value for path, value in spec.get("fixed", {}).items()}
-        listed = [Param(name, str(value)) for name, value in params.items()]
-        self._client.log_batch(self._parent, params=listed[:100])
+        spec, outbox = self.view.spec, self._outbox(self._parent)
+        shown = ("sampler", "pruner", "trials", "seed", "concurrent", "threads", "fidelity")
+        outbox.params = {name: str(spec.get(name)) for name in (*shown, "space")}
+        fixed = spec.get("fixed", {}).items()
+        outbox.params |= {f"fixed.{key(path)}": str(value) for path, value in fixed}
 
     def _common_tags(self, role: str) -> dict[str, str]:
         git = self.view.spec.get("git") or {}
         tags = {
             "raysearch.search": self.search,
+            "raysearch.search_id": self.view.identity,
             "raysearch.role": role,
             "mlflow.source.type": "LOCAL",
             "mlflow.user": os.environ.get("USER", "raysearch"),
@@ -173,13 +174,13 @@ class Writer:
             tags["mlflow.source.git.dirty"] = str(bool(git.get("dirty"))).lower()
         return tags
 
-    def _run_of(self, trial: TrialView, time: int) -> str:
+    def _run_of(self, trial: TrialView, moment: int) -> str:
         if trial.number not in self._runs:
             found = None if self._is_new else self._find_run("trial", trial.number)
-            self._runs[trial.number] = found or self._create_trial(trial, time)
+            self._runs[trial.number] = found or self._create_trial(trial, moment)
         return self._runs[trial.number]
 
-    def _create_trial(self, trial: TrialView, time: int) -> str:
+    def _create_trial(self, trial: TrialView, moment: int) -> str:
         tags = {
             **self._common_tags("trial"),
             "mlflow.parentRunId": self._parent,
@@ -190,8 +191,9 @@ class Writer:
             "raysearch.seed": str(trial.seed),
             "raysearch.origin": trial.origin,
         }
+        self._open_runs.add(trial.number)
         name = f"t{trial.number:03d}" + ("-default" if trial.origin == "default" else "")
-        return str(self._client.create_run(self._experiment, time, tags, name).info.run_id)
+        return str(self._client.create_run(self._experiment, moment, tags, name).info.run_id)
 
     # Events
 
@@ -201,97 +203,67 @@ class Writer:
             if trial is not None and trial.duplicate_of is None:
                 self._write_trial(trial, event)
         elif event.kind == "resumed":
-            self._client.update_run(self._parent, "RUNNING")
-            self._client.set_tag(self._parent, "raysearch.state", "running")
-        elif event.kind in ("finished", "stopped", "interrupted"):
+            outbox = self._outbox(self._parent)
+            outbox.status = "RUNNING"
+            outbox.tags |= {"raysearch.state": "running", "raysearch.reason": ""}
+        elif event.kind in _ENDS:
             self._end(event)
 
     def _write_trial(self, trial: TrialView, event: Event) -> None:
-        run = self._run_of(trial, event.time)
+        run, body = self._run_of(trial, event.time), event.body
+        outbox = self._outbox(run)
         if event.kind == "asked":
-            self._ask(run, trial)
+            self._ask(outbox, trial)
         elif event.kind == "started":
-            if event.body["attempt"] > 1:  # a new run is RUNNING by itself
-                self._client.update_run(run, "RUNNING")
-            tags = {"raysearch.state": "running", "raysearch.attempt": event.body["attempt"]}
-            self._tag(run, tags)
+            self._start(outbox, trial.number, body["attempt"])
         elif event.kind == "described":
-            self._describe(run, event)
+            self._describe(outbox, body["facts"])
         elif event.kind == "report":
-            self._queue(run, event.body["metrics"], event.time, event.body["step"])
+            for name, value in body["metrics"].items():
+                outbox.metric(name, value, event.time, body["step"])
         elif event.kind == "artifact":
-            self._upload(run, event.body["path"], str(Path(event.body["name"]).parent))
+            self._upload(run, body["path"], str(Path(body["name"]).parent))
         elif event.kind == "told":
-            self._tell(run, trial, event)
+            self._tell(outbox, trial, event)
         elif event.kind == "tested":
             step = trial.reports[-1][0] if trial.reports else 0
-            self._queue(run, event.body["metrics"], event.time, step)
-            self._client.set_tag(run, "raysearch.test", event.body["role"])
+            for name, value in body["metrics"].items():
+                outbox.metric(name, value, event.time, step)
+            outbox.tags["raysearch.test"] = body["role"]
 
-    def _ask(self, run: str, trial: TrialView) -> None:
-        from mlflow.entities import Param
-
-        params = {key(name): str(value) for name, value in _flat(trial.config).items()}
-        params["seed"] = str(trial.seed)
+    def _ask(self, outbox: Outbox, trial: TrialView) -> None:
+        outbox.params |= {key(name): str(value) for name, value in _flat(trial.config).items()}
+        outbox.params |= {key(name): str(value) for name, value in trial.params.items()}
+        outbox.params["seed"] = str(trial.seed)
         for name, distribution in trial.distributions.items():
             value = trial.params.get(bare(name))
             if distribution.get("log") and isinstance(value, int | float) and value > 0:
-                params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
-        listed = [Param(name, value[:6000]) for name, value in params.items()]
-        for start in range(0, len(listed), 100):
-            self._client.log_batch(run, params=listed[start : start + 100])
+                outbox.params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
 
-    def _describe(self, run: str, event: Event) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
+    def _start(self, outbox: Outbox, number: int, attempt: int) -> None:
+        outbox.tags |= {"raysearch.state": "running", "raysearch.attempt": str(attempt)}
+        if number not in self._open_runs:  # it was closed when the search was interrupted
+            self._open_runs.add(number)
+            outbox.status = "RUNNING"
 
-        facts = event.body["facts"]
-        texts = {n: v if isinstance(v, str) else json.dumps(v) for n, v in facts.items()}
-        self._tag(run, {f"raysearch.fact.{key(str(n))}": text for n, text in texts.items()})
+    def _describe(self, outbox: Outbox, facts: Mapping[str, Any]) -> None:
+        for name, fact in facts.items():
+            text = fact if isinstance(fact, str) else json.dumps(fact)
+            outbox.tags[f"raysearch.fact.{key(name)}"] = text
         if "data.fingerprint" in facts:
-            name = str(facts.get("data.name", "data"))
-            profile = json.dumps(facts.get("data.split_sizes") or {})
-            dataset = Dataset(
-                name=name,
-                digest=str(facts["data.fingerprint"])[:36],
-                source_type="code",
-                source=json.dumps({"name": name}),
-                profile=profile,
-            )
-            inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-            self._client.log_inputs(run, inputs)
+            name, digest = str(facts.get("data.name", "data")), str(facts["data.fingerprint"])
+            outbox.dataset(name, digest, facts.get("data.split_sizes") or {})
 
-    def _tag(self, run: str, tags: Mapping[str, Any]) -> None:
-        from mlflow.entities import RunTag
-
-        listed = [RunTag(name, str(value)[:5000]) for name, value in tags.items()]
-        self._client.log_batch(run, tags=listed)
-
-    def _queue(self, run: str, metrics: dict[str, float], time: int, step: int) -> None:
-        """Non-finite values are left out: MLflow would store infinity as the largest float."""
-        from mlflow.entities import Metric
-
-        for name, value in metrics.items():
-            if math.isfinite(value):
-                self._metrics.setdefault(run, []).append(Metric(key(name), value, time, step))
-
-    def _flush(self) -> None:
-        for run, metrics in self._metrics.items():
-            for start in range(0, len(metrics), _BATCH):
-                self._client.log_batch(run, metrics=metrics[start : start + _BATCH])
-        self._metrics = {}
-
-    def _tell(self, run: str, trial: TrialView, event: Event) -> None:
+    def _tell(self, outbox: Outbox, trial: TrialView, event: Event) -> None:
         body = event.body
         step = trial.reports[-1][0] if trial.reports else 0
-        values = body["values"] or []
-        named = zip((metric["name"] for metric in self.view.spec["metrics"]), values, strict=False)
-        self._queue(run, {summary_name(name): v for name, v in named}, event.time, step)
-        self._flush()
-        reason = body["reason"] or body["state"]
-        self._tag(run, {"raysearch.state": body["state"], "raysearch.reason": reason})
-        self._client.set_terminated(run, _STATUS[body["state"]], event.time)
-        if values and trial.state == "complete":
-            self._search_curve(trial, values[0], event)
+        for metric, value in zip(self.view.spec["metrics"], body["values"] or [], strict=False):
+            outbox.metric(summary_name(metric["name"]), value, event.time, step)
+        outbox.tags["raysearch.state"] = body["state"]
+        outbox.tags["raysearch.reason"] = body["reason"] or body["state"]
+        outbox.status, outbox.ended = status_of(trial), event.time
+        if body["values"] and trial.state == "complete":
+            self._search_curve(trial, body["values"][0], event)
 
     def _search_curve(self, trial: TrialView, value: float, event: Event) -> None:
         """The trial's value and the best so far, on the parent, by the number of the trial."""
@@ -302,40 +274,65 @@ class Writer:
             if other.is_feasible and other.values and other.told and other.told <= event.seq
         ]
         best = max(so_far, key=lambda one: sign * one)
-        curves = {"search/trial_value": value, "search/best": best}
-        self._queue(self._parent, curves, event.time, trial.number)
+        parent = self._outbox(self._parent)
+        parent.metric("search/trial_value", value, event.time, trial.number)
+        parent.metric("search/best", best, event.time, trial.number)
 
     def _end(self, event: Event) -> None:
         for trial in self.view.trials.values():
-            if trial.state == "waiting" and trial.duplicate_of is None and trial.attempts:
-                run = self._run_of(trial, event.time)
-                self._client.set_tag(run, "raysearch.state", "waiting")
-                self._client.set_terminated(run, "KILLED", event.time)
-        best = self.view.best()
-        tags: dict[str, Any] = {"raysearch.state": event.kind}
-        tags["raysearch.reason"] = event.body.get("reason") or event.kind
+            if trial.state == "waiting" and trial.duplicate_of is None:
+                outbox = self._outbox(self._run_of(trial, event.time))
+                outbox.tags["raysearch.state"] = "waiting"
+                outbox.status, outbox.ended = "KILLED", event.time
+                self._open_runs.discard(trial.number)
+        best, parent = self.view.best(), self._outbox(self._parent)
+        parent.tags["raysearch.state"] = event.kind
+        parent.tags["raysearch.reason"] = event.body.get("reason") or event.kind
         if best is not None:
-            run = self._run_of(best, event.time)
-            tags |= {"raysearch.best_trial": best.number, "raysearch.best_run_id": run}
-            self._client.log_dict(run, best.config, "config.json")
-            if best.best_checkpoint and event.kind == "finished":
-                self._upload(run, best.best_checkpoint, "checkpoint")
-        self._tag(self._parent, tags)
-        status = "FINISHED" if event.kind == "finished" else "KILLED"
-        self._client.set_terminated(self._parent, status, event.time)
+            parent.tags["raysearch.best_trial"] = str(best.number)
+            parent.tags["raysearch.best_run_id"] = self._run_of(best, event.time)
+            if event.kind != "interrupted":
+                self._keep_winner(self._run_of(best, event.time), best)
+        parent.status = "FINISHED" if event.kind == "finished" else "KILLED"
+        parent.ended = event.time
+
+    def _keep_winner(self, run: str, best: TrialView) -> None:
+        upload = partial(self._client.log_dict, run, best.config, "config.json")
+        self._keep(run, "config.json", upload)
+        if best.best_checkpoint:
+            self._upload(run, best.best_checkpoint, "checkpoint")
 
     def _upload(self, run: str, path: str, under: str) -> None:
-        file = self.folder / path
+        file, folder = self.folder / path, None if under in ("", ".") else under
         if file.exists():
-            self._client.log_artifact(run, str(file), None if under in ("", ".") else under)
+            self._keep(run, path, partial(self._client.log_artifact, run, str(file), folder))
 
-    def _refresh_view(self) -> None:
-        """The saved view follows the parameters that vary so far."""
-        metric = self.view.spec["metrics"][0]
-        varying = self.view.varying()
+    def _keep(self, run: str, name: str, upload: Callable[[], None]) -> None:
+        """Uploads; what a server that answers refuses is left out, with a tag that says so."""
+        problem: Exception | None = None
+        for pause in _PAUSES:
+            try:
+                time.sleep(pause)
+                upload()
+                return
+            except Exception as error:
+                self._client.get_run(run)  # raises if nobody answers: then it is not the file
+                problem = error
+        self._outbox(run).tags["raysearch.missing_artifact"] = f"{name}: {problem}"
+
+    def _refresh_view(self, *, ends: bool) -> None:
+        """The saved view follows the parameters that vary so far.
+
+        It is looked at whenever twice as many trials have ended, and at the end.
+        """
+        done = self.view.done()
+        if not self.view.trials or not (ends or done >= self._view_due):
+            return
+        metric, varying = self.view.spec["metrics"][0], self.view.varying()
         axes = [name for name in self._axes() if name.removeprefix("log10.") in varying]
         value = shared_view(
             self.search,
+            self.view.identity,
             summary_name(metric["name"]),
             key(metric["name"]),
             [key(name) for name in varying],
@@ -343,7 +340,10 @@ class Writer:
             maximize=metric["direction"] == "maximize",
             time=self.view.created or 0,
         )
-        self._client.set_experiment_tag(self._experiment, TAG + view_key(self.search), value)
+        if value != self._viewed:
+            tag = TAG + view_key(self.search, self.view.identity)
+            self._client.set_experiment_tag(self._experiment, tag, value)
+        self._viewed, self._view_due = value, 2 * max(done, 1)
 
     def _axes(self) -> list[str]:
         """What parallel coordinates can show: MLflow drops a run that lacks one of the axes."""
@@ -356,15 +356,6 @@ class Writer:
         }
         everywhere = [name for name in trials[0].params if all(name in t.params for t in trials)]
         return [f"log10.{name}" if name in logs else name for name in everywhere]
-
-
-def _some(events: Iterable[Event], count: int) -> list[Event]:
-    found: list[Event] = []
-    for event in events:
-        found.append(event)
-        if len(found) == count:
-            break
-    return found
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -116,6 +116,11 @@ def tell(
 def trial(log: EventLog, number: int, folder: Path, state: str = "complete") -> None:
     """A whole trial of four reports (two if it is not complete), with a picture if it is."""
     ask(log, number)
+    run(log, number, folder, state)
+
+
+def run(log: EventLog, number: int, folder: Path, state: str = "complete") -> None:
+    """What follows once a trial was asked."""
     begin(log, number, folder)
     goal, best, where = 0.5 + 0.04 * number, 0.0, None
     for step in range(1, 5 if state == "complete" else 3):

@@ -155,6 +155,38 @@ def another_parent(scene: Scene) -> None:
     client_of(scene.uri).set_tag(scene.run(1), "mlflow.parentRunId", "somebody")
 
 
+def alter_winner(scene: Scene) -> None:
+    client_of(scene.uri).set_tag(scene.run(None), "raysearch.best_trial", "0")
+
+
+def alter_search_state(scene: Scene) -> None:
+    client_of(scene.uri).set_tag(scene.run(None), "raysearch.state", "running")
+
+
+def alter_search_status(scene: Scene) -> None:
+    client_of(scene.uri).set_terminated(scene.run(None), "FAILED")
+
+
+def drop_search_value(scene: Scene) -> None:
+    statement = "DELETE FROM metrics WHERE run_uuid = ? AND key = ? AND step = 1"
+    scene.sql(scene.uri, statement, scene.run(None), "search/trial_value")
+
+
+def alter_search_best(scene: Scene) -> None:
+    statement = "UPDATE metrics SET value = 1 WHERE run_uuid = ? AND key = ? AND step = 0"
+    scene.sql(scene.uri, statement, scene.run(None), "search/best")
+
+
+def drop_artifact(scene: Scene) -> None:
+    run = scene.run(5)
+    next(scene.folder.parent.glob(f"mlartifacts/**/{run}/artifacts/checkpoint/*.pt")).unlink()
+
+
+def drop_figure(scene: Scene) -> None:
+    run = scene.run(1)
+    next(scene.folder.parent.glob(f"mlartifacts/**/{run}/artifacts/figures/*.png")).unlink()
+
+
 def drop_event(scene: Scene) -> None:
     scene.sql(scene.store.url, "DELETE FROM events WHERE seq = 7")
 
@@ -231,6 +263,13 @@ def study_pruned(scene: Scene) -> None:
         (alter_parameter, "trial 1: mlflow: parameter model.layers 99"),
         (drop_parameter, "trial 1: mlflow: parameter model.layers is missing"),
         (another_parent, "trial 1: mlflow: is not a child of the search's run"),
+        (alter_winner, "search: mlflow: raysearch.best_trial of the search's run is 0"),
+        (alter_search_state, "search: mlflow: raysearch.state of the search's run is running"),
+        (alter_search_status, "search: mlflow: status of the search's run is FAILED"),
+        (drop_search_value, "search: mlflow: metric search/trial_value lacks step 1"),
+        (alter_search_best, "search: mlflow: metric search/best at step 0 is 1.0"),
+        (drop_artifact, "trial 5: mlflow: artifact checkpoint/step-00000004.pt is missing"),
+        (drop_figure, "trial 1: mlflow: artifact figures/confusion.png is missing"),
         (drop_event, "search: events: 7 to 7 are missing"),
         (tell_twice, "trial 1: events: told twice"),
         (untell, "trial 1: events: the search is finished, it is not told"),

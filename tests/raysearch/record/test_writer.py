@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from raysearch.record.address import check_tracking, client_of, consumer
-from raysearch.record.events import Store
+from raysearch.record.audit import audit
+from raysearch.record.events import Lock, SearchIsRunning, Store
+from raysearch.record.outbox import key
 from raysearch.record.results import SearchView
 from raysearch.record.tracking import Tracker, links, sync
 from raysearch.record.views import TAG, read_view, view_key
-from raysearch.record.writer import key
+from raysearch.record.writer import Writer
 from tests.raysearch.record import servers, streams
 
 pytestmark = pytest.mark.slow
@@ -170,16 +172,109 @@ def test_an_interrupted_search_is_killed_and_runs_again_after_a_resume(
     assert page.count == 8
 
 
+def test_a_trial_that_its_user_stopped_is_killed_one_that_never_began_too(
+    tmp_path: Path, tracking: str
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    log = store.create("one", {**streams.SPEC, "search": "one"})
+    streams.ask(log, 0)
+    streams.begin(log, 0, folder)
+    log.append("requested", 0, commit=True, request=1, action="stop", trial=0)
+    streams.tell(log, 0, "pruned", None)
+    streams.ask(log, 1)
+    log.append("requested", commit=True, request=2, action="stop", trial=None)
+    log.append("stopped", commit=True, reason="stopped by request", best=None)
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert [page.trials[number].info.status for number in (0, 1)] == ["KILLED", "KILLED"]
+    assert page.trials[0].data.tags["raysearch.state"] == "pruned"
+    assert page.trials[1].data.tags["raysearch.state"] == "waiting"
+    log.append("resumed", commit=True, command="")
+    streams.run(log, 1, folder)
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert [page.trials[number].info.status for number in (0, 1)] == ["KILLED", "FINISHED"]
+    assert page.parents[0].info.status == "RUNNING"
+
+
+def test_searches_of_one_name_in_two_stores_share_nothing(tmp_path: Path, tracking: str) -> None:
+    for number, who in enumerate(("ann", "bob")):
+        store, folder = Store(f"sqlite:///{tmp_path / who / 'events.db'}"), tmp_path / who / "one"
+        log = store.create("one", {**streams.SPEC, "search": "one", "seed": number})
+        streams.trial(log, 0, folder)
+        log.append("finished", commit=True, reason="", best=0)
+        sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert page.count == 4 and len(page.parents) == 2
+    assert {run.data.params["seed"] for run in page.parents} == {"0", "1"}
+    views = [tag for tag in page.experiment.tags if tag.startswith(TAG)]
+    assert len(views) == 2
+
+
+def test_a_search_that_is_driven_is_synchronised_by_its_driver(written: Any) -> None:
+    store, folder, uri = written
+    with Lock(folder), pytest.raises(SearchIsRunning, match="'one' is being driven"):
+        sync(store, "one", uri, folder)
+
+
+class Fragile:
+    """MLflow's client; the `count`-th call fails, before it did its work or after."""
+
+    def __init__(self, client: Any, count: int, *, after: bool) -> None:
+        self._client, self.count, self._after = client, count, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.count -= 1
+            if self.count == 0 and not self._after:
+                raise ConnectionError("nobody answers")
+            answer = method(*arguments, **named)
+            if self.count == 0:
+                raise ConnectionError("the answer is lost")
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("after", "anew"),
+    [(True, False), (True, True), (False, True)],
+    ids=["lost answer, goes on", "lost answer, killed", "no answer, killed"],
+)
+def test_whichever_call_fails_each_run_and_point_is_there_once(
+    tmp_path: Path, tracking: str, after: bool, anew: bool
+) -> None:
+    found, count, is_over = list[str](), 0, False
+    while not is_over:
+        count += 1
+        store, folder = Store(f"sqlite:///{tmp_path / f'{count}.db'}"), tmp_path / str(count)
+        streams.search(store, "one", folder)
+        writer = Writer(store, "one", tracking, folder, SearchView("one"))
+        fragile: Any = Fragile(client_of(tracking), count, after=after)
+        writer._client = fragile
+        try:
+            writer.catch_up()
+        except ConnectionError:
+            sync(store, "one", tracking, folder) if anew else writer.catch_up()
+        is_over = fragile.count > 0
+        findings = audit(store, "one", folder, tracking, [])
+        found += [f"call {count}: {one}" for one in findings if one.where == "mlflow"]
+    assert found == [] and count > 20
+
+
 def test_the_view_is_sorted_by_the_objective_with_axes_that_every_trial_has(written: Any) -> None:
     store, _, uri = written
     page = Page(uri, "one")
-    state = read_view(page.experiment.tags[TAG + view_key("one")])
+    identity = SearchView.read(store, "one").identity
+    state = read_view(page.experiment.tags[TAG + view_key("one", identity)])
     assert state["orderByKey"] == "metrics.`objective/val_accuracy`"
     assert state["orderByAsc"] is False
     assert "params.`optimizer.lr`" in state["selectedColumns"]
     assert state["compareRunCharts"][0]["selectedParams"] == ["log10.optimizer.lr", "model.layers"]
     found = links(store, "one", uri, "http://127.0.0.1:5000")
-    assert f"viewStateShareKey={view_key('one')}" in found["trials"]
+    assert f"viewStateShareKey={view_key('one', identity)}" in found["trials"]
     assert "orderByKey=metrics" in found["plain"]
 
 
@@ -188,11 +283,73 @@ def test_names_that_mlflow_refuses_are_rewritten() -> None:
     assert key("val/ap-50.x:y z") == "val/ap-50.x:y z"
 
 
-@pytest.mark.parametrize("uri", ["ftp://x", "file:///tmp/x", "runs", "sqlite:////proc/none/a.db"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "ftp://x",
+        "file:///tmp/x",
+        "runs",
+        "sqlite:////proc/none/a.db",
+        "sqlite:////tmp",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "http://",
+        "http://:5000",
+        "http://head:port",
+        "mysql+nodriver://me@head/mlflow",
+        "postgresql://head:port/mlflow",
+    ],
+)
 def test_an_address_that_can_never_be_written_is_named(uri: str) -> None:
     with pytest.raises(ValueError, match="--tracking-uri") as caught:
         check_tracking(uri)
     assert repr(uri) in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_no_tracking_address(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    check_tracking(f"sqlite:///{file}")
+    file.touch()
+    check_tracking(f"sqlite:///{file}")
+    file.write_text("these are notes")
+    with pytest.raises(ValueError, match="mlflow.db is not an SQLite database"):
+        check_tracking(f"sqlite:///{file}")
+
+
+def test_a_file_that_cannot_be_stored_holds_nothing_else_back(
+    tmp_path: Path, tracking: str
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    streams.search(store, "one", folder)
+    (tmp_path / "mlartifacts").write_text("a file where the folder of artifacts should be")
+    client = client_of(tracking)
+    client.create_experiment("ssl/by_hand", (tmp_path / "mlartifacts").as_uri())
+    writer = Writer(store, "one", tracking, folder, SearchView("one"), client)
+    assert writer.catch_up() > 0
+    page = Page(tracking, "one")
+    assert len(page.points(5, "val/accuracy")) == 4
+    assert page.trials[5].data.tags["raysearch.missing_artifact"].startswith("0005/attempt-1/")
+    findings = [str(one) for one in audit(store, "one", folder, tracking, [])]
+    assert "trial 5: mlflow: artifact figures/confusion.png is missing" in findings
+
+
+class Nobody:
+    """A server that is not there, and says so without a word."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConnectionError
+
+
+def test_an_error_without_words_does_not_end_the_thread(written: Any) -> None:
+    store, folder, uri = written
+    store.set_cursor("one", consumer(uri), 0)
+    tracker = Tracker(store, "one", uri, folder)
+    tracker._writer._client = Nobody()
+    tracker.start()
+    time.sleep(0.3)
+    assert tracker.is_alive()
+    tracker.close(10)
+    assert not tracker.is_alive() and tracker.problem == "ConnectionError: ConnectionError"
 
 
 def test_a_server_that_is_down_is_no_bad_address() -> None:
