@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial
 
 from raysearch.decide.memory import running_trial
 from raysearch.decide.pruners import make_pruner
-from raysearch.decide.samplers import Suggestion, cell, make_sampler
+from raysearch.decide.repeats import Repeats
+from raysearch.decide.samplers import Known, Suggestion, cell, make_sampler, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
 from raysearch.record.events import Event
@@ -63,7 +64,7 @@ class Study:
     Args:
         space: where the points are.
         spec: the specification of the search: `search`, `metrics`, `fidelity`, `sampler`, `pruner`,
-            `seed`, `trials` (None: no limit).
+            `seed`, `trials` (None: no limit), `repeats` and `finalists` (`Repeats`).
         log: where the events go.
     """
 
@@ -74,11 +75,21 @@ class Study:
         self._fidelity = str(spec["fidelity"])
         directions = [metric["direction"] for metric in spec["metrics"]]
         self._trials = Trials(str(spec["search"]), directions)
-        self._sampler = make_sampler(spec["sampler"], space, directions, int(spec["seed"]))
+        repeats = int(spec.get("repeats") or 1)
+        self._sampler = make_sampler(spec["sampler"], space, directions, int(spec["seed"]), repeats)
         self._pruner = make_pruner(spec["pruner"])
+        is_grid = spec["sampler"].partition(":")[0] == "grid"
+        self._repeats = Repeats(
+            space,
+            self._trials,
+            1 if is_grid else repeats,
+            int(spec.get("finalists") or 0),
+            directions,
+        )
         self._prepared: deque[Suggestion] = deque()
         self._dropped = 0
         self._exhausted = False
+        self._error: ValueError | None = None
         self._lock = threading.RLock()
         self._sampling = threading.Lock()
 
@@ -90,18 +101,24 @@ class Study:
 
     # Asking
 
-    def ask(self) -> Proposal | None:
-        """The next trial to run, committed as asked; None, for good, if there is none.
+    def ask(self, *, wait: bool = True) -> Proposal | None:
+        """The next trial to run, committed as asked; None if there is none, for now or for good.
 
-        There is none when as many trials were asked as there may be (duplicates do not count), or
-        each point of the space was.
+        There is none for good when `is_done`: as many trials were asked as there may be (duplicates
+        do not count), or each point of the space was, and all their repeats too. Without `wait` a
+        sampler is never waited for: None until `prepare` has computed something.
 
         Raises:
             ValueError: the sweep gives no valid configuration at the point that was sampled.
         """
         while True:
             with self._lock:
-                if self._room() <= 0 or (self._exhausted and not self._prepared):
+                if self._error is not None:
+                    raise self._error
+                again = self._again()
+                if again is not None:
+                    return self._hand_out(again)
+                if self._is_drawn():
                     self._log.flush()
                     return None
                 if self._prepared:
@@ -109,14 +126,63 @@ class Study:
                     if proposal is not None:
                         return proposal
                     continue
+                if not wait:
+                    return None
             self._fill(1)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to ask for, now that all that was asked is told."""
+        with self._lock:
+            told = not self._trials.untold and not self._trials.untold_repeats
+            return told and self._is_drawn() and self._again() is None
+
+    def _is_drawn(self) -> bool:
+        """Whether the sampler has nothing more to propose, or may not."""
+        return self._room() <= 0 or (self._exhausted and not self._prepared)
+
+    def _again(self) -> Suggestion | None:
+        """A failed trial that its user wants to be run again; the repeats, after all others."""
+        if self._trials.retries:
+            entry = self._trials.entries[self._trials.retries[0]]
+            params = self._trials.optuna(entry.number).params
+            point = with_seed(self._space.point(params), entry.seed)
+            links = {"retry_of": entry.number}
+            if entry.repeat_of is not None:
+                links["repeat_of"] = entry.repeat_of
+            return Suggestion(point, "retry", links=links)
+        if self._trials.untold or not self._is_drawn():
+            return None
+        return self._repeats.next()
+
+    def retry(self, number: int) -> None:
+        """Writes that a failed trial is to be run again, as a trial of its own, from its start.
+
+        Raises:
+            ValueError: it has not failed, or was run again before.
+        """
+        with self._lock:
+            entry = self._trials.entries[number]
+            state = entry.told["state"] if entry.told is not None else "running"
+            if state not in ("failed", "infeasible"):
+                raise ValueError(f"trial {number} must have failed to be run again, got {state}")
+            if entry.retried_by is not None or number in self._trials.retries:
+                raise ValueError(f"trial {number} must not have been run again before")
+            self._write("retried", number, {}, commit=True)
+            self._trials.retries.append(number)
+
+    def extend(self, trials: int) -> None:
+        """Writes that there may be `trials` trials in all."""
+        with self._lock:
+            self._log.append("extended", commit=True, trials=trials)
+            self._budget, self._exhausted = trials, False
 
     def prepare(self, count: int) -> None:
         """Computes suggestions until `count` of them wait for `ask`; for a thread of its own."""
         try:
             self._fill(count)
-        except ValueError:
-            return  # `ask` meets the same point and raises where it is heard
+        except ValueError as error:
+            self._error = error  # `ask` raises it where it is heard
 
     def drop_prepared(self) -> None:
         """Forgets the suggestions that were computed ahead and not handed out."""
@@ -127,7 +193,7 @@ class Study:
 
     def _room(self) -> int:
         """How many more trials may be asked for."""
-        return sys.maxsize if self._budget is None else self._budget - len(self._trials.firsts)
+        return sys.maxsize if self._budget is None else self._budget - self._trials.drawn
 
     def _fill(self, count: int) -> None:
         """Samples, without the lock, from what was known when it was last held."""
@@ -139,13 +205,10 @@ class Study:
                     enough = len(self._prepared) >= count or len(keys - firsts) >= self._room()
                     if enough or self._exhausted:
                         return
-                    dropped, past, row = self._dropped, self._past(), self._duplicates_in_a_row()
-                    known = firsts | keys
-                    asked = self._trials.cells | {
-                        cell(each.point.params) for each in self._prepared
-                    }
+                    dropped = self._dropped
+                    known = self._known(firsts | keys)
                 with _quick_switches():
-                    suggestion = self._suggest(past, known, asked, row)
+                    suggestion = self._suggest(known)
                 with self._lock:
                     if dropped != self._dropped:
                         continue
@@ -154,14 +217,17 @@ class Study:
                     else:
                         self._prepared.append(suggestion)
 
-    def _past(self) -> list[FrozenTrial]:
-        """All trials, then the prepared ones as if they were running."""
-        past = self._trials.all()
+    def _known(self, keys: set[tuple[str, int]]) -> Known:
+        """All that was asked, then the prepared points as if they were running."""
+        past, attrs = self._trials.all(), dict(self._trials.study_attrs)
         for each in self._prepared:
             point = each.point
             trial = running_trial(len(past), point.params, point.distributions, each.system_attrs)
             past.append(trial)
-        return past
+            attrs.update(each.study_attrs)
+        prepared = {cell(each.point.params, each.point.seed) for each in self._prepared}
+        row = self._duplicates_in_a_row()
+        return Known(past, keys, self._trials.cells | prepared, row, attrs)
 
     def _duplicates_in_a_row(self) -> int:
         row, known = self._trials.duplicates, set(self._trials.firsts)
@@ -170,18 +236,18 @@ class Study:
             known.add(each.point.key)
         return row
 
-    def _suggest(
-        self, past: list[FrozenTrial], known: set[tuple[str, int]], asked: set[str], row: int
-    ) -> Suggestion | None:
-        default = None if past else self._space.default()
+    def _suggest(self, known: Known) -> Suggestion | None:
+        default = None if known.past else self._space.default()
         if default is not None:
-            return Suggestion(default, "default", {})
-        return self._sampler.suggest(past, known, asked, row)
+            return Suggestion(default, "default")
+        return self._sampler.suggest(known)
 
     def _hand_out(self, suggestion: Suggestion) -> Proposal | None:
         """Writes the asked event; None if it was a duplicate, which is told if that can be."""
         point, number = suggestion.point, len(self._trials.entries)
         first = self._trials.firsts.get(point.key)
+        if "retry_of" in suggestion.links:
+            first = None
         config = point.config.to_json()
         body = {
             "params": point.params,
@@ -192,6 +258,8 @@ class Study:
             "origin": suggestion.origin,
             "duplicate_of": first,
             "system_attrs": suggestion.system_attrs,
+            "study_attrs": suggestion.study_attrs,
+            **suggestion.links,
         }
         self._trials.ask(body)
         self._write("asked", number, body, commit=first is None)
@@ -225,7 +293,7 @@ class Study:
         """
         trial = self._trials.optuna(entry.number)
         known = dict(trial.system_attrs)
-        ends = self._pruner.prune(self._trials.study, trial) and not entry.is_default
+        ends = self._pruner.prune(self._trials.study, trial) and not entry.is_measure
         if ends and not entry.ending:
             entry.ending = True
             fidelity = trial.last_step
@@ -325,8 +393,12 @@ class Study:
         number, body = event.trial, event.body
         if event.kind == "asked":
             self._trials.ask(body)
+        elif event.kind == "extended":
+            self._budget = int(body["trials"])
         elif number is None:
             return
+        elif event.kind == "retried":
+            self._trials.retries.append(number)
         elif event.kind == "told":
             self._take_told(self._trials.entries[number], dict(body))
         elif event.kind == "decision" or (event.kind == "requested" and body["action"] == "stop"):

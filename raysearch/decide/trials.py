@@ -27,17 +27,26 @@ class Entry:
     """What is known of a trial beside what Optuna knows.
 
     `duplicate_of` is the first trial with the same configuration and seed; `twins` are the
-    duplicates of this one; `ending` says that it was decided to end it; `told` is that event. The
-    default configuration is what others are measured by, on the test split too: it `is_default`
-    and never pruned.
+    duplicates of this one; `repeat_of` is the trial whose configuration this one runs with another
+    seed; `retried_by` the one that ran it again after it failed. `ending` says that it was decided
+    to end it; `told` is that event. `is_default`: it has the default configuration.
     """
 
     number: int
+    digest: str
+    seed: int
     duplicate_of: int | None = None
-    twins: list[int] = field(default_factory=list[int])
+    repeat_of: int | None = None
+    retried_by: int | None = None
     is_default: bool = False
+    twins: list[int] = field(default_factory=list[int])
     ending: bool = False
     told: dict[str, Any] | None = None
+
+    @property
+    def is_measure(self) -> bool:
+        """Whether others are measured by it, so that it is never pruned: the default, a repeat."""
+        return self.is_default or self.repeat_of is not None
 
 
 class Trials:
@@ -64,6 +73,15 @@ class Trials:
         """The first trial of each (digest, seed)."""
         self.cells: set[str] = set()
         """The parameters of each trial, as `cell` writes them."""
+        self.drawn = 0
+        """How many trials count against the budget: no duplicates, repeats or retries."""
+        self.untold: set[int] = set()
+        """The trials that are asked and not told, but repeats."""
+        self.untold_repeats: set[int] = set()
+        self.retries: list[int] = []
+        """Failed trials that are to be run again and were not asked again."""
+        self.study_attrs: dict[str, Any] = {}
+        """What Optuna keeps with the study."""
         self.duplicates = 0
         """How many of the last trials were duplicates in a row."""
 
@@ -75,8 +93,12 @@ class Trials:
         }
         trial = running_trial(number, body["params"], distributions, body["system_attrs"])
         self.study.add_trial(trial)
-        self.entries.append(Entry(number, first, is_default=body["origin"] == "default"))
-        self.cells.add(cell(body["params"]))
+        entry = Entry(number, body["digest"], body["seed"], first, body.get("repeat_of"))
+        entry.is_default = body["origin"] == "default"
+        self.entries.append(entry)
+        self._count(entry, body.get("retry_of"))
+        self.cells.add(cell(body["params"], body["seed"]))
+        self.study_attrs.update(body.get("study_attrs", {}))
         if first is None:
             self.firsts[body["digest"], body["seed"]] = number
             self.duplicates = 0
@@ -84,6 +106,15 @@ class Trials:
             self.entries[first].twins.append(number)
             self._storage.hide(number)
             self.duplicates += 1
+
+    def _count(self, entry: Entry, retry_of: int | None) -> None:
+        (self.untold if entry.repeat_of is None else self.untold_repeats).add(entry.number)
+        if retry_of is not None:
+            self.entries[retry_of].retried_by = entry.number
+            entry.is_default = self.entries[retry_of].is_default
+            self.retries.remove(retry_of)
+        elif entry.repeat_of is None and entry.duplicate_of is None:
+            self.drawn += 1
 
     def report(self, number: int, fidelity: int, values: Sequence[float]) -> bool:
         """Takes in a value; False if its fidelity was passed, or there are several objectives."""
@@ -102,6 +133,8 @@ class Trials:
         """Takes in how a trial ended."""
         entry, state = self.entries[number], body["state"]
         entry.told = body
+        self.untold.discard(number)
+        self.untold_repeats.discard(number)
         self.set_attrs(number, INFEASIBLE_ATTRS if state == "infeasible" else FEASIBLE_ATTRS)
         if entry.duplicate_of is not None:
             for step, value in self.optuna(entry.duplicate_of).intermediate_values.items():

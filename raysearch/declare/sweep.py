@@ -51,6 +51,10 @@ class Config(Protocol):
         """The configuration with other values at dotted paths, checked."""
         ...
 
+    def with_seed(self, seed: int) -> Self:
+        """The configuration with another seed of the run."""
+        ...
+
     @classmethod
     def paths(cls) -> frozenset[str]:
         """All dotted paths of leaves, through all variants."""

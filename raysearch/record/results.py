@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +43,10 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
 class TrialView:
     """One trial as the events tell it; times in milliseconds since 1970, paths as in the events.
 
-    `told` is the number of the event that told its end.
+    `told` is the number of the event that told its end. `repeat_of` is the trial whose
+    configuration it runs with another seed, `retry_of` the failed one that it runs again (which
+    then is `retried_by` it), `evaluates` the finished trial of another search that it only
+    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
     """
 
     number: int
@@ -69,6 +72,12 @@ class TrialView:
     duplicate_of: int | None = None
     tested: dict[str, Any] = field(default_factory=dict[str, Any])
     stop_requested: bool = False
+    repeat_of: int | None = None
+    retry_of: int | None = None
+    retried_by: int | None = None
+    evaluates: dict[str, Any] | None = None
+    removed: str = ""
+    checkpoint_bytes: int = 0
 
     @property
     def was_stopped(self) -> bool:
@@ -92,6 +101,8 @@ class SearchView:
     trials: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
     created: int | None = None
     last: int = 0
+    artifacts: dict[str, str] = field(default_factory=dict[str, str])
+    _begun: dict[str, Any] = field(default_factory=dict[str, Any])
     _spans: list[list[int]] = field(default_factory=list[list[int]])
 
     @classmethod
@@ -119,7 +130,8 @@ class SearchView:
     def _apply_to_search(self, event: Event) -> None:
         body = event.body
         if event.kind == "created":
-            self.spec, self.created = body, event.time
+            self.spec, self.created = dict(body), event.time
+            self._begun = body
             self._spans.append([event.time, event.time])
         elif event.kind == "resumed":
             self.state, self.reason = "running", ""
@@ -127,7 +139,11 @@ class SearchView:
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
-        elif event.kind in ("finished", "interrupted", "stopped"):
+        elif event.kind in _CHANGES:
+            _CHANGES[event.kind](self.spec, body)
+        elif event.kind == "artifact":
+            self.artifacts[body["name"]] = body["path"]
+        elif event.kind in ("finished", "interrupted", "stopped", "paused"):
             self.state, self.reason = event.kind, str(body.get("reason") or "")
             for trial in self.trials.values():
                 if trial.state == "running":
@@ -143,12 +159,18 @@ class SearchView:
             seed=body["seed"],
             origin=body["origin"],
             duplicate_of=body.get("duplicate_of"),
+            repeat_of=body.get("repeat_of"),
+            retry_of=body.get("retry_of"),
+            evaluates=body.get("evaluates"),
         )
+        failed = self.trials.get(body.get("retry_of", -1))
+        if failed is not None:
+            failed.retried_by = number
 
     @property
     def identity(self) -> str:
         """What no other search shares, one of the same name in another store either."""
-        text = json.dumps([self.search, self.created, self.spec], sort_keys=True)
+        text = json.dumps([self.search, self.created, self._begun], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, int]:
@@ -197,6 +219,25 @@ class SearchView:
         return sum(last - first for first, last in spans if last > first) / 1000
 
 
+def _extended(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
+    spec["trials"] = body["trials"]
+
+
+def _noted(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
+    spec["notes"] = body["notes"]
+
+
+def _tagged(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
+    tags = {**spec["tags"], **body["tags"]}
+    spec["tags"] = {name: value for name, value in tags.items() if value is not None}
+    if body.get("group") is not None:
+        spec["group"] = body["group"]
+
+
+_CHANGES = {"extended": _extended, "noted": _noted, "tagged": _tagged}
+"""What may be said of a search after it began: such an event changes its specification."""
+
+
 def _ignore(trial: TrialView, event: Event) -> None:
     """An event that changes nothing of a trial."""
 
@@ -218,6 +259,7 @@ def _report(trial: TrialView, event: Event) -> None:
     trial.reports.append((body["step"], body["fidelity"], body["values"], body["metrics"]))
     if body["checkpoint"]:
         trial.last_checkpoint = body["checkpoint"]
+        trial.checkpoint_bytes = int(body.get("bytes") or 0)
 
 
 def _checkpoint(trial: TrialView, event: Event) -> None:
@@ -244,6 +286,10 @@ def _told(trial: TrialView, event: Event) -> None:
     trial.ended, trial.told = event.time, event.seq
 
 
+def _removed(trial: TrialView, event: Event) -> None:
+    trial.best_checkpoint, trial.removed = None, event.body["reason"]
+
+
 def _requested(trial: TrialView, event: Event) -> None:
     trial.stop_requested |= event.body["action"] == "stop"
 
@@ -262,6 +308,7 @@ _FOLLOW = {
     "told": _told,
     "requested": _requested,
     "tested": _tested,
+    "removed": _removed,
 }
 
 

@@ -62,6 +62,9 @@ class Toy:
     def seed(self) -> int:
         return self.training.seed
 
+    def with_seed(self, seed: int) -> Toy:
+        return self.with_values({"training.seed": seed})
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

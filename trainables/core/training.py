@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -97,6 +97,10 @@ class ExperimentConfig(Config):
     def seed(self) -> int:
         """The seed of the run; with the digest it identifies a trial."""
         return self.training.seed
+
+    def with_seed(self, seed: int) -> Self:
+        """The same configuration with another seed of the run."""
+        return self.with_values({"training.seed": seed})
 
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the experiment's name and the canonical form."""
