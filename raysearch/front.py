@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,42 +15,18 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from raysearch.declare.nearest import on_offer
-from raysearch.plan import parse_overrides
-from raysearch.record.events import Lock, Store
+from raysearch.record.events import Store
+from raysearch.record.forecast import expected, expected_runs
 from raysearch.record.results import SearchView, TrialView, rows
 from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
-from raysearch.watch import best_table, duration, headline, shown, trials_table
+from raysearch.verbs import Filter, searches, state_of, view_of
+from raysearch.watch import best_table, duration, headline, shown, size, trials_table
 
 if TYPE_CHECKING:
-    from raysearch.search import Outcome
+    from raysearch.drive.driver import Outcome
+    from raysearch.plan import Request
 
 console = Console(width=None if sys.stdout.isatty() else 200)
-
-
-def open_search(name: str, settings: Settings) -> tuple[Store, SearchView]:
-    """The store and what is known of a search. Raises LookupError if there is no such search."""
-    store = open_store(settings)
-    if not store.exists(name):
-        raise LookupError(f"no search is named {name!r}{on_offer(name, store.searches())}")
-    return store, SearchView.read(store, name)
-
-
-def open_store(settings: Settings) -> Store:
-    """The store, if there is one: reading creates none."""
-    path = settings.store.removeprefix("sqlite:///")
-    if path != settings.store and not Path(path).exists():
-        raise LookupError(
-            f"there is no search yet: no store at {path}; begin with raysearch search"
-        )
-    return Store(settings.store)
-
-
-def state_of(view: SearchView, settings: Settings) -> str:
-    """The state of a search; one that says it runs although nobody drives it was `killed`."""
-    if view.state == "running" and Lock(settings.folder(view.search)).holder() is None:
-        return "killed"
-    return view.state
 
 
 def print_json(value: Any) -> None:
@@ -96,14 +72,12 @@ def show_spaces(as_json: bool) -> None:
     console.print(table)
 
 
-def show_plan(name: str, overrides: Iterable[str], count: int) -> None:
+def show_plan(request: Request, settings: Settings, count: int) -> None:
     """The space of a sweep with these values: exact count, conditions, first configurations."""
-    from raysearch.declare.catalog import find_sweep
-    from raysearch.declare.space import Space
+    from raysearch.plan import Machine, plan
 
-    sweep = find_sweep(name, SWEEPS)
-    space = Space(sweep, parse_overrides(overrides))
-    space.check()
+    planned = plan(request, settings, Machine.here(), quick=True)
+    sweep, space, spec = planned.sweep, planned.space, planned.spec
     counted = space.count()
     print(f"sweep      {sweep.name}  ({sweep.reference})")
     if sweep.question:
@@ -112,7 +86,11 @@ def show_plan(name: str, overrides: Iterable[str], count: int) -> None:
     print(f"points     {counted}")
     if counted.stated is not None:
         print(f"stated     {counted.stated}")
-    print(f"trials     {sweep.trials or 'all points'}, {sweep.sampler}, pruner {sweep.pruner}")
+    if sweep.evaluates:
+        print(f"evaluates  finished trials of {sweep.evaluates}, each with every point")
+    trials = spec["trials"] or "all points"
+    print(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec)}")
+    print(f"forecast   {_expected(spec, settings)}")
     print("parameters")
     conditions = space.conditions()
     for parameter, distribution in space.parameters().items():
@@ -126,39 +104,74 @@ def show_plan(name: str, overrides: Iterable[str], count: int) -> None:
         print("  " + ", ".join(f"{key}={shown(value)}" for key, value in point.params.items()))
 
 
-def show_list(settings: Settings, as_json: bool) -> None:
-    """All searches in the store."""
-    path = settings.store.removeprefix("sqlite:///")
-    missing = path != settings.store and not Path(path).exists()
-    store = None if missing else Store(settings.store)
+def _repeated(spec: Mapping[str, Any]) -> str:
+    if spec["repeats"] < 2:
+        return ""
+    what = "each" if spec["points"] is not None else f"the best {spec['finalists']}"
+    return f", {what} with {spec['repeats']} seeds"
+
+
+def _expected(spec: Mapping[str, Any], settings: Settings) -> str:
+    """How long and how much disk, from earlier searches of the same sweep."""
+    same = [view for view in searches(settings) if view.spec["sweep"] == spec["sweep"]]
+    ahead = expected(spec, same[-1:])
+    if ahead.rate is None:
+        return "unknown until a search of this sweep has run here; the live table shows one"
+    if ahead.seconds is None:
+        return f"{ahead.rate * 60:.1f} trials/min until its time is up"
+    return (
+        f"about {duration(ahead.seconds)} and {size(ahead.disk or 0)} of checkpoints for "
+        f"{expected_runs(spec)} trials, {spec['concurrent']} at once, as the {ahead.trials} of "
+        f"{same[-1].search}"
+    )
+
+
+def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
+    """The searches in the store that are meant."""
     found: list[dict[str, Any]] = []
-    for name in store.searches() if store else []:
-        view = SearchView.read(store, name) if store else None
-        assert view is not None
+    for view in searches(settings, chosen):
         best = view.best()
         found.append(
             {
-                "name": name,
+                "name": view.search,
                 "sweep": view.spec["sweep_name"],
                 "state": state_of(view, settings),
                 "trials": len(view.trials),
                 **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
                 "best": best.values[0] if best and best.values else None,
                 "best_trial": best.number if best else None,
+                "group": view.spec["group"],
+                "tags": dict(view.spec["tags"]),
+                "notes": view.spec["notes"],
             }
         )
     if as_json:
         print_json(found)
         return
     if not found:
-        print("no search yet; begin with: raysearch search ssl.digits_vit")
+        is_any = next(searches(settings), None) is not None
+        begin = "no search yet; begin with: raysearch search ssl.digits_vit"
+        print("no search fits" if is_any else begin)
         return
     table = Table(box=None, pad_edge=False)
     for column in found[0]:
         table.add_column(column.replace("_", " "))
     for row in found:
+        row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
         table.add_row(*("" if value is None else shown(value) for value in row.values()))
     console.print(table)
+
+
+def columns_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Records side by side: a column for each, a line for each field that any of them has."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(str(next(iter(row.values()))), overflow="fold")
+    for key in list(dict.fromkeys(key for row in rows for key in row))[1:]:
+        values = [row.get(key) for row in rows]
+        table.add_row(key, *("" if value is None else shown(value) for value in values))
+    return table
 
 
 def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
@@ -168,7 +181,7 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
         print_json({"name": view.search, "state": state, **summary(view), "trials": rows(view)})
         return
     print(f"{view.search}: {state}" + (f" ({view.reason})" if view.reason else ""))
-    if state in ("killed", "interrupted", "stopped"):
+    if state in ("killed", "interrupted", "stopped", "paused"):
         print(f"go on with: raysearch resume {view.search}{_runs(settings)}")
     console.print(headline(view))
     console.print(trials_table(view, 20))
@@ -251,7 +264,7 @@ def _log(attempt: Path) -> str:
 
 def request_stop(store: Store, view: SearchView, *, trial: int | None, folder: Path) -> None:
     """Leaves a request for the driver. Raises ValueError if nobody drives the search."""
-    holder = Lock(folder).holder()
+    holder = store.lock(view.search, folder).holder()
     if holder is None:
         raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")
     if trial is not None and trial not in view.trials:
@@ -355,7 +368,7 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
 
     store: Store | None = None
     if name is not None:
-        store, view = open_search(name, settings)
+        store, view = view_of(name, settings)
         settings = settings.tracking_of(view.spec)
     uri = settings.tracking_uri
     address = uri.rstrip("/") if uri.startswith("http") else f"http://127.0.0.1:{port}"

@@ -8,11 +8,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from raysearch.declare.catalog import find_sweep
+from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep
 from raysearch.settings import Settings
@@ -27,7 +28,9 @@ class Request:
     """What a user asks for; None means what the sweep says.
 
     `overrides` are dotted paths with values: one that the sweep samples is fixed, another replaces
-    what the sweep sets. `time` is in seconds, `memory` in bytes a trial.
+    what the sweep sets. Times are in seconds: `time` for the whole search, `trial_time` for each
+    trial, `time_box` for this command; `memory` is in bytes a trial, `disk` in bytes for all
+    checkpoints. `of` names the search whose finished trials are evaluated, the best `top` of them.
     """
 
     space: str
@@ -40,6 +43,20 @@ class Request:
     concurrent: int | None = None
     memory: int | None = None
     name: str | None = None
+    trial_time: float | None = None
+    time_box: float | None = None
+    disk: int | None = None
+    repeats: int | None = None
+    finalists: int | None = None
+    group: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    notes: str | None = None
+    of: str | None = None
+    top: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON: two requests are identical if this is."""
+        return json.loads(json.dumps(asdict(self), default=dict))
 
 
 @dataclass(frozen=True)
@@ -86,20 +103,44 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
     return values
 
 
-def parse_memory(text: str) -> int:
+def parse_memory(text: str, option: str = "--memory") -> int:
     """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if not match or float(match[1]) <= 0:
-        raise ValueError(f"--memory must be a positive size such as 800M or 2G, got {text!r}")
+        raise ValueError(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str, option: str = "--time") -> float:
     """Seconds: `90`, `90s`, `15m`, `2h`, `1d`. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if not match or float(match[1]) <= 0:
-        raise ValueError(f"--time must be a positive duration such as 90s, 15m or 2h, got {text!r}")
+        raise ValueError(
+            f"{option} must be a positive duration such as 90s, 15m or 2h, got {text!r}"
+        )
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def make_request(space: str, overrides: Mapping[str, object], **options: Any) -> Request:
+    """A request whose times and sizes may be texts such as `15m` and `2G`, or plain numbers.
+
+    Raises:
+        ValueError: a text that is neither. LookupError: an option that does not exist.
+    """
+    known = [each.name for each in fields(Request) if each.name not in ("space", "overrides")]
+    for name in options:
+        if name not in known:
+            raise LookupError(f"a search has no option {name!r}{on_offer(name, known)}")
+    for name, read in (
+        ("time", parse_time),
+        ("trial_time", parse_time),
+        ("time_box", parse_time),
+        ("memory", parse_memory),
+        ("disk", parse_memory),
+    ):
+        if options.get(name) is not None:
+            options[name] = read(str(options[name]), f"--{name.replace('_', '-')}")
+    return Request(space, dict(overrides), **options)
 
 
 @dataclass(frozen=True)
@@ -111,8 +152,10 @@ class Plan:
     spec: dict[str, Any]
 
 
-def plan(request: Request, settings: Settings, machine: Machine) -> Plan:
+def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool = False) -> Plan:
     """Checks a request and writes down the specification of its search; touches no store.
+
+    With `quick` sampler and pruner are not checked, for which Optuna is imported.
 
     Raises:
         LookupError, ValueError: one sentence that names the field, the value and what is allowed.
@@ -122,10 +165,40 @@ def plan(request: Request, settings: Settings, machine: Machine) -> Plan:
     space.check()
     sampler, pruner = request.sampler or sweep.sampler, request.pruner or sweep.pruner
     trials = _trials(request, sweep, space, sampler)
-    concurrent = _concurrent(request, sweep, machine)
-    check_study(sampler, pruner, sweep, space)
-    first = next(iter(space.preview(1)))
+    if not quick:
+        check_study(sampler, pruner, sweep, space)
+    _check_evaluation(request, sweep, sampler, pruner)
+    repeats, finalists = _at_least_one(request, sweep)
     spec = {
+        **_declared(sweep, space),
+        **_resources(request, sweep, machine),
+        "sampler": sampler,
+        "pruner": pruner,
+        "trials": trials,
+        "points": space.count().distinct if _is_grid(sampler) else None,
+        "seed": request.seed,
+        "fixed": dict(request.overrides),
+        "time": request.time,
+        "trial_time": request.trial_time,
+        "disk": request.disk,
+        "repeats": repeats,
+        "finalists": finalists,
+        "group": sweep.group if request.group is None else request.group,
+        "tags": {**sweep.tags, **request.tags},
+        "notes": sweep.notes if request.notes is None else request.notes,
+        "request": request.to_json(),
+        "git": git_state(Path.cwd()),
+        "packages": versions(),
+        "command": " ".join(["raysearch", *sys.argv[1:]]),
+        "tracking_uri": settings.tracking_uri,
+    }
+    return Plan(sweep, space, spec)
+
+
+def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
+    """What the sweep says of itself and of what it runs."""
+    first = next(iter(space.preview(1)))
+    return {
         "sweep": sweep.reference,
         "sweep_name": sweep.name,
         "experiment": first.config.experiment,
@@ -135,31 +208,33 @@ def plan(request: Request, settings: Settings, machine: Machine) -> Plan:
             for metric in sweep.metrics
         ],
         "fidelity": sweep.fidelity,
-        "sampler": sampler,
-        "pruner": pruner,
-        "trials": trials,
-        "seed": request.seed,
-        "fixed": dict(request.overrides),
         "space": space.fingerprint(),
         "defaults": type(first.config)().digest(),
+        "question": sweep.question,
+    }
+
+
+def _resources(request: Request, sweep: Sweep, machine: Machine) -> dict[str, Any]:
+    """What each trial may use, and how many run at once."""
+    concurrent = _concurrent(request, sweep, machine)
+    return {
         "concurrent": concurrent,
         "threads": max(1, int(machine.cpus / concurrent)) if machine.cpus else 1,
         "cpus": sweep.resources.cpus,
         "gpus": sweep.resources.gpus,
         "memory": request.memory or _share(sweep, machine, concurrent),
         "patience": sweep.resources.patience,
-        "time": request.time,
-        "repeats": sweep.repeats,
-        "question": sweep.question,
-        "group": sweep.group,
-        "tags": dict(sweep.tags),
-        "notes": sweep.notes,
-        "git": git_state(Path.cwd()),
-        "packages": versions(),
-        "command": " ".join(["raysearch", *sys.argv[1:]]),
-        "tracking_uri": settings.tracking_uri,
     }
-    return Plan(sweep, space, spec)
+
+
+def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str) -> None:
+    if sweep.evaluates is not None and (not _is_grid(sampler) or pruner != "none"):
+        raise ValueError(
+            f"--sampler and --pruner of {sweep.name} must be grid and none, since it evaluates "
+            f"finished trials, got {sampler!r} and {pruner!r}"
+        )
+    if sweep.evaluates is None and (request.of is not None or request.top is not None):
+        raise ValueError(f"--of and --top are for sweeps that evaluate, and {sweep.name} does not")
 
 
 def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
@@ -181,8 +256,8 @@ def check_name(name: str) -> None:
 
 
 def _trials(request: Request, sweep: Sweep, space: Space, sampler: str) -> int | None:
-    grid = sampler.partition(":")[0] == "grid"
-    stated = None if grid and sweep.sampler.partition(":")[0] != "grid" else sweep.trials
+    grid = _is_grid(sampler)
+    stated = None if grid and not _is_grid(sweep.sampler) else sweep.trials
     trials = request.trials if request.trials is not None else stated
     if trials is not None and trials < 1:
         raise ValueError(f"--trials must be at least 1, got {trials}")
@@ -193,6 +268,23 @@ def _trials(request: Request, sweep: Sweep, space: Space, sampler: str) -> int |
                 f"the sampler {sampler!r} would never end in an infinite space"
             )
     return trials
+
+
+def _is_grid(sampler: str) -> bool:
+    return sampler.partition(":")[0] == "grid"
+
+
+def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
+    """How many seeds, and of how many of the best."""
+    found: list[int] = []
+    for option, given, stated in (
+        ("--repeats", request.repeats, sweep.repeats),
+        ("--finalists", request.finalists, sweep.finalists),
+    ):
+        if given is not None and given < 1:
+            raise ValueError(f"{option} must be at least 1, got {given}")
+        found.append(stated if given is None else given)
+    return found[0], found[1]
 
 
 def _concurrent(request: Request, sweep: Sweep, machine: Machine) -> int:

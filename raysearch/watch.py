@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysearch.record.results import SearchView, TrialView, forecast
+from raysearch.record.forecast import expected_runs, forecast
+from raysearch.record.results import SearchView, TrialView
 
 _STYLES = {
     "running": "cyan",
@@ -87,7 +88,7 @@ class Watch:
 def headline(view: SearchView) -> Text:
     """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), 0.4 trials/s, ETA 0:50`."""
     counts = view.counts()
-    total = view.spec.get("trials")
+    total = expected_runs(view.spec)
     done = sum(counts.get(state, 0) for state in ("complete", "pruned", "failed", "infeasible"))
     parts = [
         f"{done}{f'/{total}' if total else ''} done",
@@ -100,11 +101,14 @@ def headline(view: SearchView) -> Text:
     best = view.best()
     if best is not None and best.values is not None:
         parts.append(f"best {best.values[0]:.4f} (trial {best.number})")
-    rate, eta = forecast(view)
-    if rate:
-        parts.append(f"{rate * 60:.1f} trials/min")
-    if eta is not None:
-        parts.append(f"ETA {duration(eta)}")
+    ahead = forecast(view)
+    if ahead.rate:
+        parts.append(f"{ahead.rate * 60:.1f} trials/min")
+    if ahead.used:
+        most = "" if ahead.disk is None else f" of {size(ahead.disk)}"
+        parts.append(f"disk {size(ahead.used)}{most}")
+    if ahead.seconds is not None:
+        parts.append(f"ETA {duration(ahead.seconds)}")
     return Text(f"{view.search}: " + ", ".join(parts), style="bold")
 
 
@@ -166,6 +170,15 @@ def short_names(names: list[str]) -> list[str]:
 def shown(value: Any) -> str:
     """A value as a table shows it: four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def size(number: float) -> str:
+    """Bytes as `312 kB` or `4.2 GB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
 
 
 def duration(seconds: float) -> str:

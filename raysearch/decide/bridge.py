@@ -31,6 +31,11 @@ class Conductor(Protocol):
         ...
 
     @property
+    def pausing(self) -> bool:
+        """Whether all that lives is to save a checkpoint and end."""
+        ...
+
+    @property
     def over(self) -> bool:
         """Whether nothing lives and nothing is left to start."""
         ...
@@ -87,9 +92,11 @@ class Decisions(TrialScheduler):
         """Passes on the news. Before a STOP the host is told to end the attempt: Tune would not."""
         messages = json.loads(result["messages"])
         delete = self._conductor.hear(trial.config["trial"], trial.config["attempt"], messages)
-        if delete is None:
-            return TrialScheduler.CONTINUE
         actor = trial.temporary_state.ray_actor
+        if delete is None:
+            if self._conductor.pausing and actor is not None:
+                actor.pause_attempt.remote()
+            return TrialScheduler.CONTINUE
         if actor is not None:
             actor.end_attempt.remote(delete)
         return TrialScheduler.STOP

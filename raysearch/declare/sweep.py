@@ -56,6 +56,11 @@ class Config(Protocol):
         ...
 
     @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """The configuration that `to_json` wrote."""
+        ...
+
+    @classmethod
     def paths(cls) -> frozenset[str]:
         """All dotted paths of leaves, through all variants."""
         ...
@@ -136,7 +141,9 @@ class Sweep:
 
     `trials` None means every point of a grid, otherwise no limit. `stated` is the number of points
     that the notes give, shown beside the exact count. `choices` says which config paths each
-    `choice.<name>` sets. `evaluates` names the sweep whose finished trials this one evaluates.
+    `choice.<name>` sets. With `repeats` above 1 each cell of a grid is run with so many seeds, and
+    of any other search, at its end, the best few (`finalists`). `evaluates` names the sweep whose
+    finished trials this one evaluates.
     """
 
     name: str
@@ -148,6 +155,7 @@ class Sweep:
     fidelity: Fidelity = "epochs"
     stated: int | None = None
     repeats: int = 1
+    finalists: int = 3
     resources: Resources = Resources()
     question: str = ""
     group: str = ""
@@ -170,7 +178,11 @@ class Sweep:
                 f"fidelity of sweep {self.name} must be 'epochs', 'samples' or 'evaluations', "
                 f"got {self.fidelity!r}"
             )
-        for what, number in (("trials", self.trials), ("repeats", self.repeats)):
+        for what, number in (
+            ("trials", self.trials),
+            ("repeats", self.repeats),
+            ("finalists", self.finalists),
+        ):
             if number is not None and number < 1:
                 raise ValueError(f"{what} of sweep {self.name} must be at least 1, got {number}")
 
@@ -194,6 +206,7 @@ def sweep(
     fidelity: Fidelity = "epochs",
     stated: int | None = None,
     repeats: int = 1,
+    finalists: int = 3,
     resources: Resources | None = None,
     question: str = "",
     group: str = "",
@@ -205,7 +218,7 @@ def sweep(
     """Makes a sweep of the function below it.
 
     Unless it has a `name` of its own it is called `<last part of its module>.<function>`; `trials`
-    not given means 32, or every point of a grid.
+    not given means 32, or every point of a grid. One that evaluates finished trials is a grid.
 
     Raises:
         ValueError: what is stated cannot be.
@@ -213,17 +226,19 @@ def sweep(
 
     def declare(function: Callable[[Any], Any]) -> Sweep:
         module = function.__module__.rpartition(".")[2]
-        is_grid = sampler.partition(":")[0] == "grid"
+        chosen = "grid" if evaluates is not None and sampler == "tpe" else sampler
+        is_grid = chosen.partition(":")[0] == "grid"
         return Sweep(
             name=name or f"{module}.{function.__name__}",
             function=function,
             metrics=tuple(metrics),
-            sampler=sampler,
+            sampler=chosen,
             pruner=pruner,
             trials=trials if trials is not None or is_grid else _TRIALS,
             fidelity=fidelity,
             stated=stated,
             repeats=repeats,
+            finalists=finalists,
             resources=resources or Resources(),
             question=question,
             group=group,

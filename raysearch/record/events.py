@@ -155,6 +155,10 @@ class Store:
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = page[-1][0] if len(page) == _PAGE else last
 
+    def lock(self, search: str, folder: Path) -> Lock:
+        """The right to drive a search."""
+        return Lock(folder)
+
     def _last(self, search: str) -> int:
         query = sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.search == search)
         with self._connection() as connection:
@@ -292,6 +296,9 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def check(self) -> None:
+        """Nothing."""
 
     def holder(self) -> dict[str, Any] | None:
         """Who drives the search now (`host`, `pid`, `since`), or None."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +92,10 @@ class TrialView:
 
 @dataclass
 class SearchView:
-    """A search as its events tell it; `apply` takes in one event after the other."""
+    """A search as its events tell it; `apply` takes in one event after the other.
+
+    `begun` is the specification that it began with, `spec` with all that changed since.
+    """
 
     search: str
     spec: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -102,14 +105,19 @@ class SearchView:
     created: int | None = None
     last: int = 0
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
-    _begun: dict[str, Any] = field(default_factory=dict[str, Any])
+    begun: dict[str, Any] = field(default_factory=dict[str, Any])
     _spans: list[list[int]] = field(default_factory=list[list[int]])
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
         """The view after all events that are committed."""
+        return cls.of(search, store.events(search))
+
+    @classmethod
+    def of(cls, search: str, events: Iterable[Event]) -> SearchView:
+        """The view after these events."""
         view = cls(search)
-        for event in store.events(search):
+        for event in events:
             view.apply(event)
         return view
 
@@ -131,7 +139,7 @@ class SearchView:
         body = event.body
         if event.kind == "created":
             self.spec, self.created = dict(body), event.time
-            self._begun = body
+            self.begun = body
             self._spans.append([event.time, event.time])
         elif event.kind == "resumed":
             self.state, self.reason = "running", ""
@@ -170,7 +178,7 @@ class SearchView:
     @property
     def identity(self) -> str:
         """What no other search shares, one of the same name in another store either."""
-        text = json.dumps([self.search, self.created, self._begun], sort_keys=True)
+        text = json.dumps([self.search, self.created, self.begun], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, int]:
@@ -221,6 +229,7 @@ class SearchView:
 
 def _extended(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
     spec["trials"] = body["trials"]
+    spec["time"] = body.get("time")
 
 
 def _noted(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
@@ -310,23 +319,6 @@ _FOLLOW = {
     "tested": _tested,
     "removed": _removed,
 }
-
-
-def forecast(view: SearchView) -> tuple[float | None, float | None]:
-    """Trials a second so far, and the seconds that are left; None while nothing is known.
-
-    The time between a kill and the resume is not counted.
-    """
-    done, total = view.done(), view.spec.get("trials")
-    ended = [trial.ended for trial in view.trials.values() if trial.ended is not None]
-    started = [trial.started for trial in view.trials.values() if trial.started is not None]
-    seconds = view.seconds(min(started), max(ended)) if started and ended else 0.0
-    if done < 2 or seconds <= 0:
-        return None, None
-    rate = done / seconds
-    if total is None or view.state != "running":
-        return rate, None
-    return rate, max(total - done, 0) / rate
 
 
 def rows(view: SearchView) -> list[dict[str, Any]]:

@@ -241,7 +241,7 @@ class Writer:
                 outbox.params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
 
     def _start(self, outbox: Outbox, number: int, attempt: int) -> None:
-        outbox.tags |= {"raysearch.state": "running", "raysearch.attempt": str(attempt)}
+        outbox.tags |= {"raysearch.state": "running", "raysearch.drive.attempt": str(attempt)}
         if number not in self._open_runs:  # it was closed when the search was interrupted
             self._open_runs.add(number)
             outbox.status = "RUNNING"

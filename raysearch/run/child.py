@@ -21,7 +21,8 @@ from raysearch.run.job import Job, Message
 from raysearch.run.process import PRELOADED, serve
 
 LABEL = "RAYSEARCH_HOST"
-"""The environment variable that marks a fork server and all below it: `search@pid of the host`."""
+"""The environment variable that marks a fork server and all below it: the label of its search and
+the process id of its host, `label@pid`."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MEMORY_EVERY = 1.0
@@ -126,7 +127,7 @@ class Child:
         return {"kind": "end", "outcome": "memory", "message": message}
 
 
-def start_server(search: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
+def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
     """Starts the fork server of this host with everything preloaded.
 
     It takes seconds, once a host. The server inherits this environment: thread counts, the search
@@ -136,7 +137,7 @@ def start_server(search: str, threads: int, experiment: str, paths: Sequence[str
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    os.environ[LABEL] = f"{search}@{os.getpid()}"
+    os.environ[LABEL] = f"{label}@{os.getpid()}"
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [*paths, *filter(None, [os.environ.get("PYTHONPATH")])]
     )
@@ -227,17 +228,19 @@ def kill_strays() -> None:
                 child.wait(1)
 
 
-def kill_orphans(search: str, *, living: bool = False) -> int:
+def kill_orphans(label: str, *, living: bool = False) -> int:
     """Kills what the lost hosts of a search left on this machine; returns how many processes.
+
+    `label` is that of its jobs: searches of one name in two folders have two.
 
     With `living`, the processes of hosts that still live are killed too: the end of a search.
     """
     count = 0
     for process in psutil.process_iter():
-        label = _label(process.pid)
-        if not label.startswith(f"{search}@"):
+        marked = _label(process.pid)
+        if not marked.startswith(f"{label}@"):
             continue
-        host = int(label.rpartition("@")[2])
+        host = int(marked.rpartition("@")[2])
         if process.pid == os.getpid() or (psutil.pid_exists(host) and not living):
             continue
         count += _signal(process.pid, signal.SIGKILL)

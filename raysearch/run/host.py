@@ -36,11 +36,11 @@ class Host(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Starts the fork server, then the first attempt."""
         job = Job.read(config["job"])
-        kill_orphans(job.search)
+        kill_orphans(job.label)
         try:
-            if job.search not in _PREPARED:
-                start_server(job.search, job.threads, job.experiment, job.paths)
-                _PREPARED.add(job.search)
+            if job.label not in _PREPARED:
+                start_server(job.label, job.threads, job.experiment, job.paths)
+                _PREPARED.add(job.label)
         except Exception:
             self._error = _own_failure()
             return
@@ -67,6 +67,12 @@ class Host(tune.Trainable):
         """
         self.cleanup()
         remove(delete)
+
+    def pause_attempt(self) -> None:
+        """Asks the attempt to save a checkpoint and end; it may take its time, or not listen."""
+        if self._child is not None:
+            self._child.answer(stop=True)
+            self._asked = False
 
     def cleanup(self) -> None:
         """Ends the attempt, if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,14 +20,16 @@ PURPOSES = ("run", "test")
 class Job:
     """One attempt at one trial.
 
-    Paths are absolute. `threads` is the number of CPU threads of the process, `memory` its limit in
-    bytes (0: none), `patience` the longest silence in seconds before it counts as hung, `lease` the
-    longest wait for an answer before the process ends itself. `objectives` are the names and
-    directions of the metrics; `kept` the checkpoints that earlier attempts left
-    (`{"step", "path", "value"}`). `paths` go to the front of `sys.path`.
+    Paths are absolute: `root` is the folder of the search, `folder` that of the attempt. `threads`
+    is the number of CPU threads of the process, `memory` its limit in bytes (0: none), `patience`
+    the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
+    before the process ends itself. `objectives` are the names and directions of the metrics; `kept`
+    the checkpoints that earlier attempts left (`{"step", "path", "value"}`). `paths` go to the
+    front of `sys.path`.
     """
 
     search: str
+    root: str
     trial: int
     attempt: int
     experiment: str
@@ -53,6 +56,11 @@ class Job:
         return cls(**data)
 
     @property
+    def label(self) -> str:
+        """What marks the processes of this search: no search in another folder shares it."""
+        return label_of(Path(self.root))
+
+    @property
     def log(self) -> Path:
         """The file that collects standard output and error of this attempt."""
         return Path(self.folder) / "log.txt"
@@ -61,3 +69,8 @@ class Job:
     def traceback(self) -> Path:
         """The file with the traceback, written when the attempt raised."""
         return Path(self.folder) / "traceback.txt"
+
+
+def label_of(folder: Path) -> str:
+    """The label of all processes of the search in a folder: its name and a hash of where it is."""
+    return f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"

@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing import forkserver
@@ -34,6 +35,8 @@ PRELOADED = (
 )
 """Imported once by the fork server, so that each trial finds them there."""
 
+_LOOK_EVERY = 0.05
+"""Seconds between two looks at the pipe."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -51,6 +54,7 @@ class PipeSession:
         self._job = job
         self._connection = connection
         self._stop = False
+        self._looked = 0.0
         direction = job.objectives[0]["direction"] if job.objectives else "maximize"
         self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
 
@@ -82,7 +86,7 @@ class PipeSession:
             print(f"no answer for {self._job.lease:g} s: the search is gone, this process ends")
             leave(1)
         answer = self._connection.recv()
-        self._stop = bool(answer["stop"])
+        self._stop |= bool(answer["stop"])
         if checkpoint is not None:
             value = self._objective(metrics)
             remove(self._keeper.add(Kept(int(step), str(checkpoint), value)))
@@ -92,7 +96,21 @@ class PipeSession:
         self._connection.send({"kind": "artifact", "name": name, "path": str(path)})
 
     def should_stop(self) -> bool:
-        """Whether the search asked this trial to save and end; answered with the last report."""
+        """Whether the search asked this trial to save and end.
+
+        That is said with the answer to a report, or at any moment between two. It costs nothing to
+        ask after each step: the pipe is looked at 20 times a second.
+        """
+        now = time.monotonic()
+        if not self._stop and now - self._looked > _LOOK_EVERY:
+            self._looked = now
+            while self._connection.poll(0):
+                self._stop |= bool(self._connection.recv()["stop"])
+        return self._stop
+
+    @property
+    def stopped(self) -> bool:
+        """Whether this trial has been asked to save and end, as far as it knows."""
         return self._stop
 
     def _objective(self, metrics: Mapping[str, float]) -> float | None:
@@ -137,14 +155,16 @@ def serve(text: str, connection: Connection) -> None:
         print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
     try:
         _set_threads(job.threads)
-        entry_point(resolve(job.experiment), job.purpose)(job.config, PipeSession(job, connection))
-        end: Message = {"kind": "end", "outcome": "complete", "message": ""}
+        session = PipeSession(job, connection)
+        entry_point(resolve(job.experiment), job.purpose)(job.config, session)
+        outcome = "paused" if session.stopped else "complete"
+        end: Message = {"kind": "end", "outcome": outcome, "message": ""}
     except BaseException as error:  # every way in which foreign code can end is a result
         end = _failure(job, error)
     try:
         connection.send(end)
     finally:
-        leave(0 if end["outcome"] == "complete" else 1)
+        leave(0 if end["outcome"] in ("complete", "paused") else 1)
 
 
 def leave(status: int) -> None:

@@ -15,6 +15,7 @@ import psutil
 
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
+from raysearch.run.job import label_of
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -93,7 +94,12 @@ def wait_until(condition: Any, limit: float = 60, what: str = "") -> None:
         time.sleep(0.1)
 
 
-def left_alive(search: str) -> list[str]:
+def label(folder: Path, search: str) -> str:
+    """What marks the processes of a search that was started in a folder."""
+    return label_of(folder / "runs" / search)
+
+
+def left_alive(folder: Path, search: str) -> list[str]:
     """Command lines of processes of a search that are still there: hosts and all below them."""
     found: list[str] = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
@@ -103,6 +109,6 @@ def left_alive(search: str) -> list[str]:
             continue
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
-        if f"RAYSEARCH_HOST={search}@" in environment:
+        if f"RAYSEARCH_HOST={label(folder, search)}@" in environment:
             found.append(" ".join(process.info["cmdline"] or []))
     return found

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from raysearch.attempt import Limits
-from raysearch.conduct import Conductor
-from raysearch.course import Course, unfinished
 from raysearch.decide.study import Study
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep
+from raysearch.drive.attempt import Limits
+from raysearch.drive.conduct import Conductor
+from raysearch.drive.course import Course, unfinished
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
 from raysearch.run.job import Job
@@ -47,8 +47,12 @@ class Stage:
     def conduct(self, study: Study) -> Conductor:
         return Conductor(study, self.log, self.spec, self.folder, self.limits, tests=lambda: [])
 
+    def next(self) -> dict[str, Any] | None:
+        self.conductor.study.prepare(self.limits.concurrent)
+        return self.conductor.next_attempt()
+
     def start(self) -> Job:
-        attempt = self.conductor.next_attempt()
+        attempt = self.next()
         assert attempt is not None
         return Job.read(attempt["job"])
 
@@ -141,12 +145,12 @@ def test_a_new_checkpoint_gives_a_lost_trial_three_more_tries(stage: Stage) -> N
 def test_out_of_memory_beside_others_is_tried_once_more_alone(stage: Stage) -> None:
     first, second = stage.start(), stage.start()
     stage.end(first, "memory")
-    assert stage.conductor.next_attempt() is None, "it waits until it is alone"
+    assert stage.next() is None, "it waits until it is alone"
     stage.report(second, 2, 0.4)
     stage.end(second, "complete")
     again = stage.start()
     assert (again.trial, again.attempt) == (first.trial, 2)
-    assert stage.conductor.next_attempt() is None, "nothing starts beside it"
+    assert stage.next() is None, "nothing starts beside it"
     stage.end(again, "memory")
     assert stage.state(first) == "infeasible"
 
@@ -285,7 +289,7 @@ def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
     stage.conductor.tests = tests
     scores = {}
     while True:
-        attempt = stage.conductor.next_attempt()
+        attempt = stage.next()
         if attempt is None:
             break
         job = Job.read(attempt["job"])

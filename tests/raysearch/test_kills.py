@@ -17,6 +17,7 @@ from raysearch.run.child import kill_orphans
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,
+    label,
     left_alive,
     raysearch,
     store_of,
@@ -54,10 +55,11 @@ MORE_MOMENTS = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_over() -> Iterator[None]:
+def nothing_is_left_over(tmp_path: Path) -> Iterator[None]:
     yield
-    for search in ("one", "careful"):
-        kill_orphans(search, living=True)
+    for folder in (tmp_path, tmp_path / "whole", tmp_path / "killed"):
+        for search in ("one", "careful"):
+            kill_orphans(label(folder, search), living=True)
 
 
 def hash_chain(steps: int) -> dict[int, float]:
@@ -88,7 +90,7 @@ def killed_then_resumed(folder: Path, moment: str, kind: str, count: int) -> Non
         assert reported == {step: links[step] for step in reported}
         if trial.state == "complete":
             assert sorted(reported) == [2, 4, 6, 8]
-    wait_until(lambda: left_alive("one") == [], 10, "for processes to end")
+    wait_until(lambda: left_alive(folder, "one") == [], 10, "for processes to end")
     checked = raysearch(folder, "check", "one")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

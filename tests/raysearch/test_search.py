@@ -15,6 +15,7 @@ from raysearch.run.child import kill_orphans
 from tests.raysearch.command import (
     end_all,
     json_of,
+    label,
     left_alive,
     raysearch,
     started,
@@ -33,7 +34,7 @@ def nothing_is_left_over(tmp_path: Path) -> Iterator[None]:
     yield
     end_all()
     for search in ("one", "ways", "growing", "broken", "slow"):
-        kill_orphans(search, living=True)
+        kill_orphans(label(tmp_path, search), living=True)
 
 
 def test_every_kind_of_failure_ends_in_its_state(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_every_kind_of_failure_ends_in_its_state(tmp_path: Path) -> None:
     assert lost == ["host"]
     best = view.best()
     assert best is not None and best.state == "complete"
-    assert left_alive("ways") == []
+    assert left_alive(tmp_path, "ways") == []
     checked = raysearch(tmp_path, "check", "ways")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     logs = raysearch(tmp_path, "logs", "ways", str(WAYS.index("raise")))
@@ -127,7 +128,7 @@ def test_ctrl_c_ends_in_order_and_resume_goes_on(tmp_path: Path) -> None:
     output, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130, output
     assert view_of(tmp_path, "slow").state == "interrupted"
-    assert left_alive("slow") == []
+    assert left_alive(tmp_path, "slow") == []
     before = view_of(tmp_path, "slow")
     done = raysearch(tmp_path, "resume", "slow")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -160,7 +161,7 @@ def test_stop_from_another_terminal_ends_a_trial_and_then_the_search(tmp_path: P
     assert time.monotonic() - start < 30
     view = view_of(tmp_path, "slow")
     assert view.state == "stopped"
-    assert left_alive("slow") == []
+    assert left_alive(tmp_path, "slow") == []
     late = raysearch(tmp_path, "stop", "slow")
     assert late.returncode == 2
     assert "not running" in late.stderr

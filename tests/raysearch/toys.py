@@ -68,6 +68,15 @@ class Toy:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Toy:
+        kind = VARIANTS[data["optimizer"]["kind"]]
+        parts: dict[str, Any] = {
+            "optimizer": kind(**data["optimizer"]),
+            "training": Training(**data["training"]),
+        }
+        return cls(**{**data, **parts})
+
     def canonical(self) -> dict[str, Any]:
         data = self.to_json()
         del data["training"]["seed"]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from raysearch.record.events import Event, Store
-from raysearch.record.results import SearchView, forecast, reduce_objective, rows
+from raysearch.record.forecast import forecast
+from raysearch.record.results import SearchView, reduce_objective, rows
 from tests.raysearch.record import streams
 
 
@@ -117,10 +118,11 @@ class Clock:
 def test_the_forecast_is_the_rate_so_far() -> None:
     clock = Clock()
     clock.say(0, "created", **{**streams.SPEC, "trials": 10})
-    assert forecast(clock.view) == (None, None)
+    assert (forecast(clock.view).rate, forecast(clock.view).seconds) == (None, None)
     for number in range(4):
         clock.trial(number, 5 + number, 7 + number)  # the first starts after 5 s
-    assert forecast(clock.view) == (pytest.approx(4 / 5), pytest.approx(6 / (4 / 5)))
+    ahead = forecast(clock.view)
+    assert (ahead.rate, ahead.seconds) == (pytest.approx(4 / 5), pytest.approx(6 / (4 / 5)))
 
 
 def test_the_forecast_and_the_time_taken_leave_out_the_pause_before_a_resume() -> None:
@@ -130,5 +132,6 @@ def test_the_forecast_and_the_time_taken_leave_out_the_pause_before_a_resume() -
         clock.trial(number, 2 * number, 2 * number + 2)
     clock.say(86_400, "resumed", command="")  # killed at second 8, a day before
     clock.trial(4, 86_400, 86_402)
-    assert forecast(clock.view) == (pytest.approx(5 / 10), pytest.approx(5 / (5 / 10)))
+    ahead = forecast(clock.view)
+    assert (ahead.rate, ahead.seconds) == (pytest.approx(5 / 10), pytest.approx(5 / (5 / 10)))
     assert clock.view.seconds() == 10

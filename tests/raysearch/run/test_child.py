@@ -33,7 +33,9 @@ def server() -> Iterator[None]:
 
 def attempt(folder: Path, way: str, **settings: Any) -> Job:
     config = {"way": way, **settings.pop("config", {})}
-    return Job("child-tests", 0, 1, EXPERIMENT, config, str(folder), paths=[ROOT], **settings)
+    return Job(
+        "child-tests", str(folder), 0, 1, EXPERIMENT, config, str(folder), paths=[ROOT], **settings
+    )
 
 
 def run_to_the_end(job: Job, limit: float = 20) -> tuple[list[Message], Child]:

@@ -28,6 +28,8 @@ class Course:
     state it will be told in although it has not ended by itself (a decision to prune, a stop by the
     user) with its reason; `alone` asks for the next attempt to run with no other beside it. `role`
     is set for the evaluation on the test split at the end, which is an attempt, not a trial.
+    `evaluates` names the finished trial of another search whose checkpoint it evaluates. `spent` is
+    how long (seconds) the attempts before this one ran, which began at `begun` (monotonic).
     """
 
     number: int
@@ -44,6 +46,17 @@ class Course:
     shared: bool = False
     role: str | None = None
     metrics: dict[str, float] = field(default_factory=dict[str, float])
+    evaluates: dict[str, Any] | None = None
+    spent: float = 0.0
+    begun: float | None = None
+
+    def seconds(self, now: float) -> float:
+        """How long its attempts have run, by the monotonic clock."""
+        return self.spent + (0.0 if self.begun is None else now - self.begun)
+
+    def pause(self, now: float) -> None:
+        """Its attempt is over."""
+        self.spent, self.begun = self.seconds(now), None
 
     @property
     def last(self) -> Kept | None:
@@ -55,12 +68,17 @@ class Course:
         """The checkpoint with the best objective, or the last one if none carried it."""
         return self.keeper.best or self.keeper.last
 
-    def take(self, step: int, raw: list[float] | None, checkpoint: str | None) -> bool:
-        """Takes in a report; False if that step was reported before (a replay after a resume)."""
+    def take(
+        self, step: int, raw: list[float] | None, checkpoint: str | None, *, said: bool = True
+    ) -> bool:
+        """Takes in a report; False if that step was reported before (a replay after a resume).
+
+        One in which nothing is `said` only brings a checkpoint.
+        """
         if checkpoint is not None:
             self.keeper.add(Kept(step, checkpoint, raw[0] if raw else None))
-        if step in self.steps:
-            return False
+        if step in self.steps or not said:
+            return step not in self.steps
         self.steps.add(step)
         if raw is not None:
             self.history.append((step, raw))
@@ -78,6 +96,7 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
     names = [metric["name"] for metric in spec["metrics"]]
     direction = str(spec["metrics"][0]["direction"])
     courses: dict[int, Course] = {}
+    begun: dict[int, int] = {}
     for event in events:
         if event.trial is None:
             continue
@@ -86,10 +105,15 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
             courses[event.trial] = Course(
                 event.trial, body["config"], body["seed"], body["origin"], Keeper(direction)
             )
+            courses[event.trial].evaluates = body.get("evaluates")
         elif event.kind == "told":
             courses.pop(event.trial, None)
         elif event.trial in courses:
             _follow(courses[event.trial], event.kind, body, names)
+            if event.kind != "started":  # how long it has run, as far as it has said something
+                since = begun.get(event.trial, event.time)
+                courses[event.trial].spent += max(event.time - since, 0) / 1000
+            begun[event.trial] = event.time
     return [courses[number] for number in sorted(courses)]
 
 

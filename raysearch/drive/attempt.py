@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysearch.course import Course
+from raysearch.drive.course import Course
 from raysearch.run.job import Job
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a search may use. `memory` in bytes a trial (0: no limit), times in seconds."""
+    """What a search may use. `memory` in bytes a trial (0: no limit), times in seconds.
+
+    `time` is for the whole search, `trial_time` for each trial, `time_box` for this command; `disk`
+    is for all checkpoints together, in bytes.
+    """
 
     concurrent: int
     threads: int = 1
     memory: int = 0
     patience: float = 1800.0
     time: float | None = None
+    trial_time: float | None = None
+    time_box: float | None = None
+    disk: int | None = None
 
 
 def attempt_job(
@@ -41,14 +48,18 @@ def attempt_job(
     ]
     wanted = course.last if course.role is None else course.best
     restored = folder / wanted.path if wanted is not None else None
+    purpose = "run" if course.role is None else "test"
+    if course.evaluates is not None:
+        purpose, restored = "evaluate", Path(course.evaluates["checkpoint"])
     return Job(
         search=str(spec["search"]),
+        root=str(folder),
         trial=course.number,
         attempt=course.attempt,
         experiment=str(spec["experiment"]),
         config=course.config,
         folder=str(folder / name),
-        purpose="run" if course.role is None else "test",
+        purpose=purpose,
         restored=str(restored) if restored is not None and restored.exists() else None,
         threads=limits.threads,
         memory=limits.memory,

@@ -1,0 +1,1 @@
+"""The commands: what can be typed; no logic."""

@@ -1,0 +1,179 @@
+"""Commands that look: what is declared, how searches are, what they found."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raysearch.commands.options import (
+    RUNS,
+    Json,
+    Name,
+    Names,
+    Overrides,
+    Runs,
+    StoreUrl,
+    Tracking,
+    app,
+    plainly,
+    view_of,
+)
+from raysearch.settings import Settings
+
+
+@app.command()
+def spaces(as_json: Json = False) -> None:
+    """List the declared sweeps: how many points, the metric, the question."""
+    from raysearch import front
+
+    with plainly():
+        front.show_spaces(as_json)
+
+
+@app.command()
+def plan(
+    space: Annotated[str, typer.Argument(help="A sweep: its name, or module:attribute.")],
+    overrides: Overrides = None,
+    rows: Annotated[int, typer.Option(help="How many configurations to show.")] = 5,
+    trials: Annotated[int | None, typer.Option(help="For a search of so many trials.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="With so many seeds.")] = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Show what a search would run, without a trial: exact count, configurations, forecast."""
+    from raysearch import front
+    from raysearch.plan import Request, parse_overrides
+
+    with plainly():
+        values = parse_overrides(overrides or [])
+        request = Request(space=space, overrides=values, trials=trials, repeats=repeats)
+        front.show_plan(request, Settings.locate(runs, store), rows)
+
+
+@app.command("list")
+def list_searches(
+    group: Annotated[str | None, typer.Option(help="Only searches of this group.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only searches with this tag: name=value, or name.")
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option(help="Only searches with this in name, question or notes.")
+    ] = None,
+    as_json: Json = False,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """List the searches: state, trials, best; those of a group, with a tag, with a word."""
+    from raysearch import front
+    from raysearch.verbs import Filter
+
+    with plainly():
+        chosen = Filter.read(group, tag or [], note)
+        front.show_list(Settings.locate(runs, store), chosen, as_json)
+
+
+@app.command()
+def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
+    """Show how far a search is, and its trials."""
+    from raysearch import front
+
+    with plainly():
+        settings = Settings.locate(runs, store)
+        front.show_status(view_of(name, runs, store)[1], settings, as_json=as_json)
+
+
+@app.command()
+def results(
+    name: Name,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Show all trials, best first, with the parameters that vary."""
+    from raysearch import front
+
+    with plainly():
+        front.show_results(view_of(name, runs, store)[1], csv=csv, as_json=as_json)
+
+
+@app.command()
+def best(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
+    """Show the best trial: its configuration as JSON, and its checkpoint."""
+    from raysearch import front
+
+    with plainly():
+        settings = Settings.locate(runs, store)
+        front.show_best(view_of(name, runs, store)[1], settings.folder(name), as_json=as_json)
+
+
+@app.command()
+def logs(
+    name: Name,
+    trial: Annotated[int, typer.Argument(help="Number of a trial.")],
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Show the logs of all attempts at a trial, with tracebacks."""
+    from raysearch import front
+
+    with plainly():
+        settings = Settings.locate(runs, store)
+        front.show_logs(view_of(name, runs, store)[1], settings.folder(name), trial)
+
+
+@app.command()
+def check(
+    name: Name, tracking_uri: Tracking = None, store: StoreUrl = None, runs: Runs = RUNS
+) -> None:
+    """Compare events, Optuna study, MLflow and folders of a search, trial by trial."""
+    from raysearch import front
+
+    with plainly():
+        settings = Settings.locate(runs, store, tracking_uri)
+        store_, _ = view_of(name, runs, store)
+        damaged = front.show_check(store_, name, settings)
+    raise typer.Exit(1 if damaged else 0)
+
+
+@app.command()
+def ui(
+    name: Annotated[str | None, typer.Argument(help="Open the page of this search.")] = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Serve the MLflow page on this machine and print the link of a search."""
+    from raysearch import front
+
+    with plainly():
+        front.serve_ui(Settings.locate(runs, store, tracking_uri), name, port)
+
+
+@app.command()
+def compare(
+    names: Names,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Json = False,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Compare searches: their winners, how sure they are, what they cost, how they differ."""
+    from raysearch import front_verbs
+
+    with plainly():
+        front_verbs.show_comparison(names, Settings.locate(runs, store), csv=csv, as_json=as_json)
+
+
+@app.command()
+def report(name: Name, store: StoreUrl = None, runs: Runs = RUNS) -> None:
+    """Write the report of a search, one HTML page and its pictures; it is put into MLflow too."""
+    from raysearch import verbs
+
+    with plainly():
+        page, missing = verbs.report(name, Settings.locate(runs, store))
+    print(page)
+    if missing:
+        print(f"missing    MLflow does not have it yet: {missing}")

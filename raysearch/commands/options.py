@@ -1,0 +1,62 @@
+"""What the commands share: the application, its options, and how bad input is said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raysearch.settings import Settings
+
+if TYPE_CHECKING:
+    from raysearch.record.events import Store
+    from raysearch.record.results import SearchView
+
+app = typer.Typer(
+    name="raysearch",
+    help="Hyperparameter search for vision-representation research: declare, search, compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 124, 130
+
+Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", help="Database of the events; default runs/raysearch.db.")
+]
+Tracking = Annotated[
+    str | None, typer.Option("--tracking-uri", help="MLflow; default sqlite in runs/mlflow.db.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of a search.")]
+Names = Annotated[list[str], typer.Argument(help="Names of searches.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH=VALUE]...", help="Values; one given to a sampled name fixes it."),
+]
+RUNS = Path("runs")
+
+
+@contextmanager
+def plainly() -> Generator[None]:
+    """Bad input is one sentence on standard error and exit status 2, never a traceback."""
+    try:
+        yield
+    except (LookupError, ValueError, ConnectionError) as error:
+        text = str(error.args[0]) if error.args else str(error)
+        print(f"error: {text}", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
+
+
+def view_of(name: str, runs: Path, store: str | None) -> tuple[Store, SearchView]:
+    """The store and the view of an existing search; creates nothing."""
+    from raysearch import verbs
+
+    return verbs.view_of(name, Settings.locate(runs, store))

@@ -1,0 +1,208 @@
+"""Commands that run: search, resume, extend, retry, train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from raysearch.commands.options import (
+    FINISHED,
+    INTERRUPTED,
+    NOTHING_COMPLETED,
+    OUT_OF_BOX,
+    RUNS,
+    Name,
+    Overrides,
+    Runs,
+    StoreUrl,
+    Tracking,
+    app,
+    plainly,
+    view_of,
+)
+from raysearch.settings import Settings
+
+if TYPE_CHECKING:
+    from raysearch.drive.driver import Outcome
+    from raysearch.record.results import SearchView
+
+Listener = Callable[["SearchView"], None]
+AcceptChanges = Annotated[
+    bool, typer.Option(help="Go on although the sweep or the defaults changed.")
+]
+
+
+def _text(words: str) -> Any:
+    return typer.Option(help=words)
+
+
+TimeBox = Annotated[
+    str | None, _text("End this command by then, checkpoints saved: exit status 124.")
+]
+Time = Annotated[str | None, _text("How long at most: 90s, 15m, 2h.")]
+TrialTime = Annotated[str | None, _text("How long a trial may run; then it counts as pruned.")]
+Disk = Annotated[str | None, _text("Disk for all checkpoints: 20G; the worst ones go first.")]
+Sampler = Annotated[str | None, _text("random, tpe, gp, cmaes, qmc, nsga2 or grid.")]
+Pruner = Annotated[
+    str | None,
+    _text(
+        "none, median, percentile, hyperband, successive-halving, patient or threshold, with "
+        "arguments as median:warmup=2."
+    ),
+]
+Repeats = Annotated[int | None, _text("Seeds for each cell of a grid, or for the best few.")]
+Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
+OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    space: Annotated[str, typer.Argument(help="A sweep: its name, or module:attribute.")],
+    overrides: Overrides = None,
+    trials: Annotated[int | None, _text("How many trials at most.")] = None,
+    time: Time = None,
+    trial_time: TrialTime = None,
+    time_box: TimeBox = None,
+    disk: Disk = None,
+    sampler: Sampler = None,
+    pruner: Pruner = None,
+    repeats: Repeats = None,
+    finalists: Annotated[int | None, _text("How many the best few are.")] = None,
+    seed: Annotated[int, _text("Seed of the search.")] = 0,
+    concurrent: Annotated[int | None, _text("Trials at once.")] = None,
+    memory: Memory = None,
+    name: Annotated[str | None, _text("Name; default the sweep and a number.")] = None,
+    group: Annotated[str | None, _text("The group that it belongs to.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag: name=value.")] = None,
+    notes: Annotated[str | None, typer.Option("--note", help="A note, for MLflow too.")] = None,
+    of: OfSearch = None,
+    top: Annotated[int | None, _text("Only so many of the best of them.")] = None,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Run a search and print its answer."""
+    from raysearch.plan import make_request, parse_overrides
+    from raysearch.verbs import parse_tags
+
+    with plainly():
+        settings = Settings.locate(runs, store, tracking_uri)
+        places = ("space", "overrides", "tags", "tracking_uri", "store", "runs")
+        options = {key: value for key, value in context.params.items() if key not in places}
+        values, marks = parse_overrides(overrides or []), parse_tags(tags or [], [])
+        request = make_request(space, values, tags=marks, **options)
+
+        def begin(listener: Listener) -> Outcome:
+            from raysearch.search import start
+
+            return start(request, settings, listener)
+
+        status = _drive(begin, settings)
+    raise typer.Exit(status)
+
+
+@app.command()
+def resume(
+    name: Name,
+    accept_changes: AcceptChanges = False,
+    time_box: TimeBox = None,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Go on with a search that was killed, interrupted or stopped; nothing is run twice."""
+    from raysearch.plan import parse_time
+
+    settings = Settings.locate(runs, store, tracking_uri)
+
+    def go_on(listener: Listener) -> Outcome:
+        from raysearch.search import resume as go
+
+        box = parse_time(time_box, "--time-box") if time_box else None
+        return go(name, settings, listener, accept_changes=accept_changes, time_box=box)
+
+    with plainly():
+        view_of(name, runs, store)
+        status = _drive(go_on, settings)
+    raise typer.Exit(status)
+
+
+@app.command()
+def extend(
+    name: Name,
+    trials: Annotated[int | None, typer.Option(help="How many more trials.")] = None,
+    time: Annotated[str | None, typer.Option(help="How much more time: 90s, 15m, 2h.")] = None,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Go on with a search, finished or not, for more trials or time; nothing is run again."""
+    from raysearch.plan import parse_time
+
+    settings = Settings.locate(runs, store, tracking_uri)
+
+    def go_on(listener: Listener) -> Outcome:
+        from raysearch.search import extend as go
+
+        seconds = parse_time(time) if time else None
+        return go(name, settings, listener, trials=trials, seconds=seconds)
+
+    with plainly():
+        view_of(name, runs, store)
+        status = _drive(go_on, settings)
+    raise typer.Exit(status)
+
+
+@app.command()
+def retry(
+    name: Name,
+    infeasible: Annotated[bool, typer.Option(help="Also those out of memory or diverged.")] = False,
+    accept_changes: AcceptChanges = False,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Run the failed trials of a search again, from their start."""
+    settings = Settings.locate(runs, store, tracking_uri)
+
+    def go_on(listener: Listener) -> Outcome:
+        from raysearch.search import retry as go
+
+        return go(name, settings, listener, infeasible=infeasible, accept_changes=accept_changes)
+
+    with plainly():
+        view_of(name, runs, store)
+        status = _drive(go_on, settings)
+    raise typer.Exit(status)
+
+
+def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
+    from raysearch import front
+    from raysearch.watch import Watch
+
+    with Watch() as watch:
+        outcome = begin(watch.listen)
+    front.show_answer(outcome, settings)
+    if outcome.state == "interrupted":
+        return INTERRUPTED
+    if outcome.state == "paused":
+        return OUT_OF_BOX
+    return FINISHED if outcome.view.best() is not None else NOTHING_COMPLETED
+
+
+@app.command()
+def train(
+    experiment: Annotated[str, typer.Argument(help="An experiment, such as ssl.supervised.")],
+    overrides: Overrides = None,
+    folder: Annotated[Path | None, typer.Option(help="Where to write.")] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Train one configuration here, without a search."""
+    from raysearch import single
+
+    with plainly():
+        single.train(experiment, overrides or [], folder, runs)

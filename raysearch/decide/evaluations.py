@@ -1,0 +1,81 @@
+"""Finished trials of another search, each with every setting of an evaluating sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from raysearch.decide.samplers import Known, Sampler, Suggestion, cell
+from raysearch.declare.distributions import distribution_from_json
+from raysearch.declare.space import Point, Space
+from raysearch.declare.sweep import bare
+
+
+class Evaluations(Sampler):
+    """All pairs of a setting and a finished trial, each once: all trials with the first setting
+    before any with the second.
+
+    Of a setting only what the sweep samples, or its user fixes, is put into the trial's own
+    configuration.
+
+    Args:
+        space: the settings; finite.
+        evaluated: the trials: `search`, `trial`, `config`, `params` and `distributions` (by
+            Optuna's names), and the absolute path of the `checkpoint`.
+    """
+
+    def __init__(self, space: Space, evaluated: Sequence[Mapping[str, Any]]) -> None:
+        self._space, self._evaluated = space, evaluated
+        self._walk = self._pairs()
+        self._walked: list[Suggestion] = []
+        self._next = 0
+        self._asked = 0
+
+    def suggest(self, known: Known) -> Suggestion | None:
+        """The first pair that was not asked for."""
+        if len(known.cells) < self._asked:
+            self._next = 0  # prepared points were dropped
+        self._asked = len(known.cells)
+        while (pair := self._at(self._next)) is not None:
+            if cell(pair.point.params, pair.point.seed) not in known.cells:
+                return pair
+            self._next += 1
+        return None
+
+    def again(self, params: Mapping[str, Any], seed: int) -> Suggestion:
+        """The pair with these parameters, once more."""
+        wanted = cell(params, seed)
+        pairs = ((pair, cell(pair.point.params, pair.point.seed)) for pair in self._pairs())
+        return next(pair for pair, found in pairs if found == wanted)
+
+    def _at(self, index: int) -> Suggestion | None:
+        if index == len(self._walked):
+            pair = next(self._walk, None)
+            if pair is None:
+                return None
+            self._walked.append(pair)
+        return self._walked[index]
+
+    def _pairs(self) -> Iterator[Suggestion]:
+        for setting in self._space.points():
+            for trial in self._evaluated:
+                links = {key: trial[key] for key in ("search", "trial", "checkpoint")}
+                yield Suggestion(
+                    self._pair(setting, trial), "evaluation", links={"evaluates": links}
+                )
+
+    def _pair(self, setting: Point, trial: Mapping[str, Any]) -> Point:
+        known = {name: distribution_from_json(d) for name, d in trial["distributions"].items()}
+        config = type(setting.config).read(trial["config"])
+        values = {path: setting.config.value_at(path) for path in self._paths(setting)}
+        return Point(
+            {**trial["params"], **setting.params},
+            {**known, **setting.distributions},
+            config.with_values(values),
+            {},
+        )
+
+    def _paths(self, setting: Point) -> list[str]:
+        sets = self._space.sweep.choices
+        names = [*map(bare, setting.params), *self._space.fixed]
+        return list(dict.fromkeys(path for name in names for path in sets.get(name, (name,))))

@@ -1,0 +1,279 @@
+"""What lives while a search is driven: Ray and its Tune, the threads, the conductor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysearch.decide.study import Study
+from raysearch.drive.attempt import Limits
+from raysearch.drive.clock import Clock
+from raysearch.drive.conduct import Conductor, Halted
+from raysearch.drive.course import Course
+from raysearch.drive.quota import keep_quota
+from raysearch.drive.winners import roles_to_test
+from raysearch.record.events import EventLog, Lock, Store
+from raysearch.record.results import SearchView
+from raysearch.run.checkpoints import Keeper, Kept
+from raysearch.settings import Settings
+
+OUT_OF_TIME = "its time was up"
+"""The reason of a search that ended before its number of trials: a resume has something to do."""
+
+_RAY = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # its own table, even with verbose=0
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # hosts watch their trials; Ray would kill a host
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a driver ended: the state of the search, why, and what is known of it.
+
+    `untracked` says why MLflow could not be written to the end; empty if it was.
+    """
+
+    name: str
+    state: str
+    reason: str
+    view: SearchView
+    untracked: str = ""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """When the command began (monotonic), its time box, and how long the search was driven before;
+    all in seconds.
+    """
+
+    begun: float
+    time_box: float | None = None
+    spent: float = 0.0
+
+
+class Driver:
+    """What lives while a search is driven: Ray, the threads, the conductor."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        lock: Lock,
+        log: EventLog,
+        view: SearchView,
+        study: Study,
+        clocks: Clocks,
+    ) -> None:
+        self._settings, self._store, self._lock = settings, store, lock
+        self._log, self._view, self._study = log, view, study
+        self._spec = spec = view.spec
+        self._folder = settings.folder(spec["search"])
+        self._ended = threading.Event()
+        limits = Limits(
+            spec["concurrent"],
+            spec["threads"],
+            spec["memory"],
+            spec["patience"],
+            spec["time"],
+            spec.get("trial_time"),
+            clocks.time_box,
+            spec.get("disk"),
+        )
+        self._conductor = Conductor(
+            study=study,
+            log=log,
+            spec=spec,
+            folder=self._folder,
+            limits=limits,
+            tests=self._tests,
+            clock=Clock(limits, clocks.spent, clocks.begun),
+            housekeeping=self._keep_house,
+            paths=[str(Path.cwd())],
+        )
+
+    def run(self, courses: list[Course]) -> Outcome:
+        """Drives the search until it ends, is stopped, or is interrupted."""
+        conductor = self._conductor
+        with ExitStack() as stack:
+            stack.enter_context(_signals(conductor))
+            stack.callback(self._log.flush)
+            tracker = self._tracker()
+            stack.callback(tracker.close, 60.0)
+            self._log.listeners.append(lambda event: tracker.wake())
+            conductor.resume(courses)
+            stack.enter_context(self._thread(self._prepare))
+            stack.enter_context(self._thread(self._listen))
+            stack.enter_context(_ray(self._settings, self._folder))
+            _tune(conductor, self._spec)
+            reason = OUT_OF_TIME if conductor.out_of_time() else ""
+            halt = conductor.halt or Halted("finished", reason)
+            best = self._view.best()
+            self._log.append(
+                halt.state,
+                commit=True,
+                reason=halt.reason,
+                best=best.number if best is not None else None,
+            )
+        untracked = tracker.problem or ""
+        return Outcome(self._spec["search"], halt.state, halt.reason, self._view, untracked)
+
+    def _tracker(self) -> Any:
+        from raysearch.record.tracking import Tracker
+
+        tracker = Tracker(
+            self._store, self._spec["search"], self._settings.tracking_uri, self._folder
+        )
+        tracker.start()
+        return tracker
+
+    @contextmanager
+    def _thread(self, target: Callable[[], None]) -> Generator[None]:
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._conductor.wake.set()
+            thread.join(30)
+
+    def _prepare(self) -> None:
+        """Computes suggestions ahead of need, off the path of decisions."""
+        while not self._ended.is_set():
+            self._conductor.wake.clear()
+            self._study.prepare(self._spec["concurrent"] + 1)
+            self._conductor.wake.wait()
+
+    def _listen(self) -> None:
+        """Sees what others ask of this search."""
+        search = self._spec["search"]
+        seen = max((number for number, _, _ in self._store.requests(search)), default=0)
+        while not self._ended.wait(0.3):
+            for number, _, body in self._store.requests(search, seen):
+                seen = number
+                self._conductor.requests.append((number, body))
+
+    def _keep_house(self) -> Halted | None:
+        """Keeps the disk quota; sees whether this driver still has the right to be one."""
+        limit = self._spec.get("disk")
+        try:
+            self._lock.check()
+            if limit is not None:
+                keep_quota(self._view, self._folder, self._log, limit)
+        except ValueError as error:
+            return Halted("stopped", str(error))
+        return None
+
+    def _tests(self) -> list[tuple[Course, str]]:
+        """The winners and the default configuration, where they have not been tested yet."""
+        if "evaluates" in self._spec:
+            return []
+        roles = roles_to_test(self._view)
+        return [
+            (self._tested_course(number), role)
+            for number, role in roles.items()
+            if not self._view.trials[number].tested
+        ]
+
+    def _tested_course(self, number: int) -> Course:
+        trial = self._view.trials[number]
+        kept = Kept(0, str(trial.best_checkpoint), 0.0)
+        keeper = Keeper("maximize", [kept])
+        return Course(number, dict(trial.config), trial.seed, trial.origin, keeper)
+
+
+@contextmanager
+def _signals(conductor: Conductor) -> Generator[None]:
+    """Ctrl-C and SIGTERM end the search in order; a second one ends it at once."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        if number == signal.SIGTERM and conductor.limits.time_box is not None:
+            conductor.pause("SIGTERM ended its time box")  # a scheduler wants its machine back
+        else:
+            conductor.halt = conductor.halt or Halted("interrupted", signal.Signals(number).name)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    saved = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in saved.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _ray(settings: Settings, folder: Path) -> Generator[None]:
+    """A Ray of our own, or the cluster at the address; at the end nothing of ours is left."""
+    os.environ.update({name: value for name, value in _RAY.items() if name not in os.environ})
+    import logging
+
+    import ray
+
+    from raysearch.run.child import kill_orphans
+    from raysearch.run.job import label_of
+
+    local: dict[str, Any] = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    ray.init(
+        address=settings.address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **({} if settings.address else local),
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        kill_orphans(label_of(folder), living=True)
+
+
+def _tune(conductor: Conductor, spec: dict[str, Any]) -> None:
+    """Ray Tune's loop around the conductor."""
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(spec["concurrent"])
+    from ray import tune
+
+    from raysearch.decide.bridge import Decisions, Halt, Suggestions
+    from raysearch.run.host import Host
+
+    resources = {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
+    scratch = tempfile.mkdtemp(prefix="raysearch-tune-")
+    try:
+        tune.Tuner(
+            tune.with_resources(Host, resources),
+            tune_config=tune.TuneConfig(
+                num_samples=-1,
+                reuse_actors=True,
+                search_alg=Suggestions(conductor),
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+                trial_name_creator=lambda trial: str(trial.trial_id),
+                scheduler=Decisions(conductor),
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=scratch,
+                verbose=0,
+                stop=Halt(conductor),
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,216 @@
+"""What becomes of the news of an attempt: events, decisions, and how its trial ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.decide.failures import verdict
+from raysearch.decide.study import State, Study
+from raysearch.drive.course import Course, Failure, objectives
+from raysearch.record.events import EventLog
+from raysearch.record.results import reduce_objective
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended: `delete` these checkpoints; `again`: its trial goes on; `stop_search`
+    is the reason to end the whole search, or empty.
+    """
+
+    delete: list[str] = field(default_factory=list[str])
+    again: bool = False
+    stop_search: str = ""
+
+
+class Hearing:
+    """Takes in what attempts say; it writes the events and asks the study, in the driver's thread.
+
+    Args:
+        study: decides on reports and is told how trials end.
+        log: where the events go.
+        spec: `metrics` and `fidelity` of the search.
+        folder: the folder of the search; paths in events are relative to it.
+    """
+
+    def __init__(self, study: Study, log: EventLog, spec: Mapping[str, Any], folder: Path) -> None:
+        self._study, self._log, self._spec, self._folder = study, log, spec, folder
+        self._metrics: list[dict[str, str]] = list(spec["metrics"])
+        self._names = [metric["name"] for metric in self._metrics]
+        self._tracebacks: list[str] = []
+
+    # News
+
+    def describe(self, course: Course, message: Mapping[str, Any]) -> None:
+        """Facts of a trial."""
+        self._log.append("described", course.number, facts=message["facts"])
+
+    def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A file that a trial has written."""
+        path = self.relative(message["path"])
+        self._log.append("artifact", course.number, name=message["name"], path=path)
+
+    def report(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A report: an event, and a decision if it carries all objectives."""
+        step, metrics = int(message["step"]), dict[str, float](message["metrics"])
+        checkpoint = message["checkpoint"] and self.relative(message["checkpoint"])
+        raw = objectives(metrics, self._names)
+        if raw is not None and not all(map(math.isfinite, raw)):
+            self._diverge(course, step, raw)
+            return
+        is_new = course.take(step, raw, checkpoint, said=bool(metrics))
+        if not metrics or not is_new:
+            self._checkpoint(course, step, checkpoint, raw)
+            return
+        values = None if raw is None else self.reduced(course)
+        fidelity = None if raw is None else self._fidelity(course, metrics)
+        self._log.append(
+            "report",
+            course.number,
+            commit=checkpoint is not None,
+            attempt=course.attempt,
+            step=step,
+            fidelity=fidelity,
+            metrics=metrics,
+            values=values,
+            checkpoint=checkpoint,
+            **self._size(checkpoint),
+        )
+        if values is None or fidelity is None or course.settled is not None:
+            return
+        if self._study.report(course.number, fidelity, values, step):
+            course.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
+
+    def _checkpoint(
+        self, course: Course, step: int, checkpoint: str | None, raw: list[float] | None
+    ) -> None:
+        if checkpoint:
+            value = raw[0] if raw else None
+            self._log.append(
+                "checkpoint", course.number, commit=True, step=step, path=checkpoint, value=value
+            )
+
+    def _size(self, checkpoint: str | None) -> dict[str, int]:
+        file = self._folder / checkpoint if checkpoint else None
+        return {"bytes": file.stat().st_size} if file is not None and file.is_file() else {}
+
+    def _diverge(self, course: Course, step: int, raw: list[float]) -> None:
+        shown = ", ".join(f"{name} = {value}" for name, value in zip(self._names, raw, strict=True))
+        self._failed(course, "diverged", f"{shown} at step {step}", "", again=False)
+        course.settled = ("infeasible", f"diverged: {shown} at step {step}")
+
+    def reduced(self, course: Course) -> list[float]:
+        """The objectives of a trial so far, each as its metric says."""
+        return [
+            reduce_objective(
+                [raw[index] for _, raw in course.history], metric["reduce"], metric["direction"]
+            )
+            for index, metric in enumerate(self._metrics)
+        ]
+
+    def _fidelity(self, course: Course, metrics: Mapping[str, float]) -> int | None:
+        if self._spec["fidelity"] == "evaluations":
+            return len(course.history)
+        value = metrics.get(f"progress/{self._spec['fidelity']}")
+        return None if value is None else math.floor(value + 1e-6)
+
+    # Ends
+
+    def end(self, course: Course, message: Mapping[str, Any]) -> Ended:
+        """An attempt that ended by itself, or was lost."""
+        outcome = str(message["outcome"])
+        if course.settled is not None:
+            return Ended(self.settle(course))
+        if outcome == "complete":
+            if course.history:
+                return Ended(self.tell(course, "complete", ""))
+            outcome = "exception"
+            message = {"message": f"ended without a report of {', '.join(self._names)}"}
+        traceback = str(message.get("traceback") or "")
+        course.failures.append(
+            Failure(outcome, traceback, course.last.step if course.last else None)
+        )
+        if traceback:
+            self._tracebacks.append(traceback)
+        judged = verdict(
+            outcome,
+            history=course.failures,
+            shared=course.shared,
+            tracebacks=self._tracebacks,
+        )
+        text = str(message["message"])
+        self._failed(course, outcome, text, traceback, again=judged.again)
+        stop = f"{judged.stop_search}: {text}" if judged.stop_search else ""
+        if not judged.again:
+            state, reason = judged.state or "failed", f"{outcome}: {text}"
+            return Ended(self.tell(course, state, reason, judged.constraint), stop_search=stop)
+        course.alone, course.shared = judged.alone, False
+        return Ended(again=True, stop_search=stop)
+
+    def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
+        """The end of an evaluation on the test split; it is tried once more if it failed."""
+        outcome = str(message["outcome"])
+        if outcome != "complete" and course.attempt < 2:
+            return Ended(again=True)
+        error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
+        self._log.append(
+            "tested",
+            course.number,
+            commit=True,
+            role=course.role,
+            metrics=course.metrics,
+            error=error,
+        )
+        return Ended()
+
+    def settle(self, course: Course) -> list[str]:
+        """Tells a trial whose end was decided; returns the checkpoints to delete."""
+        assert course.settled is not None
+        state, reason = course.settled
+        return self.tell(course, state, reason, 1 if state == "infeasible" else 0)
+
+    def tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
+        """Tells how a trial ended; returns the checkpoints to delete."""
+        best = course.best if state == "complete" and course.evaluates is None else None
+        values = self.reduced(course) if course.history and state != "infeasible" else None
+        self._study.tell(
+            course.number,
+            state,
+            values,
+            reason,
+            constraint,
+            best_step=best.step if best else None,
+            best_checkpoint=best.path if best else None,
+        )
+        return self._unneeded(course, keep=state == "complete")
+
+    def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
+        """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""
+        needed = {str(self._folder / kept.path) for kept in course.keeper.kept()} if keep else set()
+        found = self._folder.glob(f"{course.number:04d}/attempt-*/checkpoints/*")
+        return sorted({str(path) for path in found} - needed)
+
+    def _failed(
+        self, course: Course, kind: str, message: str, traceback: str, *, again: bool
+    ) -> None:
+        file = self._folder / f"{course.number:04d}/attempt-{course.attempt}/traceback.txt"
+        if traceback and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(traceback)
+        self._log.append(
+            "failed",
+            course.number,
+            commit=True,
+            attempt=course.attempt,
+            kind=kind,
+            message=message,
+            traceback=self.relative(str(file)) if file.exists() else None,
+            again=again,
+        )
+
+    def relative(self, path: str) -> str:
+        """A path as events have it: relative to the folder of the search."""
+        return str(Path(path).relative_to(self._folder))

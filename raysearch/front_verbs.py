@@ -1,0 +1,51 @@
+"""What the commands print that compare, note, tag and delete searches."""
+
+from __future__ import annotations
+
+import csv as csv_writer
+import sys
+from collections.abc import Mapping, Sequence
+
+from raysearch import verbs
+from raysearch.front import columns_table, console, print_json
+from raysearch.settings import Settings
+
+
+def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_json: bool) -> None:
+    """Searches side by side: a row for each in CSV and JSON, a column for each in the table."""
+    rows = verbs.compared(names, settings)
+    if as_json:
+        print_json(rows)
+    elif csv:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        writer = csv_writer.DictWriter(sys.stdout, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        console.print(columns_table(rows))
+
+
+def show_said(missing: Mapping[str, str]) -> None:
+    """Which searches were changed, and where MLflow does not have it yet."""
+    for name, problem in missing.items():
+        print(f"{name}: written" + (f"; MLflow does not have it yet: {problem}" if problem else ""))
+
+
+def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
+    """Deletes searches, after a question on the terminal.
+
+    Raises:
+        ValueError: there is no terminal to ask on. LookupError: no such search, nothing is deleted.
+    """
+    views = [verbs.view_of(name, settings)[1] for name in names]
+    if ask:
+        trials = sum(len(view.trials) for view in views)
+        question = f"delete {', '.join(names)} ({trials} trials, their checkpoints and MLflow runs)"
+        if not sys.stdin.isatty():
+            raise ValueError(f"--yes must be given where nobody can be asked: {question}")
+        if input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("nothing was deleted")
+            return
+    for name in names:
+        verbs.delete(name, settings)
+        print(f"{name}: deleted")

@@ -1,0 +1,236 @@
+"""What can be done with searches that exist: filter, note, tag, compare, report, export, delete."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.declare.nearest import on_offer
+from raysearch.record.events import SearchIsRunning, Store
+from raysearch.record.results import SearchView
+from raysearch.settings import Settings
+
+_PATIENCE = 10.0
+"""Seconds that a driver has to follow a request."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which searches are meant: those of a group, with all of these tags, with a text.
+
+    A tag whose value is None may have any value; `text` is looked for in name, question and notes.
+    """
+
+    group: str | None = None
+    tags: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    text: str | None = None
+
+    @classmethod
+    def read(cls, group: str | None, tags: Iterable[str], text: str | None) -> Filter:
+        """Tags as `name=value` or `name`."""
+        pairs = [tag.partition("=") for tag in tags]
+        return cls(group, {name: value if equals else None for name, equals, value in pairs}, text)
+
+    def fits(self, view: SearchView) -> bool:
+        """Whether this search is meant."""
+        spec = view.spec
+        if self.group is not None and spec["group"] != self.group:
+            return False
+        for name, value in self.tags.items():
+            if name not in spec["tags"] or value not in (None, spec["tags"][name]):
+                return False
+        words = f"{view.search}\n{spec['question']}\n{spec['notes']}".lower()
+        return self.text is None or self.text.lower() in words
+
+
+def store_of(settings: Settings) -> Store:
+    """The store, if there is one: looking creates none."""
+    path = settings.store.removeprefix("sqlite:///")
+    if path != settings.store and not Path(path).exists():
+        raise LookupError(
+            f"there is no search yet: no store at {path}; begin with raysearch search"
+        )
+    return Store(settings.store)
+
+
+def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
+    """The store and what is known of a search. Raises LookupError if there is no such search."""
+    store = store_of(settings)
+    if not store.exists(name):
+        raise LookupError(f"no search is named {name!r}{on_offer(name, store.searches())}")
+    return store, SearchView.read(store, name)
+
+
+def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[SearchView]:
+    """All searches that are meant, oldest first; none where there is no store yet."""
+    try:
+        store = store_of(settings)
+    except LookupError:
+        return
+    for name in store.searches():
+        view = SearchView.read(store, name)
+        if view.created is not None and (chosen is None or chosen.fits(view)):
+            yield view
+
+
+def state_of(view: SearchView, settings: Settings) -> str:
+    """The state of a search; one that says it runs although nobody drives it was `killed`."""
+    if view.state != "running":
+        return view.state
+    holder = Store(settings.store).lock(view.search, settings.folder(view.search)).holder()
+    return "killed" if holder is None else view.state
+
+
+def parse_tags(put: Iterable[str], remove: Iterable[str]) -> dict[str, Any]:
+    """`name=value` arguments as tags, and names to be taken off as None.
+
+    Raises:
+        ValueError: an argument without `=` or without a name, or a name set and removed at once.
+    """
+    tags: dict[str, Any] = {}
+    for argument in put:
+        name, equals, value = argument.partition("=")
+        if not equals or not name:
+            raise ValueError(f"a tag must have the form name=value, got {argument!r}")
+        tags[name] = value
+    for name in remove:
+        if name in tags:
+            raise ValueError(f"tag {name!r} must be set or removed, not both")
+        tags[name] = None
+    return tags
+
+
+def note(names: Sequence[str], text: str, settings: Settings) -> dict[str, str]:
+    """Replaces the notes of searches; see `say`."""
+    return say(names, "noted", {"notes": text}, settings)
+
+
+def tag(
+    names: Sequence[str], tags: Mapping[str, str | None], group: str | None, settings: Settings
+) -> dict[str, str]:
+    """Sets tags of searches (None: removes) and their group; see `say`.
+
+    Raises:
+        ValueError: nothing to set, or a tag to remove that a search does not have.
+    """
+    if not tags and group is None:
+        raise ValueError("--set, --remove or --group must be given")
+    for name in names:
+        _, view = view_of(name, settings)
+        for key, value in tags.items():
+            if value is None and key not in view.spec["tags"]:
+                raise LookupError(
+                    f"search {name!r} has no tag {key!r}{on_offer(key, view.spec['tags'])}"
+                )
+    return say(names, "tagged", {"tags": dict(tags), "group": group}, settings)
+
+
+def say(
+    names: Sequence[str], kind: str, body: Mapping[str, Any], settings: Settings
+) -> dict[str, str]:
+    """Writes an event about searches, or lets the driver of a running one write it.
+
+    Returns, by search, why MLflow does not have it yet: empty if it does, or will by its driver.
+
+    Raises:
+        LookupError: there is no such search; none of them is changed.
+    """
+    for name in names:
+        view_of(name, settings)
+    return {name: _say(name, kind, body, settings) for name in dict.fromkeys(names)}
+
+
+def _say(name: str, kind: str, body: Mapping[str, Any], settings: Settings) -> str:
+    store, view = view_of(name, settings)
+    is_asked, deadline = False, time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with store.lock(name, settings.folder(name)):
+                if not (is_asked and _is_said(store, view, kind, body)):
+                    store.log(name).append(kind, commit=True, **body)
+            break
+        except SearchIsRunning:
+            if not is_asked:
+                is_asked = True
+                store.request(name, {"action": kind, **body})
+            if _is_said(store, view, kind, body):
+                return ""
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+    return _synced(store, name, settings)
+
+
+def _is_said(store: Store, view: SearchView, kind: str, body: Mapping[str, Any]) -> bool:
+    return any(event.body == body for event in store.events(view.search, view.last, kinds=[kind]))
+
+
+def _synced(store: Store, name: str, settings: Settings) -> str:
+    """Lets MLflow have it now; why that could not be, or nothing."""
+    from raysearch.record.tracking import sync
+
+    view = SearchView.read(store, name)
+    settings = settings.tracking_of(view.spec)
+    try:
+        sync(store, name, settings.tracking_uri, settings.folder(name))
+    except ConnectionError as error:
+        return str(error)
+    return ""
+
+
+def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
+    """A row for each search. Raises ValueError if they have different objectives."""
+    from raysearch.record.compare import compare
+
+    return compare([view_of(name, settings)[1] for name in dict.fromkeys(names)])
+
+
+def report(name: str, settings: Settings) -> tuple[Path, str]:
+    """Writes the report of a search; the page, and why MLflow does not have it (empty if it does).
+
+    It is an artifact of the search, unless the search is running: then it is only a file.
+    """
+    from raysearch.record.report import write_report
+
+    store, view = view_of(name, settings)
+    folder = settings.folder(name)
+    page = write_report(view, folder)
+    try:
+        with store.lock(name, folder):
+            store.log(name).append(
+                "artifact", commit=True, name="report", path=str(page.parent.relative_to(folder))
+            )
+    except SearchIsRunning:
+        return page, "the search is running"
+    return page, _synced(store, name, settings)
+
+
+def export(name: str, url: str, study: str | None, settings: Settings) -> int:
+    """Writes a search as an Optuna study; returns the number of its trials."""
+    from raysearch.record.export import export_study
+
+    return export_study(view_of(name, settings)[1], url, study or name)
+
+
+def delete(name: str, settings: Settings) -> None:
+    """Deletes a search: its MLflow runs, its events, its folder.
+
+    MLflow first: if it cannot be reached nothing is deleted.
+
+    Raises:
+        LookupError: no such search. SearchIsRunning: it is being driven. ConnectionError: MLflow
+            cannot be reached.
+    """
+    from raysearch.record.tracking import delete as delete_runs
+
+    store, view = view_of(name, settings)
+    settings = settings.tracking_of(view.spec)
+    folder = settings.folder(name)
+    with store.lock(name, folder):
+        delete_runs(store, name, settings.tracking_uri)
+        store.delete(name)
+        shutil.rmtree(folder, ignore_errors=True)
