@@ -34,8 +34,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def show_spaces(as_json: bool) -> None:
-    """All declared sweeps."""
+def declared() -> list[dict[str, Any]]:
+    """All declared sweeps, a record for each."""
     from raysearch.declare.catalog import sweeps
     from raysearch.declare.space import Space
 
@@ -56,6 +56,12 @@ def show_spaces(as_json: bool) -> None:
                 "question": sweep.question,
             }
         )
+    return found
+
+
+def show_spaces(as_json: bool) -> None:
+    """All declared sweeps."""
+    found = declared()
     if as_json:
         print_json(found)
         return
@@ -126,8 +132,8 @@ def _expected(spec: Mapping[str, Any], settings: Settings) -> str:
     )
 
 
-def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
-    """The searches in the store that are meant."""
+def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
+    """The searches in the store that are meant, a record for each."""
     found: list[dict[str, Any]] = []
     for view in searches(settings, chosen):
         best = view.best()
@@ -145,6 +151,12 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
                 "notes": view.spec["notes"],
             }
         )
+    return found
+
+
+def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
+    """The searches in the store that are meant."""
+    found = listed(settings, chosen)
     if as_json:
         print_json(found)
         return
@@ -211,13 +223,13 @@ def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
         console.print(trials_table(view, len(view.trials)))
 
 
-def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
-    """The configuration and the checkpoint of the best trial."""
+def answer(view: SearchView, folder: Path) -> dict[str, Any]:
+    """The best trial as a record. Raises LookupError if none has completed."""
     best = view.best()
     if best is None:
         raise LookupError(f"search {view.search!r} has no completed trial yet")
     checkpoint = str(folder / best.best_checkpoint) if best.best_checkpoint else None
-    answer = {
+    return {
         "trial": best.number,
         "values": best.values,
         "test": best.tested.get("metrics") if best.tested else None,
@@ -225,13 +237,18 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
         "checkpoint": checkpoint,
         "config": best.config,
     }
+
+
+def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
+    """The configuration and the checkpoint of the best trial."""
+    record = answer(view, folder)
     if as_json:
-        print_json(answer)
+        print_json(record)
         return
     metric = view.spec["metrics"][0]["name"]
-    print(f"trial {best.number}: {metric} {shown((best.values or [0.0])[0])}")
-    print(f"checkpoint: {checkpoint or 'none'}")
-    print_json(best.config)
+    print(f"trial {record['trial']}: {metric} {shown((record['values'] or [0.0])[0])}")
+    print(f"checkpoint: {record['checkpoint'] or 'none'}")
+    print_json(record["config"])
 
 
 def show_logs(view: SearchView, folder: Path, trial: int) -> None:
@@ -260,20 +277,6 @@ def show_logs(view: SearchView, folder: Path, trial: int) -> None:
 def _log(attempt: Path) -> str:
     file = attempt / "log.txt"
     return file.read_text(errors="replace") if file.exists() else ""
-
-
-def request_stop(store: Store, view: SearchView, *, trial: int | None, folder: Path) -> None:
-    """Leaves a request for the driver. Raises ValueError if nobody drives the search."""
-    holder = store.lock(view.search, folder).holder()
-    if holder is None:
-        raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")
-    if trial is not None and trial not in view.trials:
-        raise LookupError(f"search {view.search!r} has no trial {trial}")
-    if trial is not None and view.trials[trial].ended is not None:
-        raise ValueError(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
-    store.request(view.search, {"action": "stop", "trial": trial})
-    what = "search" if trial is None else f"trial {trial} of"
-    print(f"asked the driver to end {what} {view.search}")
 
 
 def show_answer(outcome: Outcome, settings: Settings) -> None:
@@ -338,16 +341,6 @@ def _show_failures(view: SearchView) -> None:
             reasons.setdefault(trial.reason or trial.state, []).append(trial)
     for reason, trials in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]:
         print(f"  {len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})")
-
-
-def sync_tracking(store: Store, name: str, settings: Settings) -> None:
-    """Writes the backlog of a search to MLflow."""
-    from raysearch.record.tracking import sync
-
-    view = SearchView.read(store, name)
-    settings = settings.tracking_of(view.spec)
-    written = sync(store, name, settings.tracking_uri, settings.folder(name))
-    print(f"{written} events written to {settings.tracking_uri}")
 
 
 def show_check(store: Store, name: str, settings: Settings) -> bool:

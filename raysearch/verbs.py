@@ -182,6 +182,30 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
     return ""
 
 
+def sync(name: str, settings: Settings) -> int:
+    """Writes the backlog of a search to MLflow; returns the number of events."""
+    from raysearch.record.tracking import sync as write
+
+    store, view = view_of(name, settings)
+    settings = settings.tracking_of(view.spec)
+    return write(store, name, settings.tracking_uri, settings.folder(name))
+
+
+def request_stop(store: Store, view: SearchView, trial: int | None, settings: Settings) -> None:
+    """Leaves a request for the driver to end a search or one trial.
+
+    Raises:
+        ValueError: nobody drives the search, or the trial has ended. LookupError: no such trial.
+    """
+    if store.lock(view.search, settings.folder(view.search)).holder() is None:
+        raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")
+    if trial is not None and trial not in view.trials:
+        raise LookupError(f"search {view.search!r} has no trial {trial}")
+    if trial is not None and view.trials[trial].ended is not None:
+        raise ValueError(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
+    store.request(view.search, {"action": "stop", "trial": trial})
+
+
 def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     """A row for each search. Raises ValueError if they have different objectives."""
     from raysearch.record.compare import compare

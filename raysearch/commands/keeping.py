@@ -28,10 +28,12 @@ def stop(
     runs: Runs = RUNS,
 ) -> None:
     """Ask the driver of a search to end it in order, or to end one trial."""
-    from raysearch import front
+    from raysearch import verbs
 
     with plainly():
-        front.request_stop(*view_of(name, runs, store), trial=trial, folder=runs.absolute() / name)
+        verbs.request_stop(*view_of(name, runs, store), trial, Settings.locate(runs, store))
+    what = "search" if trial is None else f"trial {trial} of"
+    print(f"asked the driver to end {what} {name}")
 
 
 @app.command()
@@ -39,11 +41,13 @@ def sync(
     name: Name, tracking_uri: Tracking = None, store: StoreUrl = None, runs: Runs = RUNS
 ) -> None:
     """Write to MLflow what it has missed."""
-    from raysearch import front
+    from raysearch import verbs
 
+    settings = Settings.locate(runs, store, tracking_uri)
     with plainly():
-        settings = Settings.locate(runs, store, tracking_uri)
-        front.sync_tracking(view_of(name, runs, store)[0], name, settings)
+        written = verbs.sync(name, settings)
+    uri = settings.tracking_of(view_of(name, runs, store)[1].spec).tracking_uri
+    print(f"{written} events written to {uri}")
 
 
 @app.command()

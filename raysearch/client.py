@@ -1,0 +1,242 @@
+"""The same verbs from Python: for a notebook or a script, with pandas tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysearch import verbs
+from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.settings import EXPERIMENTS, Settings
+from raysearch.verbs import Filter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from raysearch.record.audit import Finding
+
+
+class Client:
+    """Searches in a folder of runs: begun, watched and compared from Python.
+
+    Every method does what the command of its name does, and raises what that would say: LookupError
+    for a name, ValueError for a setting, each with one sentence. Tables are pandas data frames.
+
+    Args:
+        runs: the folder in which everything lies.
+        store: the database of events; None: in `runs`.
+        tracking_uri: MLflow; None: in `runs`.
+        show: whether a search that runs prints its progress.
+    """
+
+    def __init__(
+        self,
+        runs: str | Path = "runs",
+        store: str | None = None,
+        tracking_uri: str | None = None,
+        *,
+        show: bool = True,
+    ) -> None:
+        self.settings = Settings.locate(runs, store, tracking_uri)
+        self.show = show
+
+    # Declared
+
+    def spaces(self) -> pd.DataFrame:
+        """The declared sweeps: points, sampler, pruner, metrics, question."""
+        from raysearch.front import declared
+
+        return _frame(declared(), "name")
+
+    def plan(
+        self, space: str, overrides: Mapping[str, object] | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """What a search would run, as its specification, without a trial."""
+        from raysearch.plan import Machine, make_request, plan
+
+        request = make_request(space, overrides or {}, **options)
+        return plan(request, self.settings, Machine.here()).spec
+
+    # Running
+
+    def search(
+        self, space: str, overrides: Mapping[str, object] | None = None, **options: Any
+    ) -> str:
+        """Runs a search to its end; returns its name.
+
+        `options` are those of the command: `trials`, `time`, `sampler`, `pruner`, `repeats`,
+        `seed`, `concurrent`, `name`, `group`, `tags`, `notes` … (`raysearch.plan.Request`).
+        """
+        from raysearch.plan import make_request
+        from raysearch.search import start
+
+        request = make_request(space, overrides or {}, **options)
+        return self._driven(lambda listen: start(request, self.settings, listen))
+
+    def resume(self, name: str, *, accept_changes: bool = False) -> str:
+        """Goes on with a search that was killed, interrupted or stopped."""
+        from raysearch.search import resume
+
+        return self._driven(
+            lambda listen: resume(name, self.settings, listen, accept_changes=accept_changes)
+        )
+
+    def extend(self, name: str, *, trials: int | None = None, time: float | None = None) -> str:
+        """Goes on with a search for more trials, or more time (seconds)."""
+        from raysearch.search import extend
+
+        return self._driven(
+            lambda listen: extend(name, self.settings, listen, trials=trials, seconds=time)
+        )
+
+    def retry(self, name: str, *, infeasible: bool = False) -> str:
+        """Runs the failed trials of a search again."""
+        from raysearch.search import retry
+
+        return self._driven(
+            lambda listen: retry(name, self.settings, listen, infeasible=infeasible)
+        )
+
+    def stop(self, name: str, trial: int | None = None) -> None:
+        """Asks the driver of a search, in another process, to end it, or one trial."""
+        store, view = verbs.view_of(name, self.settings)
+        verbs.request_stop(store, view, trial, self.settings)
+
+    def train(
+        self, experiment: str, overrides: Mapping[str, object] | None = None, **options: Any
+    ) -> None:
+        """Trains one configuration here, without a search."""
+        import json
+
+        from raysearch.single import train
+
+        arguments = [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
+        train(experiment, arguments, options.pop("folder", None), self.settings.runs)
+
+    def _driven(self, drive: Any) -> str:
+        from raysearch.watch import Watch
+
+        if not self.show:
+            return drive(None).name
+        with Watch() as watch:
+            return drive(watch.listen).name
+
+    # Looking
+
+    def list(
+        self,
+        group: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        text: str | None = None,
+    ) -> pd.DataFrame:
+        """The searches of a group, with tags (None: any value), with a text; a row for each."""
+        from raysearch.front import listed
+
+        return _frame(listed(self.settings, Filter(group, tags or {}, text)), "name")
+
+    def view(self, name: str) -> SearchView:
+        """All that is known of a search."""
+        return verbs.view_of(name, self.settings)[1]
+
+    def status(self, name: str) -> dict[str, Any]:
+        """State, counts, best trial and seconds of a search."""
+        from raysearch.front import summary
+
+        view = self.view(name)
+        return {"name": name, "state": verbs.state_of(view, self.settings), **summary(view)}
+
+    def results(self, name: str) -> pd.DataFrame:
+        """All trials, best first, with the parameters that vary."""
+        return _frame(rows(self.view(name)), "trial")
+
+    def curves(self, name: str) -> pd.DataFrame:
+        """All reports of all trials: `trial`, `step`, fidelity, and a column for each metric."""
+        import pandas as pd
+
+        view = self.view(name)
+        records: list[dict[str, Any]] = []
+        for number, trial in view.trials.items():
+            for step, fidelity, _, metrics in trial.reports:
+                records.append(
+                    {"trial": number, "step": step, view.spec["fidelity"]: fidelity, **metrics}
+                )
+        return pd.DataFrame.from_records(records)
+
+    def best(self, name: str) -> dict[str, Any]:
+        """The best trial: number, values, test scores, seed, checkpoint, configuration."""
+        from raysearch.front import answer
+
+        return answer(self.view(name), self.settings.folder(name))
+
+    def trial(self, name: str, number: int) -> TrialView:
+        """All that is known of one trial."""
+        trials = self.view(name).trials
+        if number not in trials:
+            raise LookupError(f"search {name!r} has no trial {number}; it has {len(trials)}")
+        return trials[number]
+
+    def compare(self, *names: str) -> pd.DataFrame:
+        """Searches side by side, a row for each."""
+        return _frame(verbs.compared(names, self.settings), "search")
+
+    def check(self, name: str) -> Sequence[Finding]:
+        """What disagrees between events, study, MLflow and folders: nothing, if all is well."""
+        from raysearch.audit import audit_search
+
+        store, _ = verbs.view_of(name, self.settings)
+        return audit_search(store, name, self.settings)
+
+    # Keeping
+
+    def note(self, names: str | Sequence[str], text: str) -> None:
+        """Replaces the notes of searches."""
+        verbs.note(_several(names), text, self.settings)
+
+    def tag(
+        self,
+        names: str | Sequence[str],
+        tags: Mapping[str, str | None] | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Sets tags of searches (None: removes one) and their group."""
+        verbs.tag(_several(names), tags or {}, group, self.settings)
+
+    def report(self, name: str) -> Path:
+        """Writes the report of a search; returns its page."""
+        return verbs.report(name, self.settings)[0]
+
+    def export(self, name: str, url: str, study: str | None = None) -> int:
+        """Writes a search as an Optuna study; returns the number of its trials."""
+        return verbs.export(name, url, study, self.settings)
+
+    def sync(self, name: str) -> int:
+        """Writes to MLflow what it has missed; returns the number of events."""
+        return verbs.sync(name, self.settings)
+
+    def delete(self, *names: str) -> None:
+        """Deletes searches: events, folders, MLflow runs. It cannot be undone."""
+        for name in names:
+            verbs.view_of(name, self.settings)
+        for name in names:
+            verbs.delete(name, self.settings)
+
+    def experiments(self) -> Sequence[str]:
+        """The names of all experiments."""
+        from raysearch.declare.catalog import experiments
+
+        return sorted(experiments(EXPERIMENTS))
+
+    def __repr__(self) -> str:
+        return f"Client({str(self.settings.runs)!r})"
+
+
+def _several(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _frame(records: Sequence[Mapping[str, Any]], index: str) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame.from_records(list(records))
+    return frame.set_index(index) if index in frame else frame
