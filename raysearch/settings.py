@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ class Settings:
     """
 
     runs: Path
-    store: str
-    tracking_uri: str
+    store: str = field(repr=False)  # both may have a password
+    tracking_uri: str = field(repr=False)
     address: str | None = None
     tracking_given: bool = False
     sweeps: tuple[str, ...] = SWEEPS

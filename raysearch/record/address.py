@@ -12,8 +12,13 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
+from raysearch.record.passwords import hidden, without_password
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+NOWHERE = "none"
+"""The address that stands for no MLflow at all."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -37,19 +42,25 @@ def check_tracking(uri: str) -> None:
     Raises:
         ValueError: one sentence with the address and what is allowed.
     """
+    if uri == NOWHERE:
+        return
     if uri.startswith(("http://", "https://")):
         if not _names_a_host(uri):
-            raise ValueError(f"--tracking-uri must name a host, as http://head:5000, got {uri!r}")
+            raise ValueError(
+                f"--tracking-uri must name a host, as http://head:5000, got {hidden(uri)!r}"
+            )
         return
     if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.", uri):
         raise ValueError(
             f"--tracking-uri must be the address of an MLflow server (http://…) or of a database "
-            f"(sqlite:////absolute/path, postgresql://…), got {uri!r}"
+            f"(sqlite:////absolute/path, postgresql://…), or 'none', got {hidden(uri)!r}"
         )
     try:
         database = sa.create_engine(uri).url.database
     except (sa_exc.SQLAlchemyError, ImportError, ValueError) as error:
-        raise ValueError(f"--tracking-uri {uri!r} cannot be used: {error}") from None
+        raise ValueError(
+            f"--tracking-uri {hidden(uri)!r} cannot be used: {hidden(str(error))}"
+        ) from None
     if uri.startswith("sqlite"):
         problem = _problem_of(Path(database or ""))
         if problem:
@@ -85,7 +96,9 @@ def _begins(file: Path) -> bytes:
 
 
 def client_of(uri: str) -> MlflowClient:
-    """MLflow's client for an address, with short timeouts."""
+    """MLflow's client for an address, with short timeouts. Raises ValueError if it is `none`."""
+    if uri == NOWHERE:
+        raise ValueError("this search is not in MLflow: its --tracking-uri is 'none'")
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -95,4 +108,4 @@ def client_of(uri: str) -> MlflowClient:
 
 def consumer(uri: str) -> str:
     """The name under which the cursor of an address is kept."""
-    return "mlflow:" + hashlib.sha256(uri.encode()).hexdigest()[:16]
+    return "mlflow:" + hashlib.sha256(without_password(uri).encode()).hexdigest()[:16]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from raysearch.declare.sweep import bare
-from raysearch.record.address import client_of, consumer
+from raysearch.record.audit_mlflow import check_mlflow
 from raysearch.record.events import Store
-from raysearch.record.outbox import key
+from raysearch.record.finding import Finding
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.writer import status_of, summary_name
+
+__all__ = ["Finding", "StudyTrial", "audit"]
 
 _STUDY_STATE = {
     "complete": "COMPLETE",
@@ -54,20 +53,6 @@ class StudyTrial(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One disagreement: which trial (None: the search), where, and what."""
-
-    trial: int | None
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        """As `raysearch check` prints it."""
-        whose = "search" if self.trial is None else f"trial {self.trial}"
-        return f"{whose}: {self.where}: {self.what}"
-
-
 def audit(
     store: Store, search: str, folder: Path, uri: str, study: Sequence[StudyTrial]
 ) -> list[Finding]:
@@ -80,7 +65,7 @@ def audit(
     found = _check_events(store, view)
     found += _check_study(view, study)
     found += _check_folders(view, folder)
-    found += _check_mlflow(store, view, uri)
+    found += check_mlflow(store, view, folder, uri)
     return found
 
 
@@ -110,6 +95,10 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
                 found.append(
                     Finding(trial.number, "events", "the search is finished, it is not told")
                 )
+        again = {event.trial or 0 for event in store.events(view.search, kinds=["retried"])}
+        for number in sorted(again & set(view.trials)):
+            if view.trials[number].retried_by is None:
+                found.append(Finding(number, "events", "was to be run again, and was not"))
     return found + _check_twice(view)
 
 
@@ -117,7 +106,7 @@ def _check_twice(view: SearchView) -> list[Finding]:
     first: dict[tuple[str, int], int] = {}
     found: list[Finding] = []
     for trial in view.trials.values():
-        if trial.duplicate_of is not None:
+        if trial.duplicate_of is not None or trial.retry_of is not None:
             continue
         other = first.setdefault((trial.digest, trial.seed), trial.number)
         if other != trial.number:
@@ -177,164 +166,16 @@ def _check_folders(view: SearchView, folder: Path) -> list[Finding]:
             name = str(path.relative_to(folder))
             if name not in known:
                 found.append(Finding(trial.number, "folders", f"{name} belongs to no attempt"))
-        if trial.state == "complete":
+        if trial.state == "complete" and not trial.removed:
             for what in ("best_checkpoint", "last_checkpoint"):
                 path = getattr(trial, what)
                 if path is not None and not (folder / path).exists():
                     text = f"{what.replace('_', ' ')} {path} is missing"
                     found.append(Finding(trial.number, "folders", text))
-        if trial.state in ("pruned", "failed", "infeasible"):
+        if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
             left = sorted((folder / f"{trial.number:04d}").glob("attempt-*/checkpoints/*"))
+            whose = f"a {trial.state} trial" if not trial.removed else "a removed checkpoint"
             for path in left:
-                text = f"{path.relative_to(folder)} of a {trial.state} trial was not deleted"
+                text = f"{path.relative_to(folder)} of {whose} was not deleted"
                 found.append(Finding(trial.number, "folders", text))
     return found
-
-
-def _check_mlflow(store: Store, view: SearchView, uri: str) -> list[Finding]:
-    client = client_of(uri)
-    where = f"tags.`raysearch.search_id` = '{view.identity}'"
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    runs: list[Any] = []
-    token: str | None = None
-    while experiments:
-        page = client.search_runs(experiments, where, max_results=1000, page_token=token)
-        runs.extend(page)
-        token = page.token
-        if not token:
-            break
-    written = store.cursor(view.search, consumer(uri))
-    if written < view.last:
-        text = f"{view.last - written} events are not written yet (raysearch sync {view.search})"
-        return [Finding(None, "mlflow", text)]
-    parents = [run for run in runs if run.data.tags.get("raysearch.role") == "search"]
-    if len(parents) == 1:
-        found = _check_parent(client, view, parents[0])
-    else:
-        found = [Finding(None, "mlflow", f"{len(parents)} parent runs")]
-    by_trial: dict[int, list[Any]] = {}
-    for run in runs:
-        if run.data.tags.get("raysearch.role") == "trial":
-            by_trial.setdefault(int(run.data.tags["raysearch.trial"]), []).append(run)
-    for trial in view.trials.values():
-        mine = by_trial.pop(trial.number, [])
-        if len(mine) != (trial.duplicate_of is None):
-            found.append(Finding(trial.number, "mlflow", f"{len(mine)} runs"))
-        elif mine:
-            parent = parents[0].info.run_id if parents else None
-            found += _check_run(client, view, trial, mine[0], parent)
-    for number in sorted(by_trial):
-        found.append(Finding(number, "mlflow", "a run of a trial that the events do not know"))
-    return found
-
-
-def _check_run(
-    client: Any, view: SearchView, trial: TrialView, run: Any, parent: str | None
-) -> list[Finding]:
-    found: list[Finding] = []
-
-    def finding(what: str) -> None:
-        found.append(Finding(trial.number, "mlflow", what))
-
-    tags = run.data.tags
-    if tags.get("mlflow.parentRunId") != parent:
-        finding("is not a child of the search's run")
-    if trial.ended is not None:
-        if tags.get("raysearch.state") != trial.state:
-            finding(f"state {tags.get('raysearch.state')}, events say {trial.state}")
-        if run.info.status != status_of(trial):
-            finding(f"status {run.info.status}, events say {trial.state}")
-    for name, value in trial.params.items():
-        if run.data.params.get(key(name), str(value)) != str(value):
-            finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
-        elif key(name) not in run.data.params:
-            finding(f"parameter {name} is missing")
-    best = view.best()
-    files = set(trial.artifacts)
-    if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
-        files.add(f"checkpoint/{Path(trial.best_checkpoint).name}")
-    for what in _missing_files(client, run, files):
-        finding(what)
-    for what in _wrong_points(client, run, _expected_metrics(view, trial)):
-        finding(what)
-    return found
-
-
-def _check_parent(client: Any, view: SearchView, run: Any) -> list[Finding]:
-    tags, best, wrong = run.data.tags, view.best(), list[str]()
-    status = {"running": "RUNNING", "finished": "FINISHED"}.get(view.state, "KILLED")
-    expected = {"raysearch.state": view.state}
-    if best is not None and view.state != "running":
-        expected["raysearch.best_trial"] = str(best.number)
-    for name, value in expected.items():
-        if tags.get(name) != value:
-            wrong.append(f"{name} of the search's run is {tags.get(name)}, events say {value}")
-    if run.info.status != status:
-        wrong.append(f"status of the search's run is {run.info.status}, events say {view.state}")
-    wrong += _wrong_points(client, run, _expected_curves(view))
-    return [Finding(None, "mlflow", what) for what in wrong]
-
-
-def _missing_files(client: Any, run: Any, names: Collection[str]) -> list[str]:
-    folders = {str(Path(name).parent).removeprefix(".") for name in names}
-    there = {
-        file.path
-        for folder in folders
-        for file in client.list_artifacts(run.info.run_id, folder or None)
-    }
-    return [f"artifact {name} is missing" for name in sorted(set(names) - there)]
-
-
-def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]]) -> list[str]:
-    """What is wrong with the curves of a run: each point must be there, equal, once."""
-    wrong: list[str] = []
-    for name in sorted(set(expected) | set(run.data.metrics)):
-        history = client.get_metric_history(run.info.run_id, name)
-        points = [(point.step, point.value) for point in history]
-        wanted = expected.get(name, {})
-        steps = [step for step, _ in points]
-        for step in sorted({step for step in steps if steps.count(step) > 1}):
-            wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
-        for step, value in sorted(wanted.items()):
-            if step not in steps:
-                wrong.append(f"metric {name} lacks step {step}")
-            elif (step, value) not in points:
-                got = dict(points)[step]
-                wrong.append(f"metric {name} at step {step} is {got}, events say {value}")
-        for step in sorted(set(steps) - set(wanted)):
-            wrong.append(f"metric {name} has step {step}, the events do not")
-    return wrong
-
-
-def _expected_curves(view: SearchView) -> dict[str, dict[int, float]]:
-    """Of the search's own run: the value of each completed trial, and the best until then."""
-    sign = 1 if view.spec["metrics"][0]["direction"] == "maximize" else -1
-    curves: dict[str, dict[int, float]] = {}
-    best: float | None = None
-    done = [trial for trial in view.trials.values() if trial.is_feasible and trial.values]
-    for trial in sorted(done, key=lambda trial: trial.told or 0):
-        value = (trial.values or [math.nan])[0]
-        best = value if best is None else max(best, value, key=lambda one: sign * one)
-        curves.setdefault("search/trial_value", {})[trial.number] = value
-        curves.setdefault("search/best", {})[trial.number] = best
-    return curves
-
-
-def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[int, float]]:
-    expected: dict[str, dict[int, float]] = {}
-
-    def expect(name: str, step: int, value: float) -> None:
-        if math.isfinite(value):
-            expected.setdefault(key(name), {})[step] = value
-
-    last = 0
-    for step, _, _, metrics in trial.reports:
-        last = step
-        for name, value in metrics.items():
-            expect(name, step, value)
-    if trial.ended is not None and trial.values:
-        for metric, value in zip(view.spec["metrics"], trial.values, strict=True):
-            expect(summary_name(metric["name"]), last, value)
-    for name, value in (trial.tested.get("metrics") or {}).items():
-        expect(name, last, value)
-    return expected

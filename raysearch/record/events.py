@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import socket
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event as sa_event
 from sqlalchemy import exc as sa_exc
-from sqlalchemy import schema as sa_schema
 
 from raysearch.record.bodies import decode, decode_all, encode
+from raysearch.record.database import (
+    CURSORS,
+    EVENTS,
+    HOLDERS,
+    REQUESTS,
+    Database,
+    reason,
+    serialise,
+)
+from raysearch.record.locks import FileLock, Lock, SearchIsRunning, ServerLock
+from raysearch.record.passwords import hidden
 
-_METADATA = sa.MetaData()
-_EVENTS = sa.Table(
-    "events",
-    _METADATA,
-    sa.Column("search", sa.String(80), primary_key=True),
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("trial", sa.Integer, nullable=True),
-    sa.Column("kind", sa.String(20), nullable=False),
-    sa.Column("time", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-)
-_REQUESTS = sa.Table(
-    "requests",
-    _METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("search", sa.String(80), nullable=False, index=True),
-    sa.Column("time", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-)
-_CURSORS = sa.Table(
-    "cursors",
-    _METADATA,
-    sa.Column("search", sa.String(80), primary_key=True),
-    sa.Column("consumer", sa.String(120), primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-)
+__all__ = ["Event", "EventLog", "Lock", "SearchIsRunning", "Store", "now"]
+
+T = TypeVar("T")
+
 _BUFFERED = 50
 """Events that wait for a commit at most: reports between checkpoints, which a resume repeats."""
 _PAGE = 500
 """Events that are read in one query: a reader holds no long transaction and little memory."""
-
-_PATIENCE = 30.0
-"""Seconds to wait for another process that writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,45 +50,46 @@ class Event:
 class Store:
     """The database of all searches; any process may read it, one driver a search writes events.
 
+    On PostgreSQL a server that restarts or a connection that is cut is waited for; what was written
+    then is there once, whether its answer was lost or not.
+
     Raises:
-        ValueError: the database cannot be opened, read or written, now or later; names the address.
+        ValueError: the database cannot be opened, read or written, now or later; names the address
+            without its password.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._held: dict[str, ServerLock] = {}
         try:
-            self._engine = _engine(url)
-            with self._engine.begin() as connection:
-                _create_tables(connection)
-                connection.execute(sa.select(sa.func.count()).select_from(_CURSORS))
+            self._database = Database.open(url)
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
             raise ValueError(
-                f"--store {url!r} must be a database that can be written, such as "
-                f"sqlite:///runs/raysearch.db: {_reason(error)}"
+                f"--store {hidden(url)!r} must be a database that can be written, such as "
+                f"sqlite:///runs/raysearch.db or postgresql+psycopg://user@host/name: "
+                f"{reason(error)}"
             ) from None
 
-    @contextmanager
-    def _connection(self) -> Generator[sa.Connection]:
-        """A short transaction, committed at its end."""
+    def _run(self, work: Callable[[sa.Connection], T]) -> T:
+        """A short transaction, committed at its end; it may be run again if that was not seen."""
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            return self._database.run(work)
         except sa_exc.SQLAlchemyError as error:
-            raise ValueError(
-                f"--store {self.url!r} cannot be read or written: {_reason(error)}"
-            ) from None
+            raise self._refused(reason(error)) from None
+
+    def _refused(self, why: str) -> ValueError:
+        return ValueError(f"--store {hidden(self.url)!r} cannot be read or written: {why}")
 
     def searches(self) -> list[str]:
         """The names of all searches, oldest first."""
-        query = sa.select(_EVENTS.c.search).where(_EVENTS.c.seq == 1)
-        with self._connection() as connection:
-            return list(connection.scalars(query.order_by(_EVENTS.c.time, _EVENTS.c.search)))
+        query = sa.select(EVENTS.c.search).where(EVENTS.c.seq == 1)
+        query = query.order_by(EVENTS.c.time, EVENTS.c.search)
+        return self._run(lambda connection: list(connection.scalars(query)))
 
     def exists(self, search: str) -> bool:
         """Whether there is a search of that name."""
-        query = sa.select(_EVENTS.c.seq).where(_EVENTS.c.search == search).limit(1)
-        with self._connection() as connection:
-            return connection.scalar(query) is not None
+        query = sa.select(EVENTS.c.seq).where(EVENTS.c.search == search).limit(1)
+        return self._run(lambda connection: connection.scalar(query)) is not None
 
     def create(self, search: str, spec: Mapping[str, Any]) -> EventLog:
         """Begins a search: its first event, committed. Raises ValueError if the name is in use."""
@@ -134,87 +112,126 @@ class Store:
     ) -> Iterator[Event]:
         """The events of a search in order, those after number `after` and written until now."""
         last = self._last(search)
-        where = [_EVENTS.c.search == search, _EVENTS.c.seq <= last]
+        where = [EVENTS.c.search == search, EVENTS.c.seq <= last]
         if kinds is not None:
-            where.append(_EVENTS.c.kind.in_(list(kinds)))
+            where.append(EVENTS.c.kind.in_(list(kinds)))
         if trial is not None:
-            where.append(_EVENTS.c.trial == trial)
-        columns = (_EVENTS.c.seq, _EVENTS.c.trial, _EVENTS.c.kind, _EVENTS.c.time, _EVENTS.c.body)
-        query = sa.select(*columns).where(*where).order_by(_EVENTS.c.seq).limit(_PAGE)
+            where.append(EVENTS.c.trial == trial)
+        columns = (EVENTS.c.seq, EVENTS.c.trial, EVENTS.c.kind, EVENTS.c.time, EVENTS.c.body)
+        query = sa.select(*columns).where(*where).order_by(EVENTS.c.seq).limit(_PAGE)
         while after < last:
-            with self._connection() as connection:
-                page = connection.execute(query.where(_EVENTS.c.seq > after)).all()
+            page = self._page(query.where(EVENTS.c.seq > after))
             try:
                 bodies = decode_all([row[4] for row in page])
             except ValueError as error:
                 raise ValueError(
-                    f"--store {self.url!r} is damaged: search {search!r}, an event between "
+                    f"--store {hidden(self.url)!r} is damaged: search {search!r}, an event between "
                     f"{page[0][0]} and {page[-1][0]}: {error}"
                 ) from None
             for row, body in zip(page, bodies, strict=True):
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = page[-1][0] if len(page) == _PAGE else last
 
+    def _page(self, query: sa.Executable) -> list[Any]:
+        return self._run(lambda connection: list(connection.execute(query)))
+
     def lock(self, search: str, folder: Path) -> Lock:
-        """The right to drive a search."""
-        return Lock(folder)
+        """The right to drive a search: of the server's, or of whoever shares its folder."""
+        if self._database.is_server:
+            return ServerLock(self._database, search, self._held)
+        return FileLock(folder)
 
     def _last(self, search: str) -> int:
-        query = sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.search == search)
-        with self._connection() as connection:
-            return int(connection.scalar(query) or 0)
+        query = sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.search == search)
+        return int(self._run(lambda connection: connection.scalar(query)) or 0)
 
     def write(self, events: list[Event]) -> None:
-        """Writes events in one short transaction."""
-        rows = [
-            {
-                "search": event.search,
-                "seq": event.seq,
-                "trial": event.trial,
-                "kind": event.kind,
-                "time": event.time,
-                "body": encode(event.body),
-            }
-            for event in events
-        ]
-        with self._connection() as connection:
-            connection.execute(_EVENTS.insert(), rows)
+        """Writes events in one short transaction; those that are there already are no error.
+
+        Raises:
+            ValueError: others are there under these numbers, or the lock of the search was lost.
+        """
+        rows, lock = [_row(event) for event in events], self._held.get(events[0].search)
+
+        def work(connection: sa.Connection) -> None:
+            if lock is not None:
+                lock.fence(connection)
+            connection.execute(EVENTS.insert(), rows)
+
+        def repair(connection: sa.Connection) -> list[int]:
+            """The numbers under which something else is; otherwise writes what is missing."""
+            known = _known(connection, rows)
+            other = [row["seq"] for row in rows if known.get(row["seq"], row) != row]
+            missing = [row for row in rows if row["seq"] not in known]
+            if missing and not other:
+                if lock is not None:
+                    lock.fence(connection)
+                connection.execute(EVENTS.insert(), missing)
+            return other
+
+        try:
+            self._database.run(work)
+            return
+        except sa_exc.IntegrityError:  # they were written, and only the answer was lost
+            taken = self._run(repair)
+        except sa_exc.SQLAlchemyError as error:
+            raise self._refused(reason(error)) from None
+        if taken:
+            name = events[0].search
+            raise self._refused(f"another process wrote event {taken[0]} of search {name!r}")
+
+    def delete(self, search: str) -> None:
+        """Deletes all that is known of a search, in one transaction; its name is free then."""
+
+        def work(connection: sa.Connection) -> None:
+            for table in (EVENTS, REQUESTS, CURSORS, HOLDERS):
+                connection.execute(table.delete().where(table.c.search == search))
+
+        self._run(work)
 
     def request(self, search: str, body: Mapping[str, Any]) -> int:
         """Leaves a request for the driver of a search; returns its number."""
-        with self._connection() as connection:
-            values = {"search": search, "time": now(), "body": encode(body)}
-            done = connection.execute(_REQUESTS.insert().values(**values))
+        values = {"search": search, "time": now(), "body": encode(body)}
+
+        def work(connection: sa.Connection) -> int:
+            serialise(connection, "requests")  # whoever has the next number commits later
+            same = [REQUESTS.c[name] == value for name, value in values.items()]
+            known = connection.scalar(sa.select(REQUESTS.c.id).where(*same))
+            if known is not None:  # left before, and only the answer was lost
+                return int(known)
+            done = connection.execute(REQUESTS.insert().values(**values))
             assert done.inserted_primary_key is not None
             return int(done.inserted_primary_key[0])
+
+        return self._run(work)
 
     def requests(self, search: str, after: int = 0) -> list[tuple[int, int, dict[str, Any]]]:
         """The requests (number, time, body) of a search after number `after`."""
         query = (
-            sa.select(_REQUESTS.c.id, _REQUESTS.c.time, _REQUESTS.c.body)
-            .where(_REQUESTS.c.search == search, _REQUESTS.c.id > after)
-            .order_by(_REQUESTS.c.id)
+            sa.select(REQUESTS.c.id, REQUESTS.c.time, REQUESTS.c.body)
+            .where(REQUESTS.c.search == search, REQUESTS.c.id > after)
+            .order_by(REQUESTS.c.id)
         )
-        with self._connection() as connection:
-            rows = connection.execute(query).all()
-        return [(number, moment, decode(body)) for number, moment, body in rows]
+        return [(number, moment, decode(body)) for number, moment, body in self._page(query)]
 
     def cursor(self, search: str, consumer: str) -> int:
         """How far a consumer has read; 0 at first."""
-        query = sa.select(_CURSORS.c.seq).where(
-            _CURSORS.c.search == search, _CURSORS.c.consumer == consumer
+        query = sa.select(CURSORS.c.seq).where(
+            CURSORS.c.search == search, CURSORS.c.consumer == consumer
         )
-        with self._connection() as connection:
-            return int(connection.scalar(query) or 0)
+        return int(self._run(lambda connection: connection.scalar(query)) or 0)
 
     def set_cursor(self, search: str, consumer: str, seq: int) -> None:
         """Records, durably, how far a consumer has read."""
-        where = (_CURSORS.c.search == search) & (_CURSORS.c.consumer == consumer)
-        with self._connection() as connection:
-            done = connection.execute(_CURSORS.update().where(where).values(seq=seq))
+        where = (CURSORS.c.search == search) & (CURSORS.c.consumer == consumer)
+
+        def work(connection: sa.Connection) -> None:
+            done = connection.execute(CURSORS.update().where(where).values(seq=seq))
             if done.rowcount == 0:
                 values = {"search": search, "consumer": consumer, "seq": seq}
-                connection.execute(_CURSORS.insert().values(**values))
+                connection.execute(CURSORS.insert().values(**values))
+
+        self._run(work)
 
 
 @dataclass
@@ -257,133 +274,28 @@ class EventLog:
         self.flush()
 
 
-class SearchIsRunning(ValueError):
-    """The search is being driven by another process, which is named."""
-
-
-class Lock:
-    """The right to drive a search: a lock on the file `lock` in its folder.
-
-    The kernel frees it when its holder ends, however that ends; processes that the holder starts do
-    not inherit it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = Path(folder) / "lock"
-        self._descriptor: int | None = None
-
-    def acquire(self) -> None:
-        """Takes the lock. Raises SearchIsRunning naming the holder."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if not _taken(descriptor):
-            os.close(descriptor)
-            holder = self._read()
-            raise SearchIsRunning(
-                f"search {self._path.parent.name!r} is being driven by process "
-                f"{holder.get('pid', '?')} on {holder.get('host', '?')} since "
-                f"{holder.get('since', '?')}; wait for it, or end it by `raysearch stop "
-                f"{self._path.parent.name}`"
-            ) from None
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime())
-        record = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(record).encode(), 0)
-        self._descriptor = descriptor
-
-    def release(self) -> None:
-        """Gives the lock back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def check(self) -> None:
-        """Nothing."""
-
-    def holder(self) -> dict[str, Any] | None:
-        """Who drives the search now (`host`, `pid`, `since`), or None."""
-        if not self._path.exists():
-            return None
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return self._read()
-        finally:
-            os.close(descriptor)
-        return None
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            return json.loads(self._path.read_text())
-        except (OSError, json.JSONDecodeError):
-            return {}
-
-    def __enter__(self) -> Lock:
-        """Takes the lock."""
-        self.acquire()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Gives it back."""
-        self.release()
-
-
-def _taken(descriptor: int) -> bool:
-    """Whether the lock was to be had: whoever only looks (`holder`) has it for an instant."""
-    for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.0):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
-            return True
-    return False
-
-
 def now() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
 
 
-def _reason(error: BaseException) -> str:
-    return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "search": event.search,
+        "seq": event.seq,
+        "trial": event.trial,
+        "kind": event.kind,
+        "time": event.time,
+        "body": encode(event.body),
+    }
 
 
-def _create_tables(connection: sa.Connection) -> None:
-    """Creates what is missing; another process may do the same at the same moment."""
-    for table in _METADATA.sorted_tables:
-        connection.execute(sa_schema.CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            connection.execute(sa_schema.CreateIndex(index, if_not_exists=True))
-
-
-def _engine(url: str) -> sa.Engine:
-    address = sa.make_url(url)
-    if address.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    if address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _PATIENCE, "check_same_thread": False})
-
-    sa_event.listen(engine, "connect", _prepare)
-    return engine
-
-
-def _prepare(connection: Any, record: Any) -> None:
-    """Readers beside a writer. The switch to it, alone of all, does not wait for others itself."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-    connection.execute("PRAGMA synchronous=NORMAL")
+def _known(connection: sa.Connection, rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """What is written under the numbers of these rows."""
+    where = (
+        EVENTS.c.search == rows[0]["search"],
+        EVENTS.c.seq >= rows[0]["seq"],
+        EVENTS.c.seq <= rows[-1]["seq"],
+    )
+    found = connection.execute(sa.select(EVENTS).where(*where)).mappings()
+    return {row["seq"]: dict(row) for row in found}

@@ -15,6 +15,11 @@ _METRICS, _PARAMS, _TAGS = 800, 100, 100
 _LONGEST_PARAM, _LONGEST_TAG = 6000, 5000
 
 
+def fitting(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags as MLflow takes them: at most 5000 characters each."""
+    return {name: value[:_LONGEST_TAG] for name, value in tags.items()}
+
+
 def key(name: str) -> str:
     """A name as MLflow accepts it: other characters than letters, digits, `_-./: ` become `_`."""
     return _REFUSED.sub("_", name)
@@ -22,12 +27,16 @@ def key(name: str) -> str:
 
 @dataclass
 class Outbox:
-    """News of one run. A later tag or status takes the place of an earlier one."""
+    """News of one run. A later tag or status takes the place of an earlier one.
+
+    Tags of the run that begin with one of `only` are taken off unless they are among `tags`.
+    """
 
     run: str
     metrics: list[Any] = field(default_factory=list[Any])
     params: dict[str, str] = field(default_factory=dict[str, str])
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    only: tuple[str, ...] = ()
     datasets: list[Any] = field(default_factory=list[Any])
     status: str | None = None
     ended: int | None = None
@@ -53,10 +62,14 @@ class Outbox:
 
         metrics = self.metrics
         params = [Param(name, value[:_LONGEST_PARAM]) for name, value in self.params.items()]
-        tags = [RunTag(name, value[:_LONGEST_TAG]) for name, value in self.tags.items()]
+        tags = [RunTag(name, value) for name, value in fitting(self.tags).items()]
         while metrics or params or tags:
             client.log_batch(self.run, metrics[:_METRICS], params[:_PARAMS], tags[:_TAGS])
             metrics, params, tags = metrics[_METRICS:], params[_PARAMS:], tags[_TAGS:]
+        if self.only:
+            for name in sorted(client.get_run(self.run).data.tags):
+                if name.startswith(self.only) and name not in self.tags:
+                    client.delete_tag(self.run, name)
         if self.datasets:
             client.log_inputs(self.run, self.datasets)
         if self.status == "RUNNING":

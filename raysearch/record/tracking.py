@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
-from raysearch.record.address import check_tracking, client_of, consumer, server_environment
-from raysearch.record.events import Lock, Store
+from raysearch.record.address import (
+    NOWHERE,
+    check_tracking,
+    client_of,
+    consumer,
+    server_environment,
+)
+from raysearch.record.artifacts import delete_all
+from raysearch.record.events import Store
+from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
+from raysearch.record.runs import experiment_name, experiments, runs_of, summary_name
+from raysearch.record.views import TAG, view_key
 from raysearch.record.views import links as view_links
-from raysearch.record.writer import Writer, experiment_name, summary_name
+from raysearch.record.writer import Writer
 
-__all__ = ["Tracker", "check_tracking", "links", "prime", "server_environment", "sync"]
+__all__ = ["Tracker", "check_tracking", "delete", "links", "prime", "server_environment", "sync"]
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _LOOK_EVERY = 5.0
@@ -40,7 +51,7 @@ class Tracker(threading.Thread):
     def run(self) -> None:
         """Writes what is new; waits longer and longer while MLflow cannot be reached."""
         failures, is_primed = 0, False
-        while True:
+        while self._writer.uri != NOWHERE:
             closing = self._closing.is_set()
             self._news.clear()
             try:
@@ -75,18 +86,60 @@ def sync(store: Store, search: str, uri: str, folder: Path) -> int:
     Raises:
         ConnectionError: the address cannot be reached. SearchIsRunning: its driver is at it.
     """
-    with Lock(folder):
+    with store.lock(search, folder):
         writer = Writer(store, search, uri, folder, SearchView(search))
         prime(writer)
         try:
             return writer.catch_up()
         except Exception as error:
-            text = f"--tracking-uri {uri!r} cannot be reached: {_first_line(error)}"
-            raise ConnectionError(text) from None
+            raise _unreachable(uri, error) from None
+
+
+def delete(store: Store, search: str, uri: str) -> None:
+    """Deletes the runs of a search with their files and its saved view.
+
+    An experiment that has no other run is deleted too, under another name: its own is free then.
+    MLflow keeps what it deleted, except the files, until `mlflow gc`. Deleting again what was
+    deleted in part completes it.
+
+    Raises:
+        ConnectionError: the address cannot be reached.
+    """
+    if uri == NOWHERE:
+        return
+    view = SearchView.read(store, search)
+    try:
+        _delete(client_of(uri), uri, view)
+    except Exception as error:
+        raise _unreachable(uri, error) from None
+
+
+def _delete(client: Any, uri: str, view: SearchView) -> None:
+    found = experiments(client)
+    tag, names = TAG + view_key(view.search, view.identity), {one.experiment_id for one in found}
+    runs = runs_of(client, view.identity, sorted(names))
+    for run in sorted(runs, key=lambda run: run.data.tags.get("raysearch.role") == "search"):
+        delete_all(client, uri, run.info.run_id)
+        client.delete_run(run.info.run_id)  # the search's own comes last: it leads to the others
+    used = {run.info.experiment_id for run in runs}
+    for experiment in found:
+        number = experiment.experiment_id
+        if tag in experiment.tags:
+            client.delete_experiment_tag(number, tag)
+        if number in used or experiment.name == experiment_name(view.spec):
+            if not client.search_runs([number], max_results=1):
+                client.rename_experiment(number, f"{experiment.name} (deleted, {number})")
+                client.delete_experiment(number)
+
+
+def _unreachable(uri: str, error: Exception) -> ConnectionError:
+    return ConnectionError(
+        f"--tracking-uri {hidden(uri)!r} cannot be reached: {_first_line(error)}"
+    )
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return hidden(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
@@ -98,7 +151,7 @@ def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
         return {}
     metric = spec["metrics"][0]
     return view_links(
-        address,
+        hidden(address),
         str(experiment.experiment_id),
         search,
         view.identity,

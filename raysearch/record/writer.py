@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,33 +14,22 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.record.address import client_of, consumer
+from raysearch.record.artifacts import replace
 from raysearch.record.events import Event, Store
 from raysearch.record.outbox import Outbox, key
 from raysearch.record.results import SearchView, TrialView
+from raysearch.record.runs import Runs, status_of, summary_name
+from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
 from raysearch.record.views import TAG, shared_view, view_key
 
-_STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
-_ENDS = ("finished", "stopped", "interrupted")
+_ENDS = ("finished", "stopped", "interrupted", "paused")
+ANSWERED = ("finished", "stopped")
+"""Ends after which the winner is uploaded."""
+_SAID = ("noted", "tagged", "extended")
 _GROUP = 200
 """Events that are written together: what goes to one run among them is one request."""
 _PAUSES = (0.0, 0.2, 1.0)
 """Seconds before each try to upload a file."""
-
-
-def status_of(trial: TrialView) -> str:
-    """The status of the run of a trial that has ended; what its user stopped is killed."""
-    return "KILLED" if trial.was_stopped else _STATUS[trial.state]
-
-
-def experiment_name(spec: Mapping[str, Any]) -> str:
-    """`family/sweep`: MLflow's page shows the part before the stroke as a folder."""
-    family = str(spec.get("family") or "raysearch").partition(".")[0]
-    return f"{family}/{str(spec['sweep_name']).removeprefix(f'{family}.')}"
-
-
-def summary_name(metric: str) -> str:
-    """The metric by which trials are sorted: the reduced objective, not its latest value."""
-    return key(f"objective/{metric.replace('/', '_')}")
 
 
 @dataclass
@@ -54,11 +42,7 @@ class Writer:
     folder: Path
     view: SearchView
     _client: Any = None
-    _experiment: str = ""
-    _parent: str = ""
-    _is_new: bool = False
-    _runs: dict[int, str] = field(default_factory=dict[int, str])
-    _open_runs: set[int] = field(default_factory=set[int])
+    _runs: Runs | None = None
     _outboxes: dict[str, Outbox] = field(default_factory=dict[str, Outbox])
     _viewed: str = ""
     _view_due: int = 1
@@ -74,148 +58,85 @@ class Writer:
             self._client = client_of(self.uri)
         name, written = consumer(self.uri), 0
         cursor = self.store.cursor(self.search, name)
-        while events := list(islice(self.store.events(self.search, cursor), _GROUP)):
+        while events := self._group(cursor):
             for event in events:
                 self.view.apply(event)
             try:
                 self._write_group(events)
             except Exception:
-                self._is_new = False  # a run may have been created although nobody answered
+                if self._runs is not None:
+                    self._runs.doubt()
                 raise
             cursor = events[-1].seq
             self.store.set_cursor(self.search, name, cursor)
             written += len(events)
         return written
 
+    def _group(self, cursor: int) -> list[Event]:
+        """The next events; an end is the last of its group: what it says is as of that moment."""
+        events: list[Event] = []
+        for event in islice(self.store.events(self.search, cursor), _GROUP):
+            events.append(event)
+            if event.kind in _ENDS:
+                break
+        return events
+
     def _write_group(self, events: list[Event]) -> None:
         self._outboxes = {}
-        if not self._parent:
-            self._open()
+        if self._runs is None:
+            self._runs = Runs(self._client, self.uri, self.folder, self.view)
+            self._describe_search(self._runs)
         for event in events:
-            self._write(event)
+            self._write(event, self._runs)
         for outbox in self._outboxes.values():
             outbox.send(self._client)
-        self._refresh_view(ends=events[-1].kind in _ENDS)
+        self._refresh_view(self._runs, ends=events[-1].kind in _ENDS)
 
     def _outbox(self, run: str) -> Outbox:
         return self._outboxes.setdefault(run, Outbox(run))
 
-    # Runs
-
-    def _open(self) -> None:
-        spec = self.view.spec
-        self._experiment = self._find_experiment(experiment_name(spec))
-        self._parent = self._find_run("search", None) or self._create_parent()
-        self._describe_search()
-
-    def _find_experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        metric = self.view.spec["metrics"][0]
-        tags = {
-            "mlflow.experimentKind": "custom_model_development",
-            "mlflow.note.content": self.view.spec.get("question") or "",
-            "mlflow.experiment.primaryMetric.name": summary_name(metric["name"]),
-            "mlflow.experiment.primaryMetric.greaterIsBetter": str(
-                metric["direction"] == "maximize"
-            ).lower(),
-        }
-        location = None
-        if not self.uri.startswith("http"):
-            location = (self.folder.parent / "mlartifacts").as_uri()
-        return str(self._client.create_experiment(name, location, tags))
-
-    def _find_run(self, role: str, trial: int | None) -> str | None:
-        identity = self.view.identity
-        where = f"tags.`raysearch.search_id` = '{identity}' AND tags.`raysearch.role` = '{role}'"
-        if trial is not None:
-            where += f" AND tags.`raysearch.trial` = '{trial}'"
-        found = self._client.search_runs([self._experiment], where, max_results=1)
-        return str(found[0].info.run_id) if found else None
-
-    def _create_parent(self) -> str:
-        spec, git = self.view.spec, self.view.spec.get("git") or {}
-        tags = {
-            **self._common_tags("search"),
-            "mlflow.runName": self.search,
-            "mlflow.source.name": spec.get("command", "raysearch"),
-            "mlflow.note.content": spec.get("notes") or spec.get("question") or "",
-            "raysearch.state": "running",
-            "raysearch.packages": json.dumps(spec.get("packages") or {}),
-            **{f"raysearch.tag.{name}": str(value) for name, value in spec.get("tags", {}).items()},
-        }
-        if spec.get("group"):
-            tags["raysearch.group"] = spec["group"]
-        if git.get("branch"):
-            tags["mlflow.source.git.branch"] = git["branch"]
-        run = self._client.create_run(self._experiment, self.view.created, tags, self.search)
-        self._is_new = True
-        return str(run.info.run_id)
-
-    def _describe_search(self) -> None:
-        spec, outbox = self.view.spec, self._outbox(self._parent)
+    def _describe_search(self, runs: Runs) -> None:
+        """As it began: MLflow refuses to change a parameter."""
+        spec, outbox = self.view.begun, self._outbox(runs.parent)
         shown = ("sampler", "pruner", "trials", "seed", "concurrent", "threads", "fidelity")
         outbox.params = {name: str(spec.get(name)) for name in (*shown, "space")}
         fixed = spec.get("fixed", {}).items()
         outbox.params |= {f"fixed.{key(path)}": str(value) for path, value in fixed}
 
-    def _common_tags(self, role: str) -> dict[str, str]:
-        git = self.view.spec.get("git") or {}
-        tags = {
-            "raysearch.search": self.search,
-            "raysearch.search_id": self.view.identity,
-            "raysearch.role": role,
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": os.environ.get("USER", "raysearch"),
-        }
-        if git.get("commit"):
-            tags["mlflow.source.git.commit"] = git["commit"]
-            tags["mlflow.source.git.dirty"] = str(bool(git.get("dirty"))).lower()
-        return tags
-
-    def _run_of(self, trial: TrialView, moment: int) -> str:
-        if trial.number not in self._runs:
-            found = None if self._is_new else self._find_run("trial", trial.number)
-            self._runs[trial.number] = found or self._create_trial(trial, moment)
-        return self._runs[trial.number]
-
-    def _create_trial(self, trial: TrialView, moment: int) -> str:
-        tags = {
-            **self._common_tags("trial"),
-            "mlflow.parentRunId": self._parent,
-            "mlflow.source.name": str(self.view.spec["experiment"]),
-            "raysearch.trial": str(trial.number),
-            "raysearch.state": "waiting",
-            "raysearch.config_id": trial.digest,
-            "raysearch.seed": str(trial.seed),
-            "raysearch.origin": trial.origin,
-        }
-        self._open_runs.add(trial.number)
-        name = f"t{trial.number:03d}" + ("-default" if trial.origin == "default" else "")
-        return str(self._client.create_run(self._experiment, moment, tags, name).info.run_id)
-
     # Events
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event, runs: Runs) -> None:
         if event.trial is not None and event.kind != "requested":
-            trial = self.view.trials.get(event.trial)
-            if trial is not None and trial.duplicate_of is None:
-                self._write_trial(trial, event)
+            self._write_trial(event.trial, event, runs)
         elif event.kind == "resumed":
-            outbox = self._outbox(self._parent)
+            outbox = self._outbox(runs.parent)
             outbox.status = "RUNNING"
             outbox.tags |= {"raysearch.state": "running", "raysearch.reason": ""}
+        elif event.kind in _SAID:
+            outbox = self._outbox(runs.parent)
+            outbox.tags |= search_tags(self.view)
+            outbox.only = OWNED
+        elif event.kind == "artifact":
+            self._upload_folder(runs.parent, event.body["path"], event.body["name"])
         elif event.kind in _ENDS:
-            self._end(event)
+            self._end(event, runs)
 
-    def _write_trial(self, trial: TrialView, event: Event) -> None:
-        run, body = self._run_of(trial, event.time), event.body
+    def _write_trial(self, number: int, event: Event, runs: Runs) -> None:
+        trial = self.view.trials.get(number)
+        if trial is None:
+            return
+        if trial.duplicate_of is not None:
+            if event.kind == "asked":
+                self._link(self.view.trials[trial.duplicate_of], event, runs)
+            return
+        run, body = runs.of(trial, event.time), event.body
         outbox = self._outbox(run)
         if event.kind == "asked":
             self._ask(outbox, trial)
+            if trial.retry_of is not None:
+                self._link(self.view.trials[trial.retry_of], event, runs)
         elif event.kind == "started":
-            self._start(outbox, trial.number, body["attempt"])
+            self._start(outbox, trial.number, body["attempt"], runs)
         elif event.kind == "described":
             self._describe(outbox, body["facts"])
         elif event.kind == "report":
@@ -223,13 +144,20 @@ class Writer:
                 outbox.metric(name, value, event.time, body["step"])
         elif event.kind == "artifact":
             self._upload(run, body["path"], str(Path(body["name"]).parent))
+        elif event.kind == "removed":
+            self._link(trial, event, runs)
         elif event.kind == "told":
-            self._tell(outbox, trial, event)
+            self._tell(outbox, trial, event, runs)
         elif event.kind == "tested":
             step = trial.reports[-1][0] if trial.reports else 0
             for name, value in body["metrics"].items():
                 outbox.metric(name, value, event.time, step)
             outbox.tags["raysearch.test"] = body["role"]
+
+    def _link(self, trial: TrialView, event: Event, runs: Runs) -> None:
+        """Says how a trial hangs together with others."""
+        same = duplicates(self.view).get(trial.number, ())
+        self._outbox(runs.of(trial, event.time)).tags |= trial_tags(trial, same)
 
     def _ask(self, outbox: Outbox, trial: TrialView) -> None:
         outbox.params |= {key(name): str(value) for name, value in _flat(trial.config).items()}
@@ -240,10 +168,10 @@ class Writer:
             if distribution.get("log") and isinstance(value, int | float) and value > 0:
                 outbox.params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
 
-    def _start(self, outbox: Outbox, number: int, attempt: int) -> None:
-        outbox.tags |= {"raysearch.state": "running", "raysearch.drive.attempt": str(attempt)}
-        if number not in self._open_runs:  # it was closed when the search was interrupted
-            self._open_runs.add(number)
+    def _start(self, outbox: Outbox, number: int, attempt: int, runs: Runs) -> None:
+        outbox.tags |= {"raysearch.state": "running", "raysearch.attempt": str(attempt)}
+        if number not in runs.opened:  # it was closed when the search was interrupted
+            runs.opened.add(number)
             outbox.status = "RUNNING"
 
     def _describe(self, outbox: Outbox, facts: Mapping[str, Any]) -> None:
@@ -254,7 +182,7 @@ class Writer:
             name, digest = str(facts.get("data.name", "data")), str(facts["data.fingerprint"])
             outbox.dataset(name, digest, facts.get("data.split_sizes") or {})
 
-    def _tell(self, outbox: Outbox, trial: TrialView, event: Event) -> None:
+    def _tell(self, outbox: Outbox, trial: TrialView, event: Event, runs: Runs) -> None:
         body = event.body
         step = trial.reports[-1][0] if trial.reports else 0
         for metric, value in zip(self.view.spec["metrics"], body["values"] or [], strict=False):
@@ -263,9 +191,9 @@ class Writer:
         outbox.tags["raysearch.reason"] = body["reason"] or body["state"]
         outbox.status, outbox.ended = status_of(trial), event.time
         if body["values"] and trial.state == "complete":
-            self._search_curve(trial, body["values"][0], event)
+            self._search_curve(trial, body["values"][0], event, runs)
 
-    def _search_curve(self, trial: TrialView, value: float, event: Event) -> None:
+    def _search_curve(self, trial: TrialView, value: float, event: Event, runs: Runs) -> None:
         """The trial's value and the best so far, on the parent, by the number of the trial."""
         sign = 1 if self.view.spec["metrics"][0]["direction"] == "maximize" else -1
         so_far = [
@@ -274,25 +202,27 @@ class Writer:
             if other.is_feasible and other.values and other.told and other.told <= event.seq
         ]
         best = max(so_far, key=lambda one: sign * one)
-        parent = self._outbox(self._parent)
+        parent = self._outbox(runs.parent)
         parent.metric("search/trial_value", value, event.time, trial.number)
         parent.metric("search/best", best, event.time, trial.number)
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: Event, runs: Runs) -> None:
         for trial in self.view.trials.values():
             if trial.state == "waiting" and trial.duplicate_of is None:
-                outbox = self._outbox(self._run_of(trial, event.time))
+                outbox = self._outbox(runs.of(trial, event.time))
                 outbox.tags["raysearch.state"] = "waiting"
                 outbox.status, outbox.ended = "KILLED", event.time
-                self._open_runs.discard(trial.number)
-        best, parent = self.view.best(), self._outbox(self._parent)
+                runs.opened.discard(trial.number)
+        best, parent = self.view.best(), self._outbox(runs.parent)
         parent.tags["raysearch.state"] = event.kind
         parent.tags["raysearch.reason"] = event.body.get("reason") or event.kind
         if best is not None:
             parent.tags["raysearch.best_trial"] = str(best.number)
-            parent.tags["raysearch.best_run_id"] = self._run_of(best, event.time)
-            if event.kind != "interrupted":
-                self._keep_winner(self._run_of(best, event.time), best)
+            parent.tags["raysearch.best_run_id"] = runs.of(best, event.time)
+        if best is not None and event.kind in ANSWERED:
+            self._keep_winner(runs.of(best, event.time), best)
+            for name, value in winner_metrics(self.view).items():
+                parent.metric(name, value, event.time, event.seq)
         parent.status = "FINISHED" if event.kind == "finished" else "KILLED"
         parent.ended = event.time
 
@@ -301,6 +231,11 @@ class Writer:
         self._keep(run, "config.json", upload)
         if best.best_checkpoint:
             self._upload(run, best.best_checkpoint, "checkpoint")
+
+    def _upload_folder(self, run: str, path: str, name: str) -> None:
+        source = self.folder / path
+        if source.exists():
+            self._keep(run, path, partial(replace, self._client, self.uri, run, source, name))
 
     def _upload(self, run: str, path: str, under: str) -> None:
         file, folder = self.folder / path, None if under in ("", ".") else under
@@ -320,7 +255,7 @@ class Writer:
                 problem = error
         self._outbox(run).tags["raysearch.missing_artifact"] = f"{name}: {problem}"
 
-    def _refresh_view(self, *, ends: bool) -> None:
+    def _refresh_view(self, runs: Runs, *, ends: bool) -> None:
         """The saved view follows the parameters that vary so far.
 
         It is looked at whenever twice as many trials have ended, and at the end.
@@ -342,7 +277,7 @@ class Writer:
         )
         if value != self._viewed:
             tag = TAG + view_key(self.search, self.view.identity)
-            self._client.set_experiment_tag(self._experiment, tag, value)
+            self._client.set_experiment_tag(runs.experiment, tag, value)
         self._viewed, self._view_due = value, 2 * max(done, 1)
 
     def _axes(self) -> list[str]:

@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from raysearch.record.events import Store
+from tests.raysearch.record.postgres import Postgres, forget
 from tests.raysearch.record.servers import free_port
 
 CODE = "from raysearch.record.address import client_of; client_of({!r}).search_experiments()"
@@ -35,3 +38,27 @@ def tracking(migrated: Path, tmp_path: Path) -> str:
 def unused_port() -> int:
     """A port on this machine that nobody listens on."""
     return free_port()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; the test is skipped where none is installed."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def on_server(postgres: Postgres) -> Iterator[str]:
+    """The address of a new PostgreSQL database."""
+    url = postgres.create()
+    yield url
+    forget(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A new store of each kind."""
+    if request.param == "sqlite":
+        return Store(f"sqlite:///{tmp_path / 'events.db'}")
+    return Store(request.getfixturevalue("on_server"))

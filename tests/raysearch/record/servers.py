@@ -1,4 +1,4 @@
-"""A real MLflow server on this machine: started, waited for, killed."""
+"""A real MLflow server on this machine: started, waited for, killed; a client that fails once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from raysearch.record.address import server_environment
 
@@ -49,3 +50,24 @@ def end(server: subprocess.Popen[bytes]) -> None:
     """Kills a server with all its processes."""
     os.killpg(server.pid, signal.SIGKILL)
     server.wait()
+
+
+class Fragile:
+    """MLflow's client; the `count`-th call fails, before it did its work or after."""
+
+    def __init__(self, client: Any, count: int, *, after: bool) -> None:
+        self._client, self.count, self._after = client, count, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.count -= 1
+            if self.count == 0 and not self._after:
+                raise ConnectionError("nobody answers")
+            answer = method(*arguments, **named)
+            if self.count == 0:
+                raise ConnectionError("the answer is lost")
+            return answer
+
+        return call

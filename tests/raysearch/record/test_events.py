@@ -5,23 +5,20 @@ from __future__ import annotations
 import math
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from raysearch.record.bodies import decode, decode_all, encode
-from raysearch.record.events import Event, Lock, SearchIsRunning, Store
+from raysearch.record.database import Database
+from raysearch.record.events import Event, SearchIsRunning, Store
+from raysearch.record.locks import FileLock
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'events.db'}")
 
 
 def test_a_body_comes_back_as_it_was(store: Store) -> None:
@@ -131,8 +128,8 @@ def test_readers_see_whole_events_while_a_driver_writes(store: Store) -> None:
 
 
 @pytest.mark.slow
-def test_a_sigkill_loses_only_what_was_not_committed(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'events.db'}"
+def test_a_sigkill_loses_only_what_was_not_committed(store: Store) -> None:
+    url = store.url
     code = (
         "import os, signal; from raysearch.record.events import Store\n"
         f"log = Store({url!r}).create('one', {{}})\n"
@@ -181,7 +178,7 @@ def test_a_store_that_breaks_later_is_named(store: Store) -> None:
         log.append("report", 0)
     log.flush()
     _sql(store, "UPDATE events SET body = '{' WHERE seq = 550")
-    with pytest.raises(ValueError, match="'sqlite:.*between 501 and 601"):
+    with pytest.raises(ValueError, match="--store .*between 501 and 601"):
         list(store.events("one"))
     _sql(store, "DROP TABLE events")
     for use in (
@@ -190,15 +187,12 @@ def test_a_store_that_breaks_later_is_named(store: Store) -> None:
         lambda: list(store.events("one")),
         lambda: log.append("report", 0, commit=True),
     ):
-        with pytest.raises(ValueError, match="'sqlite:.*cannot be read or written: no such table"):
+        with pytest.raises(ValueError, match="cannot be read or written: .*events"):
             use()
 
 
 def _sql(store: Store, statement: str) -> None:
-    connection = sqlite3.connect(store.url.removeprefix("sqlite:///"))
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
+    store._database.run(lambda connection: connection.execute(sa.text(statement)))
 
 
 def test_reading_ends_where_the_table_ended_when_it_began(store: Store) -> None:
@@ -219,14 +213,14 @@ def test_whoever_looks_at_the_lock_never_keeps_a_driver_out(tmp_path: Path) -> N
 
     def look() -> None:
         while not ended.is_set():
-            Lock(tmp_path).holder()
+            FileLock(tmp_path).holder()
 
     threads = [threading.Thread(target=look) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
         for _ in range(40):
-            with Lock(tmp_path):
+            with FileLock(tmp_path):
                 pass
     finally:
         ended.set()
@@ -235,21 +229,21 @@ def test_whoever_looks_at_the_lock_never_keeps_a_driver_out(tmp_path: Path) -> N
 
 
 def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
-    with Lock(tmp_path / "one"):
+    with FileLock(tmp_path / "one"):
         with pytest.raises(SearchIsRunning, match=f"process {os.getpid()} on "):
-            Lock(tmp_path / "one").acquire()
-        holder = Lock(tmp_path / "one").holder()
+            FileLock(tmp_path / "one").acquire()
+        holder = FileLock(tmp_path / "one").holder()
         assert holder is not None and holder["pid"] == os.getpid()
-    assert Lock(tmp_path / "one").holder() is None
-    with Lock(tmp_path / "one"):
+    assert FileLock(tmp_path / "one").holder() is None
+    with FileLock(tmp_path / "one"):
         pass
 
 
 @pytest.mark.slow
 def test_a_killed_driver_frees_its_lock_although_its_child_lives_on(tmp_path: Path) -> None:
     code = (
-        "import subprocess, sys, time; from raysearch.record.events import Lock\n"
-        f"Lock(__import__('pathlib').Path({str(tmp_path)!r}) / 'one').acquire()\n"
+        "import subprocess, sys, time; from raysearch.record.locks import FileLock\n"
+        f"FileLock(__import__('pathlib').Path({str(tmp_path)!r}) / 'one').acquire()\n"
         "child = subprocess.Popen(['sleep', '30'], close_fds=False)\n"
         "print(child.pid, flush=True); time.sleep(30)"
     )
@@ -259,22 +253,27 @@ def test_a_killed_driver_frees_its_lock_although_its_child_lives_on(tmp_path: Pa
     assert holder.stdout is not None
     child = int(holder.stdout.readline())
     with pytest.raises(SearchIsRunning, match=str(holder.pid)):
-        Lock(tmp_path / "one").acquire()
+        FileLock(tmp_path / "one").acquire()
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    Lock(tmp_path / "one").acquire()
+    FileLock(tmp_path / "one").acquire()
     os.kill(child, signal.SIGKILL)
 
 
-def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_processes_that_open_a_new_store_at_once_all_succeed(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     url, failed = f"sqlite:///{tmp_path / 'new.db'}", list[Exception]()
+    if kind == "postgresql":
+        url = request.getfixturevalue("on_server")
     barrier = threading.Barrier(8)
 
     def work() -> None:
         barrier.wait()
         try:
-            Store(url)
+            Database(url)._engine.dispose()
         except Exception as error:
             failed.append(error)
 

@@ -11,13 +11,15 @@ import pytest
 
 from raysearch.record.address import check_tracking, client_of, consumer
 from raysearch.record.audit import audit
-from raysearch.record.events import Lock, SearchIsRunning, Store
+from raysearch.record.events import SearchIsRunning, Store
+from raysearch.record.locks import FileLock
 from raysearch.record.outbox import key
 from raysearch.record.results import SearchView
 from raysearch.record.tracking import Tracker, links, sync
 from raysearch.record.views import TAG, read_view, view_key
 from raysearch.record.writer import Writer
 from tests.raysearch.record import servers, streams
+from tests.raysearch.record.servers import Fragile
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -213,29 +215,8 @@ def test_searches_of_one_name_in_two_stores_share_nothing(tmp_path: Path, tracki
 
 def test_a_search_that_is_driven_is_synchronised_by_its_driver(written: Any) -> None:
     store, folder, uri = written
-    with Lock(folder), pytest.raises(SearchIsRunning, match="'one' is being driven"):
+    with FileLock(folder), pytest.raises(SearchIsRunning, match="'one' is being driven"):
         sync(store, "one", uri, folder)
-
-
-class Fragile:
-    """MLflow's client; the `count`-th call fails, before it did its work or after."""
-
-    def __init__(self, client: Any, count: int, *, after: bool) -> None:
-        self._client, self.count, self._after = client, count, after
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self.count -= 1
-            if self.count == 0 and not self._after:
-                raise ConnectionError("nobody answers")
-            answer = method(*arguments, **named)
-            if self.count == 0:
-                raise ConnectionError("the answer is lost")
-            return answer
-
-        return call
 
 
 @pytest.mark.parametrize(
@@ -243,6 +224,7 @@ class Fragile:
     [(True, False), (True, True), (False, True)],
     ids=["lost answer, goes on", "lost answer, killed", "no answer, killed"],
 )
+@pytest.mark.timeout(400)
 def test_whichever_call_fails_each_run_and_point_is_there_once(
     tmp_path: Path, tracking: str, after: bool, anew: bool
 ) -> None:

@@ -1,0 +1,203 @@
+"""Compares what MLflow has of a search with its events: runs, states, tags, curves, files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from raysearch.record.address import NOWHERE, client_of, consumer
+from raysearch.record.artifacts import files, inside
+from raysearch.record.events import Store
+from raysearch.record.finding import Finding
+from raysearch.record.outbox import fitting, key
+from raysearch.record.results import SearchView, TrialView
+from raysearch.record.runs import experiments, runs_of, status_of, summary_name
+from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.writer import ANSWERED
+
+
+def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
+    """What MLflow at `uri` has otherwise than the events; `folder` is that of the search."""
+    if uri == NOWHERE:
+        return []
+    client = client_of(uri)
+    runs = runs_of(client, view.identity, [one.experiment_id for one in experiments(client)])
+    written = store.cursor(view.search, consumer(uri))
+    if written < view.last:
+        text = f"{view.last - written} events are not written yet (raysearch sync {view.search})"
+        return [Finding(None, "mlflow", text)]
+    parents = [run for run in runs if run.data.tags.get("raysearch.role") == "search"]
+    if len(parents) == 1:
+        found = _check_parent(client, view, parents[0], _ends(store, view), folder)
+    else:
+        found = [Finding(None, "mlflow", f"{len(parents)} parent runs")]
+    by_trial: dict[int, list[Any]] = {}
+    for run in runs:
+        if run.data.tags.get("raysearch.role") == "trial":
+            by_trial.setdefault(int(run.data.tags["raysearch.trial"]), []).append(run)
+    twins = duplicates(view)
+    for trial in view.trials.values():
+        mine = by_trial.pop(trial.number, [])
+        if len(mine) != (trial.duplicate_of is None):
+            found.append(Finding(trial.number, "mlflow", f"{len(mine)} runs"))
+        elif mine:
+            parent = parents[0].info.run_id if parents else None
+            found += _check_run(client, view, trial, mine[0], parent)
+            links = trial_tags(trial, twins.get(trial.number, ()))
+            wrong = _wrong_tags(mine[0], links, LINKS)
+            found += [Finding(trial.number, "mlflow", what) for what in wrong]
+    for number in sorted(by_trial):
+        found.append(Finding(number, "mlflow", "a run of a trial that the events do not know"))
+    return found
+
+
+def _check_run(
+    client: Any, view: SearchView, trial: TrialView, run: Any, parent: str | None
+) -> list[Finding]:
+    found: list[Finding] = []
+
+    def finding(what: str) -> None:
+        found.append(Finding(trial.number, "mlflow", what))
+
+    tags = run.data.tags
+    if tags.get("mlflow.parentRunId") != parent:
+        finding("is not a child of the search's run")
+    if trial.ended is not None:
+        if tags.get("raysearch.state") != trial.state:
+            finding(f"state {tags.get('raysearch.state')}, events say {trial.state}")
+        if run.info.status != status_of(trial):
+            finding(f"status {run.info.status}, events say {trial.state}")
+    for name, value in trial.params.items():
+        if run.data.params.get(key(name), str(value)) != str(value):
+            finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
+        elif key(name) not in run.data.params:
+            finding(f"parameter {name} is missing")
+    best = view.best()
+    files = set(trial.artifacts)
+    if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
+        files.add(f"checkpoint/{Path(trial.best_checkpoint).name}")
+    for what in _missing_files(client, run, files):
+        finding(what)
+    for what in _wrong_points(client, run, _expected_metrics(view, trial)):
+        finding(what)
+    return found
+
+
+def _check_parent(
+    client: Any, view: SearchView, run: Any, ends: dict[str, dict[int, float]], folder: Path
+) -> list[Finding]:
+    tags, best, wrong = run.data.tags, view.best(), list[str]()
+    status = {"running": "RUNNING", "finished": "FINISHED"}.get(view.state, "KILLED")
+    expected = {"raysearch.state": view.state}
+    if best is not None and view.state != "running":
+        expected["raysearch.best_trial"] = str(best.number)
+    for name, value in expected.items():
+        if tags.get(name) != value:
+            wrong.append(f"{name} of the search's run is {tags.get(name)}, events say {value}")
+    if run.info.status != status:
+        wrong.append(f"status of the search's run is {run.info.status}, events say {view.state}")
+    wrong += _wrong_tags(run, search_tags(view), OWNED)
+    wrong += _wrong_points(client, run, {**_expected_curves(view), **ends})
+    for name, path in view.artifacts.items():
+        wrong += _wrong_folder(client, run, folder / path, name)
+    return [Finding(None, "mlflow", what) for what in wrong]
+
+
+def _wrong_tags(run: Any, expected: Mapping[str, str], only: tuple[str, ...]) -> list[str]:
+    """Tags that differ, and tags beginning with one of `only` that the events do not know."""
+    tags, wrong = run.data.tags, list[str]()
+    for name, value in fitting(expected).items():
+        if tags.get(name) != value:
+            wrong.append(f"tag {name} is {tags.get(name)!r}, events say {value!r}")
+    for name in sorted(set(tags) - set(expected)):
+        if name.startswith(only):
+            wrong.append(f"tag {name} is {tags[name]!r}, the events do not know it")
+    return wrong
+
+
+def _wrong_folder(client: Any, run: Any, source: Path, name: str) -> list[str]:
+    """How the folder `name` of a run differs from the one here, if that is still there."""
+    if not source.exists():
+        return []
+    wanted = {f"{name}/{path}" for path in inside(source)} or {f"{name}/{source.name}"}
+    there = set(files(client, run.info.run_id, name))
+    wrong = [f"artifact {path} is missing" for path in sorted(wanted - there)]
+    return wrong + [f"artifact {path} is no longer part of it" for path in sorted(there - wanted)]
+
+
+def _missing_files(client: Any, run: Any, names: Collection[str]) -> list[str]:
+    folders = {str(Path(name).parent).removeprefix(".") for name in names}
+    there = {
+        file.path
+        for folder in folders
+        for file in client.list_artifacts(run.info.run_id, folder or None)
+    }
+    return [f"artifact {name} is missing" for name in sorted(set(names) - there)]
+
+
+def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]]) -> list[str]:
+    """What is wrong with the curves of a run: each point must be there, equal, once."""
+    wrong: list[str] = []
+    for name in sorted(set(expected) | set(run.data.metrics)):
+        history = client.get_metric_history(run.info.run_id, name)
+        points = [(point.step, point.value) for point in history]
+        wanted = expected.get(name, {})
+        steps = [step for step, _ in points]
+        for step in sorted({step for step in steps if steps.count(step) > 1}):
+            wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
+        for step, value in sorted(wanted.items()):
+            if step not in steps:
+                wrong.append(f"metric {name} lacks step {step}")
+            elif (step, value) not in points:
+                got = dict(points)[step]
+                wrong.append(f"metric {name} at step {step} is {got}, events say {value}")
+        for step in sorted(set(steps) - set(wanted)):
+            wrong.append(f"metric {name} has step {step}, the events do not")
+    return wrong
+
+
+def _expected_curves(view: SearchView) -> dict[str, dict[int, float]]:
+    """Of the search's own run: the value of each completed trial, and the best until then."""
+    sign = 1 if view.spec["metrics"][0]["direction"] == "maximize" else -1
+    curves: dict[str, dict[int, float]] = {}
+    best: float | None = None
+    done = [trial for trial in view.trials.values() if trial.is_feasible and trial.values]
+    for trial in sorted(done, key=lambda trial: trial.told or 0):
+        value = (trial.values or [math.nan])[0]
+        best = value if best is None else max(best, value, key=lambda one: sign * one)
+        curves.setdefault("search/trial_value", {})[trial.number] = value
+        curves.setdefault("search/best", {})[trial.number] = best
+    return curves
+
+
+def _ends(store: Store, view: SearchView) -> dict[str, dict[int, float]]:
+    """What the search's run says of the winner, by the number of each event that ended it."""
+    then, found = SearchView(view.search), dict[str, dict[int, float]]()
+    for event in store.events(view.search):
+        then.apply(event)
+        if event.trial is None and event.kind in ANSWERED:
+            for name, value in winner_metrics(then).items():
+                found.setdefault(name, {})[event.seq] = value
+    return found
+
+
+def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[int, float]]:
+    expected: dict[str, dict[int, float]] = {}
+
+    def expect(name: str, step: int, value: float) -> None:
+        if math.isfinite(value):
+            expected.setdefault(key(name), {})[step] = value
+
+    last = 0
+    for step, _, _, metrics in trial.reports:
+        last = step
+        for name, value in metrics.items():
+            expect(name, step, value)
+    if trial.ended is not None and trial.values:
+        for metric, value in zip(view.spec["metrics"], trial.values, strict=True):
+            expect(summary_name(metric["name"]), last, value)
+    for name, value in (trial.tested.get("metrics") or {}).items():
+        expect(name, last, value)
+    return expected
