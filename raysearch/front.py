@@ -15,14 +15,19 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from raysearch.answer import answer, answer_lines, failure_lines, summary
+from raysearch.evaluating import foreseen
 from raysearch.record.events import Store
 from raysearch.record.forecast import expected, expected_runs
-from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.record.passwords import hidden
+from raysearch.record.results import SearchView, rows
+from raysearch.record.standing import has_repeats, winner
 from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
-from raysearch.verbs import Filter, searches, state_of, view_of
+from raysearch.verbs import Filter, searches, state_of, store_of, view_of
 from raysearch.watch import best_table, duration, headline, shown, size, trials_table
 
 if TYPE_CHECKING:
+    from raysearch.declare.space import Space
     from raysearch.drive.driver import Outcome
     from raysearch.plan import Request
 
@@ -93,9 +98,12 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     if counted.stated is not None:
         print(f"stated     {counted.stated}")
     if sweep.evaluates:
-        print(f"evaluates  finished trials of {sweep.evaluates}, each with every point")
+        spec["evaluates"], said = foreseen(space, request.of, request.top, settings, store_of)
+        print(f"evaluates  {said}")
     trials = spec["trials"] or "all points"
-    print(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec)}")
+    print(
+        f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
+    )
     print(f"forecast   {_expected(spec, settings)}")
     print("parameters")
     conditions = space.conditions()
@@ -110,11 +118,23 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         print("  " + ", ".join(f"{key}={shown(value)}" for key, value in point.params.items()))
 
 
-def _repeated(spec: Mapping[str, Any]) -> str:
-    if spec["repeats"] < 2:
+def _repeated(spec: Mapping[str, Any], space: Space) -> str:
+    """Which configurations are run with which seeds; empty where each is run once."""
+    count, first = spec["repeats"], next(iter(space.preview(1))).seed
+    if count < 2:
         return ""
-    what = "each" if spec["points"] is not None else f"the best {spec['finalists']}"
-    return f", {what} with {spec['repeats']} seeds"
+    if spec["points"] is not None:
+        return f", each with {count} seeds ({_seeds(first, count)})"
+    default = " and the default configuration" if space.default() is not None else ""
+    what = (
+        f"the best {spec['finalists']}{default}" if spec["finalists"] > 1 else f"the best{default}"
+    )
+    return f"; then {what} again, with {count} further seeds each ({_seeds(first + 1, count)})"
+
+
+def _seeds(first: int, count: int) -> str:
+    last = first + count - 1
+    return f"{first} and {last}" if count == 2 else f"{first} to {last}"
 
 
 def _expected(spec: Mapping[str, Any], settings: Settings) -> str:
@@ -136,7 +156,7 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
     """The searches in the store that are meant, a record for each."""
     found: list[dict[str, Any]] = []
     for view in searches(settings, chosen):
-        best = view.best()
+        best = next(iter(view.standings()), None)
         found.append(
             {
                 "name": view.search,
@@ -144,8 +164,8 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
                 "state": state_of(view, settings),
                 "trials": len(view.trials),
                 **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
-                "best": best.values[0] if best and best.values else None,
-                "best_trial": best.number if best else None,
+                "best": best.mean if best is not None else None,
+                "best_trial": best.trial.number if best is not None else None,
                 "group": view.spec["group"],
                 "tags": dict(view.spec["tags"]),
                 "notes": view.spec["notes"],
@@ -196,17 +216,9 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     if state in ("killed", "interrupted", "stopped", "paused"):
         print(f"go on with: raysearch resume {view.search}{_runs(settings)}")
     console.print(headline(view))
+    if view.best() is not None:
+        print(winner(view))
     console.print(trials_table(view, 20))
-
-
-def summary(view: SearchView) -> dict[str, Any]:
-    """Counts, the best trial, and how long the search has taken in seconds."""
-    best = view.best()
-    return {
-        "counts": view.counts(),
-        "best": None if best is None else {"trial": best.number, "values": best.values},
-        "seconds": view.seconds(),
-    }
 
 
 def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
@@ -223,30 +235,13 @@ def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
         console.print(trials_table(view, len(view.trials)))
 
 
-def answer(view: SearchView, folder: Path) -> dict[str, Any]:
-    """The best trial as a record. Raises LookupError if none has completed."""
-    best = view.best()
-    if best is None:
-        raise LookupError(f"search {view.search!r} has no completed trial yet")
-    checkpoint = str(folder / best.best_checkpoint) if best.best_checkpoint else None
-    return {
-        "trial": best.number,
-        "values": best.values,
-        "test": best.tested.get("metrics") if best.tested else None,
-        "seed": best.seed,
-        "checkpoint": checkpoint,
-        "config": best.config,
-    }
-
-
 def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
-    """The configuration and the checkpoint of the best trial."""
+    """The winner: how sure it is, its configuration and its checkpoint."""
     record = answer(view, folder)
     if as_json:
         print_json(record)
         return
-    metric = view.spec["metrics"][0]["name"]
-    print(f"trial {record['trial']}: {metric} {shown((record['values'] or [0.0])[0])}")
+    print(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
     print(f"checkpoint: {record['checkpoint'] or 'none'}")
     print_json(record["config"])
 
@@ -290,16 +285,19 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     best = view.best()
     if best is None:
         print("no trial completed")
-        _show_failures(view)
+        for line in failure_lines(view):
+            print(f"  {line}")
     else:
-        print("best trials")
+        print("best configurations" if has_repeats(view) else "best trials")
         console.print(best_table(view, 4))
-        _show_tests(view)
+        for line in answer_lines(view):
+            print(line)
     print(f"took       {duration(view.seconds())}")
     print(f"folder     {folder}")
-    print(f"events     {settings.store}")
-    print(f"mlflow     {settings.tracking_uri}")
-    print(f"open       {ui_command(settings, outcome.name)}")
+    print(f"events     {hidden(settings.store)}")
+    print(f"mlflow     {hidden(settings.tracking_uri)}")
+    if settings.tracking_uri != "none":
+        print(f"open       {ui_command(settings, outcome.name)}")
     if outcome.untracked:
         print(f"missing    MLflow lacks the end of this search: {outcome.untracked}")
         print(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
@@ -315,32 +313,6 @@ def _runs(settings: Settings) -> str:
 def ui_command(settings: Settings, name: str) -> str:
     """The command that opens MLflow's page of a search."""
     return f"raysearch ui {name}{_runs(settings)}"
-
-
-def _show_tests(view: SearchView) -> None:
-    tested = {number: trial for number, trial in view.trials.items() if trial.tested}
-    for number, trial in sorted(
-        tested.items(), key=lambda pair: pair[1].tested["role"] != "winner"
-    ):
-        record = trial.tested
-        if record.get("error"):
-            print(f"test       {record['role']} (trial {number}): failed, {record['error']}")
-        elif record["metrics"]:
-            scores = ", ".join(
-                f"{key} {value:.4f}"
-                for key, value in record["metrics"].items()
-                if key.startswith("test/") and key.count("/") == 1
-            )
-            print(f"test       {record['role']} (trial {number}): {scores}")
-
-
-def _show_failures(view: SearchView) -> None:
-    reasons: dict[str, list[TrialView]] = {}
-    for trial in view.trials.values():
-        if trial.state in ("failed", "infeasible"):
-            reasons.setdefault(trial.reason or trial.state, []).append(trial)
-    for reason, trials in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]:
-        print(f"  {len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})")
 
 
 def show_check(store: Store, name: str, settings: Settings) -> bool:

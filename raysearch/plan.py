@@ -16,6 +16,7 @@ from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep
+from raysearch.record.passwords import hidden, without_password
 from raysearch.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
@@ -189,8 +190,8 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "request": request.to_json(),
         "git": git_state(Path.cwd()),
         "packages": versions(),
-        "command": " ".join(["raysearch", *sys.argv[1:]]),
-        "tracking_uri": settings.tracking_uri,
+        "command": hidden(" ".join(["raysearch", *sys.argv[1:]])),
+        "tracking_uri": without_password(settings.tracking_uri),
     }
     return Plan(sweep, space, spec)
 

@@ -15,7 +15,9 @@ from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
 from raysearch.evaluating import evaluated
 from raysearch.plan import Machine, Request, check_name, plan
+from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
+from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
 from raysearch.settings import Settings
 
@@ -41,7 +43,7 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
     folder = settings.folder(name)
     spec = {**planned.spec, "search": name, "folder": str(folder)}
     if planned.sweep.evaluates is not None:
-        spec["evaluates"] = evaluated(planned.sweep, request.of, request.top, store, settings)
+        spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
     with store.lock(name, folder) as lock:
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
@@ -91,27 +93,30 @@ def resume(
     store = Store(settings.store)
     require(name, store)
     with store.lock(name, settings.folder(name)) as lock:
-        events = list(store.events(name))
-        view = SearchView.of(name, events)
-        if view.state == "finished" and change is None:
-            reason = view.reason or "there was nothing left to do"
-            return Outcome(name, view.state, reason, view)
-        settings = settings.tracking_of(view.spec)
-        space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
-        if not accept_changes:
-            refuse_changes(name, view.spec, space)
-        log = store.log(name)
-        study = Study.rebuild(space, view.begun, log, events)
-        if change is not None:
-            change(view, study)
-        log.flush()
-        written = list(store.events(name, view.last))  # what the study completed, and the change
-        courses = unfinished([*events, *written], view.spec)
-        for event in written:
-            view.apply(event)
+        with uncollected():
+            events = list(store.events(name))
+            view = SearchView.of(name, events)
+            if view.state == "finished" and change is None:
+                reason = view.reason or "there was nothing left to do"
+                return Outcome(name, view.state, reason, view)
+            settings = settings.tracking_of(view.spec)
+            space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
+            if not accept_changes:
+                refuse_changes(name, view.spec, space)
+            log = store.log(name)
+            study = Study.rebuild(space, view.begun, log, events)
+            if change is not None:
+                change(view, study)
+            log.flush()
+            written = list(store.events(name, view.last))  # what study and change have added
+            courses = unfinished([*events, *written], view.spec)
+            for event in written:
+                view.apply(event)
+        del events, written  # a long search has a gigabyte of them
         clocks = Clocks(begun, time_box, view.seconds())
         _follow(view, log, listener)
-        log.append("resumed", commit=True, command=" ".join(["raysearch", *sys.argv[1:]]))
+        command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
+        log.append("resumed", commit=True, command=command)
         return Driver(settings, store, lock, log, view, study, clocks).run(courses)
 
 

@@ -210,7 +210,11 @@ def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     """A row for each search. Raises ValueError if they have different objectives."""
     from raysearch.record.compare import compare
 
-    return compare([view_of(name, settings)[1] for name in dict.fromkeys(names)])
+    views = [view_of(name, settings)[1] for name in dict.fromkeys(names)]
+    rows = compare(views)
+    return [
+        {**row, "state": state_of(view, settings)} for row, view in zip(rows, views, strict=True)
+    ]
 
 
 def report(name: str, settings: Settings) -> tuple[Path, str]:

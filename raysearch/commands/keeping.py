@@ -17,6 +17,7 @@ from raysearch.commands.options import (
     plainly,
     view_of,
 )
+from raysearch.record.passwords import hidden
 from raysearch.settings import Settings
 
 
@@ -47,7 +48,7 @@ def sync(
     with plainly():
         written = verbs.sync(name, settings)
     uri = settings.tracking_of(view_of(name, runs, store)[1].spec).tracking_uri
-    print(f"{written} events written to {uri}")
+    print(f"{written} events written to {hidden(uri)}")
 
 
 @app.command()
@@ -102,7 +103,8 @@ def export(
 
     with plainly():
         number = verbs.export(name, optuna, study, Settings.locate(runs, store))
-    print(f"{number} trials written to {optuna}; look at them by: optuna-dashboard {optuna}")
+    shown = hidden(optuna)
+    print(f"{number} trials written to {shown}; look at them by: optuna-dashboard {shown}")
 
 
 @app.command()

@@ -38,6 +38,8 @@ def plan(
     rows: Annotated[int, typer.Option(help="How many configurations to show.")] = 5,
     trials: Annotated[int | None, typer.Option(help="For a search of so many trials.")] = None,
     repeats: Annotated[int | None, typer.Option(help="With so many seeds.")] = None,
+    of: Annotated[str | None, typer.Option(help="Evaluating trials of this search.")] = None,
+    top: Annotated[int | None, typer.Option(help="Only so many of the best of them.")] = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
@@ -47,7 +49,7 @@ def plan(
 
     with plainly():
         values = parse_overrides(overrides or [])
-        request = Request(space=space, overrides=values, trials=trials, repeats=repeats)
+        request = Request(space, values, trials=trials, repeats=repeats, of=of, top=top)
         front.show_plan(request, Settings.locate(runs, store), rows)
 
 

@@ -32,7 +32,8 @@ StoreUrl = Annotated[
     str | None, typer.Option("--store", help="Database of the events; default runs/raysearch.db.")
 ]
 Tracking = Annotated[
-    str | None, typer.Option("--tracking-uri", help="MLflow; default sqlite in runs/mlflow.db.")
+    str | None,
+    typer.Option("--tracking-uri", help="MLflow, or none; default sqlite in runs/mlflow.db."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Name of a search.")]

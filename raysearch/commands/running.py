@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -198,11 +201,40 @@ def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
 def train(
     experiment: Annotated[str, typer.Argument(help="An experiment, such as ssl.supervised.")],
     overrides: Overrides = None,
-    folder: Annotated[Path | None, typer.Option(help="Where to write.")] = None,
+    evaluate_only: Annotated[
+        Path | None, _text("Train nothing: evaluate this checkpoint with these values.")
+    ] = None,
+    split: Annotated[str | None, _text("What is evaluated: val, test or all.")] = None,
+    folder: Annotated[Path | None, _text("Where to write.")] = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Train one configuration here, without a search."""
+    """Train one configuration here, without a search, or evaluate a checkpoint."""
     from raysearch import single
 
-    with plainly():
-        single.train(experiment, overrides or [], folder, runs)
+    values = overrides or []
+    with plainly(), _to_its_end():
+        if evaluate_only is not None:
+            single.evaluate(experiment, values, evaluate_only, split or "val", folder, runs)
+        elif split is not None:
+            raise ValueError(f"--split is for --evaluate-only, got {split!r}")
+        else:
+            single.train(experiment, values, folder, runs)
+
+
+@contextmanager
+def _to_its_end() -> Generator[None]:
+    """Says how a run ended that did not finish: the traceback is for what is no bad input."""
+    from raysearch.single import RunFailed
+
+    try:
+        yield
+    except FloatingPointError as error:
+        print(f"diverged: {error}", file=sys.stderr)
+    except RunFailed as error:
+        traceback.print_exception(error.__cause__ or error)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    else:
+        return
+    raise typer.Exit(NOTHING_COMPLETED)

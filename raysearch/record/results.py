@@ -12,6 +12,7 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.record.events import Event, Store
+from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
 """Step, fidelity, running values of the objectives, all metrics."""
@@ -107,6 +108,8 @@ class SearchView:
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
     begun: dict[str, Any] = field(default_factory=dict[str, Any])
     _spans: list[list[int]] = field(default_factory=list[list[int]])
+    _told: int = 0
+    _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
@@ -126,6 +129,8 @@ class SearchView:
         if event.seq <= self.last:
             return
         self.last = event.seq
+        if event.kind in ("told", "removed"):
+            self._told = event.seq
         if self._spans and event.kind != "resumed":
             self._spans[-1][1] = event.time
         if event.trial is None:
@@ -193,16 +198,35 @@ class SearchView:
         ended = ("complete", "pruned", "failed", "infeasible")
         return sum(trial.state in ended for trial in self.trials.values())
 
+    def standings(self) -> list[Standing]:
+        """All configurations over their seeds, best first; computed anew when a trial was told."""
+        if self._standings[0] != self._told:
+            self._standings = (self._told, standings(self))
+        return self._standings[1]
+
     def best(self) -> TrialView | None:
-        """The completed trial with the best value of the first objective; of equals the first."""
-        found = [trial for trial in self.trials.values() if trial.is_feasible]
-        return min(found, key=self._rank, default=None)
+        """The run that stands for the best configuration (`standing.standings`)."""
+        found = self.standings()
+        return found[0].trial if found else None
 
     def ranked(self) -> list[TrialView]:
-        """All trials but duplicates: completed ones best first, then pruned, then the others."""
+        """All trials but duplicates: completed ones best first, then pruned, then the others.
+
+        The runs of a configuration stand together, the one that stands for it in front.
+        """
         order = {"complete": 0, "pruned": 1, "running": 2, "infeasible": 3, "failed": 4}
+        places = {each.trial.digest: place for place, each in enumerate(self.standings())}
+        stands = {each.trial.number for each in self.standings()}
+
+        def rank(trial: TrialView) -> tuple[float, ...]:
+            if trial.is_feasible:
+                place = places.get(trial.digest, math.inf)
+                other = trial.number not in stands, trial.repeat_of is None
+                return (0, place, *other, trial.number)
+            return (order.get(trial.state, 5), *self._rank(trial))
+
         trials = [trial for trial in self.trials.values() if trial.state != "duplicate"]
-        return sorted(trials, key=lambda trial: (order.get(trial.state, 5), *self._rank(trial)))
+        return sorted(trials, key=rank)
 
     def _rank(self, trial: TrialView) -> tuple[float, int]:
         sign = -1.0 if self.spec["metrics"][0]["direction"] == "maximize" else 1.0
@@ -322,23 +346,51 @@ _FOLLOW = {
 
 
 def rows(view: SearchView) -> list[dict[str, Any]]:
-    """All trials, best first, as flat records that are strict JSON: not finite becomes None."""
+    """All trials, best first, as flat records that are strict JSON: not finite becomes None.
+
+    Where configurations were run again each completed run also has the mean of its configuration
+    and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
+    is one that is `counted`, and which trial it is a `repeat_of`.
+    """
     names = view.varying()
     metrics = [metric["name"] for metric in view.spec["metrics"]]
+    places = {each.trial.digest: each for each in view.standings()}
+    is_repeated = any(each.is_repeated for each in places.values())
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
         values = trial.values or (trial.reports[-1][2] if trial.reports else None)
         row: dict[str, Any] = {"trial": trial.number, "state": trial.state}
         for index, metric in enumerate(metrics):
             row[metric] = _strict(values[index] if values else None)
+        if is_repeated:
+            standing = places.get(trial.digest) if trial.is_feasible else None
+            row |= _standing_row(metrics, trial, standing)
         row["step"] = trial.reports[-1][0] if trial.reports else None
         row["seconds"] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
         )
         row.update({name: _strict(trial.params.get(name)) for name in names})
         row["reason"] = trial.reason
+        if trial.evaluates is not None:
+            row["evaluates"] = trial.evaluates["trial"]
         table.append(row)
     return table
+
+
+def _standing_row(
+    metrics: Sequence[str], trial: TrialView, standing: Standing | None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for index, metric in enumerate(metrics):
+        found = standing.intervals[index] if standing is not None else None
+        several = found is not None and found.count > 1
+        row[f"{metric} mean"] = found.mean if found is not None else None
+        row[f"{metric} low"] = found.low if found is not None and several else None
+        row[f"{metric} high"] = found.high if found is not None and several else None
+    row["seeds"] = standing.seeds if standing is not None else None
+    row["counted"] = standing is not None and any(run is trial for run in standing.runs)
+    row["repeat_of"] = trial.repeat_of
+    return row
 
 
 def _strict(value: Any) -> Any:

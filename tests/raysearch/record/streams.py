@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.events import EventLog, Store
+from raysearch.record.events import Event, EventLog, Store
+from raysearch.record.results import SearchView
 
 SPEC: dict[str, Any] = {
     "sweep": "somewhere:sweep",
@@ -33,26 +35,34 @@ SPEC: dict[str, Any] = {
 }
 
 
-def ask(log: EventLog, number: int, duplicate_of: int | None = None) -> None:
-    """A trial with a log-scaled rate whose name carries a branch, and a number of layers."""
-    draw = random.Random(duplicate_of if duplicate_of is not None else number)
+def ask(
+    log: EventLog,
+    number: int,
+    duplicate_of: int | None = None,
+    like: int | None = None,
+    **other: Any,
+) -> None:
+    """A trial with a log-scaled rate whose name carries a branch, and a number of layers.
+
+    `like` names a trial with the same configuration; `other` has its seed, its origin, its links.
+    """
+    twin = duplicate_of if like is None else like
+    draw = random.Random(twin if twin is not None else number)
     rate, layers = 10 ** draw.uniform(-4, -1), draw.randint(1, 4)
-    log.append(
-        "asked",
-        number,
-        commit=True,
-        params={"optimizer[adamw].lr": rate, "model.layers": layers},
-        distributions={
+    body = {
+        "params": {"optimizer[adamw].lr": rate, "model.layers": layers},
+        "distributions": {
             "optimizer[adamw].lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
             "model.layers": {"type": "int", "low": 1, "high": 4, "log": False},
         },
-        config={"optimizer": {"kind": "adamw", "lr": rate}, "model": {"layers": layers}},
-        digest=f"{rate:.12f}{layers}",
-        seed=0,
-        origin="default" if number == 0 else "sampler",
-        duplicate_of=duplicate_of,
-        system_attrs={},
-    )
+        "config": {"optimizer": {"kind": "adamw", "lr": rate}, "model": {"layers": layers}},
+        "digest": f"{rate:.12f}{layers}",
+        "seed": 0,
+        "origin": "default" if number == 0 else "sampler",
+        "duplicate_of": duplicate_of,
+        "system_attrs": {},
+    }
+    log.append("asked", number, commit=True, **{**body, **other})
 
 
 def begin(log: EventLog, number: int, folder: Path, attempt: int = 1) -> None:
@@ -152,3 +162,45 @@ def search(store: Store, name: str, folder: Path, ends: bool = True) -> EventLog
         log.append("tested", 5, commit=True, role="winner", metrics=metrics, error="")
         log.append("finished", commit=True, reason="", best=5)
     return log
+
+
+class Hand:
+    """A view to which events are said one by one, without a store; a second apart."""
+
+    def __init__(self, name: str = "by-hand", **spec: Any) -> None:
+        self.view, self._count = SearchView(name), 0
+        self.say("created", **{**SPEC, **spec})
+
+    def say(self, kind: str, number: int | None = None, **body: Any) -> None:
+        self._count += 1
+        time = 1_700_000_000_000 + 1000 * self._count
+        self.view.apply(Event(self._count, self.view.search, number, kind, time, body))
+
+    def trial(
+        self,
+        digest: str,
+        *values: float,
+        state: str = "complete",
+        seed: int = 0,
+        checkpoint: bool = True,
+        duplicate_of: int | None = None,
+        **asked: Any,
+    ) -> int:
+        """A trial that ended at once; `values` are those of its objectives. Returns its number."""
+        number, told = len(self.view.trials), list(values) or None
+        body: dict[str, Any] = {"params": {}, "distributions": {}, "config": {"is": digest}}
+        body |= {"digest": digest, "seed": seed, "origin": "sampler", **asked}
+        self.say("asked", number, **body, duplicate_of=duplicate_of)
+        self.say("started", number, attempt=1, folder="", restored=None)
+        path = f"{number:04d}/best.pt" if checkpoint and state == "complete" else None
+        ends: dict[str, Any] = {"state": state, "values": told, "reason": "", "constraint": 0}
+        self.say("told", number, **ends, best_checkpoint=path, duplicate_of=duplicate_of)
+        return number
+
+    def repeats(self, first: int, values: Sequence[float], **asked: Any) -> list[int]:
+        """Trial `first` again, with a seed more for each value."""
+        digest = self.view.trials[first].digest
+        return [
+            self.trial(digest, value, seed=seed, repeat_of=first, origin="repeat", **asked)
+            for seed, value in enumerate(values, 1)
+        ]

@@ -1,0 +1,144 @@
+"""The answer of a search: who won, how sure that is, and what the test split said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raysearch.record.intervals import Interval
+from raysearch.record.results import SearchView, TrialView
+from raysearch.record.standing import Standing, winner
+from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
+
+
+def summary(view: SearchView) -> dict[str, Any]:
+    """Counts, the best configuration, and how long the search has taken in seconds."""
+    won = winner(view)
+    best = None
+    if won is not None:
+        trial = won.standing.trial
+        best = {"trial": trial.number, "values": trial.values, **_standing(won.standing)}
+    return {"counts": view.counts(), "best": best, "seconds": view.seconds()}
+
+
+def answer(view: SearchView, folder: Path) -> dict[str, Any]:
+    """The winner as a record: the run that stands for it, its mean and interval, what ties with it.
+
+    `low` and `high` are None with one seed. With several objectives `front` has a record for each
+    configuration of the Pareto front, with the means of all objectives.
+
+    Raises:
+        LookupError: no trial has completed.
+    """
+    won = winner(view)
+    if won is None:
+        raise LookupError(f"search {view.search!r} has no completed trial yet")
+    best = won.standing.trial
+    record = {
+        "trial": best.number,
+        "values": best.values,
+        **_standing(won.standing),
+        "ties": [each.trial.number for each in won.ties],
+        "test": _strict(best.tested.get("metrics")),
+        "test_means": _test_means(on_test_split(view), best.number),
+        "seed": best.seed,
+        "checkpoint": _path(best, folder),
+        "config": best.config,
+    }
+    if len(won.metrics) > 1:
+        record["front"] = [_member(each, won.metrics, folder) for each in won.front]
+    return record
+
+
+def answer_lines(view: SearchView) -> list[str]:
+    """The winner with its interval, what ties with it, and the scores on the test split."""
+    won = winner(view)
+    if won is None:
+        return []
+    lines = [f"winner     {won}"]
+    if len(won.metrics) == 1 and won.standing.seeds > 1:
+        runs = ", ".join(str(run.number) for run in won.standing.runs)
+        lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
+    if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
+        shown = len(winners(view))
+        lines.append(f"           {shown} of the {len(won.front)} on the front were tested")
+    return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
+
+
+def failure_lines(view: SearchView) -> list[str]:
+    """The three most frequent reasons why trials failed, each with the command for its log."""
+    reasons: dict[str, list[TrialView]] = {}
+    for trial in view.trials.values():
+        if trial.state in ("failed", "infeasible"):
+            reasons.setdefault(trial.reason or trial.state, []).append(trial)
+    most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]
+    return [
+        f"{len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})"
+        for reason, trials in most
+    ]
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        **_interval(standing.intervals[0]),
+        "runs": [run.number for run in standing.runs],
+    }
+
+
+def _interval(found: Interval) -> dict[str, Any]:
+    several = found.count > 1
+    return {
+        "mean": found.mean,
+        "low": found.low if several else None,
+        "high": found.high if several else None,
+        "seeds": found.count,
+    }
+
+
+def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[str, Any]:
+    means = zip(metrics, standing.intervals, strict=True)
+    return {
+        "trial": standing.trial.number,
+        "means": {name: _interval(found) for name, found in means},
+        "checkpoint": _path(standing.trial, folder),
+        "config": standing.trial.config,
+    }
+
+
+def _strict(metrics: Mapping[str, float] | None) -> dict[str, float | None] | None:
+    """Strict JSON: what is not finite is None."""
+    if metrics is None:
+        return None
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def _path(trial: TrialView, folder: Path) -> str | None:
+    return str(folder / trial.best_checkpoint) if trial.best_checkpoint else None
+
+
+def _test_means(found: Iterable[Tested], number: int) -> Mapping[str, dict[str, Any]] | None:
+    scores = next((each.scores for each in found if number in each.trials), None)
+    return None if scores is None else {name: _interval(s) for name, s in scores.items()}
+
+
+def _test_lines(found: Tested) -> list[str]:
+    lines: list[str] = []
+    if found.scores:
+        scores = ", ".join(f"{name} {_score(score)}" for name, score in found.scores.items())
+        seeds = f", {len(found.trials)} seeds" if len(found.trials) > 1 else ""
+        lines.append(f"test       {found.role} ({_trials(found.trials)}): {scores}{seeds}")
+    for number, error in found.errors.items():
+        lines.append(f"test       {found.role} (trial {number}): failed, {error}")
+    return lines
+
+
+def _score(score: Interval) -> str:
+    if score.count < 2:
+        return f"{score.mean:.4f}"
+    return f"{score.mean:.4f} [{score.low:.4f}, {score.high:.4f}]"
+
+
+def _trials(numbers: tuple[int, ...]) -> str:
+    return f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"

@@ -1,0 +1,176 @@
+"""Searches side by side: what each found, how sure that is, what it cost, how they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raysearch.record.intervals import Interval
+from raysearch.record.results import SearchView
+from raysearch.record.standing import Standing, Winner, compared, winner
+from raysearch.record.tested import on_test_split
+
+_SAME = "1 seed: no interval"
+
+
+def compare(views: Sequence[SearchView]) -> list[dict[str, Any]]:
+    """A row for each search, of strict JSON.
+
+    What it is; how many trials ended how; its winner with the mean of each objective, the 95 %
+    interval (None with one seed) and the scores on the test split; after how many trials that
+    configuration had first been run (`found_after`); the optimiser `steps` that were taken, the
+    `hours` that it was driven, `trials_an_hour`; then, in columns of their own, only what differs:
+    fixed values, defaults, reductions, limits, git commit, packages. Of two searches with one
+    objective also the `difference` of the winners' means, first minus second in the first row, and
+    the `verdict`: better, worse, tie, or that one seed says nothing.
+
+    Raises:
+        ValueError: their objectives differ, in name or direction; names both.
+    """
+    _check(views)
+    rows = [_row(view) for view in views]
+    differing = _differing(views)
+    for row, extra in zip(rows, differing, strict=True):
+        row.update(extra)
+    if len(views) == 2 and len(views[0].spec["metrics"]) == 1:
+        _judge(views, rows)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return [{key: row.get(key) for key in columns} for row in rows]
+
+
+def _check(views: Sequence[SearchView]) -> None:
+    def objectives(view: SearchView) -> list[tuple[str, str]]:
+        return [(metric["direction"], metric["name"]) for metric in view.spec["metrics"]]
+
+    for view in views[1:]:
+        first = views[0]
+        if objectives(view) != objectives(first):
+            texts = [", ".join(map(" ".join, objectives(each))) for each in (first, view)]
+            raise ValueError(
+                f"searches must have the same objectives to be compared, got {texts[0]} "
+                f"({first.search}) and {texts[1]} ({view.search})"
+            )
+
+
+def _row(view: SearchView) -> dict[str, Any]:
+    counts, hours, won = view.counts(), view.seconds() / 3600, winner(view)
+    spec = view.spec
+    return {
+        "search": view.search,
+        "sweep": spec["sweep_name"],
+        "state": view.state,
+        "sampler": spec["sampler"],
+        "pruner": spec["pruner"],
+        "seed": spec["seed"],
+        "trials": len(view.trials) - counts.get("duplicate", 0),
+        **{key: counts.get(key, 0) for key in ("complete", "pruned", "failed", "infeasible")},
+        "winner": won.standing.trial.number if won is not None else None,
+        **_means(spec["metrics"], won.standing if won is not None else None),
+        "ties": len(won.ties) if won is not None else None,
+        **_front(won),
+        **_test_scores(view, won),
+        "found_after": _found_after(view, won),
+        "steps": _steps(view),
+        "hours": hours,
+        "trials_an_hour": view.done() / hours if hours else None,
+    }
+
+
+def _means(metrics: Sequence[Mapping[str, Any]], best: Standing | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for index, metric in enumerate(metrics):
+        found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
+    return {**found, "seeds": best.seeds if best is not None else None}
+
+
+def _interval(name: str, found: Interval | None) -> dict[str, Any]:
+    several = found is not None and found.count > 1
+    return {
+        name: found.mean if found is not None else None,
+        f"{name} low": found.low if found is not None and several else None,
+        f"{name} high": found.high if found is not None and several else None,
+    }
+
+
+def _front(won: Winner | None) -> dict[str, Any]:
+    return {"front": len(won.front)} if won is not None and len(won.metrics) > 1 else {}
+
+
+def _test_scores(view: SearchView, won: Winner | None) -> dict[str, Any]:
+    """The winner's scores on the test split, over those of its runs that were tested."""
+    runs = {run.number for run in won.standing.runs} if won is not None else set[int]()
+    row: dict[str, Any] = {}
+    for each in on_test_split(view):
+        if runs & set(each.trials):
+            for name, score in each.scores.items():
+                row |= _interval(name, score)
+    return row
+
+
+def _found_after(view: SearchView, won: Winner | None) -> int | None:
+    """How many trials had ended when the winner's configuration first completed, itself too."""
+    if won is None:
+        return None
+    told = {trial.number: trial.told or 0 for trial in view.trials.values() if _was_run(trial)}
+    digest = won.standing.trial.digest
+    first = min(
+        trial.told or 0
+        for trial in view.trials.values()
+        if trial.digest == digest and trial.is_feasible
+    )
+    return sum(0 < seq <= first for seq in told.values())
+
+
+def _was_run(trial: Any) -> bool:
+    return trial.duplicate_of is None and trial.ended is not None
+
+
+def _steps(view: SearchView) -> int:
+    """The last step of each trial; what was done again after a kill is not counted twice."""
+    runs = (trial for trial in view.trials.values() if trial.evaluates is None)
+    return sum(trial.reports[-1][0] for trial in runs if trial.reports)
+
+
+def _differing(views: Sequence[SearchView]) -> list[dict[str, Any]]:
+    """Of each search what is not the same in all."""
+    flat = [_conditions(view.spec) for view in views]
+    keys = list(dict.fromkeys(key for each in flat for key in each))
+    return [
+        {
+            key: each.get(key)
+            for key in keys
+            if any(other.get(key) != each.get(key) for other in flat)
+        }
+        for each in flat
+    ]
+
+
+def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What numbers depend on, flat."""
+    git = spec.get("git") or {}
+    found: dict[str, Any] = {f"fixed {k}": v for k, v in (spec.get("fixed") or {}).items()}
+    found |= {f"reduce {metric['name']}": metric.get("reduce") for metric in spec["metrics"]}
+    for key in ("space", "defaults", "fidelity", "repeats", "finalists", "concurrent", "threads"):
+        found[key] = spec.get(key)
+    found |= {"git commit": git.get("commit"), "git changed": git.get("dirty")}
+    return found | {f"package {k}": v for k, v in (spec.get("packages") or {}).items()}
+
+
+def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]]) -> None:
+    """Whether the winners of two searches can be told apart."""
+    first, second = (winner(view) for view in views)
+    if first is None or second is None:
+        return
+    for row, one, other in ((rows[0], first, second), (rows[1], second, first)):
+        gap = compared(one.standing, other.standing)
+        row["difference"] = gap.mean if gap is not None else one.standing.mean - other.standing.mean
+        row["difference low"] = gap.low if gap is not None else None
+        row["difference high"] = gap.high if gap is not None else None
+        is_more = row["difference"] > 0
+        if gap is None:
+            row["verdict"] = _SAME
+        elif gap.is_tie:
+            row["verdict"] = "tie"
+        else:
+            maximize = views[0].spec["metrics"][0]["direction"] == "maximize"
+            row["verdict"] = "better" if is_more == maximize else "worse"

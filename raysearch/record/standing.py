@@ -1,0 +1,225 @@
+"""Where the configurations of a search stand over their seeds: who won, and who ties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from raysearch.record.intervals import Difference, Interval, difference, interval
+
+if TYPE_CHECKING:
+    from raysearch.record.results import SearchView, TrialView
+
+_NAMED = 8
+"""How many trials a sentence names before it only counts."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One configuration of a search, over its seeds.
+
+    `trial` stands for it: the best of the runs that count, among those that still have a checkpoint
+    if any has. `runs` count, in the order of their seeds; `intervals` has the mean of each
+    objective. `is_repeated`: it was run again, so that no run counts that it was chosen for.
+    """
+
+    trial: TrialView
+    runs: tuple[TrialView, ...]
+    intervals: tuple[Interval, ...]
+    is_repeated: bool
+
+    @property
+    def mean(self) -> float:
+        """The mean of the first objective."""
+        return self.intervals[0].mean
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95 % interval of that mean; the mean itself with one seed."""
+        return self.intervals[0].low
+
+    @property
+    def high(self) -> float:
+        """The upper end of that interval."""
+        return self.intervals[0].high
+
+    @property
+    def seeds(self) -> int:
+        """How many runs count, each with a seed of its own."""
+        return len(self.runs)
+
+    def __str__(self) -> str:
+        """`0.982 [0.975, 0.989], 3 seeds`, of the first objective."""
+        if self.seeds < 2:
+            return f"{self.intervals[0]}, 1 seed: no interval"
+        return f"{self.intervals[0]}, {self.seeds} seeds"
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best standing; `ties` are those that cannot be told from it.
+
+    With several objectives the answer is the `front`, those that no other one dominates, by the
+    first objective, of which `standing` is the first; nothing ties. `metrics` names the objectives.
+    """
+
+    standing: Standing
+    ties: tuple[Standing, ...]
+    front: tuple[Standing, ...]
+    metrics: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """`trial 7 is best: 0.982 [0.975, 0.989], 3 seeds; tied with trials 3 and 9`."""
+        best = f"trial {self.standing.trial.number}"
+        if len(self.metrics) > 1:
+            where = f"the Pareto front of {' and '.join(self.metrics)}: {named(self.front)}"
+            return f"{where}; best in {self.metrics[0]}: {best}, {self.standing}"
+        tied = f"; tied with {named(self.ties)}" if self.ties else ""
+        return f"{best} is best: {self.standing}{tied}"
+
+
+def named(found: Sequence[Standing]) -> str:
+    """`trials 3, 7 and 9`, by the trials that stand for them."""
+    numbers = [str(standing.trial.number) for standing in found]
+    if len(numbers) == 1:
+        return f"trial {numbers[0]}"
+    if len(numbers) > _NAMED:
+        return f"trials {', '.join(numbers[:_NAMED])} and {len(numbers) - _NAMED} more"
+    return f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+
+def compared(first: Standing, second: Standing) -> Difference | None:
+    """How the means of the first objective differ; None where one of them has a single seed."""
+    return difference(
+        {run.seed: run.values[0] for run in first.runs if run.values},
+        {run.seed: run.values[0] for run in second.runs if run.values},
+    )
+
+
+def standings(view: SearchView) -> list[Standing]:
+    """All configurations with a run that counts, best first, by the mean of the first objective.
+
+    Only completed runs count, each seed once: no duplicates, pruned, failed or infeasible ones. In
+    a grid all runs of a cell count. In a search by a sampler the run that made a configuration a
+    finalist does not count once it was run again: chosen as the best of many it looks better than
+    it is. Where configurations were run again they come first; but not before all that are to be
+    were, since until then the first to be repeated would win.
+    """
+    groups = _groups(view)
+    if not groups:
+        return []
+    signs = _signs(view)
+    found = [_standing(group, signs) for group in groups if group.chosen or group.again]
+    first = _repeats_decide(view, groups)
+    return sorted(
+        found,
+        key=lambda each: (first and not each.is_repeated, signs[0] * each.mean, each.trial.number),
+    )
+
+
+def winner(view: SearchView) -> Winner | None:
+    """The best standing and what ties with it, or the Pareto front; None if none completed.
+
+    A tie: both have several seeds, and the 95 % interval of the difference of their means includes
+    0 (`intervals.difference`). Of a configuration with one seed nothing can be said.
+    """
+    found = view.standings()
+    if not found:
+        return None
+    best, metrics = found[0], tuple(metric["name"] for metric in view.spec["metrics"])
+    if len(metrics) > 1:
+        rivals = [each for each in found if each.is_repeated] if best.is_repeated else found
+        return Winner(best, (), tuple(front(rivals, _signs(view))), metrics)
+    rest = [(each, compared(best, each)) for each in found[1:]]
+    ties = tuple(each for each, gap in rest if gap is not None and gap.is_tie)
+    return Winner(best, ties, (best,), metrics)
+
+
+def has_repeats(view: SearchView) -> bool:
+    """Whether any configuration was run again, and so tables show means and seeds."""
+    return any(each.is_repeated for each in view.standings())
+
+
+def front(found: Sequence[Standing], signs: Sequence[float]) -> list[Standing]:
+    """Those that no other one dominates: at least as good in each mean, and better in one.
+
+    `signs` are 1 for an objective to minimise, −1 for one to maximise.
+    """
+    costs = [_costs([each.mean for each in one.intervals], signs) for one in found]
+    return [one for one, count in zip(found, _dominators(costs), strict=True) if not count]
+
+
+@dataclass
+class _Group:
+    """The completed runs of one configuration by seed: when it was chosen, and again.
+
+    `told_again` is whether any run of it after its first was told, however it ended.
+    """
+
+    chosen: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
+    again: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
+    told: set[int] = field(default_factory=set[int])
+    told_again: bool = False
+
+
+def _groups(view: SearchView) -> list[_Group]:
+    groups: dict[str, _Group] = {}
+    is_grid = _is_grid(view)
+    for trial in view.trials.values():
+        if trial.duplicate_of is not None or trial.ended is None:
+            continue
+        group = groups.setdefault(trial.digest, _Group())
+        group.told.add(trial.seed)
+        group.told_again |= len(group.told) > 1 if is_grid else trial.repeat_of is not None
+        if trial.is_feasible:
+            runs = group.chosen if trial.repeat_of is None else group.again
+            runs.setdefault(trial.seed, trial)
+    return list(groups.values())
+
+
+def _standing(group: _Group, signs: Sequence[float]) -> Standing:
+    runs = [run for _, run in sorted((group.again or group.chosen).items())]
+    values = [run.values or [] for run in runs]
+    kept = [run for run in runs if run.best_checkpoint] or runs
+    best = min(kept, key=lambda run: (signs[0] * (run.values or [math.nan])[0], run.number))
+    means = tuple(interval([value[index] for value in values]) for index in range(len(signs)))
+    return Standing(best, tuple(runs), means, bool(group.again) or len(runs) > 1)
+
+
+def _repeats_decide(view: SearchView, groups: Sequence[_Group]) -> bool:
+    """Whether all that is to be run again was, at least once: then those come first."""
+    found = [group for group in groups if group.chosen]
+    if not any(group.told_again for group in found):
+        return False
+    if not _is_grid(view):
+        signs = _signs(view)
+        values = [next(iter(group.chosen.values())).values or [] for group in found]
+        costs = [_costs(value, signs) for value in values]
+        order = sorted(zip(_dominators(costs), costs, range(len(found)), strict=True))
+        best = order[: int(view.spec.get("finalists") or 0)]
+        found = [found[index] for *_, index in best]
+    return bool(found) and all(group.told_again for group in found)
+
+
+def _is_grid(view: SearchView) -> bool:
+    return str(view.spec["sampler"]).partition(":")[0] == "grid"
+
+
+def _signs(view: SearchView) -> list[float]:
+    return [-1.0 if each["direction"] == "maximize" else 1.0 for each in view.spec["metrics"]]
+
+
+def _costs(values: Sequence[float], signs: Sequence[float]) -> list[float]:
+    return [sign * value for sign, value in zip(signs, values, strict=True)]
+
+
+def _dominators(costs: Sequence[list[float]]) -> list[int]:
+    """For each: how many others are at least as good in all objectives and better in one."""
+    if not costs or len(costs[0]) == 1:
+        return [0] * len(costs)
+    import numpy as np
+
+    table = np.asarray(costs)
+    return [int(((table <= cost).all(axis=1) & (table < cost).any(axis=1)).sum()) for cost in table]
