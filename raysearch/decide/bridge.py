@@ -57,7 +57,11 @@ class Suggestions(Searcher):
         self._conductor = conductor
 
     def suggest(self, trial_id: str) -> Any:
-        """An attempt, None for "not now", or the end. The end is final: not while one lives."""
+        """An attempt, None for "not now", or the end. The end is final: not while one lives.
+
+        While nothing lives, Tune asks for nothing else: so this must see requests and clocks too.
+        """
+        self._conductor.tick()
         attempt = self._conductor.next_attempt()
         if attempt is None and self._conductor.over:
             return Searcher.FINISHED

@@ -48,8 +48,10 @@ def attempt_job(
     ]
     wanted = course.last if course.role is None else course.best
     restored = folder / wanted.path if wanted is not None else None
+    if restored is not None and not restored.exists():
+        restored = None
     purpose = "run" if course.role is None else "test"
-    if course.evaluates is not None:
+    if course.evaluates is not None:  # one that is gone fails by its name
         purpose, restored = "evaluate", Path(course.evaluates["checkpoint"])
     return Job(
         search=str(spec["search"]),
@@ -60,7 +62,7 @@ def attempt_job(
         config=course.config,
         folder=str(folder / name),
         purpose=purpose,
-        restored=str(restored) if restored is not None and restored.exists() else None,
+        restored=str(restored) if restored is not None else None,
         threads=limits.threads,
         memory=limits.memory,
         patience=limits.patience,

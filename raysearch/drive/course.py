@@ -97,8 +97,10 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
     direction = str(spec["metrics"][0]["direction"])
     courses: dict[int, Course] = {}
     begun: dict[int, int] = {}
+    events = list(events)
+    told = {event.trial for event in events if event.kind == "told"}
     for event in events:
-        if event.trial is None:
+        if event.trial is None or event.trial in told:
             continue
         body = event.body
         if event.kind == "asked" and body.get("duplicate_of") is None:
@@ -106,8 +108,6 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
                 event.trial, body["config"], body["seed"], body["origin"], Keeper(direction)
             )
             courses[event.trial].evaluates = body.get("evaluates")
-        elif event.kind == "told":
-            courses.pop(event.trial, None)
         elif event.trial in courses:
             _follow(courses[event.trial], event.kind, body, names)
             if event.kind != "started":  # how long it has run, as far as it has said something

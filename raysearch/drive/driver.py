@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from raysearch.drive.attempt import Limits
 from raysearch.drive.clock import Clock
 from raysearch.drive.conduct import Conductor, Halted
 from raysearch.drive.course import Course
-from raysearch.drive.quota import keep_quota
+from raysearch.drive.quota import finish_removals, keep_quota
 from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import EventLog, Lock, Store
 from raysearch.record.results import SearchView
@@ -116,10 +116,12 @@ class Driver:
             tracker = self._tracker()
             stack.callback(tracker.close, 60.0)
             self._log.listeners.append(lambda event: tracker.wake())
+            finish_removals(self._view, self._folder)
             conductor.resume(courses)
             stack.enter_context(self._thread(self._prepare))
             stack.enter_context(self._thread(self._listen))
             stack.enter_context(_ray(self._settings, self._folder))
+            stack.enter_context(_signals(conductor))  # again: Ray has put its own for SIGTERM
             _tune(conductor, self._spec)
             reason = OUT_OF_TIME if conductor.out_of_time() else ""
             halt = conductor.halt or Halted("finished", reason)
@@ -163,11 +165,12 @@ class Driver:
     def _listen(self) -> None:
         """Sees what others ask of this search."""
         search = self._spec["search"]
-        seen = max((number for number, _, _ in self._store.requests(search)), default=0)
-        while not self._ended.wait(0.3):
-            for number, _, body in self._store.requests(search, seen):
-                seen = number
-                self._conductor.requests.append((number, body))
+        with suppress(ValueError):  # the store is gone: the driver says so where it writes
+            seen = max((number for number, _, _ in self._store.requests(search)), default=0)
+            while not self._ended.wait(0.3):
+                for number, _, body in self._store.requests(search, seen):
+                    seen = number
+                    self._conductor.requests.append((number, body))
 
     def _keep_house(self) -> Halted | None:
         """Keeps the disk quota; sees whether this driver still has the right to be one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import EventLog
 from raysearch.record.forecast import bytes_of, disk_used
 from raysearch.record.results import SearchView
@@ -14,10 +15,18 @@ class QuotaExceededError(ValueError):
     """What must be kept is more than the quota."""
 
 
+def finish_removals(view: SearchView, folder: Path) -> None:
+    """Deletes what a driver that was killed had said to delete."""
+    for trial in view.trials.values():
+        if trial.removed:
+            remove(folder.glob(f"{trial.number:04d}/attempt-*/checkpoints/*"))
+
+
 def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> None:
     """Deletes the checkpoints of completed trials, the worst first, until the rest fits.
 
-    Those of the best trial, of the default configuration and of running trials are needed.
+    Those that a finalist's further seeds left go last. Needed are those of running trials, and of
+    all runs that count of the winner and of the default configuration: they will be tested.
 
     Raises:
         QuotaExceededError: what is needed does not fit; says how much that is.
@@ -25,10 +34,10 @@ def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> Non
     total = disk_used(view)
     if total <= limit:
         return
-    best = view.best()
-    for trial in reversed(view.ranked()):
-        is_needed = trial is best or trial.origin == "default" or trial.state != "complete"
-        if is_needed or not trial.best_checkpoint:
+    needed = set(roles_to_test(view))
+    worst_first = sorted(reversed(view.ranked()), key=lambda trial: trial.repeat_of is not None)
+    for trial in worst_first:
+        if trial.number in needed or trial.state != "complete" or not trial.best_checkpoint:
             continue
         total -= bytes_of(trial)
         paths = [path for path in (trial.best_checkpoint, trial.last_checkpoint) if path]
@@ -38,6 +47,6 @@ def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> Non
         if total <= limit:
             return
     raise QuotaExceededError(
-        f"--disk must hold the checkpoints of running trials, of the best one and of the default "
+        f"--disk must hold the checkpoints of running trials, of the winner and of the default "
         f"configuration, {total} bytes now, got {limit}"
     )

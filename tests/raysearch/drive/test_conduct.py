@@ -2,88 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysearch.decide.study import Study
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep
 from raysearch.drive.attempt import Limits
-from raysearch.drive.conduct import Conductor
 from raysearch.drive.course import Course, unfinished
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView
 from raysearch.run.job import Job
+from tests.raysearch.drive.stage import Stage
 from tests.raysearch.searches.sweeps import chain, chain_grid
-
-
-class Stage:
-    """A search without processes: attempts are started, and told what their hosts would say."""
-
-    def __init__(self, folder: Path, sweep: Sweep, concurrent: int = 2, **spec: Any) -> None:
-        self.folder, self.space = folder, Space(sweep)
-        self.store = Store(f"sqlite:///{folder / 'events.db'}")
-        metrics = [
-            {"name": m.name, "direction": m.direction, "reduce": m.reduce} for m in sweep.metrics
-        ]
-        self.spec: dict[str, Any] = {
-            "search": "one",
-            "experiment": "tests.raysearch.searches.chain:run",
-            "metrics": metrics,
-            "fidelity": sweep.fidelity,
-            "sampler": sweep.sampler,
-            "pruner": sweep.pruner,
-            "trials": sweep.trials,
-            "seed": 0,
-            **spec,
-        }
-        self.log = self.store.create("one", self.spec)
-        self.limits = Limits(concurrent)
-        self.conductor = self.conduct(Study(self.space, self.spec, self.log))
-
-    def conduct(self, study: Study) -> Conductor:
-        return Conductor(study, self.log, self.spec, self.folder, self.limits, tests=lambda: [])
-
-    def next(self) -> dict[str, Any] | None:
-        self.conductor.study.prepare(self.limits.concurrent)
-        return self.conductor.next_attempt()
-
-    def start(self) -> Job:
-        attempt = self.next()
-        assert attempt is not None
-        return Job.read(attempt["job"])
-
-    def say(self, job: Job, **message: Any) -> list[str] | None:
-        return self.conductor.hear(job.trial, job.attempt, [message])
-
-    def report(self, job: Job, step: int, score: float, saves: bool = True) -> list[str] | None:
-        path = Path(job.folder) / "checkpoints" / f"{step}.pt"
-        if saves:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        metrics = {"val/score": score, "progress/epochs": float(step)}
-        checkpoint = str(path) if saves else None
-        return self.say(job, kind="report", step=step, metrics=metrics, checkpoint=checkpoint)
-
-    def end(self, job: Job, outcome: str, traceback: str = "") -> list[str] | None:
-        return self.say(job, kind="end", outcome=outcome, message=outcome, traceback=traceback)
-
-    def cut_behind(self, seq: int) -> None:
-        """As a kill before event `seq` + 1 was committed."""
-        connection = sqlite3.connect(self.folder / "events.db")
-        connection.execute("DELETE FROM events WHERE seq > ?", (seq,))
-        connection.commit()
-        connection.close()
-
-    def view(self) -> SearchView:
-        self.log.flush()
-        return SearchView.read(self.store, "one")
-
-    def state(self, job: Job) -> str:
-        return self.view().trials[job.trial].state
 
 
 @pytest.fixture
@@ -156,7 +85,7 @@ def test_out_of_memory_beside_others_is_tried_once_more_alone(stage: Stage) -> N
 
 
 def test_out_of_memory_alone_is_infeasible_at_once(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, chain_grid, concurrent=1)
+    stage = Stage(tmp_path, chain_grid, Limits(1))
     job = stage.start()
     stage.end(job, "memory")
     assert stage.state(job) == "infeasible"
