@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
+from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
@@ -14,49 +15,85 @@ from raysearch.settings import Settings
 
 
 def evaluated(
-    sweep: Sweep, of: str | None, top: int | None, store: Store, settings: Settings
+    space: Space, of: str | None, top: int | None, store: Store, settings: Settings
 ) -> dict[str, Any]:
     """The completed trials of a search, best first, that have a checkpoint on disk.
 
     Args:
-        sweep: names in `evaluates` the sweep whose trials are evaluated.
+        space: the settings; its sweep names in `evaluates` the one whose trials are evaluated.
         of: the search; None: the last one of that sweep that has such trials.
         top: only so many of the best; None: all.
         store: where searches are.
         settings: where their folders are.
 
     Raises:
-        LookupError: there is no such search. ValueError: it is of another sweep, or has no trial
-            with a checkpoint.
+        LookupError: there is no such search. ValueError: it is of another sweep, has no trial with
+            a checkpoint, or a trial that cannot be evaluated with one of the settings.
     """
     if top is not None and top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    wanted = str(sweep.evaluates)
     if of is not None and not store.exists(of):
         raise LookupError(f"--of {of!r} is no search{on_offer(of, store.searches())}")
     for name in [of] if of is not None else reversed(store.searches()):
         view = SearchView.read(store, name)
-        if wanted not in (view.spec["sweep_name"], view.spec["sweep"]):
-            if of is not None:
-                raise ValueError(
-                    f"--of must be a search of {wanted}, which {sweep.name} evaluates, got {of!r}, "
-                    f"a search of {view.spec['sweep_name']}"
-                )
+        if not _is_wanted(view, space.sweep, must=of is not None):
             continue
-        found = [_trial(view, trial, settings.folder(name)) for trial in _finished(view, top)]
-        kept = [trial for trial in found if Path(trial["checkpoint"]).exists()]
-        if kept:
-            return {"search": name, "trials": kept}
+        trials = _trials(view, settings.folder(name))[:top]
+        if trials:
+            from raysearch.decide.evaluations import Evaluations
+
+            Evaluations(space, trials).check()
+            return {"search": name, "trials": trials}
+    wanted = space.sweep.evaluates
     what = f"search {of!r} has none" if of is not None else f"no search of {wanted} has one"
     raise ValueError(
-        f"{sweep.name} evaluates completed trials of {wanted} that have a checkpoint, and {what}; "
-        f"run one by `raysearch search {wanted}`, or name one by --of"
+        f"{space.sweep.name} evaluates completed trials of {wanted} that have a checkpoint, and "
+        f"{what}; run one by `raysearch search {wanted}`, or name one by --of"
     )
 
 
-def _finished(view: SearchView, top: int | None) -> list[TrialView]:
+def foreseen(
+    space: Space,
+    of: str | None,
+    top: int | None,
+    settings: Settings,
+    store_of: Callable[[Settings], Store],
+) -> tuple[dict[str, Any] | None, str]:
+    """What would be evaluated now, and the sentence that says so, or why nothing can be.
+
+    Raises:
+        LookupError, ValueError: as `evaluated`, where the user named a search or a number.
+    """
+    wanted, points = str(space.sweep.evaluates), space.count().points or 0
+    try:
+        found = evaluated(space, of, top, store_of(settings), settings)
+    except (LookupError, ValueError) as error:
+        if of is not None or top is not None:
+            raise
+        return None, f"finished trials of {wanted}, each with every point; now none: {error}"
+    count = len(found["trials"])
+    trials = f"{count} finished trial" + ("s" if count > 1 else "")
+    return found, (
+        f"{trials} of {found['search']} ({wanted}), each with {points} points: "
+        f"{count * points} runs"
+    )
+
+
+def _is_wanted(view: SearchView, sweep: Sweep, *, must: bool) -> bool:
+    if sweep.evaluates in (view.spec["sweep_name"], view.spec["sweep"]):
+        return True
+    if must:
+        raise ValueError(
+            f"--of must be a search of {sweep.evaluates}, which {sweep.name} evaluates, got "
+            f"{view.search!r}, a search of {view.spec['sweep_name']}"
+        )
+    return False
+
+
+def _trials(view: SearchView, folder: Path) -> list[dict[str, Any]]:
     done = [trial for trial in view.ranked() if trial.is_feasible and trial.best_checkpoint]
-    return done[:top]
+    found = [_trial(view, trial, folder) for trial in done]
+    return [trial for trial in found if Path(trial["checkpoint"]).exists()]
 
 
 def _trial(view: SearchView, trial: TrialView, folder: Path) -> dict[str, Any]:

@@ -1,33 +1,49 @@
-"""One run of one experiment, without a search: to try a configuration by hand."""
+"""One run of one experiment, without a search: to try a configuration, or evaluate a checkpoint."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from raysearch.declare.catalog import find_experiment
+from raysearch.declare.sweep import Config
 from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.settings import EXPERIMENTS
 
+SPLITS = ("val", "test", "all")
+"""What `evaluate` may be asked for: all but the test split, the test split, both."""
+
+
+class RunFailed(RuntimeError):
+    """An experiment raised what is no bad input: the error is its cause."""
+
 
 class PrintingSession:
-    """A session that prints each report and keeps the last checkpoint."""
+    """A session that prints each report and keeps the last checkpoint.
 
-    def __init__(self, folder: Path) -> None:
+    It hands out the `checkpoint` that it is given, otherwise the newest one in its folder.
+    `has_begun` says whether the experiment has said anything.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Path | None = None) -> None:
         self.folder = folder
+        self.has_begun = False
+        self._checkpoint = checkpoint
         self._keeper = Keeper("maximize")
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from: the newest in the folder."""
+        """The checkpoint to go on from, or to evaluate."""
         found = sorted((self.folder / "checkpoints").glob("*.pt"))
-        return found[-1] if found else None
+        return self._checkpoint or (found[-1] if found else None)
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Prints facts such as the data set and the parameter count."""
+        self.has_begun = True
         for name, value in facts.items():
             print(f"{name}: {value}")
 
@@ -35,6 +51,7 @@ class PrintingSession:
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
         """Prints the metrics with at most one part after the first `/`."""
+        self.has_begun = True
         shown = {name: value for name, value in metrics.items() if name.count("/") <= 1}
         print(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
         if checkpoint is not None:
@@ -53,17 +70,98 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
     """Trains one configuration in this process; the same command again goes on where it was.
 
     Raises:
-        LookupError: no such experiment or path. ValueError: a value that is not allowed.
+        LookupError: no such experiment or path. ValueError: a value that is not allowed, or a
+            folder that cannot be used or holds a run of another configuration.
+        FloatingPointError: it diverged. RunFailed: the experiment raised anything else.
     """
     kind = find_experiment(name, EXPERIMENTS)
     config = kind().with_values(parse_overrides(overrides))
+    run = _entry_point(kind, "run")
     target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
-    target = target.absolute()
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "config.json").write_text(json.dumps(config.to_json(), indent=2))
-    print(f"folder: {target}")
+    _prepare(target, config)
+    _carry_out(run, config, PrintingSession(target.absolute()))
+
+
+def evaluate(
+    name: str,
+    overrides: Iterable[str],
+    checkpoint: Path,
+    split: str,
+    folder: Path | None,
+    runs: Path,
+) -> None:
+    """Evaluates a checkpoint of an experiment, with other settings of evaluations if given.
+
+    The configuration is the one in the checkpoint; `split` is one of `SPLITS`.
+
+    Raises:
+        LookupError: no such experiment or path. ValueError: no checkpoint of that experiment, a
+            value that is no setting of an evaluation or not allowed, or a folder of no use.
+        RunFailed: the experiment raised anything else.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"--split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
+    kind = find_experiment(name, EXPERIMENTS)
+    values = parse_overrides(overrides)
+    run, trained = _entry_point(kind, "evaluate"), _entry_point(kind, "trained")
+    config = kind.read(trained(checkpoint, values))
+    stem = f"{kind.name}-{config.digest()}-{config.seed}-{checkpoint.stem}"
+    target = folder or runs / "evaluate" / stem
+    own = checkpoint.resolve().parent
+    own = own.parent if own.name == "checkpoints" else own / checkpoint.name
+    if own in (target.resolve(), *target.resolve().parents):
+        raise ValueError(f"--folder must not be that of the run that is evaluated, got {folder}")
+    _prepare(target, config)
+    session = PrintingSession(target.absolute(), checkpoint.absolute())
+    _carry_out(partial(run, split=split), config, session)
+
+
+def _entry_point(kind: type[Config], purpose: str) -> Callable[..., Any]:
     from raysearch.run.process import entry_point, resolve
 
     os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
-    session: Any = PrintingSession(target)
-    entry_point(resolve(kind.experiment), "run")(config.to_json(), session)
+    try:
+        return entry_point(resolve(kind.experiment), purpose)
+    except ModuleNotFoundError as error:
+        raise LookupError(f"experiment {kind.name} needs {kind.experiment}: {error}") from None
+
+
+def _prepare(folder: Path, config: Config) -> None:
+    """Makes the folder of a run, and writes its configuration there.
+
+    Raises:
+        ValueError: it cannot be written, or holds a run of another configuration.
+    """
+    file = folder / "config.json"
+    try:
+        if file.exists() and any((folder / "checkpoints").glob("*")):
+            _refuse_another(folder, json.loads(file.read_text()), config)
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(config.to_json(), indent=2))
+    except OSError as error:
+        raise ValueError(f"--folder {folder} cannot be written: {error.strerror}") from None
+    print(f"folder: {folder.absolute()}")
+
+
+def _refuse_another(folder: Path, known: Any, config: Config) -> None:
+    try:
+        before = type(config).read(known)
+        is_same = (before.digest(), before.seed) == (config.digest(), config.seed)
+    except (LookupError, ValueError):
+        is_same = False
+    if not is_same:
+        raise ValueError(
+            f"--folder must not hold a run of another configuration, as {folder} does by its "
+            f"config.json; choose another one, or delete it"
+        )
+
+
+def _carry_out(run: Callable[..., Any], config: Config, session: PrintingSession) -> None:
+    """Runs it to its end. What is wrong before it has said anything is bad input."""
+    try:
+        run(config.to_json(), session)
+    except Exception as error:  # foreign code may end in any way
+        is_input = type(error) in (LookupError, ValueError) and not session.has_begun
+        if is_input or isinstance(error, FloatingPointError):
+            raise
+        raise RunFailed(f"{type(error).__name__}: {error}") from error

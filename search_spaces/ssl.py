@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from raysearch.declare.sweep import Metric, Trial, sweep
 from trainables.core.training import Training
-from trainables.ssl.config import SGD, AdamW, Augmentation, Model, Schedule, Supervised
+from trainables.ssl.config import (
+    SGD,
+    AdamW,
+    Augmentation,
+    Evaluation,
+    Model,
+    Schedule,
+    Supervised,
+)
 
 ACCURACY = [Metric("val/accuracy", "maximize", reduce="best")]
 
@@ -63,3 +71,15 @@ def digits_grid(trial: Trial) -> Supervised:
         patch_size=trial.suggest_categorical("model.patch_size", [2, 4]),
     )
     return Supervised(model=model, training=Training(epochs=10, batch_size=32))
+
+
+@sweep(
+    metrics=ACCURACY,
+    evaluates="ssl.digits_vit",
+    question="How much noise do the digit readers bear?",
+    tags={"data": "digits"},
+)
+def digits_noise(trial: Trial) -> Supervised:
+    """Five levels, from none to noise as large as what the standardised images show."""
+    noise = trial.suggest_float("evaluation.noise", 0.0, 1.0, step=0.25)
+    return Supervised(evaluation=Evaluation(noise=noise))

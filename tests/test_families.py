@@ -140,6 +140,19 @@ def test_resumed_equals_uninterrupted(config: type[ExperimentConfig], tmp_path: 
 
 
 @families
+def test_an_evaluation_of_a_checkpoint_is_what_training_reported(
+    config: type[ExperimentConfig], tmp_path: Path
+) -> None:
+    trained = run(short(config(), 4), tmp_path / "trained")
+    for step, path in trained.checkpoints.items():
+        session = LocalSession(tmp_path / str(step), path)
+        found = experiment_of(config).trained(path, {})
+        experiment_of(config).evaluate(found, session)
+        said = {k: v for k, v in trained.reports[step].items() if not k.startswith("train/")}
+        assert said.items() <= session.reports[step].items() and len(session.reports) == 1
+
+
+@families
 def test_what_is_described_is_what_is_recorded(
     config: type[ExperimentConfig], tmp_path: Path
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, takewhile
 from typing import Any
 
-from raysearch.decide.samplers import Known, Sampler, Suggestion, cell
+from raysearch.decide.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
@@ -31,6 +32,38 @@ class Evaluations(Sampler):
         self._next = 0
         self._asked = 0
 
+    def check(self) -> None:
+        """Refuses what cannot be, before any is evaluated.
+
+        A configuration that has a method `first_difference(other)` says by it, as (path, there,
+        here) or None, on which value the training of a checkpoint depended that is another now.
+
+        Raises:
+            ValueError: a trial has no such settings, or a setting that would change its training;
+                names the trial, the path and what is allowed.
+        """
+        for setting in self._space.points():
+            for trial in self._evaluated:
+                try:
+                    self._refuse_other(setting, trial)
+                except (LookupError, ValueError) as error:
+                    raise ValueError(
+                        f"{self._space.sweep.name} cannot evaluate trial {trial['trial']} of "
+                        f"{trial['search']}: {error}"
+                    ) from None
+
+    def _refuse_other(self, setting: Point, trial: Mapping[str, Any]) -> None:
+        trained: Any = type(setting.config).read(trial["config"])
+        paired = self._pair(setting, trial).config
+        compare = getattr(trained, "first_difference", None)
+        found = None if compare is None else compare(paired)
+        if found is not None:
+            path, there, here = found
+            raise ValueError(
+                f"{path} must be {there!r}, as it was trained, got {here!r}; only settings of "
+                f"evaluations may differ"
+            )
+
     def suggest(self, known: Known) -> Suggestion | None:
         """The first pair that was not asked for."""
         if len(known.cells) < self._asked:
@@ -45,8 +78,10 @@ class Evaluations(Sampler):
     def again(self, params: Mapping[str, Any], seed: int) -> Suggestion:
         """The pair with these parameters, once more."""
         wanted = cell(params, seed)
-        pairs = ((pair, cell(pair.point.params, pair.point.seed)) for pair in self._pairs())
-        return next(pair for pair, found in pairs if found == wanted)
+        pairs = takewhile(lambda pair: pair is not None, map(self._at, count()))
+        return next(
+            pair for pair in pairs if pair and cell(pair.point.params, pair.point.seed) == wanted
+        )
 
     def _at(self, index: int) -> Suggestion | None:
         if index == len(self._walked):

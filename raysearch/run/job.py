@@ -13,7 +13,8 @@ Message = dict[str, Any]
 """One message of a child. `kind` is `describe`, `artifact`, `report` or `end`; the rest is in
 `PipeSession`, which sends the first three, and in `raysearch.run.process`, which sends the last."""
 
-PURPOSES = ("run", "test")
+PURPOSES = ("run", "test", "evaluate")
+"""What an attempt is for: training, the test split, or other settings of evaluations."""
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,16 @@ def resolve(name: str) -> Any:
 
 
 def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], None]:
-    """What is called for a purpose: `run` (or the object itself), or `test`."""
-    if purpose == "test":
-        return cast("Callable[[dict[str, Any], Any], None]", target.test)
-    return cast("Callable[[dict[str, Any], Any], None]", getattr(target, "run", target))
+    """What is called for a purpose: `run` (or the object itself), `test` or `evaluate`.
+
+    Raises:
+        LookupError: the experiment has nothing for this purpose.
+    """
+    found = getattr(target, purpose, target if purpose == "run" else None)
+    if found is None:
+        name = getattr(target, "__qualname__", type(target).__name__)
+        raise LookupError(f"experiment {name} has no {purpose!r}, which is needed here")
+    return cast("Callable[[dict[str, Any], Any], None]", found)
 
 
 def serve(text: str, connection: Connection) -> None:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.plan import parse_memory, parse_overrides, parse_time
-from raysearch.record.events import Lock, Store
+from raysearch.record.events import Store
+from raysearch.record.locks import FileLock
 from tests.raysearch.record import streams
 
 SWEEPS = "tests.raysearch.searches.sweeps"
@@ -118,7 +119,7 @@ def test_a_search_that_nobody_drives_any_more_is_called_killed(tmp_path: Path) -
     assert result.exit_code == 0
     assert result.stdout.startswith("one: killed\n")
     assert "go on with: raysearch resume one" in result.stdout
-    with Lock(folder / "one"):
+    with FileLock(folder / "one"):
         assert CliRunner().invoke(app, ["status", "one"]).stdout.startswith("one: running\n")
 
 

@@ -48,6 +48,18 @@ class Ending(LocalSession):
             raise Killed
 
 
+class Asked(LocalSession):
+    """Is told to stop when it asks for the nth time: it asks once after each step."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(folder)
+        self._left = step
+
+    def should_stop(self) -> bool:
+        self._left -= 1
+        return self._left <= 0
+
+
 def run(config: Supervised, folder: Path, restored: Path | None = None) -> LocalSession:
     """A whole run, or what is left of it."""
     session = LocalSession(folder, restored)

@@ -6,22 +6,36 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-FORMAT = 1
+from trainables.core.training import ExperimentConfig
+
+FORMAT = 2
+"""What is written. Format 1, which is read too, does not hold the configuration."""
 START = hashlib.sha256(b"").hexdigest()
 """The data order before the first step."""
+ONLY_EVALUATIONS = "of a trained network only settings of evaluations may differ"
+
+_READABLE = (1, 2)
+_MEMBERS = {"step", "data_order", "model", "optimizer"}
+_ABOUT = ("format", "experiment", "config")
+Configuration = TypeVar("Configuration", bound=ExperimentConfig)
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is: steps made, and the chained SHA-256 of the examples they saw, in order."""
+    """Where a run is: steps made, and the chained SHA-256 of the examples they saw, in order.
+
+    `unreported` are the sums of the training metrics since the last report and their number, where
+    a run was asked to end between two reports.
+    """
 
     step: int = 0
     data_order: str = START
+    unreported: tuple[dict[str, Tensor], int] | None = None
 
     def after(self, examples: Tensor) -> Position:
         """The position one step further, which saw these examples [B] (indices, int64)."""
@@ -29,23 +43,87 @@ class Position:
         return Position(self.step + 1, hashlib.sha256(seen).hexdigest())
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What the checkpoint at `path` holds: states, and the name and configuration of the experiment
+    that was trained (empty and None in a file of format 1).
+    """
+
+    path: Path
+    position: Position
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    experiment: str = ""
+    config: dict[str, Any] | None = None
+
+    def configuration(self, kind: type[Configuration]) -> Configuration:
+        """The configuration that was trained with.
+
+        Raises:
+            ValueError: it is of another experiment, not there, or no configuration any more.
+        """
+        if self.config is None:
+            raise ValueError(
+                f"{self.path} does not hold its configuration, since an earlier version wrote it; "
+                f"resume its run, or train again, to have a checkpoint that does"
+            )
+        if self.experiment != kind.name:
+            raise ValueError(
+                f"{self.path} must be a checkpoint of {kind.name}, got one of {self.experiment}"
+            )
+        try:
+            return kind.read(self.config)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{self.path} holds a configuration that {kind.name} has no more: {error}"
+            ) from None
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
+        """Loads the states into a model and, if given, an optimiser; returns the position.
+
+        Raises:
+            ValueError: the model has other tensors; names the first, with both shapes.
+        """
+        own = model.state_dict()
+        for name in dict.fromkeys([*own, *self.model]):
+            here, there = _described(own.get(name)), _described(self.model.get(name))
+            if here != there:
+                raise ValueError(
+                    f"{self.path} is a checkpoint of another model: {name} is {there} in it and "
+                    f"{here} here; {ONLY_EVALUATIONS}"
+                )
+        model.load_state_dict(self.model)
+        if optimizer is not None:
+            optimizer.load_state_dict(self.optimizer)
+        return self.position
+
+
 def save(
-    path: Path, position: Position, model: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    position: Position,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: ExperimentConfig | None = None,
 ) -> Path:
     """Writes a checkpoint under a temporary name, forces it to disk, and renames it.
 
-    It holds parameters, buffers, optimiser state and the position; all else of a run is a function
-    of the configuration and the step. A kill at any moment leaves the old file or the new one.
+    It holds parameters, buffers, optimiser state, the position and, if given, the configuration;
+    all else of a run is a function of the configuration and the step. A kill at any moment leaves
+    the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    state = {
+    state: dict[str, Any] = {
         "format": FORMAT,
         "step": position.step,
         "data_order": position.data_order,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
+    if config is not None:
+        state |= {"experiment": config.name, "config": config.to_json()}
+    if position.unreported is not None:
+        state["unreported"] = list(position.unreported)
     with open(partial, "wb") as file:
         torch.save(state, file)
         file.flush()
@@ -59,29 +137,53 @@ def save(
     return path
 
 
-def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
-    """Restores model and, if given, optimiser; returns the position. Loads no code.
+def read(path: Path) -> Saved:
+    """What a checkpoint holds. Loads no code.
 
     Raises:
-        ValueError: another format, or a model of another shape; names the file.
+        ValueError: there is no such file, it is no checkpoint, or one of another format.
     """
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} must be a checkpoint of format {FORMAT}, got {state.get('format')}"
-        )
     try:
-        model.load_state_dict(state["model"])
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{path} is a checkpoint of another model: {first}") from None
-    if optimizer is not None:
-        optimizer.load_state_dict(state["optimizer"])
-    return Position(int(state["step"]), str(state["data_order"]))
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ValueError(f"{path} must be a checkpoint: {error.strerror or error}") from None
+    except MemoryError:
+        raise
+    except Exception:  # a file of another kind raises whatever the reader meets first
+        state = None
+    if not isinstance(state, dict) or "format" not in state:
+        raise ValueError(
+            f"{path} must be a checkpoint that a run has saved, got a damaged file or another kind"
+        )
+    if state["format"] not in _READABLE or not state.keys() >= _MEMBERS:
+        raise ValueError(
+            f"{path} must be a checkpoint of format {' or '.join(map(str, _READABLE))}, "
+            f"got {state['format']}"
+        )
+    unreported = tuple(state["unreported"]) if "unreported" in state else None
+    position = Position(int(state["step"]), str(state["data_order"]), unreported)
+    experiment, config = state.get("experiment", ""), state.get("config")
+    return Saved(path, position, state["model"], state["optimizer"], experiment, config)
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> Position:
+    """Restores model and, if given, optimiser; returns the position.
+
+    Raises:
+        ValueError: no checkpoint, another format, or a model of another shape; names the file.
+    """
+    return read(path).restore(model, optimizer)
+
+
+def _described(value: Any) -> str:
+    """Type and shape of a tensor of a state."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return "absent" if value is None else type(value).__name__
 
 
 def fingerprint(path: Path) -> str:
-    """The SHA-256 over all that a checkpoint holds: parameters, optimiser state and data order.
+    """The SHA-256 over the state in a checkpoint: parameters, optimiser state and data order.
 
     Over names, shapes, types and bits, in an order of its own: equal states have equal prints,
     whatever else their files contain.
@@ -103,5 +205,6 @@ def fingerprint(path: Path) -> str:
         else:
             digest.update(repr(value).encode())
 
-    add(torch.load(path, map_location="cpu", weights_only=True))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    add({name: value for name, value in state.items() if name not in _ABOUT})
     return digest.hexdigest()

@@ -35,14 +35,20 @@ class Config(BaseModel):
         return self.model_dump(mode="json")
 
     def canonical(self) -> dict[str, Any]:
-        """`to_json` without the fields that are void here, and without the seed of the training."""
+        """What this configuration is: `to_json` without the seed of the training and what is void.
+
+        A part of which nothing is left is not there either.
+        """
         void = self.void()
         canonical: dict[str, Any] = {}
         for name, plain in self.to_json().items():
             if name in void:
                 continue
             value = getattr(self, name)
-            canonical[name] = value.canonical() if isinstance(value, Config) else plain
+            if not isinstance(value, Config):
+                canonical[name] = plain
+            elif part := value.canonical():
+                canonical[name] = part
         return canonical
 
     def value_at(self, path: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.core import loop
+from trainables.core import checkpoint, loop
 from trainables.core.optimizers import parameter_groups
 from trainables.core.randomness import derive
 from trainables.core.session import Session
@@ -129,6 +129,24 @@ class Experiment(nn.Module, ABC):
     def test(cls, config: Mapping[str, Any], session: Session) -> None:
         """Evaluates the session's checkpoint on the test split; reports `test/…` once."""
         loop.test(cls.create(config), session)
+
+    @classmethod
+    def evaluate(cls, config: Mapping[str, Any], session: Session, split: str = "val") -> None:
+        """Evaluates the session's checkpoint with the configuration's settings of evaluations."""
+        loop.evaluate(cls.create(config), session, split)
+
+    @classmethod
+    def trained(cls, path: Path, values: Mapping[str, object]) -> dict[str, Any]:
+        """The configuration in a checkpoint, as plain JSON, with other settings of evaluations.
+
+        Raises:
+            LookupError, ValueError: the file is no checkpoint of this experiment, or a value at a
+                dotted path is not allowed, or is no setting of an evaluation.
+        """
+        saved = checkpoint.read(path)
+        config = saved.configuration(cls.config_class).with_values(values)
+        loop.refuse_other(saved, config)
+        return config.to_json()
 
     @classmethod
     def create(cls, config: Mapping[str, Any]) -> Self:

@@ -8,19 +8,25 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from trainables.core import checkpoint
-from trainables.core.checkpoint import Position
+from trainables.core.checkpoint import ONLY_EVALUATIONS, Position, Saved
 from trainables.core.randomness import seed_dropout
 from trainables.core.session import Session
-from trainables.core.training import Training
+from trainables.core.training import ExperimentConfig, Training
 
 if TYPE_CHECKING:
     from trainables.core.experiment import Batch, Evaluation, Experiment
+
+SPLITS = ("val", "test", "all")
+"""What may be evaluated: all but the test split, the test split, both."""
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
 """Whose versions are recorded, as far as a run has loaded them."""
@@ -32,8 +38,9 @@ def train(experiment: Experiment, session: Session) -> None:
     """Trains an experiment to its last step, or until the session says stop.
 
     The step is the only clock. Each report carries training metrics averaged since the last one,
-    the evaluations that are due, and a checkpoint: so nothing but model, optimiser and position
-    needs to be saved, and a resumed run equals an uninterrupted one bit for bit.
+    and the evaluations and the checkpoint that are due: so nothing but model, optimiser and
+    position needs to be saved, and a resumed run equals an uninterrupted one bit for bit. Told to
+    stop, it saves after the step that it is in.
 
     Raises:
         FloatingPointError: the loss or the gradient of a step is not finite; names step and terms.
@@ -56,7 +63,7 @@ def train(experiment: Experiment, session: Session) -> None:
     session.describe({**facts, **_facts(experiment, device)})
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
-    averages = Averages()
+    averages = Averages(position.unreported, device)
     experiment.train()
     steps = range(position.step + 1, total + 1)
     for step, batch in zip(steps, experiment.batches(position.step + 1), strict=False):
@@ -78,23 +85,35 @@ def train(experiment: Experiment, session: Session) -> None:
         due = [one for one in evaluations if settings.is_due(one.every, step, examples)]
         saves = settings.is_due(settings.save_every, step, examples)
         if not (due or saves or settings.is_due(settings.log_every, step, examples)):
+            if session.should_stop():
+                return _leave(session, averages.left(position), experiment, optimizer)
             continue
         metrics = averages.take() | {
             "train/learning_rate": rate,
-            "progress/epochs": settings.epochs_at(step, examples),
-            "progress/samples": float(step * settings.batch_size),
+            **_progress(settings, step, examples),
         }
         for evaluation in due:
             metrics |= _evaluate(experiment, evaluation, session, last=step == total)
-        saved = None
-        if saves:
-            path = session.folder / "checkpoints" / f"step-{step:08d}.pt"
-            saved = checkpoint.save(path, position, experiment, optimizer)
+        saved = _save(session, position, experiment, optimizer) if saves else None
 
         # All of it is said in one report, and the answer may be to end here.
         session.report(step, metrics, saved)
         if session.should_stop():
-            return
+            return None if saved else _leave(session, position, experiment, optimizer)
+
+
+def _save(
+    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+) -> Path:
+    path = session.folder / "checkpoints" / f"step-{position.step:08d}.pt"
+    return checkpoint.save(path, position, experiment, optimizer, experiment.config)
+
+
+def _leave(
+    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+) -> None:
+    """Saves where no checkpoint was due; its report says nothing else."""
+    session.report(position.step, {}, _save(session, position, experiment, optimizer))
 
 
 def test(experiment: Experiment, session: Session) -> None:
@@ -103,17 +122,73 @@ def test(experiment: Experiment, session: Session) -> None:
     Raises:
         ValueError: the session has no checkpoint.
     """
-    restored = session.restored()
-    if restored is None:
-        raise ValueError("the test split is evaluated from a checkpoint, and there is none")
+    saved = _restored(session)
     experiment.load()
-    position = checkpoint.load(restored, experiment)
+    position = saved.restore(experiment)
     experiment.to(_device())
+    session.report(position.step, _measured(experiment, session, "test"))
+
+
+def evaluate(experiment: Experiment, session: Session, split: str = "val") -> None:
+    """Evaluates the networks in the session's checkpoint, as after the last step; one report.
+
+    Args:
+        experiment: that of the checkpoint; its settings of evaluations may be others.
+        session: its checkpoint is read, nothing is saved.
+        split: `val` for the evaluations that training makes, `test` for those on the test split,
+            `all` for both.
+
+    Raises:
+        ValueError: there is no checkpoint; or it is of another experiment, or of a configuration
+            that differs in more: names the first value or tensor that does.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
+    saved = _restored(session)
+    if saved.config is not None:
+        refuse_other(saved, experiment.config)
+    position = saved.restore(experiment)
+    facts = experiment.load()
+    settings, examples, device = experiment.config.training, experiment.num_examples, _device()
+    experiment.to(device)
+    _prepare(experiment.networks(), settings)
+    session.describe({**facts, **_facts(experiment, device)})
+    metrics = _measured(experiment, session, split)
+    session.report(position.step, _progress(settings, position.step, examples) | metrics)
+
+
+def refuse_other(saved: Saved, config: ExperimentConfig) -> None:
+    """Raises ValueError if a network was trained with other values than those of evaluations."""
+    difference = saved.configuration(type(config)).first_difference(config)
+    if difference is not None:
+        path, there, here = difference
+        raise ValueError(
+            f"{path} must be {there!r}, as in the checkpoint {saved.path}, got {here!r}; "
+            f"{ONLY_EVALUATIONS}"
+        )
+
+
+def _restored(session: Session) -> Saved:
+    path = session.restored()
+    if path is None:
+        raise ValueError("networks are evaluated from a checkpoint, and there is none")
+    return checkpoint.read(path)
+
+
+def _measured(experiment: Experiment, session: Session, split: str) -> dict[str, float]:
+    """The evaluations on a split, as after the last step."""
     metrics: dict[str, float] = {}
     for evaluation in experiment.evaluations():
-        if evaluation.split == "test":
+        if split in ("all", "test" if evaluation.split == "test" else "val"):
             metrics |= _evaluate(experiment, evaluation, session, last=True)
-    session.report(position.step, metrics)
+    return metrics
+
+
+def _progress(settings: Training, step: int, examples: int) -> dict[str, float]:
+    return {
+        "progress/epochs": settings.epochs_at(step, examples),
+        "progress/samples": float(step * settings.batch_size),
+    }
 
 
 def backward(
@@ -147,11 +222,22 @@ def split(batch: Batch, parts: int) -> list[Batch]:
 
 
 class Averages:
-    """Means of training metrics since the last report; they stay on their device until then."""
+    """Means of training metrics since the last report; they stay on their device until then.
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
+    It goes on with the sums and the number of steps that an earlier run has `left`.
+    """
+
+    def __init__(
+        self,
+        begun: tuple[Mapping[str, Tensor], int] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        sums, self._count = begun or ({}, 0)
+        self._sums = {name: total.to(device) for name, total in sums.items()}
+
+    def left(self, position: Position) -> Position:
+        """The position with what has not been reported."""
+        return replace(position, unreported=(dict(self._sums), self._count))
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Takes the terms of one step: the same names each time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import lru_cache
 
 import torch
@@ -47,6 +48,17 @@ def uniform(seed: int, purpose: str, step: int, indices: Tensor, count: int) -> 
     state = (state ^ _shift(state, 27)) * _signed(0x94D049BB133111EB)
     state = state ^ _shift(state, 31)
     return _shift(state, 40).to(torch.float32) * 2.0**-24
+
+
+def normal(seed: int, purpose: str, step: int, indices: Tensor, count: int) -> Tensor:
+    """`count` numbers from the standard normal distribution for each index, [B] → [B, count].
+
+    They depend on what those of `uniform` depend on, of which two make one (Box and Muller 1958);
+    float32, never beyond ±5.8.
+    """
+    draws = uniform(seed, purpose, step, indices, 2 * count).double()
+    radius = (-2 * torch.log1p(-draws[:, :count])).sqrt()
+    return (radius * torch.cos(2 * math.pi * draws[:, count:])).float()
 
 
 def _signed(word: int) -> int:

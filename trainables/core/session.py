@@ -28,7 +28,8 @@ class Session(Protocol):
     ) -> None:
         """Metrics after `step` optimiser steps, and the checkpoint saved there.
 
-        It may wait, and the process may end in it. The same step again changes nothing.
+        It may wait, and the process may end in it. The same step again changes nothing, but a
+        checkpoint may follow without metrics: from a run that was told to stop.
         """
         ...
 
@@ -37,7 +38,7 @@ class Session(Protocol):
         ...
 
     def should_stop(self) -> bool:
-        """Whether to end now; as answered to the last report."""
+        """Whether to save and end now: asked after each step, so it must cost nothing."""
         ...
 
 
@@ -64,12 +65,11 @@ class LocalSession:
     def report(
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
-        """Keeps the first report of each step, with its checkpoint."""
-        if step in self.reports:
-            return
-        self.reports[step] = dict(metrics)
+        """Keeps the first report of each step that says something, and checkpoints."""
+        if metrics:
+            self.reports.setdefault(step, dict(metrics))
         if checkpoint is not None:
-            self.checkpoints[step] = checkpoint
+            self.checkpoints.setdefault(step, checkpoint)
 
     def artifact(self, name: str, path: Path) -> None:
         """Keeps where it lies."""

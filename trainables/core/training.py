@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,10 @@ from trainables.core.config import Config
 
 Count = Annotated[int, Field(ge=1)]
 Cadence = Annotated[int, Field(ge=0)]
+
+EVALUATION = "evaluation"
+"""The part of an experiment's configuration, if it has one, with the settings of evaluations."""
+_ABSENT = "absent"
 
 
 class Training(Config):
@@ -86,7 +91,9 @@ class Training(Config):
 class ExperimentConfig(Config):
     """The configuration of a whole experiment.
 
-    `experiment` names what runs it, as `module:attribute`; `name` is `family.experiment`.
+    `experiment` names what runs it, as `module:attribute`; `name` is `family.experiment`. What
+    stands in a part called `evaluation` changes how networks are measured, not how they are
+    trained: trained ones may be evaluated with other values there.
     """
 
     experiment: ClassVar[str]
@@ -107,3 +114,30 @@ class ExperimentConfig(Config):
         facts: list[Any] = [self.experiment, self.canonical()]
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def first_difference(self, other: ExperimentConfig) -> tuple[str, Any, Any] | None:
+        """Why networks trained with the other configuration are not those of this one.
+
+        Returns the path of the first value, the seed included, on which training depends and that
+        differs, with both values (`absent` where it is none); None if there is no such value.
+        """
+        mine, others = _trained(self), _trained(other)
+        for path in dict.fromkeys([*mine, *others]):
+            values = mine.get(path, _ABSENT), others.get(path, _ABSENT)
+            if values[0] != values[1]:
+                return path, *values
+        return None
+
+
+def _trained(config: ExperimentConfig) -> dict[str, Any]:
+    """The values on which training depends, by path."""
+    parts = {name: part for name, part in config.canonical().items() if name != EVALUATION}
+    return {**_leaves(parts, ""), "training.seed": config.seed}
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        is_part = isinstance(value, Mapping)
+        found |= _leaves(value, f"{prefix}{name}.") if is_part else {f"{prefix}{name}": value}
+    return found

@@ -99,6 +99,20 @@ class Schedule(Config):
         return frozenset({"floor"}) if self.kind == "constant" else frozenset()
 
 
+class Evaluation(Config):
+    """How trained networks are measured; training does not depend on it.
+
+    `noise` is the standard deviation of Gaussian noise that is added to the images, in their units:
+    digits are standardised, so 1 is as large as what they show (0: none).
+    """
+
+    noise: float = Field(default=0.0, ge=0)
+
+    def void(self) -> frozenset[str]:
+        """Noise of size 0 is not there."""
+        return frozenset({"noise"}) if self.noise == 0 else frozenset()
+
+
 class Supervised(ExperimentConfig):
     """A vision transformer trained with labels."""
 
@@ -112,6 +126,7 @@ class Supervised(ExperimentConfig):
     schedule: Schedule = Schedule()
     label_smoothing: Rate = 0.0
     training: Training = Training(epochs=20, batch_size=32)
+    evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
     def _patches_tile_the_image(self) -> Supervised:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from trainables.core import optimizers
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, Loss
-from trainables.core.randomness import derive, permutation, uniform
+from trainables.core.randomness import derive, normal, permutation, uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import augment, digits
 from trainables.data.catalog import DATA_SETS
@@ -126,7 +126,7 @@ class SupervisedExperiment(Experiment):
 
     def _classify(self, split: Split, title: str, last: bool) -> Evaluated:
         """Loss, accuracy, mean F1; at the last time the scores of each class and the picture."""
-        logits = self.predict(split.images)
+        logits = self.predict(self._noisy(split.images))
         labels = split.labels.to(logits.device)
         counts = confusion(logits.argmax(1), labels, logits.shape[1]).cpu()
         found = scores(counts)
@@ -141,9 +141,21 @@ class SupervisedExperiment(Experiment):
             values[f"precision/{name}"] = float(found.precision[index])
             values[f"recall/{name}"] = float(found.recall[index])
             values[f"f1/{name}"] = float(found.f1[index])
+        noise = self.config.evaluation.noise
         heading = f"{title}: {len(labels)} images, accuracy {found.accuracy:.3f}"
+        heading += f", noise {noise:g}" if noise else ""
         draw = partial(confusion_matrix, counts=counts, classes=self.facts.classes, title=heading)
         return Evaluated(values, {"confusion": draw})
+
+    def _noisy(self, images: Tensor) -> Tensor:
+        """Images [N, C, H, W] with noise of their own each, the same at each evaluation."""
+        deviation, seed = self.config.evaluation.noise, self.config.training.seed
+        if deviation == 0:
+            return images
+        indices, size = torch.arange(len(images)), images[0].numel()
+        return images + deviation * normal(seed, "evaluation noise", 0, indices, size).view_as(
+            images
+        )
 
     def predict(self, images: Tensor, batch_size: int = 512) -> Tensor:
         """Logits [N, classes] of images [N, C, H, W]."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from scipy.stats import kstest
 
-from trainables.core.randomness import derive, generator, permutation, seed_dropout, uniform
+from trainables.core.randomness import (
+    derive,
+    generator,
+    normal,
+    permutation,
+    seed_dropout,
+    uniform,
+)
 
 MASK = (1 << 64) - 1
 
@@ -37,6 +47,25 @@ def test_they_are_uniform() -> None:
     counts = torch.histc(drawn, bins=20, min=0, max=1)
     assert float(((counts - 2000) ** 2 / 2000).sum()) < 43.8  # chi-squared, 19 degrees, p = 0.001
     assert abs(float(torch.corrcoef(drawn.T)[0, 1])) < 0.03
+
+
+def test_two_uniform_numbers_make_a_normal_one() -> None:
+    drawn, pairs = (
+        draw(3, "noise", 0, torch.tensor([0, 9]), count)
+        for draw, count in ((normal, 2), (uniform, 4))
+    )
+    expected = [
+        [math.sqrt(-2 * math.log1p(-u[k])) * math.cos(2 * math.pi * u[k + 2]) for k in range(2)]
+        for u in pairs.tolist()
+    ]
+    torch.testing.assert_close(drawn, torch.tensor(expected), rtol=1e-6, atol=1e-6)
+
+
+def test_they_are_normal() -> None:
+    drawn = normal(0, "noise", 0, torch.arange(10_000), 2)
+    assert kstest(drawn.flatten().numpy(), "norm").pvalue > 0.001
+    assert abs(float(torch.corrcoef(drawn.T)[0, 1])) < 0.03
+    assert torch.equal(drawn[50:60], normal(0, "noise", 0, torch.arange(50, 60), 2))
 
 
 @pytest.mark.parametrize("other", [(1, "order", 3), (0, "mix", 3), (0, "order", 4), (0, "order")])

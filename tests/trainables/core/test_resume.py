@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainables import runs
-from tests.trainables.runs import EVERYTHING, Ending, Killed
+from tests.trainables.runs import EVERYTHING, Asked, Ending, Killed
 from trainables.core import checkpoint
 from trainables.core.session import LocalSession
 from trainables.ssl.config import Supervised
@@ -48,6 +48,21 @@ def test_ended_in_a_report(tmp_path: Path, whole: LocalSession, step: int, recor
     with pytest.raises(Killed):
         SupervisedExperiment.run(EVERYTHING.to_json(), killed)
     resumed_equals(whole, killed, EVERYTHING)
+
+
+SELDOM = EVERYTHING.with_values(
+    {f"training.{name}_every": 4 for name in ("log", "evaluate", "save")}
+)
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_told_to_stop_it_saves_after_that_step_and_goes_on_as_if_nothing_was(
+    tmp_path: Path, step: int
+) -> None:
+    told = Asked(tmp_path / "told", step)
+    SupervisedExperiment.run(SELDOM.to_json(), told)
+    assert list(told.reports) == [4][: step // 4] and max(told.checkpoints) == step
+    resumed_equals(runs.run(SELDOM, tmp_path / "whole"), told, SELDOM)
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)

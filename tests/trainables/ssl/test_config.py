@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from trainables.ssl.config import Supervised
+from trainables.core.training import Training
+from trainables.ssl.config import Evaluation, Supervised
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,10 @@ from trainables.ssl.config import Supervised
         ({"model.dropout": 1.0}, "model.dropout must be less than 1, got 1.0"),
         ({"optimizer.lr": 0.0}, "optimizer.lr must be greater than 0, got 0.0"),
         ({"data.name": "digit"}, "data.name must be 'digits', got 'digit'"),
+        (
+            {"evaluation.noise": -0.1},
+            "evaluation.noise must be greater than or equal to 0, got -0.1",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(values: dict[str, Any], sentence: str) -> None:
@@ -65,7 +70,18 @@ def test_a_value_without_effect_changes_no_digest(
         ("training.epochs", 7),
         ("training.evaluate_every", 7),
         ("data.split_seed", 1),
+        ("evaluation.noise", 0.5),
     ],
 )
 def test_a_value_with_effect_changes_the_digest(path: str, value: object) -> None:
     assert Supervised().with_values({path: value}).digest() != Supervised().digest()
+
+
+def test_without_noise_the_digest_is_the_one_from_before_there_was_any() -> None:
+    assert "evaluation" not in Supervised().canonical()
+    assert Supervised(training=Training(batch_size=5000)).digest() == "ca219a3c43621832"
+
+
+def test_each_level_of_noise_has_a_digest_of_its_own() -> None:
+    levels = [Supervised(evaluation=Evaluation(noise=noise)) for noise in (0.0, 0.25, 0.5)]
+    assert len({config.digest() for config in levels}) == 3
