@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,15 +105,30 @@ class Client:
         verbs.request_stop(store, view, trial, self.settings)
 
     def train(
-        self, experiment: str, overrides: Mapping[str, object] | None = None, **options: Any
+        self,
+        experiment: str,
+        overrides: Mapping[str, object] | None = None,
+        folder: Path | None = None,
     ) -> None:
-        """Trains one configuration here, without a search."""
-        import json
-
+        """Trains one configuration here, without a search; the same call again goes on with it."""
         from raysearch.single import train
 
-        arguments = [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
-        train(experiment, arguments, options.pop("folder", None), self.settings.runs)
+        train(experiment, _arguments(overrides), folder, self.settings.runs)
+
+    def evaluate(
+        self,
+        experiment: str,
+        checkpoint: str | Path,
+        overrides: Mapping[str, object] | None = None,
+        *,
+        split: str = "val",
+        folder: Path | None = None,
+    ) -> None:
+        """Evaluates a checkpoint here, with other settings of evaluations if given."""
+        from raysearch.single import evaluate
+
+        values, runs = _arguments(overrides), self.settings.runs
+        evaluate(experiment, values, Path(checkpoint), split, folder, runs)
 
     def _driven(self, drive: Any) -> str:
         from raysearch.watch import Watch
@@ -229,6 +245,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({str(self.settings.runs)!r})"
+
+
+def _arguments(overrides: Mapping[str, object] | None) -> list[str]:
+    """As they are typed: `path=value`."""
+    return [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
 
 
 def _several(names: str | Sequence[str]) -> Sequence[str]:

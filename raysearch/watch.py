@@ -140,7 +140,8 @@ def labels(view: SearchView) -> list[str]:
     metrics = [metric["name"] for metric in view.spec["metrics"]]
     means = ["mean" if len(metrics) == 1 else f"mean {name}" for name in metrics]
     repeated = [*means, "seeds"] if has_repeats(view) else []
-    return ["trial", "state", *metrics, *repeated, view.spec["fidelity"]]
+    of = ["evaluates"] if "evaluates" in view.spec else []
+    return ["trial", "state", *of, *metrics, *repeated, view.spec["fidelity"]]
 
 
 def cells(
@@ -153,7 +154,7 @@ def cells(
 ) -> list[str]:
     """Number, state, values, fidelity and the named parameters of a trial, as text.
 
-    If configurations were `repeated`, also means and seeds of that which the trial stands for.
+    In a search that evaluates finished trials also which one of them it is. If configurations were `repeated`, also means and seeds of that which the trial stands for.
     """
     values = trial.values or (trial.reports[-1][2] if trial.reports else None)
     fidelity = next(
@@ -163,9 +164,11 @@ def cells(
     means: list[str] = []
     if repeated:
         means = [""] * (count + 1) if standing is None else [*_mean(standing), str(standing.seeds)]
+    of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
         trial.state,
+        *of,
         *([f"{value:.4f}" for value in values] if values else [""] * count),
         *means,
         "" if fidelity is None else str(fidelity),

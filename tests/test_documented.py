@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from raysearch.cli import app
+from raysearch.client import Client
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = sorted(
@@ -21,6 +22,7 @@ COMMANDS = sorted(
     }
     | set(re.findall(r"`(raysearch [^`]+)`", README))
 )
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 OPTIONS = sorted(set(re.findall(r"`(--[a-z-]+)", README)))
 
 
@@ -38,17 +40,23 @@ def test_a_documented_command_is_understood(line: str) -> None:
 def test_a_documented_option_exists(option: str) -> None:
     commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
     known = {one for command in commands.values() for p in command.params for one in p.opts}
+    known.add("--help")
     assert option in known
 
 
 def test_the_documented_sweep_passes_its_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert code is not None
-    (tmp_path / "mine.py").write_text(code[1])
+    [code] = [block for block in BLOCKS if "@sweep" in block]
+    (tmp_path / "mine.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     result = CliRunner().invoke(app, ["plan", "mine:optimisers"])
     assert result.exit_code == 0, result.stderr
     assert "optimizer[sgd].lr: 0.001 … 1 (log)   if optimizer.kind = sgd" in result.stdout
+
+
+def test_the_documented_methods_of_the_client_exist() -> None:
+    [code] = [block for block in BLOCKS if "raysearch.Client(" in block]
+    named = re.findall(r"\bclient\.(\w+)\(", code)
+    assert len(named) >= 4 and [name for name in named if not hasattr(Client, name)] == []

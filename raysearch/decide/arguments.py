@@ -2,23 +2,115 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from raysearch.declare.nearest import nearest
 
 
+class Argument(Protocol):
+    """What an argument may be; as text, what is allowed."""
+
+    @property
+    def meaning(self) -> str:
+        """What it does, for whoever chooses it."""
+        ...
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        ...
+
+    @property
+    def default(self) -> Any:
+        """Its value where it is not given."""
+        ...
+
+    def value(self, text: str) -> Any:
+        """The value that a text means; None if it is not allowed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Whole:
-    """An argument that is a whole number from `least`, or one of the words; None: must be given."""
+    """A whole number from `least`, or one of the words; with a default of None it must be given."""
 
     least: int
     default: int | str | None
+    meaning: str
     words: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None
+
+    def value(self, text: str) -> int | str | None:
+        """The number, or the word; None if it is neither."""
+        if text in self.words:
+            return text
+        is_whole = text.isascii() and text.isdecimal()
+        return int(text) if is_whole and int(text) >= self.least else None
 
     def __str__(self) -> str:
         return " or ".join([f"a whole number from {self.least}", *map(repr, self.words)])
+
+
+@dataclass(frozen=True)
+class Real:
+    """A finite number in least…most, both included; it need not be given."""
+
+    default: float | None
+    meaning: str
+    least: float = -math.inf
+    most: float = math.inf
+    required: bool = False
+
+    def value(self, text: str) -> float | None:
+        """The number; None if it is none, or out of range."""
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) and self.least <= number <= self.most else None
+
+    def __str__(self) -> str:
+        if self.least == -math.inf:
+            return "a number"
+        return f"a number from {self.least:g}" + (
+            f" to {self.most:g}" if self.most < math.inf else ""
+        )
+
+
+@dataclass(frozen=True)
+class Word:
+    """One of some words, by default the first."""
+
+    words: tuple[str, ...]
+    meaning: str
+    required: bool = False
+
+    @property
+    def default(self) -> str:
+        """The first."""
+        return self.words[0]
+
+    def value(self, text: str) -> str | None:
+        """The word; None if it is not one of them."""
+        return text if text in self.words else None
+
+    def __str__(self) -> str:
+        return _either([repr(word) for word in self.words])
+
+
+@dataclass(frozen=True)
+class Named:
+    """What stands in a table of names: what it does, and its arguments."""
+
+    meaning: str
+    arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
@@ -40,18 +132,18 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     return name.strip(), arguments
 
 
-def read(
-    what: str, text: str, allowed: Mapping[str, Mapping[str, Whole]]
-) -> tuple[str, dict[str, Any]]:
+def read(what: str, text: str, table: Mapping[str, Named]) -> tuple[str, dict[str, Any]]:
     """The name and all arguments, with defaults for those not given.
 
     Raises:
         ValueError: an unknown name or argument, or a value out of range; names what is allowed.
     """
     name, given = parse(text)
-    if name not in allowed:
-        raise ValueError(f"{what} must be {_either(allowed)}, got {name!r}{nearest(name, allowed)}")
-    known = allowed[name]
+    if name not in table:
+        raise ValueError(
+            f"{what} must be {_either(list(table))}, got {name!r}{nearest(name, table)}"
+        )
+    known = table[name].arguments
     for argument in given:
         if argument not in known:
             takes = f"takes {', '.join(known)}" if known else "takes no arguments"
@@ -62,18 +154,17 @@ def read(
     }
 
 
-def _value(owner: str, argument: str, rule: Whole, text: str | None) -> int | str:
+def _value(owner: str, argument: str, rule: Argument, text: str | None) -> Any:
     if text is None:
-        if rule.default is None:
+        if rule.required:
             raise ValueError(f"{argument} of {owner} must be given: {rule}")
         return rule.default
-    if text in rule.words:
-        return text
-    if not text.isdecimal() or int(text) < rule.least:
+    value = rule.value(text)
+    if value is None:
         raise ValueError(f"{argument} of {owner} must be {rule}, got {text!r}")
-    return int(text)
+    return value
 
 
-def _either(names: Mapping[str, object]) -> str:
+def _either(names: list[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} or {last}"

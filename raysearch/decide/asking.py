@@ -17,7 +17,8 @@ from raysearch.decide.evaluations import Evaluations
 from raysearch.decide.memory import running_trial
 from raysearch.decide.pruners import make_pruner
 from raysearch.decide.repeats import Repeats
-from raysearch.decide.samplers import Known, Suggestion, cell, make_sampler, with_seed
+from raysearch.decide.samplers import make_sampler
+from raysearch.decide.suggestions import Known, Suggestion, cell, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
 
@@ -55,7 +56,7 @@ class Asking:
     """The half of a study that asks; `Study` is the other half."""
 
     def __init__(self, space: Space, spec: Mapping[str, Any], log: Log) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of is refused
         self._space, self._log = space, log
         self._budget: int | None = spec["trials"]
         self._fidelity = str(spec["fidelity"])
@@ -214,25 +215,29 @@ class Asking:
 
     def _known(self, keys: set[tuple[str, int]]) -> Known:
         """All that was asked, then the prepared points as if they were running."""
-        past, attrs = self._trials.all(), dict(self._trials.study_attrs)
+        number, past = len(self._trials.entries), self._trials.seen(self._sampler.bound)
+        attrs = dict(self._trials.study_attrs)
         for each in self._prepared:
             point = each.point
-            trial = running_trial(len(past), point.params, point.distributions, each.system_attrs)
-            past.append(trial)
+            past.append(running_trial(number, point.params, point.distributions, each.system_attrs))
             attrs.update(each.study_attrs)
+            number += 1
         prepared = {cell(each.point.params, each.point.seed) for each in self._prepared}
         row = self._duplicates_in_a_row()
-        return Known(past, keys, self._trials.cells | prepared, row, attrs)
+        return Known(number, past, keys, self._trials.cells | prepared, row, attrs)
 
     def _duplicates_in_a_row(self) -> int:
-        row, known = self._trials.duplicates, set(self._trials.firsts)
+        row = self._trials.duplicates
+        if not self._prepared:
+            return row
+        known = set(self._trials.firsts)
         for each in self._prepared:
             row = row + 1 if each.point.key in known else 0
             known.add(each.point.key)
         return row
 
     def _suggest(self, known: Known) -> Suggestion | None:
-        is_first = not known.past and self._evaluations is None
+        is_first = not known.number and self._evaluations is None
         default = self._space.default() if is_first else None
         if default is not None:
             return Suggestion(default, "default")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import (
@@ -21,6 +21,12 @@ from raysearch.declare.distributions import Distribution, Float, Int
 _FEASIBLE = "feasible"
 INFEASIBLE_ATTRS = create_trial(state=TrialState.PRUNED, constraints={_FEASIBLE: 1.0}).system_attrs
 FEASIBLE_ATTRS = create_trial(state=TrialState.PRUNED, constraints={_FEASIBLE: 0.0}).system_attrs
+((_CONSTRAINT, _),) = FEASIBLE_ATTRS.items()
+
+
+def is_infeasible(trial: FrozenTrial) -> bool:
+    """Whether a trial was told infeasible."""
+    return trial.system_attrs.get(_CONSTRAINT, 0.0) > 0
 
 
 def to_optuna(distribution: Distribution) -> BaseDistribution:
@@ -86,12 +92,21 @@ class Snapshot(InMemoryStorage):
     """Past trials as they were at one moment, and one new trial for which a sampler is asked.
 
     A sampler on its own thread reads it while the study goes on.
+
+    Args:
+        number: that of the new trial.
+        past: what the sampler may see of the trials before it.
+        study_attrs: what Optuna keeps with the study.
     """
 
-    def __init__(self, past: Sequence[FrozenTrial]) -> None:
+    def __init__(
+        self, number: int, past: Sequence[FrozenTrial], study_attrs: Mapping[str, Any]
+    ) -> None:
         super().__init__()
-        self._past = past
-        self.new = running_trial(len(past))
+        self._past, self._study_attrs = past, study_attrs
+        self.new = running_trial(number)
+        self.study_attrs: dict[str, Any] = {}
+        """What the sampler has changed of the study's attributes."""
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """The number of the one new trial."""
@@ -99,7 +114,9 @@ class Snapshot(InMemoryStorage):
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """The new trial; a past one by its number."""
-        return self.new if trial_id == self.new.number else self._past[trial_id]
+        if trial_id == self.new.number:
+            return self.new
+        return next(trial for trial in self._past if trial.number == trial_id)
 
     def get_trial_number_from_id(self, trial_id: int) -> int:
         """Numbers are identities here."""
@@ -131,3 +148,11 @@ class Snapshot(InMemoryStorage):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """What the sampler wants to be known of the new trial."""
         self.new.system_attrs = {**self.new.system_attrs, key: value}
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """What samplers keep with the study."""
+        return {**self._study_attrs, **self.study_attrs}
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        """What the sampler wants to be known of the study."""
+        self.study_attrs[key] = value

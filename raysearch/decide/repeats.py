@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raysearch.decide.samplers import Suggestion, with_seed
+from raysearch.decide.suggestions import Suggestion, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Direction

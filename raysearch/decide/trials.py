@@ -10,7 +10,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from raysearch.decide.memory import FEASIBLE_ATTRS, INFEASIBLE_ATTRS, Evidence, running_trial
-from raysearch.decide.samplers import cell
+from raysearch.decide.suggestions import cell
+from raysearch.decide.view import Bound, Ranking
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.sweep import Direction
 
@@ -68,6 +69,7 @@ class Trials:
         )
         self._study_id = self._storage.get_study_id_from_name(search)
         self._compares = len(directions) == 1
+        self._ranking = Ranking(directions)
         self.entries: list[Entry] = []
         self.firsts: dict[tuple[str, int], int] = {}
         """The first trial of each (digest, seed)."""
@@ -142,6 +144,7 @@ class Trials:
         if state in ("failed", "infeasible"):
             self._storage.hide(number)
         self.study.tell(number, body["values"] if state == "complete" else None, _STATES[state])
+        self._ranking.add(self.optuna(number))
 
     def optuna(self, number: int) -> FrozenTrial:
         """One trial as Optuna has it now; it is replaced, not changed, by what comes later."""
@@ -150,3 +153,12 @@ class Trials:
     def all(self) -> list[FrozenTrial]:
         """All trials as Optuna has them now, in a new list."""
         return self._storage.everything(self._study_id)
+
+    def seen(self, bound: Bound | None) -> list[FrozenTrial]:
+        """The trials that a sampler looks at: those within its bound, and all that are not told."""
+        if bound is None:
+            return self.all()
+        if not bound.total:
+            return []
+        numbers = {*self._ranking.choose(bound), *self.untold, *self.untold_repeats}
+        return [self.optuna(number) for number in sorted(numbers)]

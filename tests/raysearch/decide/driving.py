@@ -80,8 +80,8 @@ def score(config: Mapping[str, Any], fidelity: int) -> float:
 class Drive:
     """Runs trials side by side, one report at a time, in an order drawn from `rng`.
 
-    `decisions` is what the study decided: each point asked for and each answer to a report; `waits`
-    the seconds that each report took.
+    With two `objectives` the second is the depth. `decisions` is what the study decided: each point
+    asked for and each answer to a report; `waits` the seconds that each report took.
     """
 
     study: Study
@@ -92,6 +92,7 @@ class Drive:
     decisions: list[Any] = field(default_factory=list)
     ended: bool = False
     waits: list[float] = field(default_factory=list)
+    objectives: int = 1
 
     def step(self) -> None:
         """Asks for a trial where there is room; otherwise one running trial makes a report."""
@@ -109,20 +110,21 @@ class Drive:
     def _report(self, number: int) -> None:
         proposal, fidelity = self.running[number]
         fidelity += 1
-        value = score(proposal.config, fidelity)
+        values = [score(proposal.config, fidelity), float(proposal.config["depth"])]
+        values = values[: self.objectives]
         luck = noise(proposal.digest, fidelity, "luck")
         if luck < 0.01:
             self._tell(number, "infeasible" if luck < 0.005 else "failed", None)
             return
         body: Any = {"attempt": 1, "step": 10 * fidelity, "fidelity": fidelity, "metrics": {}}
-        self.log.append("report", number, **body, values=[value], checkpoint=None)
+        self.log.append("report", number, **body, values=values, checkpoint=None)
         begin = time.perf_counter()
-        ends = self.study.report(number, fidelity, [value], 10 * fidelity)
+        ends = self.study.report(number, fidelity, values, 10 * fidelity)
         self.waits.append(time.perf_counter() - begin)
         self.decisions.append((number, fidelity, ends))
         self.running[number] = (proposal, fidelity)
         if ends or fidelity == LENGTH:
-            self._tell(number, "pruned" if ends else "complete", [value])
+            self._tell(number, "pruned" if ends else "complete", values)
 
     def _tell(self, number: int, state: Any, values: list[float] | None) -> None:
         self.study.tell(number, state, values, reason="driven")
@@ -132,7 +134,9 @@ class Drive:
         """The same moment of the same drive, with another study."""
         rng = random.Random()
         rng.setstate(self.rng.getstate())
-        return Drive(study, log, rng, self.workers, dict(self.running), [], self.ended)
+        drive = Drive(study, log, rng, self.workers, dict(self.running), [], self.ended)
+        drive.objectives = self.objectives
+        return drive
 
 
 def events_of(store: Store, log: EventLog) -> list[Event]:

@@ -1,0 +1,72 @@
+"""The page of a report: one HTML file that needs no other."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from raysearch.record.reporting import answer, making, tables
+from raysearch.record.reporting.canvas import Picture
+from raysearch.record.reporting.facts import failures
+from raysearch.record.reporting.objectives import objectives
+from raysearch.record.reporting.pictures import Pictures, kind_of
+from raysearch.record.reporting.words import listed
+from raysearch.record.results import SearchView
+
+_HERE = Path(__file__).parent
+
+
+def render(view: SearchView, folder: Path, pictures: Pictures) -> str:
+    """The HTML of the page; whatever people wrote is escaped, pictures are in it."""
+    page = _environment().get_template("page.html")
+    return page.render(
+        view=view,
+        spec=view.spec,
+        goals=objectives(view),
+        style=Markup((_HERE / "page.css").read_text()),
+        script=Markup((_HERE / "page.js").read_text()),
+        notice=answer.notice(view),
+        answer=answer.answer(view),
+        tiles=answer.tiles(view),
+        bars=answer.bars(view),
+        saved=answer.saved_sentence(view),
+        winner=making.shown_winner(view, folder),
+        tests=tables.test_table(view),
+        standings=tables.standing_table(view),
+        trials=tables.trials_table(view),
+        failures=failures(view, folder),
+        made=making.made(view, folder),
+        pictures=pictures,
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["embedded"] = embedded
+    environment.filters["breakable"] = breakable
+    environment.filters["listed"] = listed
+    environment.tests["picture"] = lambda value: isinstance(value, Picture)
+    return environment
+
+
+def embedded(picture: Picture) -> str:
+    """A picture as an address that holds all of it."""
+    data = base64.b64encode(picture.path.read_bytes()).decode()
+    return f"data:{kind_of(picture.path)};base64,{data}"
+
+
+def breakable(name: str) -> Markup:
+    """A dotted name that may be broken behind its dots and strokes."""
+    text = str(escape(name))
+    for mark in (".", "/", "_", "]"):
+        text = text.replace(mark, f"{mark}<wbr>")
+    return Markup(text)

@@ -1,0 +1,117 @@
+"""The tables of a report: test scores, configurations over their seeds, all trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from raysearch.record.reporting.making import evaluated, value_of
+from raysearch.record.reporting.objectives import objectives
+from raysearch.record.reporting.words import listed, number
+from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.record.standing import winner
+from raysearch.record.tested import on_test_split
+
+MOST_STANDINGS = 50
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is shown, and what it is sorted by (empty: last)."""
+
+    text: str
+    key: str = ""
+
+
+def cell(value: Any) -> Cell:
+    """A value as a cell."""
+    if value is None:
+        return Cell("")
+    if isinstance(value, bool):
+        return Cell(str(value), str(value))
+    return Cell(number(value), repr(value) if isinstance(value, int | float) else str(value))
+
+
+def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: role, trials, and each score with its interval; failures in words."""
+    found = on_test_split(view)
+    names = list(dict.fromkeys(name for each in found for name in each.scores))
+    table = [
+        [
+            each.role,
+            listed(each.trials) if each.trials else "",
+            *(str(each.scores[name]) if name in each.scores else "" for name in names),
+            "; ".join(f"trial {trial}: {error}" for trial, error in each.errors.items()),
+        ]
+        for each in found
+    ]
+    header = ["configuration", "trials", *names, "failed"]
+    if not any(row[-1] for row in table):
+        header, table = header[:-1], [row[:-1] for row in table]
+    return header, table
+
+
+def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
+    """The Pareto front, or else the configurations with several seeds, best first."""
+    won, goals, names = winner(view), objectives(view), view.varying()
+    if won is None:
+        return [], []
+    front = len(goals) > 1
+    found = won.front if front else [each for each in view.standings() if each.seeds > 1]
+    ties = {each.trial.number for each in won.ties}
+    table: list[list[str]] = []
+    for each in list(found)[:MOST_STANDINGS]:
+        run = each.trial
+        tie = "best" if each is won.standing else "tied" if run.number in ties else ""
+        row = [str(run.number), *(str(mean) for mean in each.intervals), str(each.seeds)]
+        row += [] if front else [tie, listed(number((r.values or [0.0])[0]) for r in each.runs)]
+        table.append([*row, *(value_of(run, name) for name in names)])
+    header = ["trial", *(goal.name for goal in goals), "seeds"]
+    header += [] if front else ["standing", "runs"]
+    return [*header, *names], table
+
+
+def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list[Cell]]]]:
+    """Header and rows of all trials, best first: number, state, and the other cells."""
+    names, goals = view.varying(), objectives(view)
+    repeated = any(each.is_repeated for each in view.standings())
+    own = [goal.name for goal in goals]
+    columns = [*own, *([*(f"{n} mean" for n in own), "seeds"] if repeated else [])]
+    columns += ["step", "seconds"]
+    table: list[tuple[int, str, list[Cell]]] = []
+    for row in rows(view):
+        trial = view.trials[row["trial"]]
+        cells = [_spread(row, column) for column in columns] + [_param(trial, n) for n in names]
+        table.append((trial.number, trial.state, [*cells, cell(remark(trial))]))
+    return [*columns, *names, "remark"], table
+
+
+def _param(trial: TrialView, name: str) -> Cell:
+    """The value of a parameter; None is a value too, unlike that of a branch not taken."""
+    text = value_of(trial, name)
+    return Cell(text, text) if text == "None" else cell(trial.params.get(name))
+
+
+def _spread(row: dict[str, Any], column: str) -> Cell:
+    """A cell of the row; a mean is shown with its interval, if it has one."""
+    found, name = cell(row[column]), column.removesuffix(" mean")
+    if row.get(f"{name} low") is None or name == column:
+        return found
+    ends = f"[{number(row[f'{name} low'])}, {number(row[f'{name} high'])}]"
+    return Cell(f"{found.text} {ends}", found.key)
+
+
+def remark(trial: TrialView) -> str:
+    """What else there is to say of a trial."""
+    said = ["default configuration"] if trial.origin == "default" else []
+    if trial.repeat_of is not None:
+        said.append(f"trial {trial.repeat_of} again, seed {trial.seed}")
+    if trial.retry_of is not None:
+        said.append(f"trial {trial.retry_of} tried again")
+    if trial.retried_by is not None:
+        said.append(f"tried again as trial {trial.retried_by}")
+    if trial.evaluates is not None:
+        said.append(evaluated(trial))
+    if len(trial.attempts) > 1:
+        said.append(f"{len(trial.attempts)} attempts")
+    return "; ".join([*said, *([trial.reason] if trial.reason else [])])
