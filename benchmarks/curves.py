@@ -176,7 +176,7 @@ def _train(
 
     pixels, labels = (torch.from_numpy(array) for array in images)
     generators = [torch.Generator().manual_seed(SEEDS * index + seed) for index, seed in group]
-    networks = _Networks(rows, generators, pixels.shape[1])
+    networks = Networks(rows, generators, pixels.shape[1])
     steps = epochs * (TRAIN // rows[0]["batch_size"])
     step = 0
     for _ in range(epochs):
@@ -188,7 +188,7 @@ def _train(
         yield (networks.scores(seen).argmax(-1) == labels[TRAIN:]).sum(1).tolist()
 
 
-class _Networks:
+class Networks:
     """Networks of one shape and their stochastic gradient descent with momentum.
 
     Of C networks: images are [C, N, pixels], labels [C, N], hidden units [C, N, width], scores and
@@ -207,9 +207,9 @@ class _Networks:
 
         width, batch_size = rows[0]["width"], rows[0]["batch_size"]
         self._noise = torch.Generator().manual_seed(1_000_003 * width + batch_size)
-        self._weights = [first(pixels, width), torch.zeros(len(rows), 1, width)]
-        self._weights += [first(width, 10), torch.zeros(len(rows), 1, 10)]
-        self._velocities = [torch.zeros_like(weight) for weight in self._weights]
+        self.weights = [first(pixels, width), torch.zeros(len(rows), 1, width)]
+        self.weights += [first(width, 10), torch.zeros(len(rows), 1, 10)]
+        self._velocities = [torch.zeros_like(weight) for weight in self.weights]
         self._is_relu = torch.tensor([row["activation"] == "relu" for row in rows])[:, None, None]
         self._is_cosine = torch.tensor([row["schedule"] == "cosine" for row in rows])[:, None, None]
         self._lr, self._momentum = column("lr"), column("momentum")
@@ -218,7 +218,7 @@ class _Networks:
 
     def scores(self, images: Any) -> Any:
         """Of each class, [C, N, 10]."""
-        w1, b1, w2, b2 = self._weights
+        w1, b1, w2, b2 = self.weights
         return b2 + self._hidden(images, w1, b1) @ w2
 
     def _hidden(self, images: Any, w1: Any, b1: Any) -> Any:
@@ -230,16 +230,16 @@ class _Networks:
         rate = 0.5 + 0.5 * math.cos(math.pi * share)
         lr = self._lr * self._is_cosine.float().mul(rate - 1).add(1)
         for weight, velocity, gradient in zip(
-            self._weights, self._velocities, self._gradients(images, labels), strict=True
+            self.weights, self._velocities, self.gradients(images, labels), strict=True
         ):
             velocity.mul_(self._momentum).add_(gradient).add_(self._decay * weight)
             weight.sub_(lr * velocity)
 
-    def _gradients(self, images: Any, labels: Any) -> list[Any]:
+    def gradients(self, images: Any, labels: Any) -> list[Any]:
         """Of the mean cross-entropy, with noise on the input, dropout and smoothed labels."""
         import torch
 
-        w1, b1, w2, b2 = self._weights
+        w1, b1, w2, b2 = self.weights
         images = images + self._input_noise * torch.randn(images.shape, generator=self._noise)
         hidden = self._hidden(images, w1, b1)
         mask = (torch.rand(hidden.shape, generator=self._noise) < self._keep) / self._keep

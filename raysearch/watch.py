@@ -154,7 +154,8 @@ def cells(
 ) -> list[str]:
     """Number, state, values, fidelity and the named parameters of a trial, as text.
 
-    In a search that evaluates finished trials also which one of them it is. If configurations were `repeated`, also means and seeds of that which the trial stands for.
+    In a search that evaluates finished trials also which of them it is; if configurations were
+    `repeated`, also means and seeds of that which the trial stands for.
     """
     values = trial.values or (trial.reports[-1][2] if trial.reports else None)
     fidelity = next(
