@@ -55,11 +55,9 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Gives the terminal back; without one, says the last line."""
+        """Gives the terminal back."""
         if self._live is not None:
             self._live.__exit__(kind, error, traceback)
-        elif self._view is not None:
-            self._say(headline(self._view))
 
     def listen(self, view: SearchView) -> None:
         """Draws at most twice a second; on a plain output each told trial has a line."""
@@ -107,11 +105,18 @@ def headline(view: SearchView) -> Text:
     if ahead.rate:
         parts.append(f"{ahead.rate * 60:.1f} trials/min")
     if ahead.used:
-        most = "" if ahead.disk is None else f" of {size(ahead.disk)}"
-        parts.append(f"disk {size(ahead.used)}{most}")
+        parts.append(f"disk {size(ahead.used)}{_at_the_end(view, ahead.disk)}")
     if ahead.seconds is not None:
         parts.append(f"ETA {duration(ahead.seconds)}")
     return Text(f"{view.search}: " + ", ".join(parts), style="bold")
+
+
+def _at_the_end(view: SearchView, disk: int | None) -> str:
+    """What checkpoints will take, or may take where there is a quota."""
+    quota = view.spec.get("disk")
+    if quota is not None:
+        return f" of {size(quota)}"
+    return "" if disk is None else f", {size(disk)} at the end"
 
 
 def trials_table(view: SearchView, rows: int) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from raysearch.decide.suggestions import Suggestion, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
@@ -36,6 +38,8 @@ class Repeats:
         self._space, self._trials = space, trials
         self._seeds = range(1, seeds + 1) if seeds > 1 else range(0)
         self._finalists = finalists
+        self._known = 0
+        self._finalists_now: list[Entry] = []
         self._signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]
 
     def next(self) -> Suggestion | None:
@@ -52,6 +56,13 @@ class Repeats:
         return None
 
     def _chosen(self) -> list[Entry]:
+        """The finalists; they stay the same until another trial that is no repeat is told."""
+        known = sum(entry.repeat_of is None for entry in self._trials.entries)
+        if known != self._known:
+            self._known, self._finalists_now = known, self._choose()
+        return self._finalists_now
+
+    def _choose(self) -> list[Entry]:
         found: dict[str, tuple[list[float], Entry]] = {}
         for entry in self._trials.entries:
             values = self._values(entry)
@@ -60,8 +71,9 @@ class Repeats:
             ):
                 found[entry.digest] = (values, entry)
         costs = list(found.values())
-        order = sorted(costs, key=lambda each: (_dominators(each[0], costs), each[0]))
-        chosen = [entry for _, entry in order[: self._finalists]]
+        ranks = zip(_dominators([cost for cost, _ in costs]), costs, strict=True)
+        order = sorted(ranks, key=lambda each: (each[0], each[1][0]))
+        chosen = [entry for _, (_, entry) in order[: self._finalists]]
         chosen += [each for _, each in costs if each.is_default and each not in chosen]
         return sorted(chosen, key=lambda entry: entry.number)
 
@@ -75,11 +87,9 @@ class Repeats:
         return [sign * value for sign, value in zip(self._signs, told["values"], strict=True)]
 
 
-def _dominators(cost: list[float], costs: list[tuple[list[float], Entry]]) -> int:
-    """How many others are at least as good in all and better in one; 0: on the Pareto front."""
-    if len(cost) == 1:
-        return 0
-    return sum(
-        other != cost and all(a <= b for a, b in zip(other, cost, strict=True))
-        for other, _ in costs
-    )
+def _dominators(costs: Sequence[Sequence[float]]) -> list[int]:
+    """For each: how many others are at least as good in all and better in one; 0: on the front."""
+    if not costs or len(costs[0]) == 1:
+        return [0] * len(costs)
+    table = np.asarray(costs)
+    return [int(((table <= cost).all(axis=1) & (table < cost).any(axis=1)).sum()) for cost in table]

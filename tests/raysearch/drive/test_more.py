@@ -141,3 +141,25 @@ def test_repeats_go_on_after_a_kill_where_they_were(tmp_path: Path) -> None:
         killed.run(begun[-1], score(begun[-1]))
     killed.resume()
     assert keys([*begun, *finish(killed)]) == keys(whole)
+
+
+def test_with_two_directions_those_of_the_pareto_front_are_run_again(tmp_path: Path) -> None:
+    costs = [(0.5, 0.5), (0.9, 0.1), (0.1, 0.9), (0.8, 0.8), (0.4, 0.6), (0.6, 0.6)]
+    metrics = [
+        {"name": f"val/{name}", "direction": "minimize", "reduce": "last"} for name in ("a", "b")
+    ]
+    spec: dict[str, Any] = {"sampler": "random", "pruner": "none", "trials": 6, "repeats": 2}
+    stage = Stage(tmp_path, chain, finalists=4, metrics=metrics, **spec)
+    for a, b in costs:
+        job = stage.start()
+        values = {"val/a": a, "val/b": b, "progress/epochs": 2.0}
+        stage.say(job, kind="report", step=2, metrics=values, checkpoint=None)
+        stage.end(job, "complete")
+    front = {
+        number
+        for number, (a, b) in enumerate(costs)
+        if not any(c <= a and d <= b and (c, d) != (a, b) for c, d in costs)
+    }
+    again = [stage.start().trial for _ in range(2)]
+    chosen = {stage.view().trials[number].repeat_of for number in again}
+    assert front == {0, 1, 2, 4} and chosen <= front
