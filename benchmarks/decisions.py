@@ -1,6 +1,6 @@
 """How long a trial waits for the answer to its report, with 1,000 finished trials behind it.
 
-    python -m benchmarks.decisions [--samplers random tpe gp] [--finished 1000]
+    python -m benchmarks.decisions [--samplers nothing random tpe gp] [--finished 1000]
 
 A search of 1,000 finished trials of at most 30 reports, median pruner, events in SQLite, the same
 for each sampler; then 16 trials report in turn, idle in between, while the thread that computes
@@ -10,7 +10,8 @@ conductor of a search, with everything but Ray: event, view, decision. What ends
 new trial, whose start is not timed.
 
 Printed are, of the time from a report to its answer as the trial sees it: median, 99th percentile
-and the longest, in milliseconds; and how many suggestions were computed meanwhile.
+and the longest, in milliseconds; how many suggestions were computed meanwhile. The row `nothing`
+has no such thread: the part of the waits that other processes on the machine are to blame for.
 
 Expected: at most 10 ms at the 99th percentile, for each sampler.
 """
@@ -24,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -91,10 +92,13 @@ class Sampling:
             thread.join()
 
 
-def answers(inside: Inside, connection: Connection) -> list[float]:
-    """The driver's side: hands out trials, hears them, answers; returns what they have timed."""
+def answers(inside: Inside, connection: Connection, *, alone: bool) -> list[float]:
+    """The driver's side: hands out trials, hears them, answers; returns what they have timed.
+
+    `alone` says that no other thread computes suggestions.
+    """
     for _ in range(TRIALS):
-        connection.send(_start(inside))
+        connection.send(_start(inside, alone))
     while True:
         news = connection.recv()
         if isinstance(news, list):
@@ -105,25 +109,27 @@ def answers(inside: Inside, connection: Connection) -> list[float]:
             continue
         if message is not None:
             inside.hear(attempt, message)
-        connection.send(_start(inside))
+        connection.send(_start(inside, alone))
 
 
-def _start(inside: Inside) -> dict[str, Any]:
+def _start(inside: Inside, alone: bool) -> dict[str, Any]:
     """The next attempt, as soon as there is a suggestion."""
+    if alone:
+        inside.study.prepare(1)
     while (attempt := inside.start()) is None:
         time.sleep(0.001)
     params = inside.study.trials[attempt["trial"]].params
     return {"trial": attempt["trial"], "attempt": attempt["attempt"], "params": params}
 
 
-def measure(inside: Inside) -> tuple[list[float], int]:
+def measure(inside: Inside, *, thinks: bool) -> tuple[list[float], int]:
     """Seconds that each report waited, and how many suggestions were computed meanwhile."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=trials, args=(theirs,))
     process.start()
     sampling = Sampling(inside)
-    with sampling.on():
-        waited = answers(inside, ours)
+    with sampling.on() if thinks else nullcontext():
+        waited = answers(inside, ours, alone=not thinks)
     process.join()
     return waited, sampling.computed
 
@@ -131,7 +137,7 @@ def measure(inside: Inside) -> tuple[list[float], int]:
 def main() -> None:
     """Makes the finished search once, measures each sampler on a copy, prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--samplers", nargs="+", default=["random", "tpe", "gp"])
+    parser.add_argument("--samplers", nargs="+", default=["nothing", "random", "tpe", "gp"])
     parser.add_argument("--finished", type=int, default=1000)
     arguments = parser.parse_args()
     print(f"{'':10} {'p50 ms':>8} {'p99 ms':>8} {'most ms':>8} {'suggestions':>12}")
@@ -143,7 +149,9 @@ def main() -> None:
         while finished.run(REPORTS):
             pass
         for sampler in arguments.samplers:
-            waited, computed = measure(finished.copy(Path(folder, sampler), sampler, 10**6))
+            thinks = sampler != "nothing"
+            inside = finished.copy(Path(folder, sampler), sampler if thinks else "random", 10**6)
+            waited, computed = measure(inside, thinks=thinks)
             cuts = quantiles([1000 * seconds for seconds in waited], n=100)
             most = 1000 * max(waited)
             print(

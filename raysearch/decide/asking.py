@@ -179,6 +179,9 @@ class Asking:
             self._fill(count)
         except ValueError as error:
             self._error = error  # `ask` raises it where it is heard
+        except Exception as error:  # of a sweep, or a model; the thread must not just end
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._error = ValueError(f"no further configuration could be proposed: {what}")
 
     def drop_prepared(self) -> None:
         """Forgets the suggestions that were computed ahead and not handed out."""
@@ -193,7 +196,7 @@ class Asking:
 
     def _fill(self, count: int) -> None:
         """Samples, without the lock, from what was known when it was last held."""
-        with self._sampling:
+        with self._sampling, _quick_switches():
             while True:
                 with self._lock:
                     firsts = self._trials.firsts.keys()
@@ -203,8 +206,7 @@ class Asking:
                         return
                     dropped = self._dropped
                     known = self._known(firsts | keys)
-                with _quick_switches():
-                    suggestion = self._suggest(known)
+                suggestion = self._suggest(known)
                 with self._lock:
                     if dropped != self._dropped:
                         continue
@@ -299,7 +301,7 @@ class Asking:
 
 @contextmanager
 def _quick_switches() -> Generator[None]:
-    """While a sampler computes, other threads wait at most half a millisecond for their turn."""
+    """While a sampler is at work, other threads wait at most half a millisecond for their turn."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, _SWITCH_INTERVAL))
     try:

@@ -76,6 +76,17 @@ class Evidence(InMemoryStorage):
         """Leaves a trial out of what pruners see: infeasible, failed, or a duplicate."""
         self._hidden.add(number)
 
+    def extend_curve(self, number: int, reports: Sequence[tuple[int, float]]) -> None:
+        """Adds intermediate values (step, value) to a trial; those that do not go further, not."""
+        with self._lock:
+            trial = copy.copy(self._get_trial(number))
+            curve, last = dict(trial.intermediate_values), trial.last_step
+            for step, value in reports:
+                if last is None or step > last:
+                    curve[step], last = value, step
+            trial.intermediate_values = curve
+            self._set_trial(number, trial)
+
     def everything(self, study_id: int) -> list[FrozenTrial]:
         """All trials, hidden ones too, as they are now."""
         return super().get_all_trials(study_id, deepcopy=False)

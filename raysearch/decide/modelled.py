@@ -33,8 +33,9 @@ from raysearch.declare.sweep import Direction
 _EXPERIMENTAL = r"Argument ``group`` is an experimental feature|QMCSampler is experimental"
 _SLOW_BOXES = r"Box decomposition \(typically used by `GPSampler`\) might be significantly slow"
 _TRIES = 1_000
-_TPE_SEES = Bound(best=100, last=200, spread=200)
-"""TPE's cost grows by about 20 µs a trial; its model of good points is made of 25 at most."""
+_TPE_SEES = Bound(best=100, last=100, spread=800)
+"""TPE's cost grows by about 20 µs a trial. Its model of good points is made of 25 at most; that of
+the others is to keep its shape, and gives the last 25 their full weight."""
 _GP_SEES = Bound(best=70, last=70, spread=60)
 """A Gaussian process of n trials costs n³; 200 take most of a second."""
 _CMAES_SEES = Bound(best=0, last=300, spread=0)

@@ -127,6 +127,7 @@ class Study(Asking):
         for event in events:
             study._replay(event)
             last = event
+        study._trials.settle()
         if last is not None:
             study._complete(last)
         for entry in study._trials.entries:
@@ -136,6 +137,12 @@ class Study(Asking):
 
     def _replay(self, event: Event) -> None:
         number, body = event.trial, event.body
+        if event.kind == "report" and number is not None:
+            if _is_compared(body) and not self._trials.entries[number].ending:
+                self._trials.gather(number, body["fidelity"], body["values"])
+            return
+        if number is not None:
+            self._trials.settle(number)
         if event.kind == "asked":
             self._trials.ask(body)
         elif event.kind == "extended":
@@ -150,9 +157,6 @@ class Study(Asking):
             self._trials.entries[number].ending = True
         elif event.kind == "attrs":
             self._trials.set_attrs(number, body["system_attrs"])
-        elif event.kind == "report" and _is_compared(body):
-            if not self._trials.entries[number].ending:
-                self._trials.report(number, body["fidelity"], body["values"])
 
     def _complete(self, last: Event) -> None:
         """Decides again on a last report, or on its pruning, where nothing was written after it."""

@@ -82,6 +82,7 @@ class Trials:
         self.untold_repeats: set[int] = set()
         self.retries: list[int] = []
         """Failed trials that are to be run again and were not asked again."""
+        self._gathered: dict[int, list[tuple[int, float]]] = {}
         self.study_attrs: dict[str, Any] = {}
         """What Optuna keeps with the study."""
         self.duplicates = 0
@@ -126,6 +127,26 @@ class Trials:
         self._storage.set_trial_intermediate_value(number, fidelity, values[0])
         return True
 
+    def gather(self, number: int, fidelity: int, values: Sequence[float]) -> None:
+        """Takes in a value as `report` does, but only `settle` puts it into effect: many at once.
+
+        A trial is copied whenever it changes, and so is its curve: one by one, the reports of a
+        long trial would take time in the square of their number.
+        """
+        if not self._compares:
+            return
+        gathered = self._gathered.get(number)
+        if gathered is None:
+            gathered = self._gathered[number] = []
+        gathered.append((fidelity, values[0]))
+
+    def settle(self, number: int | None = None) -> None:
+        """Puts into effect what was gathered of a trial, or of all."""
+        for each in list(self._gathered) if number is None else [number]:
+            gathered = self._gathered.pop(each, None)
+            if gathered is not None:
+                self._storage.extend_curve(each, gathered)
+
     def set_attrs(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Takes in what Optuna keeps with a trial."""
         for key, value in attrs.items():
@@ -143,8 +164,17 @@ class Trials:
                 self._storage.set_trial_intermediate_value(number, step, value)
         if state in ("failed", "infeasible"):
             self._storage.hide(number)
-        self.study.tell(number, body["values"] if state == "complete" else None, _STATES[state])
+        self._storage.set_trial_state_values(number, _STATES[state], self._values(number, body))
         self._ranking.add(self.optuna(number))
+
+    def _values(self, number: int, body: Mapping[str, Any]) -> list[float] | None:
+        """As Optuna's `tell` has them (it copies all deeply): of a pruned trial the last value."""
+        if body["state"] == "complete":
+            return [float(value) for value in body["values"]]
+        trial = self.optuna(number)
+        if _STATES[body["state"]] is TrialState.PRUNED and trial.last_step is not None:
+            return [trial.intermediate_values[trial.last_step]]
+        return None
 
     def optuna(self, number: int) -> FrozenTrial:
         """One trial as Optuna has it now; it is replaced, not changed, by what comes later."""

@@ -8,39 +8,47 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_MARKED = re.compile(r"_*__(nan|inf|-inf)__")
+import orjson
+
+_MARKED = re.compile(r"_*__(nan|inf|-inf|int:-?\d+)__")
+_LONG = re.compile(r"\d{19}")
+_INTEGERS = range(-(1 << 63), 1 << 63)
+"""The whole numbers that `orjson` reads exactly."""
 
 
 def encode(body: Mapping[str, Any]) -> str:
-    """Compact JSON; a non-finite float, which JSON lacks, as a marked word such as `__nan__`.
+    """Compact JSON; what JSON lacks, or some reader of it, as a marked word.
 
-    A text that looks like one gets a further `_` in front, which `decode` takes off.
+    A non-finite float is `__nan__`, a whole number beyond 64 bits `__int:…__`. A text that looks
+    like one gets a further `_` in front, which `decode` takes off.
     """
     try:
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)
     except ValueError:
         text = ""
-    if not text or '"__' in text:
+    if not text or '"__' in text or _LONG.search(text):
         text = json.dumps(_marked(body), separators=(",", ":"), allow_nan=False)
     return text
 
 
 def decode(text: str) -> dict[str, Any]:
     """The body that `encode` wrote."""
-    body = json.loads(text)
+    body = orjson.loads(text)
     return _unmarked(body) if '"__' in text else body
 
 
 def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Many bodies at once: a third faster than one by one, and equal keys share their memory."""
+    """Many bodies at once: faster than one by one."""
     whole = f"[{','.join(texts)}]"
-    bodies = json.loads(whole)
+    bodies = orjson.loads(whole)
     return [_unmarked(body) for body in bodies] if '"__' in whole else bodies
 
 
 def _marked(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return f"__{value}__"
+    if isinstance(value, int) and value not in _INTEGERS:
+        return f"__int:{value}__"
     if isinstance(value, str) and _MARKED.fullmatch(value):
         return f"_{value}"
     if isinstance(value, Mapping):
@@ -55,7 +63,10 @@ def _unmarked(value: Any) -> Any:
         match = _MARKED.fullmatch(value)
         if match is None:
             return value
-        return value[1:] if value.startswith("___") else float(match[1])
+        if value.startswith("___"):
+            return value[1:]
+        kind, _, digits = match[1].partition(":")
+        return int(digits) if kind == "int" else float(kind)
     if isinstance(value, dict):
         return {key: _unmarked(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
@@ -31,12 +31,11 @@ T = TypeVar("T")
 
 _BUFFERED = 50
 """Events that wait for a commit at most: reports between checkpoints, which a resume repeats."""
-_PAGE = 500
+_PAGE = 2000
 """Events that are read in one query: a reader holds no long transaction and little memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One fact. `time` is in milliseconds since 1970 (UTC), fixed when the event was appended."""
 
     seq: int
@@ -132,8 +131,8 @@ class Store:
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = page[-1][0] if len(page) == _PAGE else last
 
-    def _page(self, query: sa.Executable) -> list[Any]:
-        return self._run(lambda connection: list(connection.execute(query)))
+    def _page(self, query: sa.Executable) -> Sequence[Any]:
+        return self._run(lambda connection: connection.execute(query).all())
 
     def lock(self, search: str, folder: Path) -> Lock:
         """The right to drive a search: of the server's, or of whoever shares its folder."""

@@ -99,11 +99,17 @@ def test_living_and_rebuilt_make_the_same_200_decisions(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("sweep", "pruner"), [(CONDITIONAL, PRUNERS[1]), (BRANCHING, PRUNERS[3]), (TWO, PRUNERS[0])]
+    ("sweep", "pruner"),
+    [
+        (CONDITIONAL, PRUNERS[1]),
+        (CONTINUOUS, "successive-halving:min=4,factor=2"),
+        (TWO, PRUNERS[0]),
+    ],
 )
 def test_with_gaussian_processes_too(tmp_path: Path, sweep: Sweep, pruner: str) -> None:
-    agree(tmp_path, "gp:startup=5", sweep, pruner, turns=2, count=50)
+    agree(tmp_path, "gp:startup=5", sweep, pruner, turns=2, count=40)
 
 
 @pytest.mark.slow
