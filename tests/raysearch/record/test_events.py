@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 def test_a_body_comes_back_as_it_was(store: Store) -> None:
     log = store.create("one", {"seed": 0})
     body = {"a": [1, 2.5, None, True], "b": {"text": "ü\n\"'"}, "tiny": 5e-324, "pi": math.pi}
+    body |= {"most": 2**63 - 1, "more": 2**63, "least": -(2**70), "long": 0.1234567890123456789}
     log.append("report", 3, commit=True, **body)
     event = list(store.events("one"))[-1]
     assert (event.seq, event.trial, event.kind, event.body) == (2, 3, "report", body)
@@ -37,7 +38,9 @@ def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
     assert math.isnan(metrics["b"][1])
 
 
-@pytest.mark.parametrize("word", ["__nan__", "___inf__", "____-inf__", "__nan", "nan", "_"])
+@pytest.mark.parametrize(
+    "word", ["__nan__", "__int:5__", "___inf__", "____-inf__", "__nan", "nan", "_"]
+)
 @pytest.mark.parametrize("beside", [math.inf, 1.0])
 def test_a_text_that_looks_like_such_a_number_stays_a_text(word: str, beside: float) -> None:
     body = {"a": word, "b": [word, {"c": word}], "d": beside}
