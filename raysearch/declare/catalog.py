@@ -1,15 +1,16 @@
-"""Names → sweeps and experiments; errors list what is on offer and the nearest name."""
+"""Names → sweeps, experiments and data sets; errors list what is on offer and the nearest name."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from raysearch.declare.data_sets import DataSet
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Config, Sweep
 
@@ -89,6 +90,30 @@ def find_experiment(name: str, packages: Sequence[str]) -> type[Config]:
         raise LookupError(f"{name!r} is no class of configurations but a {type(kind).__name__}")
     found: Any = kind
     return found
+
+
+def data_sets(packages: Sequence[str]) -> dict[str, DataSet]:
+    """All data sets of the packages, by name: what their `*/catalog.py` have in `DATA_SETS`.
+
+    Raises:
+        ValueError: two sets have one name.
+        LookupError: there is no such package.
+    """
+    found: dict[str, DataSet] = {}
+    for module in _modules(packages, "catalog"):
+        offered: Mapping[str, DataSet] = getattr(module, "DATA_SETS", {})
+        for name, data_set in offered.items():
+            if found.setdefault(name, data_set) is not data_set:
+                raise ValueError(f"the name {name!r} must be that of one data set, got two")
+    return found
+
+
+def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
+    """A data set by its name. Raises LookupError with the nearest, or what is on offer."""
+    known = data_sets(packages)
+    if name not in known:
+        raise LookupError(f"no data set is named {name!r}{on_offer(name, known)}")
+    return known[name]
 
 
 def _only(name: str, names: Iterable[str], what: str) -> str:

@@ -21,7 +21,7 @@ def bare(name: str) -> str:
 
 
 class Config(Protocol):
-    """All that the service knows of a configuration."""
+    """All that the service knows of a configuration; it may also have `missing`, as in `needs`."""
 
     experiment: ClassVar[str]
     name: ClassVar[str]
@@ -115,17 +115,20 @@ class Metric:
 class Resources:
     """What one trial needs.
 
-    `memory` is a size such as `800M` (None: an equal share of the machine); `patience` is the time
-    in seconds without a report after which a trial counts as hanging.
+    `workers` above 1 train it together: each sees its share of each batch, and has so many `cpus`
+    and `gpus`, whole ones or a part of one (0.5: two share it). `memory` is a size such as `800M`
+    for the whole trial (None: an equal share of the machine); `patience` is the time in seconds
+    without a report after which a trial counts as hanging.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
     memory: str | None = None
     patience: float = 1800.0
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a negative need."""
+        """Raises ValueError for a need that is negative, or that Ray cannot meet."""
         for name in ("cpus", "gpus"):
             if getattr(self, name) < 0:
                 raise ValueError(
@@ -133,6 +136,14 @@ class Resources:
                 )
         if self.patience <= 0:
             raise ValueError(f"resources.patience must be above 0 seconds, got {self.patience:g}")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"resources.gpus must be a whole number or below 1, got {self.gpus:g}")
+        if self.workers < 1:
+            raise ValueError(f"resources.workers must be at least 1, got {self.workers}")
+        if self.workers > 1 and not self.cpus:
+            raise ValueError(
+                f"resources.cpus must be above 0 for each of {self.workers} workers, got 0"
+            )
 
 
 @dataclass(frozen=True, eq=False)

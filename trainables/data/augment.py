@@ -8,21 +8,31 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 
-def shift(images: Tensor, draws: Tensor, pixels: int, background: float) -> Tensor:
+def shift(images: Tensor, draws: Tensor, pixels: int, background: float | Tensor) -> Tensor:
     """Moves each image by −pixels … pixels in both directions; what comes in is `background`.
 
-    Images [B, C, H, W], draws [B, 2] in [0, 1); whole pixels, uniform. Same as a random crop of the
-    image padded by `pixels`.
+    Images [B, C, H, W], draws [B, 2] in [0, 1), background one number or one a channel [C, 1, 1];
+    whole pixels, uniform. Same as a random crop of the image padded by `pixels`.
     """
     if pixels == 0:
         return images
     offsets = (draws * (2 * pixels + 1)).long()
-    padded = functional.pad(images, (pixels,) * 4, value=background)
-    height, width = images.shape[-2:]
+    count, channels, height, width = images.shape
+    padded = images.new_empty(count, channels, height + 2 * pixels, width + 2 * pixels)
+    padded[:] = background
+    padded[:, :, pixels : pixels + height, pixels : pixels + width] = images
     rows = offsets[:, 0, None] + torch.arange(height)
     columns = offsets[:, 1, None] + torch.arange(width)
-    which = torch.arange(len(images))[:, None, None]
+    which = torch.arange(count)[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def flip(images: Tensor, draws: Tensor) -> Tensor:
+    """Mirrors those images left to right whose draw, in [0, 1), is below one half.
+
+    Images [B, C, H, W], draws [B].
+    """
+    return torch.where((draws < 0.5)[:, None, None, None], images.flip(-1), images)
 
 
 def crop(images: Tensor, draws: Tensor, smallest: float) -> Tensor:
@@ -59,3 +69,20 @@ def mix(
         chosen = kinds[int(torch.randint(len(kinds), ()))]
         mixed, soft = chosen(images, labels)
     return mixed, soft
+
+
+def with_partners(places: Tensor, batch_size: int, mixes: bool) -> tuple[Tensor, Tensor | None]:
+    """The examples to load for these places of a batch, so that `mix` gives theirs as in the whole.
+
+    torchvision mixes each example with the one before it, the first with the last. Returns places
+    [N] with those partners put in front where they are missing, and which of them were asked for:
+    None, where that is all (the whole batch, or nothing `mixes`).
+    """
+    before = (places - 1) % batch_size
+    missing = places.roll(1) != before
+    if not mixes or not missing.any():
+        return places, None
+    own = (1 + missing.long()).cumsum(0) - 1
+    taken = places.repeat_interleave(1 + missing.long())
+    taken[own[missing] - 1] = before[missing]
+    return taken, own

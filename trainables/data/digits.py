@@ -26,12 +26,17 @@ class Split:
         """How many images."""
         return len(self.labels)
 
+    def take(self, positions: Tensor) -> Tensor:
+        """The images at these positions."""
+        return self.images[positions]
+
 
 @dataclass(frozen=True)
 class Digits:
     """The three splits, the value of an empty pixel, and the SHA-256 of pixels and labels.
 
-    Of the hash there are 16 hexadecimal digits.
+    Of the hash there are 16 hexadecimal digits. `mean` and `deviation` are what images were
+    standardised with, in units in which pixels are 0…1.
     """
 
     train: Split
@@ -39,6 +44,8 @@ class Digits:
     test: Split
     background: float
     fingerprint: str
+    mean: float
+    deviation: float
 
 
 def load(seed: int = 0) -> Digits:
@@ -63,4 +70,4 @@ def load(seed: int = 0) -> Digits:
         return Split(images, torch.from_numpy(labels[indices].astype(np.int64)))
 
     sets = split(train), split(val), split(test)
-    return Digits(*sets, -mean / deviation, digest.hexdigest()[:16])
+    return Digits(*sets, -mean / deviation, digest.hexdigest()[:16], mean, deviation)

@@ -111,3 +111,44 @@ def test_with_both_on_each_has_its_turn() -> None:
         for s in range(40)
     ]
     assert 8 < sum(kept) < 32
+
+
+SIZES = [(1, 28), (3, 32)]
+
+
+def squares(channels: int, side: int) -> Tensor:
+    """Random square images."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(6, channels, side, side, generator=generator)
+
+
+@pytest.mark.parametrize(("channels", "side"), SIZES)
+def test_a_shift_of_larger_images_brings_in_the_background_of_each_channel(
+    channels: int, side: int
+) -> None:
+    batch, drawn = squares(channels, side), draws(6, 2)
+    background = -1.0 - torch.arange(channels)[:, None, None]
+    moved = augment.shift(batch, drawn, 4, background)
+    for image, (down, right), found in zip(batch, (drawn * 9).long().tolist(), moved, strict=True):
+        padded = background.expand(channels, side + 8, side + 8).clone()
+        padded[:, 4:-4, 4:-4] = image
+        assert torch.equal(found, padded[:, down : down + side, right : right + side])
+
+
+@pytest.mark.parametrize(("channels", "side"), SIZES)
+def test_a_crop_of_larger_images_is_a_bilinear_resize(channels: int, side: int) -> None:
+    batch = squares(channels, side)[:1]
+    cut = augment.crop(batch, torch.tensor([[0.0, 0.0, 0.0]]), 0.5)
+    corner = batch[:, :, : side // 2, : side // 2]
+    expected = functional.interpolate(corner, scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(cut[..., :-1, :-1], expected[..., :-1, :-1])
+
+
+@pytest.mark.parametrize(("channels", "side"), SIZES)
+def test_a_flip_mirrors_those_whose_draw_is_below_one_half(channels: int, side: int) -> None:
+    batch = squares(channels, side)
+    drawn = torch.tensor([0.0, 0.5, 0.49, 0.99, 0.2, 0.7])
+    found = augment.flip(batch, drawn)
+    for image, draw, one in zip(batch, drawn.tolist(), found, strict=True):
+        expected = torch.stack([row.flip(0) for row in image.flatten(0, 1)]).view_as(image)
+        assert torch.equal(one, expected if draw < 0.5 else image)

@@ -28,3 +28,10 @@ def test_the_diagonal_of_a_perfect_classifier_is_dark(tmp_path: Path) -> None:
 def test_a_class_that_never_occurs_can_be_drawn(tmp_path: Path) -> None:
     confusion_matrix(tmp_path / "a.png", torch.tensor([[3, 1], [0, 0]]), ["a", "b"], "half")
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_a_hundred_classes_have_a_picture_that_fits_a_page(tmp_path: Path) -> None:
+    classes = [f"class {number}" for number in range(100)]
+    confusion_matrix(tmp_path / "a.png", torch.eye(100) * 20, classes, "many")
+    with Image.open(tmp_path / "a.png") as image:
+        assert max(image.size) < 2500

@@ -1,0 +1,117 @@
+"""`raysearch data`: what there is, getting and checking it; without its data nothing is begun."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from raysearch.cli import app
+from raysearch.client import Client
+from raysearch.declare import catalog
+from tests.trainables.data import files
+from trainables.data.catalog import DATA_SETS
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def said(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["data", *arguments])
+
+
+def test_the_catalogue_is_found_by_name() -> None:
+    assert catalog.data_sets(["trainables"]) == DATA_SETS
+    with pytest.raises(LookupError, match="no data set is named 'cifar'; did you mean 'cifar10'"):
+        catalog.find_data_set("cifar", ["trainables"])
+
+
+def test_each_set_is_listed_with_licence_size_and_place() -> None:
+    lines = said().stdout
+    assert all(f"{name}: " in lines for name in DATA_SETS)
+    assert "size       170.5 MB" in lines and "looked for data/mnist, data/MNIST/raw" in lines
+    assert "there      no: data set mnist is not there" in lines
+
+
+def test_the_list_is_json_too(tmp_path: Path) -> None:
+    files.write_mnist(tmp_path / "data/mnist")
+    rows = {row["name"]: row for row in json.loads(said("--json").stdout)}
+    assert rows.keys() == DATA_SETS.keys()
+    assert rows["mnist"]["missing"] is None and rows["mnist"]["bytes"] == 11_594_722
+    assert "raysearch data get cifar10" in rows["cifar10"]["missing"]
+
+
+def test_get_says_that_it_is_there(tmp_path: Path) -> None:
+    files.write_mnist(tmp_path / "elsewhere/mnist")
+    result = said("get", "mnist", "--root", "elsewhere")
+    assert result.exit_code == 0 and result.stdout == "mnist is there: elsewhere/mnist\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["get", "mnits"], "no data set is named 'mnits'; did you mean 'mnist'?"),
+        (["get", "mnist", "--from", "no"], "--from must be a file or folder that is there"),
+        (["get", "folder"], "a folder of images is your own"),
+        (["check", "mnits"], "no data set is named 'mnits'"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: list[str], words: str) -> None:
+    result = said(*arguments)
+    assert result.exit_code == 2 and words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_check_finds_wrong_bytes_and_says_what_is_right(tmp_path: Path) -> None:
+    files.write_mnist(tmp_path / "data/mnist")
+    result = said("check", "mnist", "digits")
+    assert result.exit_code == 1 and "digits: right" in result.stdout
+    assert "mnist: data/mnist/train-images-idx3-ubyte.gz must have the checksum" in result.stdout
+
+
+def test_check_of_a_set_that_is_not_there_says_what_to_run() -> None:
+    result = said("check", "mnist")
+    assert result.exit_code == 1 and "run `raysearch data get mnist`" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["search", "ssl.digits_grid", "data.name=mnist", "model.patch_size=4"],
+        ["train", "ssl.supervised", "data.name=mnist", "model.patch_size=4"],
+    ],
+    ids=["search", "train"],
+)
+def test_without_its_data_nothing_is_begun(tmp_path: Path, command: list[str]) -> None:
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: data set mnist is not there (looked for in data/mnist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_says_what_is_missing() -> None:
+    command = ["plan", "ssl.digits_grid", "data.name=mnist", "model.patch_size=4"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and "missing    data set mnist is not there" in result.stdout
+    assert "missing" not in CliRunner().invoke(app, ["plan", "ssl.digits_grid"]).stdout
+
+
+def test_files_of_another_set_are_not_taken(tmp_path: Path) -> None:
+    files.write_mnist(tmp_path / "at hand")
+    result = said("get", "mnist", "--from", "at hand")
+    assert result.exit_code == 2 and "must have the checksum" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_same_from_python(tmp_path: Path) -> None:
+    client = Client(tmp_path / "runs", show=False)
+    files.write_mnist(tmp_path / "data/mnist")
+    table = client.data()
+    assert list(table.index) == list(DATA_SETS)
+    assert table.missing.isna()["mnist"] and "data get cifar10" in str(table.missing["cifar10"])
+    client.data_get("mnist")
+    assert len(client.data_check("mnist")) == 4 and client.data_check("digits") == []

@@ -1,0 +1,188 @@
+"""Arrays made of a set once, by one process, and mapped by all: N trials share one copy."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from trainables.data.parts import Bytes, Part
+from trainables.data.places import CACHE, MANIFEST, digest_of
+
+_VERSION = 1  # of the layout of the files below: another one is another folder
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A part of a set: images [N, C, H, W], 0…255, mapped from their file; labels [N].
+
+    `sums` [N, C, 2] has the sum over the pixels of each image and channel, and that of their
+    squares: mean and deviation of any split are exact without a look at its pixels.
+    """
+
+    images: Bytes
+    labels: NDArray[np.int64]
+    sums: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cached:
+    """The parts of a set by name, and 16 hexadecimal digits of the SHA-256 of what is in them."""
+
+    folder: Path
+    fingerprint: str
+    parts: dict[str, Mapped]
+
+
+def identity(paths: Sequence[Path], *facts: object) -> str:
+    """A hash of which files these are: where they lie, how long they are, when last written."""
+    digest = hashlib.sha256(json.dumps([_VERSION, *facts]).encode())
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def cached(
+    root: Path, name: str, print_: str, classes: int, parts: Callable[[], Sequence[Part]]
+) -> Cached:
+    """The arrays of a set with an identity: mapped if they are there, otherwise made first.
+
+    While one process makes them, others wait. The folder appears with all that is in it, or not.
+
+    Raises:
+        ValueError: the files of the set are damaged, or the arrays cannot be written.
+    """
+    folder = root / CACHE / f"{name}-{print_}"
+    if not (folder / MANIFEST).exists():
+        try:
+            with _alone(root / CACHE / f"{name}.lock"):
+                if not (folder / MANIFEST).exists():
+                    _make(folder, classes, parts())
+        except OSError as error:
+            raise ValueError(
+                f"data.root must be a folder that can be written, for the arrays made of {name}, "
+                f"got {str(root)!r} ({error.strerror or error})"
+            ) from None
+    return _open(folder)
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # without a manifest it is nobody's
+    unfinished.mkdir(parents=True)
+    try:
+        digest = hashlib.sha256()
+        shapes = {part.name: _write_part(unfinished, part, classes, digest) for part in parts}
+        manifest = {
+            "fingerprint": digest.hexdigest()[:16],
+            "parts": shapes,
+            "files": {path.name: _checksum(path) for path in sorted(unfinished.iterdir())},
+        }
+        with _written(unfinished / MANIFEST) as file:
+            file.write(json.dumps(manifest, indent=1).encode())
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int]:
+    """Writes the three arrays of a part, piece by piece, and adds them to the digest.
+
+    Returns the shape of its images.
+    """
+    labels: list[NDArray[np.int64]] = []
+    sums: list[NDArray[np.int64]] = []
+    with _written(folder / f"{part.name}-images.npy") as file:
+        _write_header(file, 0, part.shape)
+        for images, numbers in part.pieces:
+            if not len(numbers):
+                continue
+            file.write(np.ascontiguousarray(images).data)
+            digest.update(np.ascontiguousarray(images).data)
+            labels.append(numbers.astype(np.int64))
+            sums.append(_sums(images))
+        count = sum(map(len, labels))
+        if not count:
+            raise ValueError(f"part {part.name!r} must hold images, and holds none")
+        file.seek(0)
+        _write_header(file, count, part.shape)  # as long as the first: NumPy leaves room
+    numbers = np.concatenate(labels)
+    if not 0 <= numbers.min() <= numbers.max() < classes:
+        raise ValueError(
+            f"labels of part {part.name!r} must be 0…{classes - 1}, got {numbers.min()}…"
+            f"{numbers.max()}"
+        )
+    digest.update(numbers.tobytes())
+    for name, array in (("labels", numbers), ("sums", np.concatenate(sums))):
+        with _written(folder / f"{part.name}-{name}.npy") as file:
+            np.save(file, array)
+    return [count, *part.shape]
+
+
+def _write_header(file: IO[bytes], count: int, shape: tuple[int, ...]) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+    npy.write_array_header_1_0(file, header)
+
+
+def _sums(images: Bytes, piece: int = 1024) -> NDArray[np.int64]:
+    """Sums over the pixels of each image and channel, and over their squares: [N, C, 2]."""
+    found: list[NDArray[np.int64]] = []
+    for start in range(0, len(images), piece):
+        pixels = images[start : start + piece].reshape(*images[start : start + piece].shape[:2], -1)
+        squares = np.square(pixels, dtype=np.uint16)
+        found.append(np.stack([pixels.sum(2, np.int64), squares.sum(2, np.int64)], 2))
+    return np.concatenate(found)
+
+
+@contextmanager
+def _written(path: Path) -> Generator[IO[bytes]]:
+    """A new file that is on the disk when it is closed."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return digest_of(file, "sha256")
+
+
+def _open(folder: Path) -> Cached:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        parts = {
+            name: Mapped(
+                np.load(folder / f"{name}-images.npy", mmap_mode="r"),
+                np.load(folder / f"{name}-labels.npy"),
+                np.load(folder / f"{name}-sums.npy", mmap_mode="r"),
+            )
+            for name in manifest["parts"]
+        }
+        for name, shape in manifest["parts"].items():
+            if list(parts[name].images.shape) != shape:
+                raise ValueError(f"{name}-images.npy has another shape")
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); delete it: it is made again") from None
+    return Cached(folder, manifest["fingerprint"], parts)
