@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from timm.optim.lars import Lars
+from torch import Tensor, nn
 
 
 def parameter_groups(
@@ -39,3 +40,73 @@ def sgd(
     return torch.optim.SGD(
         groups, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0, fused=True
     )
+
+
+def lars(
+    groups: list[dict[str, Any]], lr: float, momentum: float, nesterov: bool, trust: float
+) -> torch.optim.Optimizer:
+    """LARS (You et al. 2017, algorithm 1), by timm: SGD with a rate of its own for each tensor.
+
+    A tensor of two or more dimensions: g ← q·(g + λθ) with q = η‖θ‖/(‖g‖ + λ‖θ‖), η the trust
+    coefficient (q = 1 where a norm is 0). Biases and gains: g alone. Then μ ← m·μ + g,
+    θ ← θ − lr·μ. In the paper the rate is inside μ: the same as long as the rate does not change.
+    """
+    kept: list[dict[str, Any]] = []
+    for group in groups:
+        for adapts in (True, False):
+            tensors = [one for one in group["params"] if (one.ndim > 1) == adapts]
+            if tensors:
+                kept.append({**group, "params": tensors, "always_adapt": adapts})
+    settings: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov and momentum > 0}
+    return Lars(kept, lr=lr, trust_coeff=trust, **settings)
+
+
+class SAM(torch.optim.Optimizer):
+    """Sharpness-aware minimisation (Foret et al. 2021, algorithm 1) around a base optimiser.
+
+    θ′ = θ + ρ·g/‖g‖, the norm over all parameters; the base then steps from θ, exactly, with the
+    gradient at θ′. Groups and state are those of the base; with ρ = 0 it is the base, bit for bit.
+    """
+
+    def __init__(self, base: torch.optim.Optimizer, rho: float) -> None:
+        super().__init__(base.param_groups, {})
+        self.base, self.rho = base, rho
+        self._share()
+
+    def _share(self) -> None:
+        self.param_groups, self.state = self.base.param_groups, self.base.state
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """One update; the gradients at θ are there, and `closure` makes those at θ′.
+
+        Raises:
+            ValueError: no closure is given.
+        """
+        if closure is None:
+            raise ValueError("SAM.step must be given a closure that makes the gradient again")
+        moved = [
+            one for group in self.param_groups for one in group["params"] if one.grad is not None
+        ]
+        origin = [one.detach().clone() for one in moved]
+        self._climb(moved)
+        self.zero_grad()
+        try:
+            with torch.enable_grad():
+                closure()
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(moved, origin, strict=True):
+                    parameter.copy_(value)  # not θ′ − ε, which rounds
+        self.base.step()
+
+    @torch.no_grad()
+    def _climb(self, parameters: list[Tensor]) -> None:
+        gradients = [one.grad for one in parameters if one.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.add_(gradient * (self.rho / (norm + 1e-12)))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the base, which is all there is."""
+        self.base.load_state_dict(state_dict)
+        self._share()

@@ -38,4 +38,33 @@ def constant(step: int, total: int, warm_up_steps: int = 0, floor: float = 0.0) 
     return warm_up(step, warm_up_steps)
 
 
-SCHEDULES = {"cosine": cosine, "linear": linear, "constant": constant}
+def exponential(
+    step: int, total: int, warm_up_steps: int = 0, floor: float = 0.0, half_life: float = 1.0
+) -> float:
+    """As `cosine`, with a decay by the same factor each step: 2^(−1/half-life in steps).
+
+    floor + (1 − floor)·2^(−(step − w)/half_life), w the warm-up; it does not depend on `total`. A
+    decay by r every d steps has the half-life `half_life_of(r, d)`.
+    """
+    if step < warm_up_steps:
+        return warm_up(step, warm_up_steps)
+    return floor + (1 - floor) * 2 ** (-(step - warm_up_steps) / half_life)
+
+
+def half_life_of(rate: float, steps: float = 1) -> float:
+    """After how many steps half is left, if each `steps` steps multiply by `rate` (in 0…1, open).
+
+    Raises:
+        ValueError: the rate is no decay.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate of an exponential decay must be between 0 and 1, got {rate:g}")
+    return steps * math.log(0.5) / math.log(rate)
+
+
+SCHEDULES = {
+    "cosine": cosine,
+    "linear": linear,
+    "constant": constant,
+    "exponential": exponential,
+}

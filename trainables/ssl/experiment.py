@@ -1,50 +1,58 @@
-"""Supervised training of a vision transformer on images."""
+"""Supervised training of a network on images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.core import optimizers
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, Loss
 from trainables.core.randomness import derive, normal, permutation, uniform
 from trainables.core.schedules import SCHEDULES
-from trainables.data import augment, digits
-from trainables.data.catalog import DATA_SETS
-from trainables.data.digits import Digits, Split
+from trainables.data import augment
+from trainables.data.digits import Digits
+from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
-from trainables.layers.vit import ViT
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl.config import SGD, Supervised
+from trainables.ssl import networks, optimizers
+from trainables.ssl.config import Supervised
 
 
 class SupervisedExperiment(Experiment):
-    """Cross entropy of a ViT's logits against labels, hard, smoothed or mixed."""
+    """Cross entropy of a network's logits against labels, hard, smoothed or mixed."""
 
     config_class = Supervised
     config: Supervised
-    _data: Digits
+    _data: Digits | Images
 
     def __init__(self, config: Supervised) -> None:
         super().__init__(config)
-        self.facts = DATA_SETS[config.data.name]
-        model = config.model.to_json()
-        self.network = ViT(
+        self.facts = config.data.facts()
+        self.network = networks.build(
+            config.model,
             image_size=self.facts.image_size,
             channels=self.facts.channels,
             classes=len(self.facts.classes),
-            **model,
         )
 
     def load(self) -> dict[str, object]:
-        """Reads the digits in their splits."""
-        self._data = digits.load(self.config.data.split_seed)
+        """Reads the images in their splits, or maps them."""
+        settings = self.config.data
+        self._data = load(
+            self.facts,
+            root=Path(settings.root),
+            path=Path(settings.path) if settings.path is not None else None,
+            seed=settings.split_seed,
+            limit=settings.limit,
+        )
+        network_facts = networks.prepare(self.network, self._data.mean, self._data.deviation)
         return {
+            **network_facts,
             "data.name": self.facts.name,
             "data.fingerprint": self._data.fingerprint,
             "data.split_sizes": {
@@ -56,20 +64,29 @@ class SupervisedExperiment(Experiment):
 
     @property
     def num_examples(self) -> int:
-        """Images of the training split."""
-        return self.facts.splits["train"]
+        """Images of the training split, once it is read."""
+        return len(self._data.train)
 
     def batch(self, step: int) -> Batch:
         """Images [B, C, H, W] and labels [B], or soft labels [B, classes] when they are mixed."""
+        return self.share(step, torch.arange(self.config.training.batch_size))
+
+    def share(self, step: int, places: Tensor) -> Batch:
+        """As `batch`, of the examples at these places, and of those that they are mixed with."""
         settings, training = self.config.augmentation, self.config.training
+        mixes = bool(settings.mixup or settings.cutmix)
+        taken, own = augment.with_partners(places, training.batch_size, mixes)
         epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
         order = permutation(training.seed, epoch, self.num_examples)
-        chosen = order[place * training.batch_size : (place + 1) * training.batch_size]
-        images, labels = self._data.train.images[chosen], self._data.train.labels[chosen]
-        draws = uniform(training.seed, "augment", step, torch.arange(len(chosen)), 5)
+        chosen = order[place * training.batch_size + taken]
+        train = self._data.train
+        images, labels = train.take(chosen), train.labels[chosen]
+        draws = uniform(training.seed, "augment", step, taken, 5)
         images = augment.crop(images, draws[:, :3], settings.smallest_crop)
         images = augment.shift(images, draws[:, 3:], settings.shift, self._data.background)
-        if settings.mixup or settings.cutmix:
+        if settings.flips:
+            images = augment.flip(images, uniform(training.seed, "flip", step, taken, 1)[:, 0])
+        if mixes:
             images, labels = augment.mix(
                 images,
                 labels,
@@ -78,7 +95,8 @@ class SupervisedExperiment(Experiment):
                 cutmix=settings.cutmix,
                 seed=derive(training.seed, "mix", step),
             )
-        return {"images": images, "labels": labels, "examples": chosen}
+        batch = {"images": images, "labels": labels, "examples": chosen}
+        return batch if own is None else {name: tensor[own] for name, tensor in batch.items()}
 
     def forward(self, batch: Batch, step: int) -> Loss:
         """Mean cross entropy of the batch, in nats; 0 at best, ln(classes) for uniform logits.
@@ -94,11 +112,8 @@ class SupervisedExperiment(Experiment):
         return Loss(loss, {"accuracy": accuracy})
 
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """AdamW or SGD."""
-        settings = self.config.optimizer
-        if isinstance(settings, SGD):
-            return optimizers.sgd(groups, settings.lr, settings.momentum, settings.nesterov)
-        return optimizers.adamw(groups, settings.lr, settings.beta1, settings.beta2)
+        """AdamW, SGD, LARS, or SAM around one of the first two."""
+        return optimizers.build(self.config.optimizer, groups)
 
     def weight_decay(self) -> float:
         """Of the optimiser's configuration."""
@@ -107,13 +122,18 @@ class SupervisedExperiment(Experiment):
     def learning_rate(self, step: int, total: int) -> float:
         """Peak × schedule."""
         settings = self.config.schedule
+        decay = {"half_life": settings.half_life * total}
         factor = SCHEDULES[settings.kind](
-            step - 1, total, round(settings.warm_up * total), settings.floor
+            step - 1,
+            total,
+            round(settings.warm_up * total),
+            settings.floor,
+            **(decay if settings.kind == "exponential" else {}),
         )
         return self.config.optimizer.lr * factor
 
     def networks(self) -> Iterable[nn.Module]:
-        """The ViT."""
+        """The network."""
         return (self.network,)
 
     def evaluations(self) -> list[Evaluation]:
@@ -126,7 +146,7 @@ class SupervisedExperiment(Experiment):
 
     def _classify(self, split: Split, title: str, last: bool) -> Evaluated:
         """Loss, accuracy, mean F1; at the last time the scores of each class and the picture."""
-        logits = self.predict(self._noisy(split.images))
+        logits = self.predict(split)
         labels = split.labels.to(logits.device)
         counts = confusion(logits.argmax(1), labels, logits.shape[1]).cpu()
         found = scores(counts)
@@ -147,18 +167,19 @@ class SupervisedExperiment(Experiment):
         draw = partial(confusion_matrix, counts=counts, classes=self.facts.classes, title=heading)
         return Evaluated(values, {"confusion": draw})
 
-    def _noisy(self, images: Tensor) -> Tensor:
-        """Images [N, C, H, W] with noise of their own each, the same at each evaluation."""
+    def _noisy(self, images: Tensor, positions: Tensor) -> Tensor:
+        """Images [B, C, H, W] with noise of their own each, the same at each evaluation."""
         deviation, seed = self.config.evaluation.noise, self.config.training.seed
         if deviation == 0:
             return images
-        indices, size = torch.arange(len(images)), images[0].numel()
-        return images + deviation * normal(seed, "evaluation noise", 0, indices, size).view_as(
-            images
-        )
+        noise = normal(seed, "evaluation noise", 0, positions, images[0].numel())
+        return images + deviation * noise.view_as(images)
 
-    def predict(self, images: Tensor, batch_size: int = 512) -> Tensor:
-        """Logits [N, classes] of images [N, C, H, W]."""
+    def predict(self, split: Split, batch_size: int = 512) -> Tensor:
+        """Logits [N, classes] of the images of a split, with the noise of the configuration."""
         device = next(self.network.parameters()).device
-        parts = [self.network(part.to(device)).float() for part in images.split(batch_size)]
+        parts = [
+            self.network(self._noisy(split.take(positions), positions).to(device)).float()
+            for positions in torch.arange(len(split)).split(batch_size)
+        ]
         return torch.cat(parts)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.core import optimizers
 from trainables.layers.vit import ViT
@@ -68,3 +69,80 @@ def test_frozen_parameters_are_left_out() -> None:
     weight.requires_grad = False
     groups = optimizers.parameter_groups([("a", weight)], 0.1)
     assert [group["params"] for group in groups] == [[], []]
+
+
+def test_lars_follows_its_formula_and_spares_biases() -> None:
+    matrix, bias = torch.tensor([[3.0, 4.0]]).double(), torch.tensor([2.0]).double()
+    parameters = [("weight", nn.Parameter(matrix.clone())), ("bias", nn.Parameter(bias.clone()))]
+    lr, momentum, decay, trust = 0.5, 0.9, 0.1, 0.02
+    groups = optimizers.parameter_groups(parameters, decay)
+    optimizer = optimizers.lars(groups, lr, momentum, nesterov=False, trust=trust)
+    velocity, bias_velocity = torch.zeros_like(matrix), torch.zeros_like(bias)
+    for gradient in (torch.tensor([[1.0, 0.0]]).double(), torch.tensor([[-2.0, 1.0]]).double()):
+        parameters[0][1].grad, parameters[1][1].grad = gradient, torch.ones_like(bias)
+        optimizer.step()
+        local = trust * matrix.norm() / (gradient.norm() + decay * matrix.norm())
+        velocity = momentum * velocity + local * (gradient + decay * matrix)
+        bias_velocity = momentum * bias_velocity + 1
+        matrix, bias = matrix - lr * velocity, bias - lr * bias_velocity
+    torch.testing.assert_close(parameters[0][1].detach(), matrix, rtol=1e-7, atol=0)
+    torch.testing.assert_close(parameters[1][1].detach(), bias)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_step_of_lars_does_not_depend_on_the_size_of_the_gradient(factor: float) -> None:
+    weight = nn.Parameter(torch.tensor([[3.0, 4.0]]).double())
+    groups = optimizers.parameter_groups([("weight", weight)], 0.0)
+    optimizer = optimizers.lars(groups, 1.0, 0.0, nesterov=False, trust=0.01)
+    weight.grad = torch.tensor([[factor, 0.0]]).double()
+    optimizer.step()
+    expected = torch.tensor([[3.0 - 0.01 * 5.0, 4.0]]).double()
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-5, atol=0)
+
+
+CURVATURE = torch.tensor([1.0, 4.0], dtype=torch.float64)
+
+
+def slope(weight: nn.Parameter) -> None:
+    """The gradient of ½·Σ a·θ²."""
+    weight.grad = CURVATURE * weight.detach()
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.1, 2.0])
+def test_sam_steps_with_the_gradient_uphill(rho: float) -> None:
+    start = torch.tensor([3.0, -1.0], dtype=torch.float64)
+    weight, theta, lr = nn.Parameter(start.clone()), start, 0.1
+    sgd = optimizers.sgd([{"params": [weight]}], lr, momentum=0.0, nesterov=False)
+    optimizer = optimizers.SAM(sgd, rho)
+    for _ in range(3):
+        slope(weight)
+        optimizer.step(lambda: slope(weight))
+        uphill = theta + rho * CURVATURE * theta / (CURVATURE * theta).norm()
+        theta = theta - lr * CURVATURE * uphill
+        torch.testing.assert_close(weight.detach(), theta)
+
+
+def test_the_norm_of_sam_is_over_all_parameters() -> None:
+    ones = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))]
+    groups = [{"params": [ones[0]]}, {"params": [ones[1]]}]
+    optimizer = optimizers.SAM(optimizers.sgd(groups, 0.0, 0.0, nesterov=False), rho=1.0)
+    ones[0].grad, ones[1].grad = torch.tensor([3.0]), torch.tensor([4.0])
+    seen: list[Tensor] = []
+    optimizer.step(lambda: seen.extend(one.detach().clone() for one in ones))
+    torch.testing.assert_close(torch.cat(seen), torch.tensor([0.6, 0.8]))
+
+
+def test_sam_goes_back_where_the_second_gradient_fails() -> None:
+    weight = nn.Parameter(torch.tensor([0.1, 0.7]))
+    optimizer = optimizers.SAM(optimizers.sgd([{"params": [weight]}], 1.0, 0.9, False), rho=0.3)
+    before = weight.detach().clone()
+    weight.grad = torch.tensor([1.0, 3.0])
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step(lambda: 1 / 0)
+    assert torch.equal(weight.detach(), before)
+
+
+def test_sam_without_a_closure_is_refused() -> None:
+    sgd = optimizers.sgd([{"params": [one(1.0)]}], 0.1, 0.0, False)
+    with pytest.raises(ValueError, match="must be given a closure"):
+        optimizers.SAM(sgd, 0.1).step()

@@ -66,7 +66,7 @@ def test_batches_begin_at_any_step() -> None:
 
 def test_weights_are_a_function_of_the_seed() -> None:
     first, again, other = loaded(), loaded(), loaded(training__seed=1)
-    weights = [one.network.patches.weight for one in (first, again, other)]
+    weights = [one.network.get_parameter("patches.weight") for one in (first, again, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 

@@ -1,0 +1,195 @@
+"""Any network of timm as a classifier: features, then a linear layer; pretrained or not."""
+
+# B images, C channels, S side of the images, T side that the network sees, D width of the features.
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Self
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.layers import pretrained
+from trainables.layers.weights import Weights
+
+
+class Backbone(nn.Module):
+    """timm's network `name`, its pooled features [B, D], dropout, and logits of `classes`.
+
+    Images of one channel: the first layer has one input channel (of pretrained weights the sum over
+    red, green and blue: the answer is that of the image copied three times). `scale_to`: images are
+    scaled to that side before (bilinear). Networks that are built for one size are built for this.
+
+    Pretrained, a network sees images normalised as it was trained with (see `standardised_by`);
+    otherwise it sees them as they come. Frozen, its parameters and running statistics never change,
+    it is always in evaluation mode, and only the last layer learns.
+
+    Raises:
+        ValueError: no such network, or one that does not take such images, drop path or weights.
+    """
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        image_size: int,
+        channels: int,
+        classes: int,
+        scale_to: int | None = None,
+        weights: Weights | None = None,
+        is_frozen: bool = False,
+        dropout: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_name(name)
+        self.image_size, self.scale_to, self.is_frozen = image_size, scale_to, is_frozen
+        self.weights = weights
+        self.normalisation = _normalisation(name, channels)
+        side = scale_to or image_size
+        drop_path = 0.0 if is_frozen else drop_path
+        settings = _settings(name, side, channels, drop_path)
+        self.width = _width(name, side, channels, drop_path)
+        self.body = _loaded(name, settings, weights) if weights else _create(name, settings)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.width, classes)
+        nn.init.zeros_(self.head.weight)  # uniform predictions at the start
+        nn.init.zeros_(self.head.bias)
+        self.register_buffer("scale", torch.ones(channels, 1, 1))
+        self.register_buffer("offset", torch.zeros(channels, 1, 1))
+        if is_frozen:
+            self.body.requires_grad_(False)
+            self.body.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, C, S, S] → logits [B, classes]."""
+        return self.head(self.dropout(self.embed(images)))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Images [B, C, S, S] → features [B, D], pooled over the image."""
+        if self.weights is not None:
+            images = images * self.scale + self.offset
+        if self.scale_to and self.scale_to != self.image_size:
+            size = (self.scale_to, self.scale_to)
+            images = functional.interpolate(images, size, mode="bilinear", align_corners=False)
+        return self.body(images)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for all that is not frozen."""
+        super().train(mode)
+        if self.is_frozen:
+            self.body.eval()
+        return self
+
+    def standardised_by(self, mean: Tensor | float, deviation: Tensor | float) -> None:
+        """Says how images come: (pixels in 0…1 − mean)/deviation, one number or one a channel [C].
+
+        A pretrained network needs it to see (pixels − m)/s, m and s as timm states them; where the
+        number of channels is another than theirs, m and s are their means over the channels.
+        """
+        if self.weights is None:
+            return
+        theirs, deviations = self.normalisation
+        shape = self.scale.shape[0]
+        given = [torch.as_tensor(one).float().flatten().expand(shape) for one in (mean, deviation)]
+        with torch.no_grad():
+            self.scale.copy_((given[1] / deviations)[:, None, None])
+            self.offset.copy_(((given[0] - theirs) / deviations)[:, None, None])
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError, with the nearest name, for one that timm has no network for."""
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        near = get_close_matches(base, timm.list_models(), 1, 0.5)
+        shown = f"did you mean {near[0]!r}?" if near else "such as 'resnet18'"
+        raise ValueError(
+            f"name must be a network of timm {timm.__version__}, got {name!r}; {shown}"
+        )
+    if tag and name not in (tagged := timm.list_pretrained(f"{base}.*")):
+        shown = ", ".join(one.partition(".")[2] for one in tagged) or "none"
+        raise ValueError(f"name must end in a tag that timm has for {base} ({shown}), got {name!r}")
+
+
+def _normalisation(name: str, channels: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [C] of the pixels that a pretrained network was made for."""
+    facts = get_pretrained_cfg(name)
+    if facts is None:
+        return torch.zeros(channels, device="cpu"), torch.ones(channels, device="cpu")
+    stated = [torch.tensor(one, device="cpu") for one in (facts.mean, facts.std)]
+    mean, deviation = (
+        one if len(one) == channels else one.mean().expand(channels) for one in stated
+    )
+    return mean, deviation
+
+
+def _settings(name: str, side: int, channels: int, drop_path: float) -> dict[str, Any]:
+    """The arguments of timm that make the network fit."""
+    settings: dict[str, Any] = {"in_chans": channels}
+    facts = get_pretrained_cfg(name)
+    if facts is not None and facts.fixed_input_size and facts.input_size[1] != side:
+        settings["img_size"] = side
+    if drop_path:
+        settings["drop_path_rate"] = drop_path
+    return settings
+
+
+def _create(name: str, settings: dict[str, Any], **weights: Any) -> nn.Module:
+    """The network with its own last layer taken away."""
+    network = timm.create_model(name, **settings, **weights)
+    take_away: Any = network.reset_classifier
+    take_away(0)
+    return network
+
+
+@lru_cache
+def _width(name: str, side: int, channels: int, drop_path: float) -> int:
+    """The width of the features, found without computing anything: on the meta device."""
+    plain = _settings(name, side, channels, 0.0)
+    try:
+        with torch.device("meta"), torch.no_grad():
+            width = _create(name, plain).eval()(torch.empty(2, channels, side, side)).shape[-1]
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"name must be a network for images of {channels} × {side} × {side}, got {name}, which "
+            f"fails ({reason}); try a larger image_size"
+        ) from None
+    if drop_path and not _has_drop_path(name, _settings(name, side, channels, drop_path)):
+        raise ValueError(f"drop_path must be 0 with {name}, which has none, got {drop_path:g}")
+    return width
+
+
+def _has_drop_path(name: str, settings: dict[str, Any]) -> bool:
+    try:
+        with torch.device("meta"):
+            network = _create(name, settings)
+    except TypeError:  # an argument that it does not have
+        return False
+    return any(type(module).__name__ == "DropPath" for module in network.modules())
+
+
+def _loaded(name: str, settings: dict[str, Any], weights: Weights) -> nn.Module:
+    """The network with weights, all of which fit, as timm adapts them to channels and size."""
+    if torch.empty(0).is_meta:
+        return _create(name, settings)
+    tensors = pretrained.read(weights, name)
+    try:
+        given = {"state_dict": tensors, "file": None}
+        network = _create(name, settings, pretrained=True, pretrained_cfg_overlay=given)
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = " ".join(" ".join(str(error).split())[:200].split())
+        raise ValueError(
+            f"weights_file must hold all weights of {name} and no others, got {weights.path}: "
+            f"{reason}"
+        ) from None
+    network.pretrained_cfg = {**network.pretrained_cfg, "state_dict": None}  # pyright: ignore
+    return network
