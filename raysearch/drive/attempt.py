@@ -16,7 +16,7 @@ class Limits:
     """What a search may use. `memory` in bytes a trial (0: no limit), times in seconds.
 
     `time` is for the whole search, `trial_time` for each trial, `time_box` for this command; `disk`
-    is for all checkpoints together, in bytes.
+    is for all checkpoints together, in bytes. Each worker of a trial has so many `cpus` and `gpus`.
     """
 
     concurrent: int
@@ -27,6 +27,9 @@ class Limits:
     trial_time: float | None = None
     time_box: float | None = None
     disk: int | None = None
+    workers: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
 
 
 def attempt_job(
@@ -71,4 +74,7 @@ def attempt_job(
         ],
         kept=kept,
         paths=paths,
+        workers=limits.workers,
+        cpus=limits.cpus,
+        gpus=limits.gpus,
     )

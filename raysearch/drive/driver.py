@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from raysearch.settings import Settings
 OUT_OF_TIME = "its time was up"
 """The reason of a search that ended before its number of trials: a resume has something to do."""
 
-_RAY = {
+RAY_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its own table, even with verbose=0
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_DEDUP_LOGS": "0",
@@ -40,6 +40,7 @@ _RAY = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+"""The environment in which Ray is started, as far as it is not set already."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class Driver:
             spec.get("trial_time"),
             clocks.time_box,
             spec.get("disk"),
+            spec.get("workers", 1),
+            spec["cpus"],
+            spec["gpus"],
         )
         self._conductor = Conductor(
             study=study,
@@ -226,7 +230,8 @@ def _signals(conductor: Conductor) -> Generator[None]:
 @contextmanager
 def _ray(settings: Settings, folder: Path) -> Generator[None]:
     """A Ray of our own, or the cluster at the address; at the end nothing of ours is left."""
-    os.environ.update({name: value for name, value in _RAY.items() if name not in os.environ})
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
     import logging
 
     import ray
@@ -248,6 +253,17 @@ def _ray(settings: Settings, folder: Path) -> Generator[None]:
         kill_orphans(label_of(folder), living=True)
 
 
+def host_resources(spec: Mapping[str, Any]) -> dict[str, float]:
+    """What Ray reserves for the host of a trial.
+
+    The workers of a group have their own; its host then holds a byte of memory, since Ray wants it
+    to hold something, and no CPU, so that two workers fit where there are two CPUs.
+    """
+    if spec.get("workers", 1) > 1:
+        return {"cpu": 0, "memory": 1}
+    return {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
+
+
 def _tune(conductor: Conductor, spec: dict[str, Any]) -> None:
     """Ray Tune's loop around the conductor."""
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(spec["concurrent"])
@@ -256,11 +272,10 @@ def _tune(conductor: Conductor, spec: dict[str, Any]) -> None:
     from raysearch.decide.bridge import Decisions, Halt, Suggestions
     from raysearch.run.host import Host
 
-    resources = {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
     scratch = tempfile.mkdtemp(prefix="raysearch-tune-")
     try:
         tune.Tuner(
-            tune.with_resources(Host, resources),
+            tune.with_resources(Host, host_resources(spec)),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 reuse_actors=True,

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from raysearch.run.checkpoints import remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
+
+if TYPE_CHECKING:
+    from raysearch.run.workers import Group
 
 KEEP_ALIVE = 1.0
 """Seconds after which `step` returns without news: a blocked step shuts out stop and Ctrl-C."""
@@ -21,7 +25,9 @@ _PREPARED: set[str] = set()
 
 
 class Host(tune.Trainable):
-    """Runs one attempt at a time in a child process; a failure of the child is a result like any.
+    """Runs one attempt at a time, in a child process or in a group of workers.
+
+    A failure of either is a result like any.
 
     `config` is `{"trial": number, "job": JSON of a Job}`. Each result is `{"messages": JSON}`: the
     messages of the child since the last result. The last of them decides: a `report` waits for its
@@ -29,21 +35,14 @@ class Host(tune.Trainable):
     Nothing that a trial does raises here: if `step` raised, Tune would throw this host away.
     """
 
-    _child: Child | None = None
+    _child: Child | Group | None = None
     _asked: bool = False
     _error: Message | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Starts the fork server, then the first attempt."""
+        """Starts the first attempt."""
         job = Job.read(config["job"])
         kill_orphans(job.label)
-        try:
-            if job.label not in _PREPARED:
-                start_server(job.label, job.threads, job.experiment, job.paths)
-                _PREPARED.add(job.label)
-        except Exception:
-            self._error = _own_failure()
-            return
         self._begin(job)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -89,7 +88,7 @@ class Host(tune.Trainable):
 
     def _begin(self, job: Job) -> None:
         try:
-            self._child = Child(job)
+            self._child = _started(job)
         except Exception:
             self._error = _own_failure()
 
@@ -111,6 +110,22 @@ class Host(tune.Trainable):
                 self._child = None
                 break
         return messages
+
+
+def _started(job: Job) -> Child | Group:
+    """The process or the group of an attempt.
+
+    What is no training has one worker, which needs a group only for its GPU: the host of groups
+    has none. The fork server is started for the first child.
+    """
+    if job.workers > 1 and (job.purpose == "run" or job.gpus):
+        from raysearch.run.workers import Group
+
+        return Group(job if job.purpose == "run" else replace(job, workers=1))
+    if job.label not in _PREPARED:
+        start_server(job.label, job.threads, job.experiment, job.paths)
+        _PREPARED.add(job.label)
+    return Child(job)
 
 
 def _own_failure() -> Message:

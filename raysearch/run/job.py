@@ -26,7 +26,7 @@ class Job:
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
     before the process ends itself. `objectives` are the names and directions of the metrics; `kept`
     the checkpoints that earlier attempts left (`{"step", "path", "value"}`). `paths` go to the
-    front of `sys.path`.
+    front of `sys.path`. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
     """
 
     search: str
@@ -45,6 +45,9 @@ class Job:
     objectives: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     kept: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     paths: list[str] = field(default_factory=list[str])
+    workers: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
 
     def to_json(self) -> str:
         """This job as one line of JSON: all that Ray Tune gets to copy."""

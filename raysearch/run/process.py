@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -152,21 +153,23 @@ def serve(text: str, connection: Connection) -> None:
     """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
     _die_with_the_host()
     job = Job.read(text)
-    _write_to(job.log)
+    write_to(job.log)
     for path in reversed(job.paths):
         if path not in sys.path:
             sys.path.insert(0, path)
     missing = [name for name in PRELOADED if name not in sys.modules]
     if missing:
         print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
+    with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
+        os.chdir(job.paths[0])
     try:
-        _set_threads(job.threads)
+        set_threads(job.threads)
         session = PipeSession(job, connection)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
         outcome = "paused" if session.stopped else "complete"
         end: Message = {"kind": "end", "outcome": outcome, "message": ""}
     except BaseException as error:  # every way in which foreign code can end is a result
-        end = _failure(job, error)
+        end = failure(job, error)
     try:
         connection.send(end)
     finally:
@@ -180,7 +183,8 @@ def leave(status: int) -> None:
     os._exit(status)
 
 
-def _failure(job: Job, error: BaseException) -> Message:
+def failure(job: Job, error: BaseException) -> Message:
+    """The last message of an attempt that raised; its traceback goes to the log and to a file."""
     text = "".join(traceback.format_exception(error))
     sys.stderr.write(text)
     job.traceback.write_text(text)
@@ -203,13 +207,14 @@ def _number(name: object, value: object) -> float:
         raise TypeError(f"metric {name!r} must be a number, got {value!r}") from None
 
 
-def _set_threads(threads: int) -> None:
+def set_threads(threads: int) -> None:
+    """How many threads torch computes with."""
     import torch
 
     torch.set_num_threads(threads)
 
 
-def _write_to(log: Path) -> None:
+def write_to(log: Path) -> None:
     """Sends standard output and error of this process, and of all that it starts, to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.core import checkpoint, loop
+from trainables.core import checkpoint, distributed, loop
 from trainables.core.optimizers import parameter_groups
 from trainables.core.randomness import derive
 from trainables.core.session import Session
@@ -82,9 +82,26 @@ class Experiment(nn.Module, ABC):
     def batch(self, step: int) -> Batch:
         """The batch of a step (from 1), augmented: a function of the seed and the step."""
 
+    def share(self, step: int, places: Tensor) -> Batch:
+        """Of the batch of a step only the examples at these places, bit for bit the same.
+
+        Places [N] in 0…batch_size−1, int64, in the order of the batch: what one of several workers
+        takes. Here the whole batch is made and cut; an experiment that can load the examples of a
+        share alone does so.
+        """
+        return {name: tensor[places] for name, tensor in self.batch(step).items()}
+
     def batches(self, first_step: int) -> Iterator[Batch]:
-        """The batches of all steps from `first_step` on."""
-        return map(self.batch, count(first_step))
+        """The batches of all steps from `first_step` on; in a group this rank's share of each.
+
+        Raises:
+            ValueError: the batch cannot be cut in equal parts for all ranks.
+        """
+        settings = self.config.training
+        if distributed.size() == 1:
+            return map(self.batch, count(first_step))
+        places = distributed.places(settings.batch_size, settings.num_micro_batches)
+        return (self.share(step, places) for step in count(first_step))
 
     @abstractmethod
     def forward(self, batch: Batch, step: int) -> Loss:
@@ -115,7 +132,7 @@ class Experiment(nn.Module, ABC):
         return ()
 
     def after_backward(self, step: int) -> None:
-        """Called when the gradients of a step are there, before clipping."""
+        """Called when the gradients of a step are there, before clipping; with SAM, both times."""
 
     def after_update(self, step: int) -> None:
         """Called after the update of a step."""

@@ -6,9 +6,10 @@ import logging
 import math
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainables.core import checkpoint
+from trainables.core import checkpoint, distributed
 from trainables.core.checkpoint import ONLY_EVALUATIONS, Position, Saved
+from trainables.core.optimizers import SAM
 from trainables.core.randomness import seed_dropout
-from trainables.core.session import Session
+from trainables.core.session import Follower, Session
 from trainables.core.training import ExperimentConfig, Training
 
 if TYPE_CHECKING:
@@ -42,10 +44,15 @@ def train(experiment: Experiment, session: Session) -> None:
     position needs to be saved, and a resumed run equals an uninterrupted one bit for bit. Told to
     stop, it saves after the step that it is in.
 
+    In a group of workers each rank has its share of each batch; gradients, buffers and training
+    metrics are averaged, rank 0 alone evaluates, saves and reports while the others wait for it.
+
     Raises:
         FloatingPointError: the loss or the gradient of a step is not finite; names step and terms.
+        ValueError: the batch cannot be cut in equal parts for all ranks.
     """
     settings = experiment.config.training
+    session = Follower(session) if distributed.rank() else session
 
     # The data first: how long the run is depends on it.
     facts = experiment.load()
@@ -61,6 +68,7 @@ def train(experiment: Experiment, session: Session) -> None:
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
     _prepare(experiment.networks(), settings)
     session.describe({**facts, **_facts(experiment, device)})
+    model = distributed.wrap(experiment)
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
     averages = Averages(position.unreported, device)
@@ -68,24 +76,26 @@ def train(experiment: Experiment, session: Session) -> None:
     steps = range(position.step + 1, total + 1)
     for step, batch in zip(steps, experiment.batches(position.step + 1), strict=False):
         # One update: the gradient of the whole batch, bounded, at the rate of this step.
-        terms = backward(experiment, batch, step, device)
-        experiment.after_backward(step)
-        terms["gradient_norm"] = _clip(parameters, settings.clip_norm)
-        _check(step, terms)
+        gradient = partial(_gradient, experiment, model, batch, step, device, parameters)
+        terms = gradient()
         rate = experiment.learning_rate(step, total)
         for group in optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)
-        optimizer.step()
+        if isinstance(optimizer, SAM):
+            terms["sharpness"] = _step_sam(optimizer, experiment, gradient) - terms["loss"]
+        else:
+            optimizer.step()
         optimizer.zero_grad()
         experiment.after_update(step)
         averages.add(terms)
-        position = position.after(batch["examples"])
+        examples_seen = distributed.whole(batch["examples"], settings.num_micro_batches)
+        position = position.after(examples_seen)
 
         # What is due now is measured and saved; the last step does all of it.
         due = [one for one in evaluations if settings.is_due(one.every, step, examples)]
         saves = settings.is_due(settings.save_every, step, examples)
         if not (due or saves or settings.is_due(settings.log_every, step, examples)):
-            if session.should_stop():
+            if distributed.first(session.should_stop()):
                 return _leave(session, averages.left(position), experiment, optimizer)
             continue
         metrics = averages.take() | {
@@ -98,13 +108,16 @@ def train(experiment: Experiment, session: Session) -> None:
 
         # All of it is said in one report, and the answer may be to end here.
         session.report(step, metrics, saved)
-        if session.should_stop():
-            return None if saved else _leave(session, position, experiment, optimizer)
+        if distributed.first(session.should_stop()):
+            return None if saves else _leave(session, position, experiment, optimizer)
 
 
 def _save(
     session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
-) -> Path:
+) -> Path | None:
+    """Saves on rank 0; None on the others, which have the same to save."""
+    if distributed.rank():
+        return None
     path = session.folder / "checkpoints" / f"step-{position.step:08d}.pt"
     return checkpoint.save(path, position, experiment, optimizer, experiment.config)
 
@@ -192,25 +205,63 @@ def _progress(settings: Training, step: int, examples: int) -> dict[str, float]:
 
 
 def backward(
-    experiment: Experiment, batch: Batch, step: int, device: torch.device
+    experiment: Experiment,
+    batch: Batch,
+    step: int,
+    device: torch.device,
+    model: nn.Module | None = None,
 ) -> dict[str, Tensor]:
     """Adds the gradient of a batch's loss, made of equal micro-batches, to the parameters.
 
-    Returns the loss as `loss` and its terms, means over the micro-batches, detached.
+    In a group the batch is this rank's share, and `model` the experiment as wrapped for the group.
+    Returns the loss as `loss` and its terms, means over micro-batches and ranks, detached.
     """
-    settings = experiment.config.training
+    settings, model = experiment.config.training, model or experiment
     parts = split(_on(batch, device, settings.channels_last), settings.num_micro_batches)
     means: dict[str, Tensor] = {}
     for index, part in enumerate(parts):
-        seed_dropout(device, settings.seed, step, index)
-        with _precision(settings.precision, device):
-            loss = experiment(part, step)
-        share = loss.total / len(parts) if len(parts) > 1 else loss.total
-        share.backward()
+        seed_dropout(device, settings.seed, step, index, distributed.rank())
+        with distributed.apart(model) if index + 1 < len(parts) else nullcontext():
+            with _precision(settings.precision, device):
+                loss = model(part, step)
+            share = loss.total / len(parts) if len(parts) > 1 else loss.total
+            share.backward()
+        distributed.synchronize_buffers(experiment)
         for name, term in {"loss": loss.total, **loss.terms}.items():
             value = term.detach() / len(parts)
             means[name] = means[name] + value if index else value
-    return means
+    return distributed.mean(means)
+
+
+def _gradient(
+    experiment: Experiment,
+    model: nn.Module,
+    batch: Batch,
+    step: int,
+    device: torch.device,
+    parameters: list[nn.Parameter],
+) -> dict[str, Tensor]:
+    """Adds the gradient of a batch, bounded; returns the terms of the loss, and its norm before."""
+    terms = backward(experiment, batch, step, device, model)
+    experiment.after_backward(step)
+    terms["gradient_norm"] = _clip(parameters, experiment.config.training.clip_norm)
+    _check(step, terms)
+    return terms
+
+
+def _step_sam(
+    optimizer: SAM, experiment: Experiment, gradient: Callable[[], Mapping[str, Tensor]]
+) -> Tensor:
+    """SAM's update, with the second gradient of the same micro-batches and dropout, bounded too.
+
+    Buffers, such as running statistics, see the first pass only. Returns the loss at the second.
+    """
+    buffers = [(one, one.clone()) for one in experiment.buffers()]
+    found: dict[str, Tensor] = {}
+    optimizer.step(lambda: found.update(gradient()))
+    for buffer, value in buffers:
+        buffer.copy_(value)
+    return found["loss"]
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
@@ -255,7 +306,12 @@ class Averages:
 def _evaluate(
     experiment: Experiment, evaluation: Evaluation, session: Session, *, last: bool
 ) -> dict[str, float]:
-    """Values as `name/value`; figures are written and announced, and never end a run."""
+    """Values as `name/value`; figures are written and announced, and never end a run.
+
+    Rank 0 alone evaluates, all of the split: the same numbers as one worker's.
+    """
+    if distributed.rank():
+        return {}
     experiment.eval()
     with torch.inference_mode():
         found = evaluation.function(last)
@@ -327,5 +383,6 @@ def _facts(experiment: nn.Module, device: torch.device) -> dict[str, object]:
         "parameters": sum(parameter.numel() for parameter in experiment.parameters()),
         "device": str(device),
         "threads": torch.get_num_threads(),
+        **({"workers": distributed.size()} if distributed.size() > 1 else {}),
         "versions": {"python": platform.python_version(), **versions},
     }

@@ -78,3 +78,29 @@ class LocalSession:
     def should_stop(self) -> bool:
         """What `stop` was set to."""
         return self.stop
+
+
+class Follower:
+    """The session of a rank above 0: it hands out the same checkpoint, and says and asks nothing.
+
+    Rank 0 speaks for all; its answers reach the others by `distributed.first`.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.folder = session.folder
+        self.restored = session.restored
+
+    def describe(self, facts: Mapping[str, object]) -> None:
+        """Nothing."""
+
+    def report(
+        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+    ) -> None:
+        """Nothing."""
+
+    def artifact(self, name: str, path: Path) -> None:
+        """Nothing."""
+
+    def should_stop(self) -> bool:
+        """Never: rank 0 is asked."""
+        return False

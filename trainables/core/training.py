@@ -109,6 +109,13 @@ class ExperimentConfig(Config):
         """The same configuration with another seed of the run."""
         return self.with_values({"training.seed": seed})
 
+    def missing(self) -> str | None:
+        """What a run needs and is not there, such as its data: one sentence on what to do, or None.
+
+        Asked before a run or a search begins, so that none begins in vain.
+        """
+        return None
+
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the experiment's name and the canonical form."""
         facts: list[Any] = [self.experiment, self.canonical()]

@@ -13,7 +13,8 @@ from typing import Any
 
 def run(config: dict[str, Any], session: Any) -> None:
     print(f"attempt in {session.folder.name}")
-    session.describe({"modules": sorted(set(sys.modules) & {"torch", "torch._dynamo", "timm"})})
+    modules = sorted(set(sys.modules) & {"torch", "torch._dynamo", "timm"})
+    session.describe({"modules": modules, "folder": os.getcwd()})
     for step in range(1, config.get("reports", 2) + 1):
         session.report(step, {"score": step / 10})
     way = config["way"]

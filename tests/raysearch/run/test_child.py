@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,12 @@ def test_each_attempt_keeps_its_log_and_its_traceback(tmp_path: Path) -> None:
     run_to_the_end(job)
     assert job.log.read_text().startswith("attempt in attempt-1\n")
     assert "ValueError: this experiment always fails" in job.traceback.read_text()
+
+
+def test_an_attempt_runs_in_the_folder_in_which_the_search_was_started(tmp_path: Path) -> None:
+    job = replace(attempt(tmp_path / "runs", "well"), paths=[str(tmp_path), ROOT])
+    messages, _ = run_to_the_end(job)
+    assert messages[0]["facts"]["folder"] == str(tmp_path)
 
 
 def test_the_heavy_libraries_were_preloaded(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from trainables.core import loop
 from trainables.core.experiment import Batch, Evaluated, Loss
 from trainables.core.session import LocalSession
 from trainables.core.training import Training
-from trainables.data.digits import Split
+from trainables.data.images import Split
 from trainables.ssl.config import Model, Supervised
 from trainables.ssl.experiment import SupervisedExperiment
 
@@ -212,7 +212,7 @@ def test_channels_last_changes_the_layout_and_no_result(tmp_path: Path) -> None:
     config = changed(training__channels_last=True, model__patch_size=2)
     experiment = SupervisedExperiment.create(config.to_json())
     loop.train(experiment, LocalSession(tmp_path / "a"))
-    weight = experiment.network.patches.weight
+    weight = experiment.network.get_parameter("patches.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last)
     plain = losses(changed(model__patch_size=2), tmp_path / "b")
     assert losses(config, tmp_path / "c") == pytest.approx(plain, rel=1e-4)
@@ -233,7 +233,9 @@ def test_hooks_are_called_around_the_update(tmp_path: Path) -> None:
 
     class Hooked(SupervisedExperiment):
         def after_backward(self, step: int) -> None:
-            calls.append(f"gradient {step} {self.network.patches.weight.grad is not None}")
+            calls.append(
+                f"gradient {step} {self.network.get_parameter('patches.weight').grad is not None}"
+            )
 
         def after_update(self, step: int) -> None:
             calls.append(f"update {step}")

@@ -22,6 +22,12 @@ VARIANTS = {
     "sgd": EVERYTHING.with_values(
         {"optimizer.kind": "sgd", "optimizer.momentum": 0.9, "optimizer.nesterov": True}
     ),
+    "lars": EVERYTHING.with_values({"optimizer.kind": "lars"}),
+    "sam": EVERYTHING.with_values({"optimizer.kind": "sam"}),
+    "sam around sgd": EVERYTHING.with_values(
+        {"optimizer.kind": "sam", "optimizer.base": "sgd", "training.precision": "bfloat16"}
+    ),
+    "exponential": EVERYTHING.with_values({"schedule.kind": "exponential"}),
     "bfloat16": EVERYTHING.with_values({"training.precision": "bfloat16"}),
 }
 

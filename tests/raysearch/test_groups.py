@@ -1,0 +1,85 @@
+"""A search whose trial has two workers, paused and killed on the way: no bit differs at the end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.raysearch.command import end_all, raysearch, started, view_of, wait_until
+from tests.raysearch.searches.grouped_sweep import STEPS
+from tests.trainables import groups
+from trainables.core.checkpoint import fingerprint
+
+pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(900)]
+COMMAND = ["search", "tests.raysearch.searches.grouped_sweep:grouped", "--name", "one"]
+COMMAND += ["--tracking-uri", "none", "--time-box", "1h"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over() -> Iterator[None]:
+    before = workers()
+    yield
+    end_all()
+    wait_until(lambda: workers() <= before, 30, "for the end of all workers")
+
+
+def workers() -> set[int]:
+    """Processes of Ray Train's workers."""
+    found = psutil.process_iter(["pid", "cmdline"])
+    return {one.pid for one in found if "RayTrainWorker" in " ".join(one.info["cmdline"] or [])}
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps on record, of all attempts."""
+    return [said[0] for trial in view_of(folder, "one").trials.values() for said in trial.reports]
+
+
+def interrupted(folder: Path, signum: signal.Signals, behind: int) -> int:
+    """Runs the command until it has reported some steps more; its exit status."""
+    process = started(folder, *COMMAND)
+    wait_until(lambda: process.poll() is not None or has_begun(folder, behind), 240)
+    process.send_signal(signum)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def has_begun(folder: Path, behind: int) -> bool:
+    database = folder / "runs" / "raysearch.db"
+    return database.exists() and len(steps(folder)) > behind + 1
+
+
+def kill_the_hosts(driver: int) -> None:
+    """Those of Ray Tune's actors that hold a trial."""
+    for one in psutil.Process(driver).children(recursive=True):
+        if " ".join(one.cmdline()).startswith(("ray::Host", "ray::ResourceTrainable")):
+            one.kill()
+
+
+def test_a_lost_host_takes_its_workers_along_and_holds_no_resources(tmp_path: Path) -> None:
+    process = started(tmp_path, *COMMAND)
+    wait_until(lambda: has_begun(tmp_path, 0), 240)
+    kill_the_hosts(process.pid)
+    wait_until(lambda: not workers(), 10, "for the end of the workers")
+    process.communicate(timeout=300)
+    trial = view_of(tmp_path, "one").trials[0]
+    assert process.returncode == 0 and trial.state == "complete"
+    assert [failure["kind"] for failure in trial.failures] == ["host_lost"]
+
+
+def test_paused_killed_and_resumed_it_equals_an_uninterrupted_group(tmp_path: Path) -> None:
+    assert interrupted(tmp_path, signal.SIGTERM, 0) == 124
+    assert interrupted(tmp_path, signal.SIGKILL, len(steps(tmp_path))) == -signal.SIGKILL
+    before = len(steps(tmp_path))
+    done = raysearch(tmp_path, *COMMAND)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trial = view_of(tmp_path, "one").trials[0]
+    assert trial.state == "complete" and before < len(trial.reports) == STEPS // 20
+    work = partial(groups.run, "precise", trial.config, None, 0)
+    whole = groups.together(2, tmp_path / "whole", work)[0]
+    saved = tmp_path / "runs" / "one" / str(trial.last_checkpoint)
+    assert fingerprint(saved) == fingerprint(whole["checkpoints"][STEPS])

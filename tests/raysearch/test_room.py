@@ -1,0 +1,95 @@
+"""What fits at once: no group that would wait for ever is started, and parts of GPUs are shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raysearch.declare.sweep import Resources
+from raysearch.room import Machine, resources
+from tests.raysearch.toys import grid, swept
+
+FOUR = Machine(cpus=4, gpus=2, memory=8 << 30)
+
+
+def room(need: dict[str, Any], machine: Machine = FOUR, **asked: Any) -> dict[str, Any]:
+    return resources(swept(grid, resources=Resources(**need)), machine, **asked)
+
+
+@pytest.mark.parametrize(
+    ("need", "concurrent", "threads"),
+    [
+        ({}, 4, 1),
+        ({"cpus": 2}, 2, 2),
+        ({"workers": 2}, 2, 1),
+        ({"workers": 3}, 1, 1),
+        ({"workers": 2, "cpus": 2}, 1, 2),
+        ({"gpus": 0.5}, 4, 1),
+        ({"gpus": 0.4, "cpus": 0.1}, 4, 1),  # two on each GPU, not five on both
+        ({"gpus": 1}, 2, 2),
+        ({"gpus": 0.5, "workers": 2}, 2, 1),
+        ({"cpus": 0.5}, 8, 1),
+        ({"cpus": 0}, 4, 1),
+    ],
+)
+def test_as_many_as_fit_with_all_their_workers(
+    need: dict[str, Any], concurrent: int, threads: int
+) -> None:
+    found = room(need)
+    assert (found["concurrent"], found["threads"]) == (concurrent, threads)
+    assert found["memory"] == (8 << 30) // concurrent
+
+
+def test_what_is_asked_for_goes_before_what_the_sweep_says() -> None:
+    found = room({"workers": 4, "gpus": 1}, workers=2, gpus=0.5, concurrent=1, memory=5)
+    assert (found["workers"], found["gpus"], found["concurrent"]) == (2, 0.5, 1)
+    assert found["memory"] == 5 and found["threads"] == 2
+
+
+@pytest.mark.parametrize(
+    ("need", "asked", "sentence"),
+    [
+        (
+            {"workers": 5},
+            {},
+            "resources.workers of sweep toys.grid must be at most 4 (1 CPUs each, 4 CPUs and 2 "
+            "GPUs exist), got 5",
+        ),
+        (
+            {"workers": 3, "gpus": 1},
+            {},
+            "resources.workers of sweep toys.grid must be at most 2 (1 CPUs and 1 GPUs each, 4 "
+            "CPUs and 2 GPUs exist), got 3",
+        ),
+        (
+            {"workers": 2},
+            {"concurrent": 3},
+            "--concurrent must be between 1 and 2 (2 workers with 1 CPUs a trial, 4 CPUs and 2 "
+            "GPUs exist), got 3",
+        ),
+        ({}, {"workers": 0}, "resources.workers must be at least 1, got 0"),
+        ({}, {"gpus": 1.5}, "resources.gpus must be a whole number or below 1, got 1.5"),
+        (
+            {"gpus": 3},
+            {},
+            "resources.gpus of sweep toys.grid must be at most the 2 GPUs that exist, got 3",
+        ),
+        (
+            {"cpus": 0},
+            {"workers": 2},
+            "resources.cpus must be above 0 for each of 2 workers, got 0",
+        ),
+    ],
+)
+def test_what_can_never_fit_is_refused_with_a_sentence(
+    need: dict[str, Any], asked: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        room(need, **asked)
+    assert str(error.value) == sentence
+
+
+def test_two_workers_fit_where_there_are_two_cpus() -> None:
+    two = Machine(cpus=2, gpus=0, memory=1)
+    assert room({"workers": 2}, two)["concurrent"] == 1
