@@ -77,6 +77,7 @@ class Asking:
             int(spec.get("finalists") or 0),
             directions,
         )
+        self._known_trials: list[dict[str, Any]] = (spec.get("known") or {}).get("trials", [])
         self._prepared: deque[Suggestion] = deque()
         self._dropped = 0
         self._exhausted = False
@@ -167,6 +168,23 @@ class Asking:
             self._write("retried", number, {}, commit=True)
             self._trials.retries.append(number)
 
+    def learn(self) -> None:
+        """Writes the trials that were known before the search, and commits them: its first ones.
+
+        They are asked and told complete like others, but never run, and none of the budget. Those
+        that are written change nothing.
+        """
+        with self._lock:
+            for number, row in enumerate(self._known_trials):
+                if number == len(self._trials.entries):
+                    self._ask(Suggestion(self._space.point(row["params"]), "known"), None)
+                entry = self._trials.entries[number]
+                if entry.told is None:
+                    body = told("complete", row["values"], "known before the search")
+                    self._write("told", number, body)
+                    self._take_told(entry, body)
+            self._log.flush()
+
     def extend(self, trials: int | None, time: float | None = None) -> None:
         """Writes that there may be `trials` trials in all, and that it may take `time` seconds."""
         with self._lock:
@@ -239,7 +257,7 @@ class Asking:
         return row
 
     def _suggest(self, known: Known) -> Suggestion | None:
-        is_first = not known.number and self._evaluations is None
+        is_first = known.number == len(self._known_trials) and self._evaluations is None
         default = self._space.default() if is_first else None
         if default is not None:
             return Suggestion(default, "default")
@@ -251,11 +269,29 @@ class Asking:
         first = self._trials.firsts.get(point.key)
         if "retry_of" in suggestion.links:
             first = None  # its failed twin is no answer
-        config = point.config.to_json()
+        body = self._ask(suggestion, first, commit=first is None)
+        if first is not None:
+            self._tell_twins(self._trials.entries[first])
+            return None
+        return Proposal(
+            number,
+            point.params,
+            body["config"],
+            point.digest,
+            point.seed,
+            suggestion.origin,
+            suggestion.links.get("evaluates"),
+        )
+
+    def _ask(
+        self, suggestion: Suggestion, first: int | None, *, commit: bool = False
+    ) -> dict[str, Any]:
+        """Takes in and writes that a point is asked: the body of that event."""
+        point, number = suggestion.point, len(self._trials.entries)
         body = {
             "params": point.params,
             "distributions": {name: d.to_json() for name, d in point.distributions.items()},
-            "config": config,
+            "config": point.config.to_json(),
             "digest": point.digest,
             "seed": point.seed,
             "origin": suggestion.origin,
@@ -265,19 +301,8 @@ class Asking:
             **suggestion.links,
         }
         self._trials.ask(body)
-        self._write("asked", number, body, commit=first is None)
-        if first is not None:
-            self._tell_twins(self._trials.entries[first])
-            return None
-        return Proposal(
-            number,
-            point.params,
-            config,
-            point.digest,
-            point.seed,
-            suggestion.origin,
-            suggestion.links.get("evaluates"),
-        )
+        self._write("asked", number, body, commit=commit)
+        return body
 
     def _tell_twins(self, first: Entry) -> None:
         """Tells the duplicates that wait for a trial its result, if there is one."""
@@ -290,13 +315,27 @@ class Asking:
 
     def _take_told(self, entry: Entry, body: dict[str, Any]) -> None:
         self._trials.tell(entry.number, body)
-        if body["state"] == "complete" and entry.duplicate_of is None:
+        if body["state"] == "complete" and entry.duplicate_of is None and not entry.is_known:
             self._pruner.completed(self._trials.optuna(entry.number))
 
     def _write(
         self, kind: str, number: int, body: Mapping[str, Any], *, commit: bool = False
     ) -> None:
         self._log.append(kind, number, commit=commit, **body)
+
+
+def told(state: str, values: list[float] | None, reason: str, **more: Any) -> dict[str, Any]:
+    """The body of the event that says how a trial ended."""
+    body: dict[str, Any] = {
+        "state": state,
+        "values": values,
+        "reason": reason,
+        "constraint": int(state == "infeasible"),
+        "best_step": None,
+        "best_checkpoint": None,
+        "duplicate_of": None,
+    }
+    return {**body, **more}
 
 
 @contextmanager

@@ -78,11 +78,11 @@ class Repeats:
         return sorted(chosen, key=lambda entry: entry.number)
 
     def _values(self, entry: Entry) -> list[float] | None:
-        """Its objectives as costs, if it completed and was none of the repeats."""
+        """Its objectives as costs, if it completed here and was none of the repeats."""
         told = entry.told
         if told is None or told["state"] != "complete" or entry.duplicate_of is not None:
             return None
-        if entry.repeat_of is not None:
+        if entry.repeat_of is not None or entry.is_known:
             return None
         return [sign * value for sign, value in zip(self._signs, told["values"], strict=True)]
 

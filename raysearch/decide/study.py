@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from raysearch.decide.asking import Asking, Log, Proposal
+from raysearch.decide.asking import Asking, Log, Proposal, told
 from raysearch.decide.trials import Entry
 from raysearch.declare.space import Space
 from raysearch.record.events import Event
@@ -28,7 +28,8 @@ class Study(Asking):
     Args:
         space: where the points are.
         spec: the specification of the search: `search`, `metrics`, `fidelity`, `sampler`, `pruner`,
-            `seed`, `trials` (None: no limit), `repeats` and `finalists` (`Repeats`).
+            `seed`, `trials` (None: no limit), `repeats` and `finalists` (`Repeats`), `known`
+            (`learn`).
         log: where the events go.
     """
 
@@ -98,15 +99,14 @@ class Study(Asking):
                 raise ValueError(f"trial {number} was told before: {entry.told['state']}")
             if state == "complete" and values is None:
                 raise ValueError(f"trial {number} must have values to be complete, got none")
-            body = {
-                "state": state,
-                "values": values,
-                "reason": reason,
-                "constraint": int(constraint or state == "infeasible"),
-                "best_step": best_step,
-                "best_checkpoint": best_checkpoint,
-                "duplicate_of": None,
-            }
+            body = told(
+                state,
+                values,
+                reason,
+                constraint=int(constraint or state == "infeasible"),
+                best_step=best_step,
+                best_checkpoint=best_checkpoint,
+            )
             self._write("told", number, body)
             self._take_told(entry, body)
             self._tell_twins(entry)
@@ -121,7 +121,7 @@ class Study(Asking):
         """The study that has seen these events, and nothing else.
 
         What a killed driver had begun to write is completed: the decision on the very last report,
-        and the results of duplicates.
+        the trials that were known before, and the results of duplicates.
         """
         study, last = cls(space, spec, log), None
         for event in events:
@@ -130,6 +130,7 @@ class Study(Asking):
         study._trials.settle()
         if last is not None:
             study._complete(last)
+        study.learn()
         for entry in study._trials.entries:
             study._tell_twins(entry)
         log.flush()

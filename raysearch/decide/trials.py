@@ -30,7 +30,8 @@ class Entry:
     `duplicate_of` is the first trial with the same configuration and seed; `twins` are the
     duplicates of this one; `repeat_of` is the trial whose configuration this one runs with another
     seed; `retried_by` the one that ran it again after it failed. `ending` says that it was decided
-    to end it; `told` is that event. `is_default`: it has the default configuration.
+    to end it; `told` is that event. `is_default`: it has the default configuration. `is_known`: it
+    was not run here, its result was known before the search began.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Entry:
     repeat_of: int | None = None
     retried_by: int | None = None
     is_default: bool = False
+    is_known: bool = False
     twins: list[int] = field(default_factory=list[int])
     ending: bool = False
     told: dict[str, Any] | None = None
@@ -55,7 +57,8 @@ class Trials:
 
     Each method takes in one event; the same events in the same order give the same trials. Trials
     are told to Optuna as: complete; pruned, with their curve; infeasible: pruned with a constraint
-    of 1, which samplers learn to avoid; failed. Pruners see neither the last two nor duplicates.
+    of 1, which samplers learn to avoid; failed. Pruners see neither the last two nor duplicates,
+    nor trials that were known before the search, of which there is no curve.
     """
 
     def __init__(self, search: str, directions: Sequence[Direction]) -> None:
@@ -76,7 +79,7 @@ class Trials:
         self.cells: set[str] = set()
         """The parameters of each trial, as `cell` writes them."""
         self.drawn = 0
-        """How many trials count against the budget: no duplicates, repeats or retries."""
+        """How many trials count against the budget: no known ones, duplicates, repeats, retries."""
         self.untold: set[int] = set()
         """The trials that are asked and not told, but repeats."""
         self.untold_repeats: set[int] = set()
@@ -98,10 +101,13 @@ class Trials:
         self.study.add_trial(trial)
         entry = Entry(number, body["digest"], body["seed"], first, body.get("repeat_of"))
         entry.is_default = body["origin"] == "default"
+        entry.is_known = body["origin"] == "known"
         self.entries.append(entry)
         self._count(entry, body.get("retry_of"))
         self.cells.add(cell(body["params"], body["seed"]))
         self.study_attrs.update(body.get("study_attrs", {}))
+        if entry.is_known:
+            self._storage.hide(number)
         if first is None:
             self.firsts[body["digest"], body["seed"]] = number
             self.duplicates = 0
@@ -116,7 +122,7 @@ class Trials:
             self.entries[retry_of].retried_by = entry.number
             entry.is_default = self.entries[retry_of].is_default
             self.retries.remove(retry_of)
-        elif entry.repeat_of is None and entry.duplicate_of is None:
+        elif entry.repeat_of is None and entry.duplicate_of is None and not entry.is_known:
             self.drawn += 1
 
     def report(self, number: int, fidelity: int, values: Sequence[float]) -> bool:

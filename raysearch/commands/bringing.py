@@ -1,0 +1,78 @@
+"""Commands that bring something in from other tools: import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raysearch.commands.options import app, plainly
+from raysearch.settings import Settings
+
+if TYPE_CHECKING:
+    from raysearch import importing
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path | None, typer.Argument(help="A W&B sweep, as YAML.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH=VALUE]...", help="Values that are fixed on top."),
+    ] = None,
+    hydra: Annotated[
+        str | None, typer.Option("--hydra", help="A multirun command line of Hydra, quoted.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="Whose configurations are meant, such as ssl.supervised.")
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="name=path; an empty path leaves the name out."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Such as 'maximize val/accuracy'; default what is stated.")
+    ] = None,
+    config_dir: Annotated[
+        Path | None, typer.Option(help="Where the groups of Hydra's glob() are.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; it must not exist.")] = None,
+) -> None:
+    """Write a sweep of W&B or Hydra as one of ours: readable Python, checked."""
+    from raysearch import importing
+    from raysearch.plan import parse_overrides
+
+    given = list(overrides or [])
+    if hydra is not None and file is not None:
+        given, file = [str(file), *given], None  # there is no file: all of them are values
+    with plainly():
+        wanted = importing.Wanted(
+            file=file,
+            line=hydra,
+            experiment=experiment,
+            mapped=importing.parse_map(map_ or []),
+            values=parse_overrides(given),
+            metric=importing.parse_metric(metric) if metric else None,
+            config_dir=config_dir,
+            out=out,
+        )
+        found = importing.import_sweep(wanted, Settings.locate())
+    _show(found)
+
+
+def _show(found: importing.Imported) -> None:
+    sweep, brought = found.sweep, found.brought
+    points = "infinite" if brought.points is None else str(brought.points)
+    print(f"written    {found.path}")
+    print("metric     " + ", ".join(f"{m.direction} {m.name}" for m in sweep.metrics), end="")
+    print(f"  (from {found.metric_from})")
+    print(f"method     {sweep.sampler}, pruner {sweep.pruner}")
+    seeds = f", each with {brought.repeats} seeds" if brought.repeats > 1 else ""
+    print(f"points     {brought.tool} {points}, raysearch {found.count}{seeds}")
+    for path, (chooser, having) in brought.conditions.items():
+        print(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
+    for note in brought.notes:
+        print(f"note       {note}")
+    print(f"look at it raysearch plan {sweep.reference}")
+    print(f"run it     raysearch search {sweep.reference}")
