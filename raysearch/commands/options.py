@@ -50,6 +50,8 @@ def plainly() -> Generator[None]:
     """Bad input is one sentence on standard error and exit status 2, never a traceback."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # `| head` has seen enough: no bad input; the command's frame ends it quietly
     except (LookupError, ValueError, ConnectionError) as error:
         text = str(error.args[0]) if error.args else str(error)
         print(f"error: {text}", file=sys.stderr)

@@ -57,6 +57,8 @@ Pruner = Annotated[
     ),
 ]
 Repeats = Annotated[int | None, _text("Seeds for each cell of a grid, or for the best few.")]
+Workers = Annotated[int | None, _text("Workers of a trial: each sees its share of each batch.")]
+Gpus = Annotated[float | None, _text("GPUs of each worker: 1, 2 …, or a part of one: 0.5.")]
 Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
 OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
 
@@ -77,11 +79,16 @@ def search(
     finalists: Annotated[int | None, _text("How many the best few are.")] = None,
     seed: Annotated[int, _text("Seed of the search.")] = 0,
     concurrent: Annotated[int | None, _text("Trials at once.")] = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
     memory: Memory = None,
     name: Annotated[str | None, _text("Name; default the sweep and a number.")] = None,
     group: Annotated[str | None, _text("The group that it belongs to.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag: name=value.")] = None,
     notes: Annotated[str | None, typer.Option("--note", help="A note, for MLflow too.")] = None,
+    known: Annotated[
+        str | None, _text("Results of past runs, CSV or JSON: never run again.")
+    ] = None,
     of: OfSearch = None,
     top: Annotated[int | None, _text("Only so many of the best of them.")] = None,
     tracking_uri: Tracking = None,

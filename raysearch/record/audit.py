@@ -11,6 +11,7 @@ from raysearch.record.audit_mlflow import check_mlflow
 from raysearch.record.events import Store
 from raysearch.record.finding import Finding
 from raysearch.record.results import SearchView, TrialView
+from raysearch.record.snapshot import damage
 
 __all__ = ["Finding", "StudyTrial", "audit"]
 
@@ -19,6 +20,7 @@ _STUDY_STATE = {
     "pruned": "PRUNED",
     "infeasible": "PRUNED",  # with a constraint
     "failed": "FAIL",
+    "known": "COMPLETE",
     "waiting": "RUNNING",
     "running": "RUNNING",
 }
@@ -65,6 +67,7 @@ def audit(
     found = _check_events(store, view)
     found += _check_study(view, study)
     found += _check_folders(view, folder)
+    found += _check_code(store, view, folder)
     found += check_mlflow(store, view, folder, uri)
     return found
 
@@ -140,7 +143,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
             found.append(
                 Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")
             )
-        if state == "complete" and other.values != trial.values:
+        if state in ("complete", "known") and other.values != trial.values:
             found.append(
                 Finding(number, "study", f"values {other.values}, events say {trial.values}")
             )
@@ -154,6 +157,17 @@ def _curve(trial: TrialView) -> dict[int, float]:
         if fidelity is not None and values and fidelity > max(curve, default=-1):
             curve[fidelity] = values[0]
     return curve
+
+
+def _check_code(store: Store, view: SearchView, folder: Path) -> list[Finding]:
+    """Whether all code that the search ran from is kept as it was."""
+    codes = [event.body["code"] for event in store.events(view.search, kinds=["recoded"])]
+    codes += [view.begun["code"]] if "code" in view.begun else []
+    return [
+        Finding(None, "code", f"{code['snapshot']}: {what}")
+        for code in codes
+        for what in damage(folder, code["snapshot"])
+    ]
 
 
 def _check_folders(view: SearchView, folder: Path) -> list[Finding]:

@@ -62,7 +62,7 @@ def _row(view: SearchView) -> dict[str, Any]:
         "sampler": spec["sampler"],
         "pruner": spec["pruner"],
         "seed": spec["seed"],
-        "trials": len(view.trials) - counts.get("duplicate", 0),
+        "trials": len(view.trials) - counts.get("duplicate", 0) - counts.get("known", 0),
         **{key: counts.get(key, 0) for key in ("complete", "pruned", "failed", "infeasible")},
         "winner": won.standing.trial.number if won is not None else None,
         **_means(spec["metrics"], won.standing if won is not None else None),
@@ -122,7 +122,7 @@ def _found_after(view: SearchView, won: Winner | None) -> int | None:
 
 
 def _was_run(trial: Any) -> bool:
-    return trial.duplicate_of is None and trial.ended is not None
+    return trial.state not in ("duplicate", "known") and trial.ended is not None
 
 
 def _steps(view: SearchView) -> int:

@@ -26,6 +26,7 @@ from raysearch.record.results import SearchView, TrialView
 
 _STATES = {
     "complete": TrialState.COMPLETE,
+    "known": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
     "infeasible": TrialState.PRUNED,  # with a constraint of 1

@@ -28,13 +28,16 @@ class Forecast:
 
 
 def expected_runs(spec: Mapping[str, Any]) -> int | None:
-    """How many trials a search will run, repeats included; None if only its time ends it."""
+    """How many trials a search will run, repeats included; None if only its time ends it.
+
+    Of a grid those that were known before are not run.
+    """
     repeats = int(spec.get("repeats") or 1)
     trials, points = spec.get("trials"), spec.get("points")
     if spec.get("evaluates"):
         points = (points or 0) * len(spec["evaluates"]["trials"])
     if points is not None:
-        runs = points * repeats
+        runs = points * repeats - len((spec.get("known") or {}).get("trials", []))
         return runs if trials is None else min(trials, runs)
     if trials is None or repeats < 2:
         return trials

@@ -17,8 +17,8 @@ from raysearch.record.standing import Standing, standings
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
 """Step, fidelity, running values of the objectives, all metrics."""
 
-ENDED = ("complete", "pruned", "failed", "infeasible", "duplicate")
-"""The states that a trial ends in; before them it is `waiting` or `running`."""
+ENDED = ("complete", "pruned", "failed", "infeasible", "duplicate", "known")
+"""States at the end, `known` if it was not run here; before it is `waiting` or `running`."""
 
 
 def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> float:
@@ -194,7 +194,7 @@ class SearchView:
         return counted
 
     def done(self) -> int:
-        """How many trials have ended; duplicates, which were not run, are not counted."""
+        """How many trials have ended; duplicates and known ones, which were not run, aside."""
         ended = ("complete", "pruned", "failed", "infeasible")
         return sum(trial.state in ended for trial in self.trials.values())
 
@@ -267,7 +267,7 @@ def _tagged(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
         spec["group"] = body["group"]
 
 
-_CHANGES = {"extended": _extended, "noted": _noted, "tagged": _tagged}
+_CHANGES = {"extended": _extended, "noted": _noted, "tagged": _tagged, "recoded": dict.update}
 """What may be said of a search after it began: such an event changes its specification."""
 
 
@@ -311,7 +311,8 @@ def _failed(trial: TrialView, event: Event) -> None:
 
 def _told(trial: TrialView, event: Event) -> None:
     body = event.body
-    trial.state = "duplicate" if body.get("duplicate_of") is not None else body["state"]
+    state = "known" if trial.origin == "known" else body["state"]
+    trial.state = "duplicate" if body.get("duplicate_of") is not None else state
     trial.values = body["values"]
     trial.reason = body["reason"]
     trial.best_checkpoint = body["best_checkpoint"]

@@ -12,7 +12,13 @@ from raysearch.record.outbox import fitting, key
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.said import search_tags, trial_tags
 
-_STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED", "infeasible": "FAILED"}
+_STATUS = {
+    "complete": "FINISHED",
+    "pruned": "FINISHED",
+    "failed": "FAILED",
+    "infeasible": "FAILED",
+    "known": "FINISHED",
+}
 
 
 def status_of(trial: TrialView) -> str:
@@ -137,7 +143,7 @@ class Runs:
             "raysearch.origin": trial.origin,
         }
         self.opened.add(trial.number)
-        named = trial.origin if trial.origin in ("default", "repeat", "retry") else ""
+        named = trial.origin if trial.origin in ("default", "repeat", "retry", "known") else ""
         return self._create(tags, moment, f"t{trial.number:03d}" + (named and f"-{named}"))
 
     def _create(self, tags: dict[str, str], moment: int | None, name: str) -> str:

@@ -187,7 +187,7 @@ class Writer:
         step = trial.reports[-1][0] if trial.reports else 0
         for metric, value in zip(self.view.spec["metrics"], body["values"] or [], strict=False):
             outbox.metric(summary_name(metric["name"]), value, event.time, step)
-        outbox.tags["raysearch.state"] = body["state"]
+        outbox.tags["raysearch.state"] = trial.state
         outbox.tags["raysearch.reason"] = body["reason"] or body["state"]
         outbox.status, outbox.ended = status_of(trial), event.time
         if body["values"] and trial.state == "complete":

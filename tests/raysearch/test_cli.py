@@ -51,6 +51,8 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (["search", f"{SWEEPS}:hungry"], ["cpus", "4096", "exist"]),
         (["search", f"{SWEEPS}:greedy"], ["gpus", "64", "exist"]),
+        (["search", f"{SWEEPS}:slow", "--workers", "4096"], ["resources.workers", "4096", "exist"]),
+        (["search", f"{SWEEPS}:slow", "--gpus", "1.5"], ["resources.gpus", "whole", "1.5"]),
         (["plan", "ssl.digits_vti"], ["'ssl.digits_vti'", "'ssl.digits_vit'"]),
         (["train", "ssl.supervized"], ["'ssl.supervized'", "'ssl.supervised'"]),
         (["train", "ssl.supervised", "model.width=30", "model.heads=4"], ["heads", "30", "4"]),

@@ -12,7 +12,16 @@ from raysearch.record.results import SearchView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import on_test_split
 
-STATES = ("complete", "pruned", "infeasible", "failed", "running", "waiting", "duplicate")
+STATES = (
+    "complete",
+    "pruned",
+    "infeasible",
+    "failed",
+    "running",
+    "waiting",
+    "duplicate",
+    "known",
+)
 
 
 def answer(view: SearchView) -> list[str]:

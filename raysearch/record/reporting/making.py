@@ -12,6 +12,7 @@ from raysearch.record.reporting.facts import repeat_command, runs_option, shell
 from raysearch.record.reporting.objectives import drawn, objectives
 from raysearch.record.reporting.words import elapsed, moment, number, plural, ranges
 from raysearch.record.results import SearchView, TrialView
+from raysearch.record.snapshot import in_words
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:
         ("tags", tags),
         ("notes", str(spec["notes"])),
         ("git", _git(spec.get("git") or {})),
+        ("code", in_words(view.begun, spec, folder)),
+        ("run again", _again(view, folder)),
         ("packages", ", ".join(f"{n} {v}" for n, v in (spec.get("packages") or {}).items())),
         ("folder", str(folder)),
         ("all trials", f"raysearch results {view.search} --csv{runs_option(folder)}"),
@@ -103,11 +106,19 @@ def _last(view: SearchView) -> int | None:
 
 def _resources(spec: dict[str, Any]) -> str:
     parts = [f"{spec['concurrent']} trials at once", plural(spec["threads"], "thread") + " each"]
+    if spec.get("workers", 1) > 1:
+        parts.insert(1, f"{spec['workers']} workers each")
     if spec.get("gpus"):
         parts.append(f"{spec['gpus']:g} GPUs each")
     if spec.get("memory"):
         parts.append(f"{spec['memory'] / 1e9:.3g} GB each")
     return ", ".join(parts)
+
+
+def _again(view: SearchView, folder: Path) -> str:
+    """The command that runs the winner again from the kept code."""
+    best = view.best() if view.spec.get("code") else None
+    return f"raysearch repro {view.search} {best.number}{runs_option(folder)}" if best else ""
 
 
 def _git(git: dict[str, Any]) -> str:
