@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysearch.commands import keeping, looking, running
+from raysearch.commands import bringing, data, keeping, looking, reproducing, running
 from raysearch.commands.options import app
 
-__all__ = ["app", "keeping", "looking", "main", "running"]
+__all__ = ["app", "bringing", "data", "keeping", "looking", "main", "reproducing", "running"]
 
 
 def main(arguments: list[str] | None = None) -> Any:

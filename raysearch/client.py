@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raysearch.record.audit import Finding
+    from raysearch.repro import Reproduction
 
 
 class Client:
@@ -58,6 +59,47 @@ class Client:
 
         request = make_request(space, overrides or {}, **options)
         return plan(request, self.settings, Machine.here()).spec
+
+    def import_sweep(
+        self,
+        file: str | Path | None = None,
+        overrides: Mapping[str, object] | None = None,
+        *,
+        hydra: str | None = None,
+        **options: Any,
+    ) -> str:
+        """Writes a W&B sweep, or a Hydra command line, as a sweep of ours; returns its name.
+
+        `options` are `experiment`, `mapped` (paths by the other tool's names), `metric` (a
+        `Metric`), `config_dir` and `out` (`raysearch.importing.Wanted`).
+        """
+        from raysearch.importing import Wanted, import_sweep
+
+        path = None if file is None else Path(file)
+        wanted = Wanted(path, hydra, values=overrides, **options)
+        return import_sweep(wanted, self.settings).sweep.reference
+
+    # Data sets
+
+    def data(self, root: Path | None = None) -> pd.DataFrame:
+        """The data sets: what each is, licence, bytes, where it is looked for, what is missing."""
+        from raysearch.declare.catalog import data_sets
+        from raysearch.declare.data_sets import facts
+
+        return _frame([facts(one, root) for one in data_sets(EXPERIMENTS).values()], "name")
+
+    def data_get(self, name: str, root: Path | None = None, given: Path | None = None) -> None:
+        """Gets a data set from its home, or from a file or folder that is `given`."""
+        from raysearch.declare.catalog import find_data_set
+
+        say = print if self.show else lambda text: None
+        find_data_set(name, EXPERIMENTS).get(root, given, say)
+
+    def data_check(self, name: str, root: Path | None = None) -> Sequence[str]:
+        """What is wrong with the bytes of a data set: nothing, if all is well."""
+        from raysearch.declare.catalog import find_data_set
+
+        return find_data_set(name, EXPERIMENTS).check(root)
 
     # Running
 
@@ -129,6 +171,15 @@ class Client:
 
         values, runs = _arguments(overrides), self.settings.runs
         evaluate(experiment, values, Path(checkpoint), split, folder, runs)
+
+    def repro(
+        self, name: str, trial: int, folder: Path | None = None, *, here: bool = False
+    ) -> Reproduction:
+        """Runs a trial again from the code that was kept, or from what is here; what is equal."""
+        from raysearch.repro import reproduce
+
+        say = print if self.show else lambda text: None
+        return reproduce(name, trial, self.settings, folder, here=here, say=say)
 
     def _driven(self, drive: Any) -> str:
         from raysearch.watch import Watch

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
+from raysearch.declare.needs import refuse_missing
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.record.events import Store
@@ -27,8 +28,9 @@ def evaluated(
         settings: where their folders are.
 
     Raises:
-        LookupError: there is no such search. ValueError: it is of another sweep, has no trial with
-            a checkpoint, or a trial that cannot be evaluated with one of the settings.
+        LookupError: there is no such search, or the data of a trial is not there.
+        ValueError: it is of another sweep, has no trial with a checkpoint, or a trial that cannot
+            be evaluated with one of the settings.
     """
     if top is not None and top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
@@ -43,6 +45,8 @@ def evaluated(
             from raysearch.decide.evaluations import Evaluations
 
             Evaluations(space, trials).check()
+            kind = type(next(iter(space.preview(1))).config)
+            refuse_missing(kind.read(trial["config"]) for trial in trials)
             return {"search": name, "trials": trials}
     wanted = space.sweep.evaluates
     what = f"search {of!r} has none" if of is not None else f"no search of {wanted} has one"

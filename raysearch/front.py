@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from raysearch.answer import answer, answer_lines, failure_lines, summary
+from raysearch.declare.needs import lacks
 from raysearch.evaluating import foreseen
 from raysearch.record.events import Store
 from raysearch.record.forecast import expected, expected_runs
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
+from raysearch.record.snapshot import in_words
 from raysearch.record.standing import has_repeats, winner
 from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
 from raysearch.verbs import Filter, searches, state_of, store_of, view_of
@@ -105,6 +107,8 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
     )
     print(f"forecast   {_expected(spec, settings)}")
+    if (said := lacks(space)) is not None:
+        print(f"missing    {said}")
     print("parameters")
     conditions = space.conditions()
     for parameter, distribution in space.parameters().items():
@@ -215,6 +219,8 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     print(f"{view.search}: {state}" + (f" ({view.reason})" if view.reason else ""))
     if state in ("killed", "interrupted", "stopped", "paused"):
         print(f"go on with: raysearch resume {view.search}{_runs(settings)}")
+    if view.begun.get("code") != view.spec.get("code"):
+        print(f"code: {in_words(view.begun, view.spec, settings.folder(view.search))}")
     console.print(headline(view))
     if view.best() is not None:
         print(winner(view))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,15 +11,17 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from raysearch.bring.known import read_known
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
+from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep
 from raysearch.record.passwords import hidden, without_password
+from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -30,8 +31,10 @@ class Request:
 
     `overrides` are dotted paths with values: one that the sweep samples is fixed, another replaces
     what the sweep sets. Times are in seconds: `time` for the whole search, `trial_time` for each
-    trial, `time_box` for this command; `memory` is in bytes a trial, `disk` in bytes for all
-    checkpoints. `of` names the search whose finished trials are evaluated, the best `top` of them.
+    trial, `time_box` for this command. A trial has `workers`, each with so many `gpus`; `memory` is
+    in bytes a trial, `disk` in bytes for all checkpoints. `of` names the search whose finished
+    trials are evaluated, the best `top` of them. `known` is a CSV or JSON file with the results of
+    past runs (`bring.known`).
     """
 
     space: str
@@ -43,6 +46,8 @@ class Request:
     seed: int = 0
     concurrent: int | None = None
     memory: int | None = None
+    workers: int | None = None
+    gpus: float | None = None
     name: str | None = None
     trial_time: float | None = None
     time_box: float | None = None
@@ -54,32 +59,11 @@ class Request:
     notes: str | None = None
     of: str | None = None
     top: int | None = None
+    known: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON: two requests are identical if this is."""
         return json.loads(json.dumps(asdict(self), default=dict))
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What there is to run on: CPUs, GPUs, and bytes of memory."""
-
-    cpus: int
-    gpus: int
-    memory: int
-
-    @classmethod
-    def here(cls) -> Machine:
-        """This machine, as far as this process may use it."""
-        import psutil
-
-        cpus = len(os.sched_getaffinity(0))
-        shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = Path("/proc/driver/nvidia/gpus")
-        gpus = len(list(devices.iterdir())) if devices.is_dir() else 0
-        if shown is not None:
-            gpus = min(gpus, len([part for part in shown.split(",") if part.strip()]))
-        return cls(cpus, gpus, psutil.virtual_memory().total)
 
 
 def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
@@ -102,14 +86,6 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
         except json.JSONDecodeError:
             values[path] = text
     return values
-
-
-def parse_memory(text: str, option: str = "--memory") -> int:
-    """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if not match or float(match[1]) <= 0:
-        raise ValueError(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def parse_time(text: str, option: str = "--time") -> float:
@@ -141,6 +117,8 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     ):
         if options.get(name) is not None:
             options[name] = read(str(options[name]), f"--{name.replace('_', '-')}")
+    if options.get("known") is not None:
+        options["known"] = str(options["known"])
     return Request(space, dict(overrides), **options)
 
 
@@ -156,7 +134,8 @@ class Plan:
 def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool = False) -> Plan:
     """Checks a request and writes down the specification of its search; touches no store.
 
-    With `quick` sampler and pruner are not checked, for which Optuna is imported.
+    With `quick` sampler and pruner are not checked, for which Optuna is imported, nor is whether
+    all data is there.
 
     Raises:
         LookupError, ValueError: one sentence that names the field, the value and what is allowed.
@@ -168,11 +147,20 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
     trials = _trials(request, sweep, space, sampler)
     if not quick:
         check_study(sampler, pruner, sweep, space)
+        if sweep.evaluates is None:
+            refuse_lacks(space)
     _check_evaluation(request, sweep, sampler, pruner)
     repeats, finalists = _at_least_one(request, sweep)
-    spec = {
+    spec: dict[str, Any] = {
         **_declared(sweep, space),
-        **_resources(request, sweep, machine),
+        **resources(
+            sweep,
+            machine,
+            workers=request.workers,
+            gpus=request.gpus,
+            memory=request.memory,
+            concurrent=request.concurrent,
+        ),
         "sampler": sampler,
         "pruner": pruner,
         "trials": trials,
@@ -193,6 +181,8 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "command": hidden(" ".join(["raysearch", *sys.argv[1:]])),
         "tracking_uri": without_password(settings.tracking_uri),
     }
+    if request.known is not None:
+        spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)
 
 
@@ -215,25 +205,14 @@ def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
     }
 
 
-def _resources(request: Request, sweep: Sweep, machine: Machine) -> dict[str, Any]:
-    """What each trial may use, and how many run at once."""
-    concurrent = _concurrent(request, sweep, machine)
-    return {
-        "concurrent": concurrent,
-        "threads": max(1, int(machine.cpus / concurrent)) if machine.cpus else 1,
-        "cpus": sweep.resources.cpus,
-        "gpus": sweep.resources.gpus,
-        "memory": request.memory or _share(sweep, machine, concurrent),
-        "patience": sweep.resources.patience,
-    }
-
-
 def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str) -> None:
     if sweep.evaluates is not None and (not _is_grid(sampler) or pruner != "none"):
         raise ValueError(
             f"--sampler and --pruner of {sweep.name} must be grid and none, since it evaluates "
             f"finished trials, got {sampler!r} and {pruner!r}"
         )
+    if sweep.evaluates is not None and request.known is not None:
+        raise ValueError(f"--known is for sweeps that train, and {sweep.name} evaluates")
     if sweep.evaluates is None and (request.of is not None or request.top is not None):
         raise ValueError(f"--of and --top are for sweeps that evaluate, and {sweep.name} does not")
 
@@ -286,39 +265,6 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
             raise ValueError(f"{option} must be at least 1, got {given}")
         found.append(stated if given is None else given)
     return found[0], found[1]
-
-
-def _concurrent(request: Request, sweep: Sweep, machine: Machine) -> int:
-    need = sweep.resources
-    if need.cpus > machine.cpus:
-        raise ValueError(
-            f"resources.cpus of sweep {sweep.name} must be at most the {machine.cpus} CPUs that "
-            f"exist, got {need.cpus:g}"
-        )
-    if need.gpus > machine.gpus:
-        raise ValueError(
-            f"resources.gpus of sweep {sweep.name} must be at most the {machine.gpus} GPUs that "
-            f"exist, got {need.gpus:g}"
-        )
-    room = int(machine.cpus / need.cpus) if need.cpus else machine.cpus
-    if need.gpus:
-        room = min(room, int(machine.gpus / need.gpus))
-    room = max(room, 1)
-    if request.concurrent is None:
-        return room
-    if not 1 <= request.concurrent <= room:
-        what = f"{need.cpus:g} CPUs" + (f" and {need.gpus:g} GPUs" if need.gpus else "")
-        raise ValueError(
-            f"--concurrent must be between 1 and {room} ({what} a trial, {machine.cpus} CPUs and "
-            f"{machine.gpus} GPUs exist), got {request.concurrent}"
-        )
-    return request.concurrent
-
-
-def _share(sweep: Sweep, machine: Machine, concurrent: int) -> int:
-    if sweep.resources.memory:
-        return parse_memory(sweep.resources.memory)
-    return machine.memory // concurrent
 
 
 def git_state(folder: Path) -> dict[str, Any]:

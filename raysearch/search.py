@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
+from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
@@ -19,6 +21,7 @@ from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
+from raysearch.record.snapshot import FOLDER, keep
 from raysearch.settings import Settings
 
 Listener = Callable[[SearchView], None]
@@ -45,9 +48,12 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
     with store.lock(name, folder) as lock:
+        spec["code"] = _keep_code(spec, settings)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
+        _say_code(log, view, spec["code"])
         study = Study(planned.space, spec, log)
+        study.learn()
         driver = Driver(settings, store, lock, log, view, study, Clocks(begun, request.time_box))
         return driver.run([])
 
@@ -62,8 +68,8 @@ def _reuse(
             f"--name {name!r} is in use; go on with that search by `raysearch resume {name}`, or "
             f"choose another name"
         )
-    if before != now:
-        other = [key for key in now if before.get(key) != now[key]]
+    other = [key for key in now if before.get(key) != now[key]]
+    if other:
         raise ValueError(
             f"--name {name!r} is in use by a search that was asked for with another "
             f"{' and '.join(other)} ({', '.join(str(before.get(key)) for key in other)} then, "
@@ -86,8 +92,9 @@ def resume(
     `change` may alter what is to be done before it goes on, one that is finished too.
 
     Raises:
-        LookupError: no such search. ValueError: it is being driven (the holder is named), or its
-            space or defaults changed since it began and `accept_changes` is not set.
+        LookupError: no such search, or its data is not there any more. ValueError: it is being
+            driven (the holder is named), or its space or defaults changed since it began and
+            `accept_changes` is not set.
     """
     begun = time.monotonic()
     store = Store(settings.store)
@@ -103,6 +110,8 @@ def resume(
             space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
             if not accept_changes:
                 refuse_changes(name, view.spec, space)
+            if space.sweep.evaluates is None:
+                refuse_lacks(space)
             log = store.log(name)
             study = Study.rebuild(space, view.begun, log, events)
             if change is not None:
@@ -117,6 +126,7 @@ def resume(
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
         log.append("resumed", commit=True, command=command)
+        _say_code(log, view, _keep_code(view.spec, settings))
         return Driver(settings, store, lock, log, view, study, clocks).run(courses)
 
 
@@ -221,6 +231,23 @@ def free_name(stem: str, store: Store, settings: Settings) -> str:
     while f"{stem}-{number}" in names or settings.folder(f"{stem}-{number}").exists():
         number += 1
     return f"{stem}-{number}"
+
+
+def _keep_code(spec: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """Keeps the code that is here now in the folder of the search; what events say of it."""
+    modules = [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
+    folder, never = settings.folder(str(spec["search"])), [settings.runs]
+    return keep(folder, Path.cwd(), modules, never, int(spec["threads"]), spec.get("code"))
+
+
+def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:
+    """Says that the search goes on with other code; and lets MLflow have it, once."""
+    if code != view.spec.get("code"):
+        log.append("recoded", commit=True, code=code)
+    path = f"{FOLDER}/{code['snapshot']}"
+    if path not in view.artifacts.values():
+        name = FOLDER if FOLDER not in view.artifacts else f"{FOLDER}-{code['snapshot'][:8]}"
+        log.append("artifact", commit=True, name=name, path=path)
 
 
 def _follow(view: SearchView, log: EventLog, listener: Listener | None) -> SearchView:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.catalog import find_experiment
+from raysearch.declare.needs import refuse_missing
 from raysearch.declare.sweep import Config
 from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import Keeper, Kept, remove
@@ -76,6 +77,7 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
     """
     kind = find_experiment(name, EXPERIMENTS)
     config = kind().with_values(parse_overrides(overrides))
+    refuse_missing([config])
     run = _entry_point(kind, "run")
     target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
     _prepare(target, config)
@@ -105,6 +107,7 @@ def evaluate(
     values = parse_overrides(overrides)
     run, trained = _entry_point(kind, "evaluate"), _entry_point(kind, "trained")
     config = kind.read(trained(checkpoint, values))
+    refuse_missing([config])
     stem = f"{kind.name}-{config.digest()}-{config.seed}-{checkpoint.stem}"
     target = folder or runs / "evaluate" / stem
     own = checkpoint.resolve().parent

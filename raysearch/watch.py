@@ -22,6 +22,7 @@ _STYLES = {
     "failed": "red",
     "infeasible": "magenta",
     "duplicate": "dim",
+    "known": "dim",
     "waiting": "dim",
 }
 _LINE_EVERY = 10.0
@@ -71,7 +72,7 @@ class Watch:
             self._live.update(Group(headline(view), trials_table(view, self._rows)))
 
     def _lines(self, view: SearchView, first: bool) -> None:
-        told = {number for number, trial in view.trials.items() if trial.ended is not None}
+        told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
         new, self._told = sorted(told - self._told), told
         for number in [] if first else new:
             self._say(_line(view, view.trials[number]))
@@ -97,6 +98,8 @@ def headline(view: SearchView) -> Text:
     ]
     if counts.get("duplicate"):
         parts.append(f"{counts['duplicate']} duplicates answered")
+    if counts.get("known"):
+        parts.append(f"{counts['known']} known before")
     if view.standings():
         best = view.standings()[0]
         seeds = f", {best.seeds} seeds" if best.seeds > 1 else ""

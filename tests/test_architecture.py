@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ def test_every_import_rule_holds() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["spaces"], ["plan", "ssl.digits_vit"], ["list"], ["status", "nothing"]],
+    [["--help"], ["spaces"], ["plan", "ssl.digits_vit"], ["list"], ["data"], ["status", "nothing"]],
     ids=lambda arguments: arguments[0],
 )
 def test_the_front_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
@@ -47,14 +47,17 @@ def test_the_front_imports_no_torch(arguments: list[str], tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["--help", "spaces", "list"])
-def test_the_front_answers_within_a_second_and_a_half(command: str, tmp_path: Path) -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        program = [sys.executable, "-m", "raysearch.cli", command]
-        subprocess.run(program, cwd=tmp_path, capture_output=True, check=True)
-        return time.perf_counter() - start
+def test_the_front_costs_at_most_a_second_and_a_half(command: str, tmp_path: Path) -> None:
+    """Of the processor: on a busy machine the clock on the wall says nothing."""
 
-    assert min(seconds() for _ in range(3)) < 1.5
+    def seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start = seconds()
+    program = [sys.executable, "-m", "raysearch.cli", command]
+    subprocess.run(program, cwd=tmp_path, capture_output=True, check=True)
+    assert seconds() - start < 1.5
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

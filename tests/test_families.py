@@ -162,8 +162,14 @@ def test_what_is_described_is_what_is_recorded(
 
 
 @sweeps
-def test_reported_metrics_are_those_that_the_sweep_declares(sweep: Sweep, tmp_path: Path) -> None:
-    report = run(short(samples(sweep)[0], 2), tmp_path).reports[2]
+def test_reported_metrics_are_those_that_the_sweep_declares(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # data sets keep their arrays in the current folder
+    config = short(samples(sweep)[0], 2)
+    if said := config.missing():
+        pytest.skip(said)
+    report = run(config, tmp_path).reports[2]
     assert {metric.name for metric in sweep.metrics} <= report.keys()
     assert {"progress/epochs", "progress/samples"} <= report.keys()
 
