@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from raysearch.declare.sweep import bare
 from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
@@ -57,7 +58,11 @@ def answer_lines(view: SearchView) -> list[str]:
     won = winner(view)
     if won is None:
         return []
+    if "evaluates" in view.spec:
+        return _setting_lines(view)
     lines = [f"winner     {won}"]
+    if won.standing.seeds == 1:
+        lines.append("           it may be chance: --repeats 3 runs the best with further seeds")
     if len(won.metrics) == 1 and won.standing.seeds > 1:
         runs = ", ".join(str(run.number) for run in won.standing.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
@@ -65,6 +70,45 @@ def answer_lines(view: SearchView) -> list[str]:
         shown = len(winners(view))
         lines.append(f"           {shown} of the {len(won.front)} on the front were tested")
     return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
+
+
+def _setting_lines(view: SearchView) -> list[str]:
+    """Of a search that evaluates finished trials: what each setting does to them on average."""
+    own = {bare(name) for trial in view.spec["evaluates"]["trials"] for name in trial["params"]}
+    found: dict[str, list[float]] = {}
+    for trial in view.trials.values():
+        if trial.is_feasible and trial.values:
+            setting = {name: value for name, value in trial.params.items() if name not in own}
+            named = ", ".join(f"{name}={value}" for name, value in setting.items())
+            found.setdefault(named or "as trained", []).append(trial.values[0])
+    lines: list[str] = []
+    for setting, values in found.items():
+        mean = math.fsum(values) / len(values)
+        text = f"mean {mean:.4f}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
+        lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
+    return lines
+
+
+def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
+    """The values that were given, and where one lies outside of what the sweep offers."""
+    outside = spec.get("outside") or {}
+    shown = [
+        f"{path}={value}" + (f" (the sweep says {outside[path]})" if path in outside else "")
+        for path, value in (spec.get("fixed") or {}).items()
+    ]
+    return [f"fixed      {', '.join(shown)}"] if shown else []
+
+
+def unfinished_lines(view: SearchView) -> list[str]:
+    """How far the trials are that have not ended."""
+    open_trials = [trial for trial in view.trials.values() if trial.ended is None]
+    shown = [f"trial {trial.number} at {_reached(trial, view)}" for trial in open_trials]
+    return [f"unfinished {', '.join(shown)}"] if shown else []
+
+
+def _reached(trial: TrialView, view: SearchView) -> str:
+    fidelity = next((report[1] for report in reversed(trial.reports) if report[1]), None)
+    return "its start" if fidelity is None else f"{fidelity} {view.spec['fidelity']}"
 
 
 def failure_lines(view: SearchView) -> list[str]:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from raysearch.answer import answer, answer_lines, failure_lines, summary
+from raysearch.answer import (
+    answer,
+    answer_lines,
+    failure_lines,
+    fixed_lines,
+    summary,
+    unfinished_lines,
+)
 from raysearch.declare.needs import lacks
 from raysearch.evaluating import foreseen
 from raysearch.record.events import Store
@@ -106,6 +113,8 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     print(
         f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
     )
+    for line in fixed_lines(spec):
+        print(line)
     print(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
         print(f"missing    {said}")
@@ -263,9 +272,11 @@ def show_logs(view: SearchView, folder: Path, trial: int) -> None:
     attempts = sorted((folder / f"{trial:04d}").glob("*-*"), key=lambda path: path.stat().st_ctime)
     for attempt in attempts:
         print(f"== trial {trial}, {attempt.name}: {attempt}")
-        for name in ("log.txt", "traceback.txt"):
-            file = attempt / name
-            text = file.read_text(errors="replace") if file.exists() else ""
+        files = [attempt / name for name in ("log.txt", "traceback.txt")]
+        if not any(file.exists() and file.stat().st_size for file in files):
+            print("(it said nothing)")
+        for file in files:
+            name, text = file.name, file.read_text(errors="replace") if file.exists() else ""
             if text and not (name == "traceback.txt" and "Traceback" in _log(attempt)):
                 print(text, end="" if text.endswith("\n") else "\n")
     shown_failures = view.trials[trial].failures
@@ -287,7 +298,13 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     print()
     console.print(headline(view))
     if outcome.state != "finished":
-        print(f"{outcome.state}: {outcome.reason}; go on with: raysearch resume {outcome.name}")
+        go_on = f"raysearch resume {outcome.name}{_runs(settings)}"
+        print(f"{outcome.state}: {outcome.reason}; go on with: {go_on}")
+        for line in unfinished_lines(view):
+            print(line)
+    elif outcome.reason:
+        more = f"raysearch extend {outcome.name}{_runs(settings)}"
+        print(f"finished: {outcome.reason}; for more: {more}")
     best = view.best()
     if best is None:
         print("no trial completed")
@@ -298,6 +315,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         console.print(best_table(view, 4))
         for line in answer_lines(view):
             print(line)
+    for line in fixed_lines(view.spec):
+        print(line)
     print(f"took       {duration(view.seconds())}")
     print(f"folder     {folder}")
     print(f"events     {hidden(settings.store)}")

@@ -16,12 +16,14 @@ from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep
+from raysearch.declare.sweep import Sweep, bare
 from raysearch.record.passwords import hidden, without_password
 from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_SOME = 16
+"""Points at which given values are held against what the sweep offers."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -167,6 +169,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "points": space.count().distinct if _is_grid(sampler) else None,
         "seed": request.seed,
         "fixed": dict(request.overrides),
+        "outside": _outside(space),
         "time": request.time,
         "trial_time": request.trial_time,
         "disk": request.disk,
@@ -202,6 +205,16 @@ def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
         "space": space.fingerprint(),
         "defaults": type(first.config)().digest(),
         "question": sweep.question,
+    }
+
+
+def _outside(space: Space) -> dict[str, str]:
+    """The given values that lie outside of what the sweep offers: their paths and that."""
+    return {
+        bare(name): str(distribution)
+        for point in space.preview(_SOME)
+        for name, (value, distribution) in point.answered.items()
+        if not distribution.contains(value)
     }
 
 

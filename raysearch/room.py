@@ -67,6 +67,10 @@ def resources(
     )
     at_once = _at_once(sweep.name, need, machine, concurrent)
     share = parse_memory(need.memory) if need.memory else machine.memory // at_once
+    if memory is not None and memory > machine.memory:
+        raise ValueError(
+            f"--memory must be at most the {machine.memory >> 20}M that exist, got {memory >> 20}M"
+        )
     return {
         "concurrent": at_once,
         "threads": max(1, int(machine.cpus / (at_once * need.workers))),

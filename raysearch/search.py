@@ -68,12 +68,16 @@ def _reuse(
             f"--name {name!r} is in use; go on with that search by `raysearch resume {name}`, or "
             f"choose another name"
         )
-    other = [key for key in now if before.get(key) != now[key]]
+    other = [
+        f"{key} ({before.get(key)} then, {now[key]} now)"
+        for key in now
+        if before.get(key) != now[key]
+    ]
     if other:
         raise ValueError(
-            f"--name {name!r} is in use by a search that was asked for with another "
-            f"{' and '.join(other)} ({', '.join(str(before.get(key)) for key in other)} then, "
-            f"{', '.join(str(now[key]) for key in other)} now); only the identical command goes on"
+            f"--name {name!r} is in use by a search that began with another {' and '.join(other)}; "
+            f"only the identical command goes on with it: choose another name, or go on with it as "
+            f"it began by `raysearch resume {name} --time-box …`"
         )
     return resume(name, settings, listener, time_box=request.time_box)
 
@@ -112,7 +116,7 @@ def resume(
                 refuse_changes(name, view.spec, space)
             if space.sweep.evaluates is None:
                 refuse_lacks(space)
-            log = store.log(name)
+            log, left, spent = store.log(name), view.driven.until, view.seconds()
             study = Study.rebuild(space, view.begun, log, events)
             if change is not None:
                 change(view, study)
@@ -122,10 +126,10 @@ def resume(
             for event in written:
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
-        clocks = Clocks(begun, time_box, view.seconds())
+        clocks = Clocks(begun, time_box, spent)
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
-        log.append("resumed", commit=True, command=command)
+        log.append("resumed", commit=True, command=command, left=left)
         _say_code(log, view, _keep_code(view.spec, settings))
         return Driver(settings, store, lock, log, view, study, clocks).run(courses)
 

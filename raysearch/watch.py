@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from raysearch.answer import fixed_lines
 from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
@@ -25,6 +26,8 @@ _STYLES = {
     "known": "dim",
     "waiting": "dim",
 }
+_VAGUE = ("kind", "name")
+"""Last parts of names that say nothing by themselves."""
 _LINE_EVERY = 10.0
 _DRAW_EVERY = 0.5
 
@@ -63,6 +66,9 @@ class Watch:
     def listen(self, view: SearchView) -> None:
         """Draws at most twice a second; on a plain output each told trial has a line."""
         first, self._view = self._view is None, view
+        if first:
+            for line in fixed_lines(view.spec):
+                self._say(line)
         if self._live is None:
             self._lines(view, first)
             return
@@ -214,7 +220,8 @@ def short_names(names: list[str]) -> list[str]:
     """The last parts of dotted names, as far as they differ."""
     last = [name.rpartition(".")[2] for name in names]
     return [
-        short if last.count(short) == 1 else name for short, name in zip(last, names, strict=True)
+        name if last.count(short) > 1 or short in _VAGUE else short
+        for short, name in zip(last, names, strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.client import Client
+from trainables.core.session import LocalSession
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = sorted(
@@ -44,10 +46,35 @@ def test_a_documented_option_exists(option: str) -> None:
     assert option in known
 
 
+def test_the_documented_experiment_runs_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    [code] = [block for block in BLOCKS if "def run(" in block]
+    own: dict[str, Any] = {"__name__": "own"}
+    exec(code, own)
+    whole, told = LocalSession(tmp_path / "whole"), LocalSession(tmp_path / "told")
+    own["run"](own["Valley"](x=2.0).to_json(), whole)
+    told.stop = True
+    own["run"](own["Valley"](x=2.0).to_json(), told)
+    rest = LocalSession(tmp_path / "rest", told.checkpoints[1])
+    own["run"](own["Valley"](x=2.0).to_json(), rest)
+    assert len(whole.reports) == 10 and told.reports | rest.reports == whole.reports
+
+
+def test_the_documented_experiment_passes_its_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [code] = [block for block in BLOCKS if "def run(" in block]
+    (tmp_path / "own.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = CliRunner().invoke(app, ["plan", "own:valley"])
+    assert result.exit_code == 0, result.stderr
+    assert "x: -2 … 2" in result.stdout
+
+
 def test_the_documented_sweep_passes_its_checks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [code] = [block for block in BLOCKS if "@sweep" in block]
+    [code] = [block for block in BLOCKS if "optimisers(trial)" in block]
     (tmp_path / "mine.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

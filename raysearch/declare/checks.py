@@ -54,15 +54,27 @@ def _check_config(space: Space, config: Any) -> None:
     if not isinstance(config, type) and hasattr(type(config), "paths"):
         experiment = getattr(config, "experiment", None)
         if isinstance(experiment, str) and all(experiment.partition(":")):
-            return
+            return _check_use(space, config)
         raise ValueError(
             f"experiment of {type(config).__name__}, which sweep {space.sweep.name} returns, must "
             f"be 'module:attribute', got {experiment!r}"
         )
     raise ValueError(
-        f"sweep {space.sweep.name} must return a configuration of an experiment, got a "
-        f"{type(config).__name__}"
+        f"sweep {space.sweep.name} must return a configuration of an experiment (a class derived "
+        f"from that of all configurations), got a {type(config).__name__}"
     )
+
+
+def _check_use(space: Space, config: Any) -> None:
+    """What is asked of each configuration: a decorator on the class may have broken it."""
+    try:
+        _ = config.seed, config.digest(), config.to_json()
+    except Exception as error:
+        raise ValueError(
+            f"sweep {space.sweep.name} must return a configuration of an experiment, and "
+            f"{type(config).__name__} is none that works ({type(error).__name__}: {error}); derive "
+            f"it from that of all configurations, without a decorator"
+        ) from None
 
 
 def _check_choices(space: Space, paths: frozenset[str]) -> None:

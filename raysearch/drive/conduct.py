@@ -259,7 +259,7 @@ class Conductor:
             return
         self.log.append("requested", trial, commit=True, request=number, **body)
         if action == "stop" and trial is None:
-            self.halt = self.halt or Halted("stopped", "stopped by request")
+            self.halt = self.halt or Halted("stopped", "by request")
         elif action == "stop":
             self._stop_trial(int(body["trial"]))
 

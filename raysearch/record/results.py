@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
+from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.standing import Standing, standings
 
@@ -107,7 +108,7 @@ class SearchView:
     last: int = 0
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
     begun: dict[str, Any] = field(default_factory=dict[str, Any])
-    _spans: list[list[int]] = field(default_factory=list[list[int]])
+    driven: Driven = field(default_factory=Driven)
     _told: int = 0
     _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
 
@@ -131,8 +132,7 @@ class SearchView:
         self.last = event.seq
         if event.kind in ("told", "removed"):
             self._told = event.seq
-        if self._spans and event.kind != "resumed":
-            self._spans[-1][1] = event.time
+        self.driven.take(event)
         if event.trial is None:
             self._apply_to_search(event)
         elif event.kind == "asked":
@@ -145,10 +145,8 @@ class SearchView:
         if event.kind == "created":
             self.spec, self.created = dict(body), event.time
             self.begun = body
-            self._spans.append([event.time, event.time])
         elif event.kind == "resumed":
             self.state, self.reason = "running", ""
-            self._spans.append([event.time, event.time])
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
@@ -247,8 +245,7 @@ class SearchView:
 
         With `begin` and `end` (milliseconds since 1970): how long of that time.
         """
-        spans = [(max(first, begin), min(last, end)) for first, last in self._spans]
-        return sum(last - first for first, last in spans if last > first) / 1000
+        return self.driven.seconds(begin, end)
 
 
 def _extended(spec: dict[str, Any], body: Mapping[str, Any]) -> None:

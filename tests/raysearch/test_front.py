@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from raysearch.answer import answer, answer_lines, summary
+from raysearch.answer import answer, answer_lines, fixed_lines, summary, unfinished_lines
 from raysearch.cli import app
 from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import Store
+from raysearch.record.results import SearchView
 from raysearch.record.tested import MOST_WINNERS, on_test_split
 from raysearch.watch import best_table, headline, trials_table
 from tests.raysearch.record import streams
@@ -100,6 +101,7 @@ def test_a_search_that_was_tested_before_there_were_seeds_reads_as_it_was() -> N
     _test(hand, {0: 0.5, 1: 0.8})
     assert answer_lines(hand.view) == [
         "winner     trial 1 is best: 0.9, 1 seed: no interval",
+        "           it may be chance: --repeats 3 runs the best with further seeds",
         "test       winner (trial 1): test/accuracy 0.8000",
         "test       default (trial 0): test/accuracy 0.5000",
     ]
@@ -118,7 +120,7 @@ def test_a_test_that_failed_or_is_not_finite_says_why() -> None:
     hand = Hand()
     hand.trial("a", 0.6)
     hand.say("tested", 0, role="winner", metrics={"test/accuracy": float("nan")}, error="")
-    assert answer_lines(hand.view)[1:] == [
+    assert answer_lines(hand.view)[2:] == [
         "test       winner (trial 0): failed, test/accuracy is nan"
     ]
     assert json.dumps(answer(hand.view, Path()), allow_nan=False)
@@ -229,3 +231,37 @@ def test_export_says_in_one_sentence_what_is_wrong(two: Store) -> None:
     result = CliRunner().invoke(app, ["export", "one", "--optuna", "nowhere"])
     assert result.exit_code == 2
     assert "--optuna 'nowhere' must be a database that can be written" in result.stderr
+
+
+def test_given_values_are_shown_and_where_they_lie_outside_of_the_sweep() -> None:
+    spec = {
+        "fixed": {"model.layers": 99, "training.epochs": 2},
+        "outside": {"model.layers": "1 … 4"},
+    }
+    assert fixed_lines(spec) == [
+        "fixed      model.layers=99 (the sweep says 1 … 4), training.epochs=2"
+    ]
+    assert fixed_lines({"fixed": {}}) == []
+
+
+def test_of_a_search_that_is_paused_it_is_said_how_far_its_trials_are(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'one.db'}")
+    log = store.create("one", streams.SPEC)
+    for number in range(3):
+        streams.ask(log, number)
+    streams.run(log, 0, tmp_path)
+    streams.report(log, 1, 3, 0.5, 0.5, tmp_path)
+    view = SearchView.read(store, "one")
+    assert unfinished_lines(view) == ["unfinished trial 1 at 3 epochs, trial 2 at its start"]
+
+
+def test_of_evaluated_trials_each_setting_is_said_with_its_mean() -> None:
+    evaluated = [{"params": {"optimizer[adamw].lr": 0.1}, "trial": number} for number in (3, 7)]
+    hand = Hand(evaluates={"search": "before", "trials": evaluated})
+    for number, (noise, value) in enumerate([(0.0, 0.9), (0.0, 0.8), (0.5, 0.6), (0.5, 0.7)]):
+        params = {"optimizer[adamw].lr": 0.1 + number, "evaluation.noise": noise}
+        hand.trial(f"pair-{number}", value, params=params)
+    assert answer_lines(hand.view) == [
+        "settings   evaluation.noise=0.0: mean 0.8500, 0.8000 to 0.9000, of 2 trials",
+        "           evaluation.noise=0.5: mean 0.6500, 0.6000 to 0.7000, of 2 trials",
+    ]

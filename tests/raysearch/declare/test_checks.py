@@ -107,7 +107,7 @@ def a_dict(trial: Any) -> Any:
         (undeclared, LookupError, "choice.size .* must be declared with the paths it sets"),
         (objects, ValueError, r"depth must have strings, .* got \(1,\); make it a `choice.<name>`"),
         (uneven, ValueError, "rate must have high a whole number of steps .* try high=0.9"),
-        (a_dict, ValueError, "must return a configuration of an experiment, got a dict"),
+        (a_dict, ValueError, "must return a configuration of an experiment .*, got a dict"),
     ],
 )
 def test_what_is_wrong_is_named(function: Any, error: type[Exception], text: str) -> None:
