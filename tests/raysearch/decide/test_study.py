@@ -388,18 +388,3 @@ def test_the_switch_interval_is_put_back() -> None:
     before = sys.getswitchinterval()
     study_of(CONDITIONAL).prepare(2)
     assert sys.getswitchinterval() == before
-
-
-def test_a_sweep_that_raises_while_points_are_computed_ahead_ends_the_search_with_a_sentence() -> (
-    None
-):
-    def late(trial: Any) -> Toy:
-        if trial.suggest_float("rate", 0.0, 1.0) > 0.9:
-            raise TypeError("unhashable type: 'list'")
-        return Toy(rate=trial.suggest_float("rate", 0.0, 1.0))
-
-    study = Study(Space(swept(late)), spec_of(swept(late), "random"), Listed())
-    with pytest.raises(ValueError, match="no further configuration .* TypeError: unhashable type"):
-        for _ in range(100):
-            study.prepare(2)
-            study.ask(wait=False)

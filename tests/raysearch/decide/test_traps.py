@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from raysearch.decide.study import Proposal, Study
 from raysearch.declare.space import Space
 from tests.raysearch.decide.driving import Listed, spec_of
-from tests.raysearch.toys import BRANCHING, CONTINUOUS, GRID, LOSS, SCORE, continuous, swept
+from tests.raysearch.toys import BRANCHING, CONTINUOUS, GRID, LOSS, SCORE, Toy, continuous, swept
 
 
 def take(study: Study) -> Proposal:
@@ -121,3 +121,18 @@ def test_a_sampler_in_a_small_space_never_has_a_point_run_twice(workers: int) ->
         if len(running) == workers:
             study.tell(running.pop(0).number, "complete", [float(len(seen) % 5)])
     assert len(seen) == 12
+
+
+def test_a_sweep_that_raises_while_points_are_computed_ahead_ends_the_search_with_a_sentence() -> (
+    None
+):
+    def late(trial: Any) -> Toy:
+        if trial.suggest_float("rate", 0.0, 1.0) > 0.9:
+            raise TypeError("unhashable type: 'list'")
+        return Toy(rate=trial.suggest_float("rate", 0.0, 1.0))
+
+    study = Study(Space(swept(late)), spec_of(swept(late), "random"), Listed())
+    with pytest.raises(ValueError, match="no further configuration .* TypeError: unhashable type"):
+        for _ in range(100):
+            study.prepare(2)
+            study.ask(wait=False)
