@@ -35,13 +35,13 @@ KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 
 MOMENTS = [
     ("before", "asked", 3),
-    ("after", "asked", 4),
     ("before", "told", 2),
     ("after", "told", 3),
     ("in", "report", 5),
     ("before", "decision", 1),
 ]
 MORE_MOMENTS = [
+    ("after", "asked", 4),
     ("in", "asked", 5),
     ("in", "told", 1),
     ("before", "started", 2),

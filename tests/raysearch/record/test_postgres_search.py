@@ -51,6 +51,7 @@ def test_a_killed_search_goes_on_and_all_places_agree(tmp_path: Path, on_server:
         assert "hush" not in str(event.body) and PASSWORD not in str(event.body)
 
 
+@pytest.mark.long
 def test_a_second_driver_elsewhere_is_refused_and_a_cut_connection_ends_no_search(
     tmp_path: Path, on_server: str, postgres: Postgres
 ) -> None:

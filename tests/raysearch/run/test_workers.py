@@ -87,6 +87,7 @@ class TestGroups:
         for step, report in alone["reports"].items():
             assert found[step] == pytest.approx(report, rel=1e-10, abs=1e-10)
 
+    @pytest.mark.long
     def test_a_worker_that_is_killed_is_the_cause_and_a_second_attempt_is_exact(
         self, tmp_path: Path
     ) -> None:
