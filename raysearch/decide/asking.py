@@ -22,7 +22,7 @@ from raysearch.decide.suggestions import Known, Suggestion, cell, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
 
-_SWITCH_INTERVAL = 0.0005
+_SWITCH_INTERVAL = 0.0001
 
 
 class Log(Protocol):
@@ -340,7 +340,7 @@ def told(state: str, values: list[float] | None, reason: str, **more: Any) -> di
 
 @contextmanager
 def _quick_switches() -> Generator[None]:
-    """While a sampler is at work, other threads wait at most half a millisecond for their turn."""
+    """While a sampler is at work, other threads wait at most 0.1 ms for each of their turns."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, _SWITCH_INTERVAL))
     try:
