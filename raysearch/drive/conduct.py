@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -60,6 +61,7 @@ class Conductor:
         self._clock = self.clock or Clock(self.limits)
         self._direction = str(self.spec["metrics"][0]["direction"])
         self._live: dict[int, Course] = {}
+        self._give_up = math.inf
         self._exhausted = False
         self._tested = False
         self._flushed = time.monotonic()
@@ -83,9 +85,14 @@ class Conductor:
         """Whether all that lives is to save a checkpoint and end."""
         return bool(self.why_pause)
 
-    def pause(self, reason: str) -> None:
-        """Lets all that lives save a checkpoint and end, and then the driver."""
+    def pause(self, reason: str, within: float | None = None) -> None:
+        """Lets all that lives save a checkpoint and end, and then the driver.
+
+        What has not ended `within` so many seconds is given up; None: when the time box is over.
+        """
         self.why_pause = self.why_pause or reason
+        if within is not None:
+            self._give_up = min(self._give_up, time.monotonic() + within)
 
     def next_attempt(self) -> dict[str, Any] | None:
         """The next attempt to start, or None if there is no room for one, or none to start."""
@@ -134,7 +141,8 @@ class Conductor:
             self._follow(*self.requests.popleft())
         if self._clock.must_save():
             self.pause(f"its time box of {self.limits.time_box:g} s is over")
-        if self.pausing and (not self._live or self._clock.must_end()):
+        given_up = self._clock.must_end() or time.monotonic() > self._give_up
+        if self.pausing and (not self._live or given_up):
             self.halt = self.halt or Halted("paused", self.why_pause)
 
     def resume(self, courses: Iterable[Course]) -> None:

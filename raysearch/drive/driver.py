@@ -28,6 +28,9 @@ from raysearch.settings import Settings
 OUT_OF_TIME = "its time was up"
 """The reason of a search that ended before its number of trials: a resume has something to do."""
 
+_AFTER_SIGTERM = 20.0
+"""Seconds for trials to save; the driver itself then ends within some more."""
+
 RAY_SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",  # its own table, even with verbose=0
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -211,7 +214,8 @@ def _signals(conductor: Conductor) -> Generator[None]:
 
     def interrupt(number: int, frame: Any) -> None:
         if number == signal.SIGTERM and conductor.limits.time_box is not None:
-            conductor.pause("SIGTERM ended its time box")  # a scheduler wants its machine back
+            # A scheduler wants its machine back, and often kills after half a minute.
+            conductor.pause("SIGTERM ended its time box", within=_AFTER_SIGTERM)
         else:
             conductor.halt = conductor.halt or Halted("interrupted", signal.Signals(number).name)
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -87,6 +87,19 @@ def test_who_does_not_save_in_time_is_given_up_and_loses_only_its_last_steps(
     assert course.last is not None and course.last.step == 2
 
 
+def test_after_a_signal_who_does_not_listen_is_given_up_long_before_its_box_ends(
+    tmp_path: Path,
+) -> None:
+    stage = boxed(tmp_path, 0.0)
+    stage.start()
+    stage.conductor.pause("SIGTERM", within=0.05)
+    stage.conductor.tick()
+    assert not stage.conductor.halted, "it may save"
+    time.sleep(0.06)
+    stage.conductor.tick()
+    assert stage.conductor.halt is not None and stage.conductor.halt.state == "paused"
+
+
 def test_a_trial_whose_time_is_up_counts_as_pruned_with_its_curve(tmp_path: Path) -> None:
     stage = Stage(tmp_path, chain_grid, Limits(2, trial_time=0.05))
     job = stage.start()
