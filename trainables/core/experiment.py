@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from trainables.core import checkpoint, distributed, loop
+from trainables.core import checkpoint, distributed, loop, measuring
 from trainables.core.optimizers import parameter_groups
 from trainables.core.randomness import derive
 from trainables.core.session import Session
@@ -34,10 +34,16 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found: values by name, and figures: functions that write a PNG."""
+    """What an evaluation found: values by name, and functions that write a file each.
+
+    `figures` by name write a PNG, `records` a CSV with a line for each example.
+    """
 
     values: dict[str, float]
     figures: dict[str, Callable[[Path], None]] = field(
+        default_factory=dict[str, Callable[[Path], None]]
+    )
+    records: dict[str, Callable[[Path], None]] = field(
         default_factory=dict[str, Callable[[Path], None]]
     )
 
@@ -145,12 +151,12 @@ class Experiment(nn.Module, ABC):
     @classmethod
     def test(cls, config: Mapping[str, Any], session: Session) -> None:
         """Evaluates the session's checkpoint on the test split; reports `test/…` once."""
-        loop.test(cls.create(config), session)
+        measuring.test(cls.create(config), session)
 
     @classmethod
     def evaluate(cls, config: Mapping[str, Any], session: Session, split: str = "val") -> None:
         """Evaluates the session's checkpoint with the configuration's settings of evaluations."""
-        loop.evaluate(cls.create(config), session, split)
+        measuring.evaluate(cls.create(config), session, split)
 
     @classmethod
     def trained(cls, path: Path, values: Mapping[str, object]) -> dict[str, Any]:
@@ -162,7 +168,7 @@ class Experiment(nn.Module, ABC):
         """
         saved = checkpoint.read(path)
         config = saved.configuration(cls.config_class).with_values(values)
-        loop.refuse_other(saved, config)
+        measuring.refuse_other(saved, config)
         return config.to_json()
 
     @classmethod

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import platform
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,23 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trainables.core import checkpoint, distributed
-from trainables.core.checkpoint import ONLY_EVALUATIONS, Position, Saved
+from trainables.core import checkpoint, distributed, measuring
+from trainables.core.checkpoint import Position
 from trainables.core.optimizers import SAM
 from trainables.core.randomness import seed_dropout
 from trainables.core.session import Follower, Session
-from trainables.core.training import ExperimentConfig, Training
 
 if TYPE_CHECKING:
-    from trainables.core.experiment import Batch, Evaluation, Experiment
-
-SPLITS = ("val", "test", "all")
-"""What may be evaluated: all but the test split, the test split, both."""
-
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
-"""Whose versions are recorded, as far as a run has loaded them."""
-
-log = logging.getLogger(__name__)
+    from trainables.core.experiment import Batch, Experiment
 
 
 def train(experiment: Experiment, session: Session) -> None:
@@ -61,13 +49,13 @@ def train(experiment: Experiment, session: Session) -> None:
     evaluations = [one for one in experiment.evaluations() if one.split != "test"]
 
     # Then where we are: at the start, or behind a checkpoint.
-    device = _device()
+    device = measuring.device_of_runs()
     experiment.to(device)
     optimizer = experiment.optimizer(experiment.parameter_groups())
     restored = session.restored()
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
-    _prepare(experiment.networks(), settings)
-    session.describe({**facts, **_facts(experiment, device)})
+    measuring.prepare(experiment.networks(), settings)
+    session.describe({**facts, **measuring.facts_of(experiment, device)})
     model = distributed.wrap(experiment)
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
@@ -100,10 +88,10 @@ def train(experiment: Experiment, session: Session) -> None:
             continue
         metrics = averages.take() | {
             "train/learning_rate": rate,
-            **_progress(settings, step, examples),
+            **measuring.progress(settings, step, examples),
         }
         for evaluation in due:
-            metrics |= _evaluate(experiment, evaluation, session, last=step == total)
+            metrics |= measuring.made(experiment, evaluation, session, last=step == total)
         saved = _save(session, position, experiment, optimizer) if saves else None
 
         # All of it is said in one report, and the answer may be to end here.
@@ -127,81 +115,6 @@ def _leave(
 ) -> None:
     """Saves where no checkpoint was due; its report says nothing else."""
     session.report(position.step, {}, _save(session, position, experiment, optimizer))
-
-
-def test(experiment: Experiment, session: Session) -> None:
-    """Makes the evaluations on the test split from the session's checkpoint; one report.
-
-    Raises:
-        ValueError: the session has no checkpoint.
-    """
-    saved = _restored(session)
-    experiment.load()
-    position = saved.restore(experiment)
-    experiment.to(_device())
-    session.report(position.step, _measured(experiment, session, "test"))
-
-
-def evaluate(experiment: Experiment, session: Session, split: str = "val") -> None:
-    """Evaluates the networks in the session's checkpoint, as after the last step; one report.
-
-    Args:
-        experiment: that of the checkpoint; its settings of evaluations may be others.
-        session: its checkpoint is read, nothing is saved.
-        split: `val` for the evaluations that training makes, `test` for those on the test split,
-            `all` for both.
-
-    Raises:
-        ValueError: there is no checkpoint; or it is of another experiment, or of a configuration
-            that differs in more: names the first value or tensor that does.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
-    saved = _restored(session)
-    if saved.config is not None:
-        refuse_other(saved, experiment.config)
-    position = saved.restore(experiment)
-    facts = experiment.load()
-    settings, examples, device = experiment.config.training, experiment.num_examples, _device()
-    experiment.to(device)
-    _prepare(experiment.networks(), settings)
-    session.describe({**facts, **_facts(experiment, device)})
-    metrics = _measured(experiment, session, split)
-    session.report(position.step, _progress(settings, position.step, examples) | metrics)
-
-
-def refuse_other(saved: Saved, config: ExperimentConfig) -> None:
-    """Raises ValueError if a network was trained with other values than those of evaluations."""
-    difference = saved.configuration(type(config)).first_difference(config)
-    if difference is not None:
-        path, there, here = difference
-        raise ValueError(
-            f"{path} must be {there!r}, as in the checkpoint {saved.path}, got {here!r}; "
-            f"{ONLY_EVALUATIONS}"
-        )
-
-
-def _restored(session: Session) -> Saved:
-    path = session.restored()
-    if path is None:
-        raise ValueError("networks are evaluated from a checkpoint, and there is none")
-    return checkpoint.read(path)
-
-
-def _measured(experiment: Experiment, session: Session, split: str) -> dict[str, float]:
-    """The evaluations on a split, as after the last step."""
-    metrics: dict[str, float] = {}
-    for evaluation in experiment.evaluations():
-        if split in ("all", "test" if evaluation.split == "test" else "val"):
-            metrics |= _evaluate(experiment, evaluation, session, last=True)
-    return metrics
-
-
-def _progress(settings: Training, step: int, examples: int) -> dict[str, float]:
-    return {
-        "progress/epochs": settings.epochs_at(step, examples),
-        "progress/samples": float(step * settings.batch_size),
-    }
 
 
 def backward(
@@ -303,31 +216,6 @@ class Averages:
         return means
 
 
-def _evaluate(
-    experiment: Experiment, evaluation: Evaluation, session: Session, *, last: bool
-) -> dict[str, float]:
-    """Values as `name/value`; figures are written and announced, and never end a run.
-
-    Rank 0 alone evaluates, all of the split: the same numbers as one worker's.
-    """
-    if distributed.rank():
-        return {}
-    experiment.eval()
-    with torch.inference_mode():
-        found = evaluation.function(last)
-    experiment.train()
-    for name, draw in found.figures.items():
-        path = session.folder / "figures" / f"{evaluation.name}-{name}.png"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw(path)
-        except Exception:  # a picture is not worth a run
-            log.warning("figure %s was not drawn", path.name, exc_info=True)
-            continue
-        session.artifact(f"figures/{path.name}", path)
-    return {f"{evaluation.name}/{name}": value for name, value in found.values.items()}
-
-
 def _check(step: int, terms: Mapping[str, Tensor]) -> None:
     """Ends a diverged run before its update. The gradient can be infinite where the loss is not."""
     if math.isfinite(terms["loss"].item()) and math.isfinite(terms["gradient_norm"].item()):
@@ -345,19 +233,6 @@ def _clip(parameters: list[nn.Parameter], bound: float) -> Tensor:
     return norm
 
 
-def _prepare(networks: Iterable[nn.Module], settings: Training) -> None:
-    """Memory layout and compilation; after a restore, which knows neither."""
-    for network in networks:
-        if settings.channels_last:
-            network.to(memory_format=torch.channels_last)
-        if settings.compile:
-            network.compile()
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     if precision == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -373,16 +248,4 @@ def _on(batch: Batch, device: torch.device, channels_last: bool) -> Batch:
     return {
         name: tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
         for name, tensor in batch.items()
-    }
-
-
-def _facts(experiment: nn.Module, device: torch.device) -> dict[str, object]:
-    loaded = {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
-    versions = {name: str(module.__version__) for name, module in loaded.items()}
-    return {
-        "parameters": sum(parameter.numel() for parameter in experiment.parameters()),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        **({"workers": distributed.size()} if distributed.size() > 1 else {}),
-        "versions": {"python": platform.python_version(), **versions},
     }

@@ -33,6 +33,30 @@ def adamw(
     return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), fused=True)
 
 
+class AdamTF(torch.optim.Adam):
+    """Adam as TensorFlow has it: ε is added to √v, not to √v / √(1 − β₂ᵗ).
+
+    θ ← θ − lr / (1 − β₁ᵗ) · m · √(1 − β₂ᵗ) / (√v + ε): torch's step with ε / √(1 − β₂ᵗ) in place
+    of ε, t the number of the update (Kingma and Ba 2015, the form before section 2.1).
+    """
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update."""
+        given = [group["eps"] for group in self.param_groups]
+        for group, eps in zip(self.param_groups, given, strict=True):
+            group["eps"] = eps / (1 - group["betas"][1] ** (self._updates(group) + 1)) ** 0.5
+        try:
+            return super().step(closure)
+        finally:
+            for group, eps in zip(self.param_groups, given, strict=True):
+                group["eps"] = eps
+
+    def _updates(self, group: dict[str, Any]) -> int:
+        """How many updates a group has had: those of its first parameter that has had any."""
+        states = (self.state[one] for one in group["params"] if one in self.state)
+        return int(next((state["step"] for state in states if "step" in state), 0))
+
+
 def sgd(
     groups: list[dict[str, Any]], lr: float, momentum: float, nesterov: bool
 ) -> torch.optim.Optimizer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 
 def warm_up(step: int, warm_up_steps: int) -> float:
@@ -49,6 +51,34 @@ def exponential(
     if step < warm_up_steps:
         return warm_up(step, warm_up_steps)
     return floor + (1 - floor) * 2 ** (-(step - warm_up_steps) / half_life)
+
+
+def half_lives(updates: int, warm_up_steps: int, first: float, half_life: float | None) -> float:
+    """Factor of the peak rate after t `updates`: first + (1 − first)·t/W, then 2^(−(t − W)/h).
+
+    W are the steps of the warm-up, h is the half-life in steps (None: no decay). The schedule of
+    Slot Attention (Locatello et al. 2020, appendix), with a decay that begins behind the warm-up.
+    """
+    if updates < warm_up_steps:
+        return first + (1 - first) * updates / warm_up_steps
+    return 1.0 if half_life is None else 2 ** (-(updates - warm_up_steps) / half_life)
+
+
+def piecewise(step: float, knots: Sequence[tuple[float, float]]) -> float:
+    """A value at `step`: on straight lines between knots (step, value), constant beyond the ends.
+
+    Raises:
+        ValueError: there is no knot, or their steps do not rise.
+    """
+    steps = [knot for knot, _ in knots]
+    if not steps or any(after <= before for before, after in pairwise(steps)):
+        raise ValueError(f"steps of knots must rise, got {steps}")
+    if step <= steps[0]:
+        return knots[0][1]
+    for (before, low), (after, high) in pairwise(knots):
+        if step <= after:
+            return low + (high - low) * (step - before) / (after - before)
+    return knots[-1][1]
 
 
 def half_life_of(rate: float, steps: float = 1) -> float:

@@ -179,7 +179,7 @@ def test_a_figure_never_ends_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING):
         BadPicture.run(SMALL.to_json(), session)
     assert list(session.reports) == [4] and not session.artifacts
-    assert "figure val-confusion.png was not drawn" in caplog.text and "no paper" in caplog.text
+    assert "figures/val-confusion.png was not written" in caplog.text and "no paper" in caplog.text
 
 
 def test_the_test_split_is_evaluated_from_a_checkpoint_once(tmp_path: Path) -> None:

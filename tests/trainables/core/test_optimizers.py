@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,38 @@ def test_nesterov_without_momentum_is_plain_sgd() -> None:
     weight.grad = torch.ones_like(weight)
     optimizers.sgd(groups, 0.1, momentum=0.0, nesterov=True).step()
     torch.testing.assert_close(float(weight.detach()), 1.9)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_adam_tf_adds_epsilon_before_the_correction(fused: bool) -> None:
+    parameter, lr, eps = one(1.0), 0.1, 0.5
+    optimizer = optimizers.AdamTF([parameter], lr=lr, eps=eps, fused=fused)
+    value, first, second = 1.0, 0.0, 0.0
+    for update, gradient in enumerate([0.3, -0.2, 0.7], 1):
+        parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        rate = lr * (1 - 0.999**update) ** 0.5 / (1 - 0.9**update)
+        value -= rate * first / (second**0.5 + eps)
+    assert parameter.item() == pytest.approx(value, abs=1e-6)
+    assert optimizer.param_groups[0]["eps"] == eps
+
+
+def test_adam_tf_goes_on_from_its_state() -> None:
+    whole, half = one(1.0), one(1.0)
+    first = optimizers.AdamTF([whole], lr=0.1, eps=0.1)
+    states = []
+    for gradient in (0.3, -0.2):
+        whole.grad = torch.full_like(whole, gradient)
+        first.step()
+        states.append((whole.detach().clone(), copy.deepcopy(first.state_dict())))
+    with torch.no_grad():
+        half.copy_(states[0][0])
+    second = optimizers.AdamTF([half], lr=0.1, eps=0.1)
+    second.load_state_dict(states[0][1])
+    half.grad = torch.full_like(half, -0.2)
+    second.step()
+    assert torch.equal(half, whole)
 
 
 def test_only_matrices_and_filters_decay() -> None:

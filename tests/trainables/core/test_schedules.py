@@ -13,6 +13,7 @@ from trainables.core.schedules import (
     cosine,
     exponential,
     half_life_of,
+    half_lives,
     linear,
     warm_up,
 )
@@ -81,3 +82,23 @@ def test_the_floor_is_reached_behind_the_last_step_and_kept(schedule: Schedule) 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_a_warm_up_of_the_whole_run_is_allowed(schedule: Schedule) -> None:
     assert all(0 < schedule(step, 3, 3) <= 1 for step in range(4))
+
+
+@pytest.mark.parametrize(
+    ("updates", "rate"),
+    [(0, 3.7321e-7), (5_000, 1.86793e-4), (10_000, 3.73213e-4), (110_000, 1.86607e-4)],
+)
+def test_half_lives_are_those_of_slot_attention(updates: int, rate: float) -> None:
+    peak = 4e-4 * 0.5 ** (1 / 10)
+    assert peak * half_lives(updates, 10_000, 1e-3, 100_000) == pytest.approx(rate, rel=1e-4)
+
+
+def test_half_lives_agree_with_a_decay_from_the_first_step_after_the_warm_up() -> None:
+    """Google's: 4e-4 · min(1, t / W) · 2^(−t / h)."""
+    for updates in (10_000, 50_000, 300_000):
+        ours = 4e-4 * 0.5 ** (1 / 10) * half_lives(updates, 10_000, 1e-3, 100_000)
+        assert ours == pytest.approx(4e-4 * 2 ** (-updates / 100_000))
+
+
+def test_without_warm_up_and_half_life_the_rate_stays() -> None:
+    assert {half_lives(updates, 0, 0.1, None) for updates in (0, 1, 1000)} == {1.0}

@@ -1,0 +1,169 @@
+"""Measures networks: evaluations of a run, and of what is in a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from trainables.core import checkpoint, distributed
+from trainables.core.checkpoint import ONLY_EVALUATIONS, Saved
+from trainables.core.session import Session
+from trainables.core.training import ExperimentConfig, Training
+
+if TYPE_CHECKING:
+    from trainables.core.experiment import Evaluation, Experiment
+
+SPLITS = ("val", "test", "all")
+"""What may be evaluated: all but the test split, the test split, both."""
+
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
+"""Whose versions are recorded, as far as a run has loaded them."""
+
+log = logging.getLogger(__name__)
+
+
+def test(experiment: Experiment, session: Session) -> None:
+    """Makes the evaluations on the test split from the session's checkpoint; one report.
+
+    Raises:
+        ValueError: the session has no checkpoint.
+    """
+    saved = _restored(session)
+    experiment.load()
+    position = saved.restore(experiment)
+    experiment.to(device_of_runs())
+    session.report(position.step, _measured(experiment, session, "test"))
+
+
+def evaluate(experiment: Experiment, session: Session, split: str = "val") -> None:
+    """Evaluates the networks in the session's checkpoint, as after the last step; one report.
+
+    Args:
+        experiment: that of the checkpoint; its settings of evaluations may be others.
+        session: its checkpoint is read, nothing is saved.
+        split: `val` for the evaluations that training makes, `test` for those on the test split,
+            `all` for both.
+
+    Raises:
+        ValueError: there is no checkpoint; or it is of another experiment, or of a configuration
+            that differs in more: names the first value or tensor that does.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
+    saved = _restored(session)
+    if saved.config is not None:
+        refuse_other(saved, experiment.config)
+    position = saved.restore(experiment)
+    facts = experiment.load()
+    settings, examples, device = (
+        experiment.config.training,
+        experiment.num_examples,
+        device_of_runs(),
+    )
+    experiment.to(device)
+    prepare(experiment.networks(), settings)
+    session.describe({**facts, **facts_of(experiment, device)})
+    metrics = _measured(experiment, session, split)
+    session.report(position.step, progress(settings, position.step, examples) | metrics)
+
+
+def refuse_other(saved: Saved, config: ExperimentConfig) -> None:
+    """Raises ValueError if a network was trained with other values than those of evaluations."""
+    difference = saved.configuration(type(config)).first_difference(config)
+    if difference is not None:
+        path, there, here = difference
+        raise ValueError(
+            f"{path} must be {there!r}, as in the checkpoint {saved.path}, got {here!r}; "
+            f"{ONLY_EVALUATIONS}"
+        )
+
+
+def _restored(session: Session) -> Saved:
+    path = session.restored()
+    if path is None:
+        raise ValueError("networks are evaluated from a checkpoint, and there is none")
+    return checkpoint.read(path)
+
+
+def _measured(experiment: Experiment, session: Session, split: str) -> dict[str, float]:
+    """The evaluations on a split, as after the last step."""
+    metrics: dict[str, float] = {}
+    for evaluation in experiment.evaluations():
+        if split in ("all", "test" if evaluation.split == "test" else "val"):
+            metrics |= made(experiment, evaluation, session, last=True)
+    return metrics
+
+
+def progress(settings: Training, step: int, examples: int) -> dict[str, float]:
+    """How far a run is after `step` steps: `progress/epochs` and `progress/samples`."""
+    return {
+        "progress/epochs": settings.epochs_at(step, examples),
+        "progress/samples": float(step * settings.batch_size),
+    }
+
+
+def made(
+    experiment: Experiment, evaluation: Evaluation, session: Session, *, last: bool
+) -> dict[str, float]:
+    """Values as `name/value`; files are written and announced, and never end a run.
+
+    Rank 0 alone evaluates, all of the split: the same numbers as one worker's.
+    """
+    if distributed.rank():
+        return {}
+    experiment.eval()
+    with torch.inference_mode():
+        found = evaluation.function(last)
+    experiment.train()
+    for kind, ending, files in (
+        ("figures", "png", found.figures),
+        ("records", "csv", found.records),
+    ):
+        for name, write in files.items():
+            _write(session, f"{kind}/{evaluation.name}-{name}.{ending}", write)
+    return {f"{evaluation.name}/{name}": value for name, value in found.values.items()}
+
+
+def _write(session: Session, name: str, write: Callable[[Path], None]) -> None:
+    path = session.folder / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    except Exception:  # a picture is not worth a run
+        log.warning("%s was not written", name, exc_info=True)
+        return
+    session.artifact(name, path)
+
+
+def prepare(networks: Iterable[nn.Module], settings: Training) -> None:
+    """Memory layout and compilation; after a restore, which knows neither."""
+    for network in networks:
+        if settings.channels_last:
+            network.to(memory_format=torch.channels_last)
+        if settings.compile:
+            network.compile()
+
+
+def device_of_runs() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def facts_of(experiment: nn.Module, device: torch.device) -> dict[str, object]:
+    """Parameters, device, threads, workers, and the versions of the libraries in use."""
+    loaded = {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
+    versions = {name: str(module.__version__) for name, module in loaded.items()}
+    return {
+        "parameters": sum(parameter.numel() for parameter in experiment.parameters()),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        **({"workers": distributed.size()} if distributed.size() > 1 else {}),
+        "versions": {"python": platform.python_version(), **versions},
+    }
