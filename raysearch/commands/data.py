@@ -1,19 +1,21 @@
-"""Commands about data sets: what there is, getting one, checking them."""
+"""Commands about data sets: what there is, getting or making one, preparing, checking them."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
 from raysearch.declare.catalog import data_sets, find_data_set
-from raysearch.declare.data_sets import facts
+from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts
 from raysearch.settings import EXPERIMENTS
 
 group = typer.Typer(
-    help="List the data sets, get one, check them.",
+    help="List the data sets, get, make or prepare one, check them.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -22,6 +24,14 @@ app.add_typer(group, name="data")
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="Folder of data sets; default data. Runs read it by data.root."),
+]
+Set = Annotated[str, typer.Argument(help="Name of a data set.")]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", min=1, help="Side of the prepared pictures in pixels.")
+]
+Crop = Annotated[str | None, typer.Option("--crop", help="none, centre or google.")]
+Interpolation = Annotated[
+    str | None, typer.Option("--interpolation", help="nearest or bilinear.", show_default=False)
 ]
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -68,6 +78,136 @@ def check(
     for name, wrong in found.items():
         typer.echo(f"{name}: {'right' if not wrong else '; '.join(wrong)}")
     raise typer.Exit(NOTHING_COMPLETED if any(found.values()) else FINISHED)
+
+
+@group.command()
+def prepare(
+    name: Set,
+    image_size: ImageSize = None,
+    crop: Crop = None,
+    interpolation: Interpolation = None,
+    train: Annotated[int | None, typer.Option(help="Scenes for training.", min=0)] = None,
+    val: Annotated[int | None, typer.Option(help="Scenes for validation.", min=0)] = None,
+    test: Annotated[int | None, typer.Option(help="Scenes for the test.", min=0)] = None,
+    root: Root = None,
+    made: Annotated[
+        bool, typer.Option("--made", help="Of made files, not published ones.")
+    ] = False,
+) -> None:
+    """Bring the files of a data set into the form that runs read; goes on if it broke off."""
+    told = {"train": train, "val": val, "test": test}
+    sizes = {split: size for split, size in told.items() if size is not None}
+    with plainly():
+        _prepare(
+            name,
+            root,
+            made=made,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+            sizes=sizes or None,
+        )
+
+
+@group.command()
+def make(
+    name: Set,
+    scenes: Annotated[int, typer.Option(help="How many.", min=1)] = 10_000,
+    image_size: ImageSize = None,
+    seed: Annotated[int, typer.Option(help="By which they are drawn.", min=0)] = 0,
+    rules: Annotated[
+        list[str] | None, typer.Option("--rule", help="NAME=VALUE; one for each rule.")
+    ] = None,
+    equal_colors: Annotated[
+        bool, typer.Option("--equal-colors", help="As --rule equal_colors=true.")
+    ] = False,
+    root: Root = None,
+    prepares: Annotated[
+        bool, typer.Option("--prepare/--no-prepare", help="Prepare it too.")
+    ] = True,
+) -> None:
+    """Make scenes like those of a data set, in its own format, and prepare them."""
+    with plainly():
+        found = find_data_set(name, EXPERIMENTS)
+        if not isinstance(found, Makeable):
+            raise LookupError(f"data set {name} cannot be made; those of scenes can")
+        given = _rules(rules or []) | ({"equal_colors": True} if equal_colors else {})
+        with _bar(f"making {name}") as progress:
+            folder = found.make(
+                root,
+                scenes=scenes,
+                image_size=image_size,
+                seed=seed,
+                rules=given,
+                progress=progress,
+            )
+        typer.echo(f"made: {folder}")
+        if prepares:
+            _prepare(name, root, made=True, image_size=image_size)
+
+
+def _prepare(
+    name: str,
+    root: Path | None,
+    *,
+    made: bool,
+    image_size: int | None,
+    crop: str | None = None,
+    interpolation: str | None = None,
+    sizes: dict[str, int] | None = None,
+) -> None:
+    found = find_data_set(name, EXPERIMENTS)
+    if not isinstance(found, Prepared):
+        raise LookupError(f"data set {name} is read as it is: there is nothing to prepare")
+    with _bar(f"preparing {name}") as progress:
+        folder = found.prepare(
+            root,
+            made=made,
+            image_size=image_size,
+            crop=crop,
+            interpolation=interpolation,
+            sizes=sizes,
+            progress=progress,
+            say=typer.echo,
+        )
+    typer.echo(f"prepared: {folder}")
+
+
+def _rules(given: list[str]) -> dict[str, Any]:
+    """Rules by name: numbers, true and false as such, all else as text."""
+    import json
+
+    found: dict[str, Any] = {}
+    for rule in given:
+        name, equals, value = rule.partition("=")
+        if not (name and equals):
+            raise ValueError(f"--rule must be NAME=VALUE, got {rule!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+@contextmanager
+def _bar(what: str) -> Generator[Progress]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bars:
+        bar = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
 def _show(rows: list[dict[str, object]], as_json: bool) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+
+Progress = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
 
 
 class DataSet(Protocol):
@@ -49,6 +52,47 @@ class DataSet(Protocol):
 
     def check(self, root: Path | None = None) -> Sequence[str]:
         """What is wrong with its files, and with what was made of them: a sentence each."""
+        ...
+
+
+@runtime_checkable
+class Prepared(DataSet, Protocol):
+    """A data set that is brought into a faster form before it is read."""
+
+    def prepare(
+        self,
+        root: Path | None,
+        *,
+        made: bool,
+        image_size: int | None,
+        crop: str | None,
+        interpolation: str | None,
+        sizes: Mapping[str, int] | None,
+        progress: Progress,
+        say: Callable[[str], None],
+    ) -> Path:
+        """Prepares its files, or those that were made; None is what is customary for the set.
+
+        `sizes` are those of train, val and test. Goes on with what was begun. Returns the folder.
+        """
+        ...
+
+
+@runtime_checkable
+class Makeable(DataSet, Protocol):
+    """A data set of which small ones like it can be made, in its format."""
+
+    def make(
+        self,
+        root: Path | None,
+        *,
+        scenes: int,
+        image_size: int | None,
+        seed: int,
+        rules: Mapping[str, Any],
+        progress: Progress,
+    ) -> Path:
+        """Makes so many scenes by seed and rules and writes them; returns the folder."""
         ...
 
 

@@ -12,6 +12,7 @@ from raysearch.cli import app
 from raysearch.client import Client
 from raysearch.declare import catalog
 from tests.trainables.data import files
+from tests.trainables.data.scenes import written
 from trainables.data.catalog import DATA_SETS
 
 
@@ -58,12 +59,52 @@ def test_get_says_that_it_is_there(tmp_path: Path) -> None:
         (["get", "mnist", "--from", "no"], "--from must be a file or folder that is there"),
         (["get", "folder"], "a folder of images is your own"),
         (["check", "mnits"], "no data set is named 'mnits'"),
+        (["get", "movi_c"], "data set movi_c is not there"),
+        (["prepare", "mnist"], "data set mnist is read as it is: there is nothing to prepare"),
+        (["prepare", "clevr"], "run `raysearch data get clevr`, or put CLEVR_v1.0.zip there"),
+        (["prepare", "movi_c", "--train", "3"], "data set movi_c is not there"),
+        (["make", "mnist"], "data set mnist cannot be made; those of scenes can"),
+        (["make", "tetrominoes", "--rule", "colors"], "--rule must be NAME=VALUE, got 'colors'"),
+        (["make", "tetrominoes", "--rule", "size=3"], "size is no rule of tetrominoes"),
+        (["make", "clevr", "--equal-colors"], "equal_colors is no rule of clevr"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments: list[str], words: str) -> None:
     result = said(*arguments)
     assert result.exit_code == 2 and words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_scenes_are_prepared_and_checked(tmp_path: Path) -> None:
+    written.tetrominoes(tmp_path / "data", 20)
+    options = ["--image-size", "8", "--train", "10", "--val", "4", "--test", "6"]
+    folder = "data/prepared/tetrominoes-8-none-nearest"
+    result = said("prepare", "tetrominoes", *options)
+    assert result.exit_code == 0 and result.stdout == f"prepared: {folder}\n"
+    manifest = json.loads((tmp_path / folder / "manifest.json").read_text())
+    assert manifest["splits"] == {"train": [0, 10], "val": [10, 14], "test": [14, 20]}
+    assert said("check", "tetrominoes").stdout == "tetrominoes: right\n"
+    (tmp_path / folder / "images-00000.npy").write_bytes(b"")
+    result = said("check", "tetrominoes")
+    assert result.exit_code == 1 and "images-00000.npy was changed; delete" in result.stdout
+
+
+def test_wrong_options_of_preparing_are_one_sentence(tmp_path: Path) -> None:
+    written.tetrominoes(tmp_path / "data", 3)
+    result = said("prepare", "tetrominoes", "--crop", "center")
+    assert result.exit_code == 2 and "crop must be one of none, centre, google" in result.stderr
+    result = said("prepare", "tetrominoes", "--train", "2")
+    assert result.exit_code == 2 and "must be told together, got train only" in result.stderr
+
+
+def test_scenes_are_made_in_their_own_format_and_prepared(tmp_path: Path) -> None:
+    options = ["--scenes", "5", "--image-size", "16", "--seed", "3"]
+    result = said("make", "clevr", *options, "--no-prepare")
+    assert result.exit_code == 0 and result.stdout == "made: data/made/clevr-16\n"
+    made = json.loads((tmp_path / "data/made/clevr-16/made.json").read_text())
+    assert (made["scenes"], made["image_size"], made["seed"]) == (5, 20, 3)  # cut to 16
+    result = said("make", "clevr", *options)
+    assert result.stdout.endswith("prepared: data/prepared/made-clevr-16-centre-nearest\n")
 
 
 def test_check_finds_wrong_bytes_and_says_what_is_right(tmp_path: Path) -> None:

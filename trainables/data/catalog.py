@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.names import CIFAR10_CLASSES, CIFAR100_CLASSES, FASHION_CLASSES
-
-ROOT = Path("data")
-"""The folder in which sets are looked for, unless another is given: in the current one."""
+from trainables.data.root import ROOT as ROOT
+from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
 
 
 @dataclass(frozen=True)
@@ -248,7 +247,11 @@ FOLDER = DataSet(
     what="one sub-folder for each class, or train, val and test with such sub-folders",
 )
 
-DATA_SETS = {
+IMAGE_SETS = {
     data_set.name: data_set
     for data_set in (DIGITS, FASHION_MNIST, MNIST, CIFAR10, CIFAR100, FOLDER)
 }
+"""The sets for classification, by name."""
+
+DATA_SETS: dict[str, DataSet | SceneSet] = {**IMAGE_SETS, **SCENE_SETS}
+"""All sets, by name."""

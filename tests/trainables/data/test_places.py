@@ -13,9 +13,9 @@ import pytest
 from tests.trainables.data import files
 from tests.trainables.data.server import Served, serving
 from trainables.data import images, places
-from trainables.data.catalog import CIFAR10, DATA_SETS, DIGITS, FASHION_MNIST, MNIST, DataSet, File
+from trainables.data.catalog import CIFAR10, DIGITS, FASHION_MNIST, IMAGE_SETS, MNIST, DataSet, File
 
-DOWNLOADED = [one for one in DATA_SETS.values() if one.forms]
+DOWNLOADED = [one for one in IMAGE_SETS.values() if one.forms]
 
 
 @pytest.mark.parametrize("data_set", DOWNLOADED, ids=lambda one: one.name)
@@ -31,7 +31,7 @@ def test_each_set_says_its_facts(data_set: DataSet) -> None:
     assert data_set.licence and data_set.what and data_set.source.startswith("http")
     assert len(set(data_set.classes)) == len(data_set.classes) in (10, 100)
     assert sum(data_set.splits.values()) in (60_000, 70_000)
-    assert DATA_SETS[data_set.name] is data_set
+    assert IMAGE_SETS[data_set.name] is data_set
 
 
 @pytest.mark.parametrize("place", ["mnist", "MNIST/raw"])
@@ -118,7 +118,7 @@ def test_an_archive_of_images_becomes_a_folder(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "pets.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "pets", "pets")
     said: list[str] = []
-    DATA_SETS["folder"].get(tmp_path / "root", tmp_path / "pets.tar.gz", said.append)
+    IMAGE_SETS["folder"].get(tmp_path / "root", tmp_path / "pets.tar.gz", said.append)
     path = tmp_path / "root/pets/pets"
     assert said == [f"2 classes are there: data.name=folder data.path={path}"]
     assert places.class_names(path) == ["cat", "dog"]
@@ -126,7 +126,7 @@ def test_an_archive_of_images_becomes_a_folder(tmp_path: Path) -> None:
 
 def test_a_folder_needs_an_archive(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="its archive .tar or zip. by --from"):
-        DATA_SETS["folder"].get(tmp_path, None, print)
+        IMAGE_SETS["folder"].get(tmp_path, None, print)
 
 
 def test_wrong_bytes_and_changed_arrays_are_found(tmp_path: Path) -> None:

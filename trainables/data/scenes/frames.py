@@ -1,0 +1,81 @@
+"""Which pixels of a picture are kept: crops, and resizing to a square."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROWS, _SIDE = 240, 192  # of CLEVR's pictures, and of the square that is cut out of them
+_TOP = {"centre": 24, "google": 29}  # its first row there; the columns are central in both
+CROPS = ("none", *_TOP)
+INTERPOLATIONS = ("nearest", "bilinear")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square of `image_size` pixels a side, made of a part of each picture.
+
+    The crop `centre` of a picture of 240 × 320 pixels are its rows 24…215 and columns 64…255, that
+    of `google` (Locatello et al. 2020) its rows 29…220; of other sizes in proportion to the height.
+    Pixel i of `image_size` comes with `nearest` from pixel ⌊i · side / image_size⌋ of the crop, as
+    in torch's `interpolate`; with `bilinear`, from the two around (i + ½) · side / image_size − ½,
+    without a filter against aliasing, rounded. Labels are always taken by `nearest`.
+    """
+
+    image_size: int
+    crop: str = "none"
+    interpolation: str = "nearest"
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("crop", self.crop, CROPS),
+            ("interpolation", self.interpolation, INTERPOLATIONS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        if self.image_size < 1:
+            raise ValueError(f"image_size must be at least 1, got {self.image_size}")
+
+    def box(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """First row, first column, rows and columns of what is kept of a picture."""
+        if self.crop == "none":
+            return 0, 0, height, width
+        side = round(height * _SIDE / _ROWS)
+        if side > width:
+            raise ValueError(
+                f"crop must be 'none' for pictures of {height} × {width} pixels, got {self.crop!r}"
+            )
+        return round(height * _TOP[self.crop] / _ROWS), (width - side) // 2, side, side
+
+    def nearest(self, pictures: NDArray[Any]) -> NDArray[Any]:
+        """The kept pixels [N, S, S, …] of pictures [N, H, W, …]."""
+        top, left, rows, columns = self.box(*pictures.shape[1:3])
+        kept = pictures[:, _picked(top, rows, self.image_size)]
+        return kept[:, :, _picked(left, columns, self.image_size)]
+
+    def pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The squares [N, S, S, C] that are made of pictures [N, H, W, C]."""
+        if self.interpolation == "nearest":
+            return self.nearest(pictures)
+        top, left, rows, columns = self.box(*pictures.shape[1:3])
+        cut = pictures[:, top : top + rows, left : left + columns].astype(np.float32)
+        for axis in (1, 2):
+            low, high, weight = _around(cut.shape[axis], self.image_size)
+            weight = weight.reshape(-1, *(1,) * (3 - axis))
+            cut = cut.take(low, axis) * (1 - weight) + cut.take(high, axis) * weight
+        return np.rint(cut).astype(np.uint8)
+
+
+def _picked(start: int, side: int, size: int) -> slice | NDArray[np.int64]:
+    if side == size:
+        return slice(start, start + side)
+    return start + np.arange(size) * side // size
+
+
+def _around(side: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray]:
+    place = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
+    low = np.floor(place).astype(np.int64)
+    return low, np.minimum(low + 1, side - 1), (place - low).astype(np.float32)

@@ -1,0 +1,189 @@
+"""Prepared scenes: bytes mapped from shards, taken by position; all trials of a node share them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MANIFEST = "manifest.json"
+SPLITS = ("train", "val", "test")
+VERSION = 1
+"""Of the layout of a store's files: `manifest.json`, `images-NNNNN.npy` [n, H, W, C] and
+`labels-NNNNN.npy` [n, H, W] with the same scenes, and `field-NAME.npy` [N, …] with those of all."""
+_PIECE = 1 << 20
+
+Positions = NDArray[np.int64]
+
+
+class Shards:
+    """Arrays [n, …] that are one array [N, …] together."""
+
+    def __init__(self, arrays: list[NDArray[np.uint8]]) -> None:
+        self._arrays = arrays
+        self._ends = np.cumsum([len(array) for array in arrays])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if self._arrays else 0
+
+    def take(self, positions: Positions) -> NDArray[np.uint8]:
+        """A copy of the rows at some positions, in their order. Raises IndexError."""
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self):
+            raise IndexError(f"positions must be 0…{len(self) - 1}")
+        if len(self._arrays) == 1:
+            return self._arrays[0].take(positions, axis=0)
+        found = np.empty((len(positions), *self._arrays[0].shape[1:]), np.uint8)
+        of_shard = np.searchsorted(self._ends, positions, side="right")
+        for shard in np.unique(of_shard):
+            wanted = np.flatnonzero(of_shard == shard)
+            array = self._arrays[shard]
+            found[wanted] = array.take(positions[wanted] - (self._ends[shard] - len(array)), axis=0)
+        return found
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A split of N scenes, positions 0…N − 1.
+
+    `fields` by name [N, …]: what the records say of each entity, entity 0 first.
+    """
+
+    fields: Mapping[str, NDArray[Any]]
+    counts: NDArray[np.uint8]
+    _images: Shards
+    _labels: Shards | None
+    _start: int
+
+    def __len__(self) -> int:
+        """How many scenes."""
+        return len(self.counts)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it is known which object each pixel belongs to."""
+        return self._labels is not None
+
+    def images(self, positions: Positions) -> NDArray[np.uint8]:
+        """Pictures [B, H, W, C], 0…255."""
+        return self._images.take(self._inner(positions))
+
+    def labels(self, positions: Positions) -> NDArray[np.uint8]:
+        """Number of the object at each pixel [B, H, W], from 1; 0 is background.
+
+        Raises:
+            ValueError: the set has no masks.
+        """
+        if self._labels is None:
+            raise ValueError("labels must be of a set with masks, and this one has none")
+        return self._labels.take(self._inner(positions))
+
+    def _inner(self, positions: Positions) -> Positions:
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(self):
+            raise IndexError(f"positions must be 0…{len(self) - 1}, got {positions.tolist()}")
+        return positions + self._start
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared set: `splits` by name (train, val, test), and what `manifest` says of it.
+
+    `fingerprint`: 16 hexadecimal digits of the SHA-256 of all that is in it.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    splits: dict[str, Scenes]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all pixels, labels and fields, and of how they are divided."""
+        return self.manifest["fingerprint"]
+
+    @property
+    def num_background(self) -> int:
+        """How many of the first entities in the fields are no objects."""
+        return self.manifest["num_background"]
+
+
+def open_store(folder: Path) -> Store:
+    """A prepared set, mapped.
+
+    Raises:
+        LookupError: there is none.
+        ValueError: it is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise LookupError(f"no prepared set is at {folder}")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest["version"] != VERSION:
+            raise ValueError(f"its version is {manifest['version']}, and {VERSION} is read")
+        return _opened(folder, manifest)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); delete it and prepare it again") from None
+
+
+def _opened(folder: Path, manifest: dict[str, Any]) -> Store:
+    numbers = range(len(manifest["shards"]))
+    images = Shards([_mapped(folder / f"images-{number:05d}.npy") for number in numbers])
+    labels = None
+    if manifest["has_labels"]:
+        labels = Shards([_mapped(folder / f"labels-{number:05d}.npy") for number in numbers])
+    fields = {name: _mapped(folder / f"field-{name}.npy") for name in manifest["fields"]}
+    counts = fields.pop("counts")
+    for whole in (images, labels, *fields.values(), counts):
+        if whole is not None and len(whole) != manifest["scenes"]:
+            raise ValueError(f"{manifest['scenes']} scenes must be there, got {len(whole)}")
+    splits = {
+        name: Scenes(
+            {field: values[start:stop] for field, values in fields.items()},
+            counts[start:stop],
+            images,
+            labels,
+            start,
+        )
+        for name, (start, stop) in manifest["splits"].items()
+    }
+    return Store(folder, manifest, splits)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    found = np.load(path, mmap_mode="r")
+    return np.asarray(found)  # a view of the same pages without memmap's bookkeeping
+
+
+def positions_with(scenes: Scenes, min_objects: int, max_objects: int) -> Positions:
+    """Positions of the scenes with so many objects, ascending."""
+    counts = scenes.counts
+    return np.flatnonzero((counts >= min_objects) & (counts <= max_objects))
+
+
+def check(folder: Path) -> Iterator[str]:
+    """What is wrong with a prepared set: a sentence each; none if all its bytes are right."""
+    advice = f"delete {folder} and prepare it again"
+    try:
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+    except (OSError, ValueError, KeyError) as error:
+        yield f"{folder / MANIFEST} cannot be read ({error}); {advice}"
+        return
+    for name, expected in files.items():
+        try:
+            if checksum(folder / name) != expected:
+                yield f"{folder / name} was changed; {advice}"
+        except OSError as error:
+            yield f"{folder / name} cannot be read ({error.strerror}); {advice}"
+
+
+def checksum(path: Path) -> str:
+    """`sha256:…` of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,222 @@
+"""Reads TFRecords of `tf.train.Example` without TensorFlow: values are sliced from the wire.
+
+A record file, plain or gzip as a whole, holds for each record its length (8 bytes), the masked
+CRC-32C of the length (4), the record, and the masked CRC-32C of the record (4). A list of
+single-byte strings is on the wire the bytes (tag, 1, value) over and over, so that its values are
+every third byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.data.scenes.checksums import crc32c, masked, unmasked
+from trainables.data.scenes.examples import Layout, Lines, Values, alike, parse
+
+Record = NDArray[np.uint8]
+
+_HEAD, _TAIL = 12, 4
+_PIECE = 1 << 20  # bytes that are read at once
+_UNPACKED = 1 << 22  # bytes that are unpacked at once
+_LONGEST = 1 << 31  # bytes: a longer record is a foreign file
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class RecordFile:
+    """A TFRecord file that is read once, from its first byte to its last.
+
+    `progress(bytes)` is told how many bytes were read since it was last told. Records are numbered
+    from 0.
+
+    Raises:
+        ValueError: the file is truncated, damaged or of another kind; names file and record.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, progress: Callable[[int], None] | None = None) -> None:
+        self.path = path
+        self._progress = progress
+        self._digest = hashlib.sha256()
+        self._file: IO[bytes] = path.open("rb")
+        self._buffer = memoryview(b"")
+        self._pieces = self._unpacked()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def records(self, skip: int = 0) -> Iterator[Record]:
+        """The records after the first `skip`, one by one; see `runs`."""
+        for _, lines in self.runs(skip):
+            yield from lines
+
+    def runs(self, skip: int = 0) -> Iterator[tuple[int, Lines]]:
+        """The records after the first `skip`: number of the first, and all of one length in a row.
+
+        The checksums of those that are skipped are not looked at. What is given out is a view of
+        what was read: it stays as it is, but keeps some megabytes alive.
+        """
+        number = 0
+        while self._has(_HEAD, number):
+            length = self._length(number)
+            if not self._has(_HEAD + length + _TAIL, number):
+                raise self._truncated(number)
+            run = self._run(_HEAD + length + _TAIL)
+            lines = np.frombuffer(self._buffer, np.uint8, run * (_HEAD + length + _TAIL))
+            lines = lines.reshape(run, -1)
+            seen = min(max(skip - number, 0), run)
+            if seen < run:
+                self._check(lines[seen:], number + seen)
+                yield number + seen, lines[seen:, _HEAD:-_TAIL]
+            self._buffer = self._buffer[lines.size :]
+            number += run
+
+    def checksum(self) -> str:
+        """SHA-256 of the whole file as it is on the disk; reads what was not read yet."""
+        while self._read():
+            pass
+        return f"sha256:{self._digest.hexdigest()}"
+
+    def _length(self, number: int) -> int:
+        head = np.frombuffer(self._buffer, np.uint8, _HEAD)
+        length, stored = int(head[:8].view("<u8")[0]), int(head[8:].view("<u4")[0])
+        if masked(int(crc32c(head[None, :8])[0])) == stored and length < _LONGEST:
+            return length
+        what = "is no TFRecord file" if number == 0 else "is damaged"
+        raise ValueError(f"{self.path} {what}: the length of record {number} has a wrong checksum")
+
+    def _run(self, size: int) -> int:
+        """How many whole records at the start of the buffer have the head of the first."""
+        count = len(self._buffer) // size
+        heads = np.frombuffer(self._buffer, np.uint8, count * size).reshape(count, size)[:, :_HEAD]
+        other = np.flatnonzero((heads != heads[0]).any(axis=1))
+        return int(other[0]) if len(other) else count
+
+    def _check(self, lines: Lines, number: int) -> None:
+        stored = unmasked(np.ascontiguousarray(lines[:, -_TAIL:]).view("<u4")[:, 0])
+        wrong = np.flatnonzero(crc32c(lines[:, _HEAD:-_TAIL]) != stored)
+        if len(wrong):
+            raise ValueError(
+                f"{self.path} is damaged: record {number + int(wrong[0])} has a wrong checksum"
+            )
+
+    def _has(self, size: int, number: int) -> bool:
+        """Whether so many bytes are left; reads until they are in the buffer.
+
+        Raises ValueError if some are left and the file ends among them.
+        """
+        if len(self._buffer) >= size:
+            return True
+        parts, have = [self._buffer], len(self._buffer)
+        while have < size:
+            try:
+                piece = next(self._pieces, b"")
+            except (zlib.error, EOFError) as error:
+                raise ValueError(
+                    f"{self.path} is damaged or truncated at record {number}: {error}"
+                ) from None
+            if not piece:
+                break
+            parts.append(memoryview(piece))
+            have += len(piece)
+        self._buffer = memoryview(b"".join(parts))
+        if 0 < have < size:
+            raise self._truncated(number)
+        return have >= size
+
+    def _truncated(self, number: int) -> ValueError:
+        return ValueError(f"{self.path} is truncated: it ends within record {number}")
+
+    def _read(self) -> bytes:
+        piece = self._file.read(_PIECE)
+        self._digest.update(piece)
+        if self._progress and piece:
+            self._progress(len(piece))
+        return piece
+
+    def _unpacked(self) -> Iterator[bytes]:
+        """The bytes of the file, unpacked if it is gzip, of several members too."""
+        packed = self._read()
+        if packed[:2] != b"\x1f\x8b" or _is_head(packed[:_HEAD]):
+            while packed:
+                yield packed
+                packed = self._read()
+            return
+        member = zlib.decompressobj(_GZIP)
+        while packed:
+            piece = member.decompress(packed, _UNPACKED)
+            if piece:
+                yield piece
+            packed = member.unconsumed_tail or (b"" if member.eof else self._read())
+            if member.eof:
+                packed = member.unused_data or self._read()
+                member = zlib.decompressobj(_GZIP) if packed else member
+        while not member.eof:  # what it keeps back if the limit was met at the very end
+            piece = member.decompress(b"", _UNPACKED)
+            if not piece and not member.eof:
+                raise EOFError("the gzip stream breaks off")
+            yield piece
+
+
+def _is_head(head: bytes) -> bool:
+    found = np.frombuffer(head, np.uint8)
+    if len(found) < _HEAD:
+        return False
+    return masked(int(crc32c(found[None, :8])[0])) == int(found[8:].view("<u4")[0])
+
+
+def examples(path: Path) -> Iterator[dict[str, Values]]:
+    """The features of each record of a file, by name; as `trainables.data.scenes.examples`.
+
+    Raises:
+        ValueError: a damaged file or record; names file and number.
+    """
+    with RecordFile(path) as file:
+        for number, record in enumerate(file.records()):
+            with named(path, number):
+                found = parse(record)
+            yield found
+
+
+def batches(file: RecordFile, skip: int = 0) -> Iterator[tuple[int, int, Mapping[str, Values]]]:
+    """Records in a row with features [R, n]: number of the first, how many, features by name.
+
+    Raises:
+        ValueError: as `examples`.
+    """
+    known: list[Layout] = []
+    for number, lines in file.runs(skip):
+        groups = alike(lines, known)
+        while True:
+            with named(file.path, number):
+                group = next(groups, None)
+            if group is None:
+                break
+            count, features = group
+            yield number, count, features
+            number += count
+
+
+@contextmanager
+def named(path: Path, number: int) -> Generator[None]:
+    """Puts file and record before the words of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: record {number} {error}") from None
