@@ -1,0 +1,76 @@
+"""Matching: the cheapest pairs, of costs that are means of Huber functions."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from trainables.losses.matching import assign, huber_cost, matched_huber
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (6, 3), (3, 6)])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_no_other_pairs_cost_less(rows: int, columns: int, maximize: bool) -> None:
+    costs = torch.randn(5, rows, columns, generator=torch.Generator().manual_seed(0))
+    sign = -1 if maximize else 1
+    found_rows, found_columns = assign(costs, maximize=maximize)
+    for cost, r, c in zip(costs * sign, found_rows, found_columns, strict=True):
+        if rows >= columns:
+            ways = (cost[list(one), range(columns)] for one in permutations(range(rows), columns))
+        else:
+            ways = (cost[range(rows), list(one)] for one in permutations(range(columns), rows))
+        assert float(cost[r, c].sum()) == pytest.approx(min(float(way.sum()) for way in ways))
+
+
+def test_surplus_slots_stay_alone_and_rows_rise() -> None:
+    costs = torch.tensor([[[5.0, 9.0], [1.0, 9.0], [9.0, 2.0]]])
+    rows, columns = assign(costs)
+    assert (rows.tolist(), columns.tolist()) == ([[1, 2]], [[0, 1]])
+    assert rows.dtype == torch.int64
+
+
+def test_costs_that_are_not_numbers_leave_the_loss_to_say_so() -> None:
+    rows, columns = assign(torch.full((1, 2, 2), torch.nan))
+    assert sorted(rows[0].tolist()) == sorted(columns[0].tolist()) == [0, 1]
+
+
+@pytest.mark.parametrize("delta", [1.0, 0.3])
+def test_the_cost_is_the_huber_function_of_all_pairs(delta: float) -> None:
+    predictions = torch.randn(2, 3, 19, generator=torch.Generator().manual_seed(0)) * 2
+    targets = torch.randn(2, 4, 19, generator=torch.Generator().manual_seed(1))
+    cost = huber_cost(predictions, targets, delta)
+    for b, k, o in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(4)).tolist():
+        pair = functional.huber_loss(predictions[b, k], targets[b, o], delta=delta)
+        torch.testing.assert_close(cost[b, k, o], pair)
+
+
+def test_the_cost_is_quadratic_up_to_delta_and_linear_beyond() -> None:
+    cost = huber_cost(torch.tensor([[[0.5], [1.0], [3.0]]]), torch.zeros(1, 1, 1))
+    assert cost.flatten().tolist() == [0.125, 0.5, 2.5]
+
+
+@pytest.mark.parametrize(("slots", "objects"), [(4, 4), (6, 3), (3, 6)])
+def test_matched_costs_are_those_of_the_assignment(slots: int, objects: int) -> None:
+    predictions = torch.randn(5, slots, 19, generator=torch.Generator().manual_seed(0))
+    targets = torch.randn(5, objects, 19, generator=torch.Generator().manual_seed(1))
+    costs = huber_cost(predictions, targets)
+    found = matched_huber(predictions, targets)
+    for image, (rows, columns) in enumerate(zip(*assign(costs), strict=True)):
+        torch.testing.assert_close(found.costs[image], costs[image, rows, columns])
+        assert set(found.alone[image].nonzero().flatten().tolist()) == {*range(slots)} - set(
+            rows.tolist()
+        )
+
+
+def test_gradients_flow_through_matched_pairs_as_through_all_costs() -> None:
+    predictions = torch.randn(5, 6, 19, generator=torch.Generator().manual_seed(0)) * 2
+    targets = torch.randn(5, 4, 19, generator=torch.Generator().manual_seed(1))
+    mine, plain = predictions.clone().requires_grad_(), predictions.clone().requires_grad_()
+    matched_huber(mine, targets).costs.sum().backward()
+    costs = huber_cost(plain, targets)
+    rows, columns = assign(costs)
+    costs[torch.arange(5)[:, None], rows, columns].sum().backward()
+    torch.testing.assert_close(mine.grad, plain.grad)
