@@ -98,13 +98,13 @@ def test_wrong_options_of_preparing_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_scenes_are_made_in_their_own_format_and_prepared(tmp_path: Path) -> None:
-    options = ["--scenes", "5", "--image-size", "16", "--seed", "3"]
+    options = ["--scenes", "5", "--image-size", "32", "--seed", "3"]
     result = said("make", "clevr", *options, "--no-prepare")
-    assert result.exit_code == 0 and result.stdout == "made: data/made/clevr-16\n"
-    made = json.loads((tmp_path / "data/made/clevr-16/made.json").read_text())
-    assert (made["scenes"], made["image_size"], made["seed"]) == (5, 20, 3)  # cut to 16
+    assert result.exit_code == 0 and result.stdout == "made: data/made/clevr-32\n"
+    made = json.loads((tmp_path / "data/made/clevr-32/made.json").read_text())
+    assert (made["scenes"], made["image_size"], made["seed"]) == (5, 40, 3)  # cut to 32
     result = said("make", "clevr", *options)
-    assert result.stdout.endswith("prepared: data/prepared/made-clevr-16-centre-nearest\n")
+    assert result.stdout.endswith("prepared: data/prepared/made-clevr-32-centre-nearest\n")
 
 
 def test_check_finds_wrong_bytes_and_says_what_is_right(tmp_path: Path) -> None:

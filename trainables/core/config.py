@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -39,16 +40,19 @@ class Config(BaseModel):
 
         A part of which nothing is left is not there either.
         """
+        return self._canonical(self.to_json())
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         void = self.void()
         canonical: dict[str, Any] = {}
-        for name, plain in self.to_json().items():
+        for name, value in plain.items():
             if name in void:
                 continue
-            value = getattr(self, name)
-            if not isinstance(value, Config):
-                canonical[name] = plain
-            elif part := value.canonical():
-                canonical[name] = part
+            part = getattr(self, name)
+            if not isinstance(part, Config):
+                canonical[name] = value
+            elif inner := part._canonical(value):
+                canonical[name] = inner
         return canonical
 
     def value_at(self, path: str) -> Any:
@@ -102,13 +106,7 @@ class Config(BaseModel):
     @classmethod
     def paths(cls) -> frozenset[str]:
         """All dotted paths of leaves, through all variants."""
-        found: set[str] = set()
-        for name, field in cls.model_fields.items():
-            parts = _configs(field.annotation)
-            found |= {f"{name}.{path}" for part in parts for path in part.paths()}
-            if not parts:
-                found.add(name)
-        return frozenset(found)
+        return _paths(cls)
 
     def _no_field(self, path: str) -> str:
         """Why there is no value at a path, in view of the variants that are chosen here."""
@@ -124,6 +122,18 @@ class Config(BaseModel):
 def _kinds_first(path: str) -> tuple[bool, int, str]:
     """Sorts `kind` before its siblings and outer parts before inner ones: a new kind clears."""
     return (not path.endswith(f".{KIND}"), path.count("."), path)
+
+
+@cache
+def _paths(cls: type[Config]) -> frozenset[str]:
+    """`Config.paths`, found once: spaces of many points ask for them at each."""
+    found: set[str] = set()
+    for name, field in cls.model_fields.items():
+        parts = _configs(field.annotation)
+        found |= {f"{name}.{path}" for part in parts for path in part.paths()}
+        if not parts:
+            found.add(name)
+    return frozenset(found)
 
 
 def _configs(annotation: Any) -> list[type[Config]]:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig, Training
-from trainables.data.catalog import DATA_SETS, ROOT, DataSet
+from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet
 from trainables.data.places import folder_facts
 from trainables.layers.weights import locate
 
@@ -51,12 +51,12 @@ class Data(Config):
     @property
     def side(self) -> int:
         """The side of the images in pixels."""
-        return self.image_size if self.name == "folder" else DATA_SETS[self.name].image_size
+        return self.image_size if self.name == "folder" else IMAGE_SETS[self.name].image_size
 
     def facts(self) -> DataSet:
         """What the catalogue says of the set. Raises LookupError for a folder that is not there."""
         if self.name != "folder":
-            return DATA_SETS[self.name]
+            return IMAGE_SETS[self.name]
         return folder_facts(Path(self.path or ""), self.image_size, self.channels)
 
     def missing(self) -> str | None:

@@ -4,25 +4,28 @@ A CRC is the remainder of a polynomial over GF(2) modulo P(x), so a multiple of 
 moves bytes instead of looking them up: as x^5685 + x^1362 + x^426 + 1 is a multiple of P, its k-th
 power for k = 2^n is x^5685k + x^1362k + x^426k + 1 and a multiple too, and whatever stands 5685k
 bits before the end of a stretch may be added (XOR) 1362k, 426k and 0 bits before it instead.
-With k = 64 that is done by words, with k = 8 by bytes, until some kilobytes are left for tables.
+That is done by words with k = 256 and 64, by bytes with k = 8, and by bytes with a shorter multiple
+of more terms, until some hundred bytes are left for tables.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FAR, _MIDDLE, _NEAR = 5685, 1362, 426
-"""Exponents of a multiple of P with four terms; none has fewer, and below 5275 there is none."""
-_STEP = _FAR - _MIDDLE  # so much can move at once without landing on itself
+_LONG = (5685, 1362, 426, 0)
+"""Exponents of a multiple of P. None has fewer terms, and below 5275 none has as few."""
+_SHORT = (563, 109, 58, 53, 31, 0)
+"""Exponents of another one. In both the second is small, so that much can move at once."""
 _POLYNOMIAL = 0x82F63B78  # of Castagnoli, lowest bit first
 _ONES = 0xFFFFFFFF
 _WORD = 4
 _CHUNK = 256
-_CACHE = 1 << 19  # bytes: what is made of so many stays in the processor's cache
+_CACHE = 1 << 21  # bytes: what is made of so many stays in the processor's cache
 
 
 def crc32c(blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -36,12 +39,16 @@ def crc32c(blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 def _few(blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:
     rows, length = blocks.shape
-    padded = np.zeros((rows, -(-length // _CHUNK) * _CHUNK), np.uint8)  # zeros in front add nothing
+    padded = np.empty((rows, -(-length // _CHUNK) * _CHUNK), np.uint8)
     start = padded.shape[1] - length
+    padded[:, :start] = 0  # zeros in front add nothing
     padded[:, start:] = blocks
     padded[:, start : start + _WORD] ^= 0xFF  # the register begins with ones
-    words = _folded(padded.view(np.uint64))
-    return _by_tables(_folded(words.view(np.uint8))) ^ np.uint32(_ONES)
+    words = padded.view(np.uint64)
+    for power in (4, 1):
+        words = _folded(words, [power * exponent for exponent in _LONG])
+    left = _folded(_folded(words.view(np.uint8), _LONG), _SHORT)
+    return _by_tables(left) ^ np.uint32(_ONES)
 
 
 def masked(crc: int) -> int:
@@ -64,20 +71,22 @@ def _short(blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return found ^ np.uint32(_ONES)
 
 
-def _folded(units: NDArray[Any]) -> NDArray[Any]:
-    """Moves all but the last 5685 columns onto those; in place."""
-    start, end = 0, units.shape[1] - _FAR
+def _folded(units: NDArray[Any], exponents: Sequence[int]) -> NDArray[Any]:
+    """Moves all columns but as many of the last as the highest exponent onto those, in place."""
+    highest, second = exponents[:2]
+    start, end = 0, units.shape[1] - highest
     while start < end:
-        size = min(_STEP, end - start)
+        size = min(highest - second, end - start)  # none of it lands on itself
         moving = units[:, start : start + size]
-        for term in (_MIDDLE, _NEAR, 0):
-            units[:, start + _FAR - term : start + _FAR - term + size] ^= moving
+        for exponent in exponents[1:]:
+            place = start + highest - exponent
+            units[:, place : place + size] ^= moving
         start += size
     return units[:, start:]
 
 
 def _by_tables(blocks: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Remainder of each row: of its chunks first, then of all of them together."""
+    """Remainder of each row of at most 563 bytes: of its chunks, then of them together."""
     inner, outer = _tables()
     rows, length = blocks.shape
     count = -(-length // _CHUNK)
@@ -115,7 +124,7 @@ def _tables() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     for _ in range(_CHUNK):
         shift = later(shift)
     outer = [digits]
-    for _ in range(-(-_FAR // _CHUNK)):
+    for _ in range(_SHORT[0] // _CHUNK):
         parts = outer[-1][..., None] >> np.array([0, 8, 16, 24], np.uint32) & 255
         outer.append(np.bitwise_xor.reduce(shift[np.arange(4), parts], axis=-1))
     return np.stack(inner[::-1]), np.stack(outer[::-1])

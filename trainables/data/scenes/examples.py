@@ -27,8 +27,8 @@ Lines = NDArray[np.uint8]
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # kinds of fields on the wire
 _STRING, _FLOAT, _NUMBER = 0x0A, 0x0D, 0x08  # field 1: bytes or packed, four bytes, varint
 _STRINGS, _FLOATS, _NUMBERS = 1, 2, 3  # the lists of a feature
-_WORD = 8
 _ALL = (1 << 64) - 1
+_PIECE = 1 << 17  # bytes that are compared at once
 _KNOWN = 4  # layouts that are remembered: a writer puts features in one order, or in any
 
 
@@ -90,20 +90,23 @@ class Layout:
 
     def __init__(self, record: Bytes) -> None:
         self.spans = spans(record)
-        mask = np.full(len(record), 255, np.uint8)
+        self._record = record.copy()  # what was read is not kept alive
+        free = np.zeros(len(record), bool)
         for span in self.spans.values():
-            if span.stride:
-                cells = mask[span.start : span.end].reshape(-1, span.stride)
-                cells[:, -span.width :] = 0
-        self._mask, self._wanted = mask, record & mask
-        self._record = record
+            free[span.start : span.end] = bool(span.stride)
+        self._tagged = [span for span in self.spans.values() if span.stride > span.width]
+        self._fixed = np.flatnonzero(~free)
+        self._wanted = record[self._fixed]
 
     def fits(self, lines: Lines) -> int:
         """How many of the first records have this layout, and equal values where none is free."""
-        if lines.shape[1] != len(self._mask):
+        if lines.shape[1] != len(self._record):
             return 0
-        other = np.flatnonzero(((lines & self._mask) != self._wanted).any(axis=1))
-        return int(other[0]) if len(other) else len(lines)
+        other = np.flatnonzero((lines[:, self._fixed] != self._wanted).any(axis=1))
+        count = int(other[0]) if len(other) else len(lines)
+        for span in self._tagged:
+            count = _tagged_as(lines[:count, span.start : span.end], span)
+        return count
 
     def features(self, lines: Lines) -> dict[str, Values]:
         """Values [R, n] by name, of records with this layout; other strings once for all."""
@@ -169,34 +172,50 @@ def _entry(data: memoryview, start: int, end: int) -> tuple[str, Span]:
 
 def _span(data: memoryview, number: int, start: int, end: int) -> Span:
     if number == _STRINGS and (end - start) % 3 == 0 and end > start:
-        if _are_single(np.frombuffer(data[start:end], np.uint8)):
-            return Span(number, start, end, 3, 1)
+        single = Span(number, start, end, 3, 1)
+        if _tagged_as(np.frombuffer(data[start:end], np.uint8)[None], single):
+            return single
     elif number == _FLOATS and end > start:
         if data[start] == _STRING:
             size, first = _varint(data, start + 1)
             if first + size == end and size % 4 == 0:
                 return Span(number, first, end, 4, 4)
-        elif (end - start) % 5 == 0 and set(data[start:end:5]) == {_FLOAT}:
-            return Span(number, start, end, 5, 4)
+        elif (end - start) % 5 == 0:
+            apart = Span(number, start, end, 5, 4)
+            if _tagged_as(np.frombuffer(data[start:end], np.uint8)[None], apart):
+                return apart
     return Span(number, start, end)
 
 
-def _are_single(wire: Bytes) -> bool:
-    """Whether bytes are (tag, 1, value) over and over: by words, three at a time, then the rest."""
-    whole = len(wire) // (3 * _WORD)
-    mask, wanted = _pattern()
-    words = wire[: whole * 3 * _WORD].view(np.uint64).reshape(-1, 3)
-    if ((words & mask) != wanted).any():
-        return False
-    rest = wire[whole * 3 * _WORD :].reshape(-1, 3)
-    return bool((rest[:, 0] == _STRING).all() and (rest[:, 1] == 1).all())
+def _tagged_as(lines: Lines, span: Span) -> int:
+    """In how many of the first rows each element begins with the tags that it should.
+
+    It is looked at in pieces that stay in the cache, by comparing bytes with bytes.
+    """
+    count, length = lines.shape
+    columns = _PIECE - _PIECE % span.stride
+    for start in range(0, length, columns):
+        width = min(columns, length - start)
+        together = max(1, _PIECE // width)
+        mask, wanted = _pattern(span.number, span.width, width, together)
+        room = np.empty((together, width), np.uint8)
+        for row in range(0, count, together):
+            rows = lines[row : min(count, row + together), start : start + width]
+            here = np.bitwise_and(rows, mask, out=room[: len(rows)])
+            if here.tobytes() != wanted[: here.size]:
+                alone = wanted[:width]
+                count = row + [line.tobytes() == alone for line in here].index(False)
+                break
+    return count
 
 
-@functools.cache
-def _pattern() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    mask = np.tile(np.array([255, 255, 0], np.uint8), _WORD).view(np.uint64)
-    wanted = np.tile(np.array([_STRING, 1, 0], np.uint8), _WORD).view(np.uint64)
-    return mask, wanted
+@functools.lru_cache(maxsize=64)
+def _pattern(number: int, width: int, length: int, rows: int) -> tuple[Bytes, bytes]:
+    """Which bits of a row of elements are tags, and what they should be, in all of some rows."""
+    tags = [_STRING, 1] if number == _STRINGS else [_FLOAT]
+    repeats = length // (len(tags) + width)
+    mask = np.array(([255] * len(tags) + [0] * width) * repeats, np.uint8)
+    return mask, bytes((tags + [0] * width) * repeats * rows)
 
 
 def _varints(data: memoryview, start: int, end: int) -> Iterator[int]:

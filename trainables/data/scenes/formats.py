@@ -174,8 +174,9 @@ def _labels(masks: NDArray[np.uint8], num_background: int, frame: Frame) -> NDAr
     """Number of the object at each kept pixel [N, S, S], of masks [N, E, H, W]."""
     labels: Any = np.uint8(0)
     holders: Any = np.uint8(0)
+    kept = frame.nearest(masks, 2)
     for entity in range(masks.shape[1]):
-        here = (frame.nearest(masks[:, entity]) != 0).view(np.uint8)
+        here = (kept[:, entity] != 0).view(np.uint8)
         holders = holders + here
         labels = labels + here * np.uint8(max(0, entity + 1 - num_background))
     if (holders != 1).any():

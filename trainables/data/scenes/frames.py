@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,19 @@ class Frame:
             )
         return round(height * _TOP[self.crop] / _ROWS), (width - side) // 2, side, side
 
-    def nearest(self, pictures: NDArray[Any]) -> NDArray[Any]:
-        """The kept pixels [N, S, S, …] of pictures [N, H, W, …]."""
-        top, left, rows, columns = self.box(*pictures.shape[1:3])
-        kept = pictures[:, _picked(top, rows, self.image_size)]
-        return kept[:, :, _picked(left, columns, self.image_size)]
+    def nearest(self, pictures: NDArray[Any], axis: int = 1) -> NDArray[Any]:
+        """The kept pixels [N, …, S, S, …] of pictures [N, …, H, W, …], H being that axis."""
+        top, left, rows, columns = self.box(*pictures.shape[axis : axis + 2])
+        before = (slice(None),) * axis
+        cut = pictures[(*before, slice(top, top + rows), slice(left, left + columns))]
+        if rows == columns == self.image_size:
+            return cut
+        size = (self.image_size, self.image_size)
+        found = np.empty((*cut.shape[:axis], *size, *cut.shape[axis + 2 :]), cut.dtype)
+        for to_rows, from_rows in _steps(rows, self.image_size):
+            for to_columns, from_columns in _steps(columns, self.image_size):
+                found[(*before, to_rows, to_columns)] = cut[(*before, from_rows, from_columns)]
+        return found
 
     def pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The squares [N, S, S, C] that are made of pictures [N, H, W, C]."""
@@ -69,10 +78,14 @@ class Frame:
         return np.rint(cut).astype(np.uint8)
 
 
-def _picked(start: int, side: int, size: int) -> slice | NDArray[np.int64]:
-    if side == size:
-        return slice(start, start + side)
-    return start + np.arange(size) * side // size
+def _steps(side: int, size: int) -> list[tuple[slice, slice]]:
+    """Which of `size` pixels come from which of a side: slices, many times faster than indices.
+
+    Every p-th pixel comes from every q-th one where p / q is size / side in lowest terms.
+    """
+    common = math.gcd(side, size)
+    step, own = side // common, size // common
+    return [(slice(k, None, own), slice(k * side // size, None, step)) for k in range(own)]
 
 
 def _around(side: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray]:

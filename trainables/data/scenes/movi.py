@@ -78,7 +78,7 @@ class ClipScenes:
     def _records(self, split: str) -> Iterator[tuple[Path, int, Bytes]]:
         left = self._told.get(split)
         for path in self._files[split]:
-            with RecordFile(path, self._advance) as file:
+            with RecordFile(path, self._advance, hashes=True) as file:
                 for number, record in enumerate(file.records() if left != 0 else ()):
                     yield path, number, record
                     if left is not None:

@@ -71,9 +71,11 @@ def prepare(
         writer = StoreWriter(folder, {**settings, "times": times}, shard_bytes=shard_bytes)
         try:
             expected = source.scenes or (0 if made else sum(data_set.splits.values()))
-            return _written(writer, source, settings, expected)
+            _written(writer, source, settings, expected)
         finally:
             writer.close()
+        _need_same(folder, settings)  # what lay finished beside it may be of other files
+        return folder
 
 
 class _Counter:
@@ -89,7 +91,7 @@ class _Counter:
 
 def _written(
     writer: StoreWriter, source: Source, settings: Mapping[str, Any], expected: int
-) -> Path:
+) -> None:
     if not writer.is_complete:
         for number, piece in enumerate(source.pieces(writer.done)):
             if number == 0:
@@ -103,7 +105,7 @@ def _written(
             "num_background": source.num_background,
         }
 
-    return writer.finish(source.splits, facts)
+    writer.finish(source.splits, facts)
 
 
 def _size(piece: Piece) -> int:

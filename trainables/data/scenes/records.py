@@ -35,7 +35,7 @@ class RecordScenes:
         return gathered(self._scenes(skip))
 
     def _scenes(self, skip: int) -> Iterator[Piece]:
-        with RecordFile(self._path, self._advance) as file:
+        with RecordFile(self._path, self._advance, hashes=True) as file:
             for number, _, found in batches(file, skip):
                 piece = self._piece(number, found)
                 left = len(piece) if self.scenes is None else self.scenes - number

@@ -17,7 +17,7 @@ class Source(Protocol):
     """Scenes in the order in which they are stored.
 
     `units` is the sum of all that its `advance` is told; `scenes` how many there will be, None if
-    that shows at the end; `scene_bytes` what a scene takes in the store, roughly.
+    that shows at the end.
     """
 
     num_background: int

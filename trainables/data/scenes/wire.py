@@ -25,8 +25,9 @@ from trainables.data.scenes.examples import Layout, Lines, Values, alike, parse
 Record = NDArray[np.uint8]
 
 _HEAD, _TAIL = 12, 4
-_PIECE = 1 << 20  # bytes that are read at once
-_UNPACKED = 1 << 22  # bytes that are unpacked at once
+_PIECE = 1 << 20  # bytes that are read, or unpacked, at once
+_PACKED = 1 << 16  # of a gzip file: what is left of it is copied with each piece
+_TOGETHER = 1 << 21  # bytes whose records are looked at together
 _LONGEST = 1 << 31  # bytes: a longer record is a foreign file
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -35,17 +36,20 @@ class RecordFile:
     """A TFRecord file that is read once, from its first byte to its last.
 
     `progress(bytes)` is told how many bytes were read since it was last told. Records are numbered
-    from 0.
+    from 0. Only if it `hashes` there is a checksum of the whole.
 
     Raises:
         ValueError: the file is truncated, damaged or of another kind; names file and record.
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path, progress: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, progress: Callable[[int], None] | None = None, *, hashes: bool = False
+    ) -> None:
         self.path = path
         self._progress = progress
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if hashes else None
+        self._broken: Exception | None = None
         self._file: IO[bytes] = path.open("rb")
         self._buffer = memoryview(b"")
         self._pieces = self._unpacked()
@@ -88,9 +92,15 @@ class RecordFile:
             number += run
 
     def checksum(self) -> str:
-        """SHA-256 of the whole file as it is on the disk; reads what was not read yet."""
+        """SHA-256 of the whole file as it is on the disk; reads what was not read yet.
+
+        Raises:
+            ValueError: the file does not hash what it reads.
+        """
         while self._read():
             pass
+        if self._digest is None:
+            raise ValueError("hashes must be True for a checksum, got False")
         return f"sha256:{self._digest.hexdigest()}"
 
     def _length(self, number: int) -> int:
@@ -123,36 +133,46 @@ class RecordFile:
         """
         if len(self._buffer) >= size:
             return True
-        parts, have = [self._buffer], len(self._buffer)
-        while have < size:
-            try:
-                piece = next(self._pieces, b"")
-            except (zlib.error, EOFError) as error:
-                raise ValueError(
-                    f"{self.path} is damaged or truncated at record {number}: {error}"
-                ) from None
+        have = len(self._buffer)
+        buffer = memoryview(np.empty(max(_TOGETHER, size + 2 * _PIECE), np.uint8).data)
+        buffer[:have] = self._buffer
+        while have + _PIECE <= len(buffer):
+            piece = self._next()
             if not piece:
                 break
-            parts.append(memoryview(piece))
+            buffer[have : have + len(piece)] = piece
             have += len(piece)
-        self._buffer = memoryview(b"".join(parts))
+        self._buffer = buffer[:have]
+        if have < size and self._broken is not None:
+            raise ValueError(
+                f"{self.path} is damaged or truncated at record {number}: {self._broken}"
+            )
         if 0 < have < size:
             raise self._truncated(number)
         return have >= size
 
+    def _next(self) -> bytes:
+        """The next bytes; none at the end, and none where the gzip stream is broken."""
+        try:
+            return next(self._pieces, b"")
+        except (zlib.error, EOFError) as error:
+            self._broken = error  # what came before it is still good
+            return b""
+
     def _truncated(self, number: int) -> ValueError:
         return ValueError(f"{self.path} is truncated: it ends within record {number}")
 
-    def _read(self) -> bytes:
-        piece = self._file.read(_PIECE)
-        self._digest.update(piece)
+    def _read(self, size: int = _PIECE) -> bytes:
+        piece = self._file.read(size)
+        if self._digest is not None:
+            self._digest.update(piece)
         if self._progress and piece:
             self._progress(len(piece))
         return piece
 
     def _unpacked(self) -> Iterator[bytes]:
         """The bytes of the file, unpacked if it is gzip, of several members too."""
-        packed = self._read()
+        packed = self._read(_PACKED)
         if packed[:2] != b"\x1f\x8b" or _is_head(packed[:_HEAD]):
             while packed:
                 yield packed
@@ -160,15 +180,15 @@ class RecordFile:
             return
         member = zlib.decompressobj(_GZIP)
         while packed:
-            piece = member.decompress(packed, _UNPACKED)
+            piece = member.decompress(packed, _PIECE)
             if piece:
                 yield piece
-            packed = member.unconsumed_tail or (b"" if member.eof else self._read())
+            packed = member.unconsumed_tail or (b"" if member.eof else self._read(_PACKED))
             if member.eof:
-                packed = member.unused_data or self._read()
+                packed = member.unused_data or self._read(_PACKED)
                 member = zlib.decompressobj(_GZIP) if packed else member
         while not member.eof:  # what it keeps back if the limit was met at the very end
-            piece = member.decompress(b"", _UNPACKED)
+            piece = member.decompress(b"", _PIECE)
             if not piece and not member.eof:
                 raise EOFError("the gzip stream breaks off")
             yield piece

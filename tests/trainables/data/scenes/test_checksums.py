@@ -32,7 +32,8 @@ def test_it_gives_the_published_values(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "length", [0, 1, 3, 4, 255, 256, 257, 5684, 5685, 5686, 5889, 10009, 50_001]
+    "length",
+    [0, 1, 3, 4, 255, 256, 257, 562, 563, 564, 768, 769, 5685, 5686, 10_009, 50_001, 190_001],
 )
 def test_it_is_the_remainder_at_any_length(length: int) -> None:
     blocks = np.random.default_rng(length).integers(0, 256, (1, length), np.uint8)

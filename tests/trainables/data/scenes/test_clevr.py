@@ -49,7 +49,7 @@ def clevr(folder: Path, train: int = 20, val: int = 4, objects: Any = None) -> P
 
 
 def prepared(root: Path, **options: Any) -> Any:
-    chosen = {"image_size": 16, "crop": "centre", **options}
+    chosen: dict[str, Any] = {"image_size": 16, "crop": "centre", **options}
     return open_store(prepare(SCENE_SETS["clevr"], root, **chosen))
 
 

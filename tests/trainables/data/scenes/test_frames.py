@@ -68,8 +68,9 @@ def test_labels_are_nearest_whatever_the_interpolation() -> None:
     ],
 )
 def test_what_is_not_known_is_refused(options: dict[str, Any], words: str) -> None:
+    chosen: dict[str, Any] = {"image_size": 8, **options}
     with pytest.raises(ValueError, match=words):
-        Frame(**{"image_size": 8, **options})
+        Frame(**chosen)
 
 
 def test_a_narrow_picture_cannot_be_cropped() -> None:
