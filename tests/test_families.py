@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +52,33 @@ def experiment_of(config: type[ExperimentConfig]) -> type[Experiment]:
     return getattr(importlib.import_module(module), attribute)
 
 
+def small(module: str) -> Any:
+    """What a family offers to be tested with, `tests/trainables/<family>/small.py`, or None.
+
+    `values(config)` are settings that make a configuration small, `provide(root)` writes the data
+    that it then needs below a folder of data sets.
+    """
+    family = module.split(".")[1]
+    there = (ROOT / "tests" / "trainables" / family / "small.py").exists()
+    return importlib.import_module(f"tests.trainables.{family}.small") if there else None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A current folder with the data of all families: sets are looked for, and kept, there."""
+    folder = tmp_path_factory.mktemp("families")
+    for offered in filter(None, map(small, MODULES)):
+        offered.provide(folder / "data")
+    with contextlib.chdir(folder):
+        yield
+
+
 def short(config: ExperimentConfig, steps: int) -> ExperimentConfig:
     """The configuration for a few small steps, with two micro-batches."""
+    offered = small(type(config).__module__)
     return config.with_values(
         {
+            **(offered.values(config) if offered else {}),
             "training.steps": steps,
             "training.batch_size": 8,
             "training.num_micro_batches": 2,
@@ -162,10 +187,7 @@ def test_what_is_described_is_what_is_recorded(
 
 
 @sweeps
-def test_reported_metrics_are_those_that_the_sweep_declares(
-    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)  # data sets keep their arrays in the current folder
+def test_reported_metrics_are_those_that_the_sweep_declares(sweep: Sweep, tmp_path: Path) -> None:
     config = short(samples(sweep)[0], 2)
     if said := config.missing():
         pytest.skip(said)

@@ -53,12 +53,12 @@ class Backbone(nn.Module):
         check_name(name)
         self.image_size, self.scale_to, self.is_frozen = image_size, scale_to, is_frozen
         self.weights = weights
-        self.normalisation = _normalisation(name, channels)
+        self.normalisation = normalisation(name, channels)
         side = scale_to or image_size
         drop_path = 0.0 if is_frozen else drop_path
         settings = _settings(name, side, channels, drop_path)
         self.width = _width(name, side, channels, drop_path)
-        self.body = _loaded(name, settings, weights) if weights else _create(name, settings)
+        self.body = loaded(name, settings, weights) if weights else create(name, settings)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.width, classes)
         nn.init.zeros_(self.head.weight)  # uniform predictions at the start
@@ -119,7 +119,7 @@ def check_name(name: str) -> None:
         raise ValueError(f"name must end in a tag that timm has for {base} ({shown}), got {name!r}")
 
 
-def _normalisation(name: str, channels: int) -> tuple[Tensor, Tensor]:
+def normalisation(name: str, channels: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation [C] of the pixels that a pretrained network was made for."""
     facts = get_pretrained_cfg(name)
     if facts is None:
@@ -142,7 +142,7 @@ def _settings(name: str, side: int, channels: int, drop_path: float) -> dict[str
     return settings
 
 
-def _create(name: str, settings: dict[str, Any], **weights: Any) -> nn.Module:
+def create(name: str, settings: dict[str, Any], **weights: Any) -> nn.Module:
     """The network with its own last layer taken away."""
     network = timm.create_model(name, **settings, **weights)
     take_away: Any = network.reset_classifier
@@ -156,7 +156,7 @@ def _width(name: str, side: int, channels: int, drop_path: float) -> int:
     plain = _settings(name, side, channels, 0.0)
     try:
         with torch.device("meta"), torch.no_grad():
-            width = _create(name, plain).eval()(torch.empty(2, channels, side, side)).shape[-1]
+            width = create(name, plain).eval()(torch.empty(2, channels, side, side)).shape[-1]
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
@@ -171,20 +171,20 @@ def _width(name: str, side: int, channels: int, drop_path: float) -> int:
 def _has_drop_path(name: str, settings: dict[str, Any]) -> bool:
     try:
         with torch.device("meta"):
-            network = _create(name, settings)
+            network = create(name, settings)
     except TypeError:  # an argument that it does not have
         return False
     return any(type(module).__name__ == "DropPath" for module in network.modules())
 
 
-def _loaded(name: str, settings: dict[str, Any], weights: Weights) -> nn.Module:
+def loaded(name: str, settings: dict[str, Any], weights: Weights) -> nn.Module:
     """The network with weights, all of which fit, as timm adapts them to channels and size."""
     if torch.empty(0).is_meta:
-        return _create(name, settings)
+        return create(name, settings)
     tensors = pretrained.read(weights, name)
     try:
         given = {"state_dict": tensors, "file": None}
-        network = _create(name, settings, pretrained=True, pretrained_cfg_overlay=given)
+        network = create(name, settings, pretrained=True, pretrained_cfg_overlay=given)
     except (KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(" ".join(str(error).split())[:200].split())
         raise ValueError(

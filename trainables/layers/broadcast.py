@@ -1,6 +1,6 @@
 """Spatial broadcast decoders: each slot, spread over a grid, becomes an image and a mask."""
 
-# B images, K slots, M = B · K, D width of slots, C channels, P row classes × column classes.
+# B images, K slots, M = B · K, D width of slots, C channels, S × S pixels.
 
 from __future__ import annotations
 
@@ -108,25 +108,26 @@ class BroadcastDecoder(nn.Module):
         if self.positions.normalizes:
             # Over the whole of a constant field means over channels.
             vectors = functional.layer_norm(vectors, vectors.shape[1:], eps=EPS)
-        features = torch.relu_(self.first(vectors, self.positions))
+        features = self.first(vectors, self.positions)
         for layer in self.layers:
             features = torch.relu_(layer(features))
-        drawn = self.last(features).float().unflatten(0, slots.shape[:2])
+        drawn = self.last(features)
+        drawn = drawn.to(torch.promote_types(drawn.dtype, torch.float32))
+        drawn = drawn.unflatten(0, slots.shape[:2])
         return Drawn(drawn[:, :, :3], drawn[:, :, 3])
 
 
 class Spread(nn.Module):
-    """A convolution, perhaps transposed, of vectors repeated over a grid and a position field.
+    """A layer with ReLU on vectors that are repeated over a grid, with positions: without the grid.
 
-    Where the vector is the same everywhere, an output depends on it by the sum of those weights
-    whose places lie inside the grid. Which those are, is the same for all rows but a few at the
-    edges (or alternates between even and odd ones), and for columns: P classes of places. So a
-    vector takes P matrices [D, C] instead of a convolution, and the field, which all vectors
-    share, one convolution for all of them.
+    Where all places hold the same vector, the layer multiplies it by the sum of those weights whose
+    places lie inside the grid. These are the same for all rows but a few at the edges (or for all
+    even, and for all odd ones), as for columns; so a vector needs only as many products as there
+    are classes of rows × classes of columns. The share of positions is one for all vectors.
     """
 
-    classes: Tensor
     taps: Tensor
+    classes: Tensor
 
     def __init__(self, layer: nn.Conv2d | Doubling, side: int, width: int) -> None:
         super().__init__()
@@ -136,20 +137,18 @@ class Spread(nn.Module):
         self.register_buffer("classes", classes, persistent=False)
 
     def forward(self, vectors: Tensor, positions: SoftPositions) -> Tensor:
-        """[M, C, H, W] of vectors [M, D], in channels-last memory."""
+        """[M, C, H, W] of vectors [M, D] at `positions`, in channels-last memory."""
         weight = self.layer.weight
-        if isinstance(self.layer, nn.Conv2d):
-            weight = weight.transpose(0, 1)
-        own = weight[: self.width]
-        table = torch.einsum("rk,dckl,sl->drsc", self.taps, own, self.taps)
-        spread = (vectors @ table.flatten(1)).unflatten(1, table.shape[1:])
+        weight = weight.transpose(0, 1) if isinstance(self.layer, nn.Conv2d) else weight
+        sums = torch.einsum("rk,dckl,sl->drsc", self.taps, weight[: self.width], self.taps)
+        table = (vectors @ sums.flatten(1)).unflatten(1, sums.shape[1:])
         field = positions.field()
-        if positions.linear is None:
-            zeros = field.new_zeros(1, self.width, *field.shape[2:])
-            field = torch.cat([zeros, field], dim=1)
-        shared = self.layer(field)
-        spread = spread.index_select(2, self.classes).index_select(1, self.classes)
-        return spread.permute(0, 3, 1, 2).add_(shared)
+        if positions.linear is None:  # beside the vectors: the later channels of the grid
+            field = torch.cat([field.new_zeros(1, self.width, *field.shape[2:]), field], dim=1)
+        shared = self.layer(field).permute(0, 2, 3, 1)
+        # What changes in place must be no view: autograd would copy it.
+        spread = table.index_select(2, self.classes).index_select(1, self.classes)
+        return torch.relu_(spread.add_(shared)).permute(0, 3, 1, 2)
 
 
 def compose(drawn: Drawn) -> tuple[Tensor, Tensor]:
@@ -162,43 +161,40 @@ def compose(drawn: Drawn) -> tuple[Tensor, Tensor]:
 
 
 class Doubling(nn.ConvTranspose2d):
-    """A transposed convolution of stride 2 that doubles the grid: [M, C, h, w] → [M, C', 2h, 2w].
+    """A transposed convolution of stride 2 that doubles a grid: [M, C, h, w] → [M, C', 2h, 2w].
 
-    Its bias is added apart: oneDNN takes up to ten times as long for the gradient of one inside.
+    Its bias is added apart: oneDNN takes up to half of the backward pass for the gradient of one
+    inside.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
-        padding = kernel_size // 2
-        super().__init__(inputs, outputs, kernel_size, 2, padding, output_padding=1)
+        super().__init__(
+            inputs, outputs, kernel_size, stride=2, padding=kernel_size // 2, output_padding=1
+        )
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Of maps in channels-last memory; the output has always twice the size."""
-        grown = functional.conv_transpose2d(
-            input, self.weight, None, self.stride, self.padding, self.output_padding
-        )
+        """Maps of twice the size, whatever `output_size` says."""
+        padding = self.kernel_size[0] // 2
+        grown = functional.conv_transpose2d(input, self.weight, None, 2, padding, 1)
         assert self.bias is not None
         return grown.add_(self.bias.to(grown.dtype)[:, None, None])
 
 
 def _classes(layer: nn.Conv2d | Doubling, side: int) -> tuple[Tensor, Tensor]:
-    """Which places of the kernel each class of rows uses, [classes, k] of 0 and 1.
+    """Which places of the kernel each class of rows uses, [classes, k], and each row's class [H].
 
-    And the class [H] of each row of the output. Found by asking the layer itself: with a kernel
-    that is 1 at one place, a constant grid shows the rows which use it.
+    0 and 1, with the kernel as a transposed convolution has it. A grid of ones shows which rows a
+    kernel reaches that is 1 at one place and 0 elsewhere.
     """
-    size = int(layer.kernel_size[0])
-    stride, padding = int(layer.stride[0]), int(layer.padding[0])
-    kernels = torch.eye(size)[:, None]
-    grid = torch.ones(1, 1, side)
+    size = layer.kernel_size[0]
+    # On the CPU, also where a network is built without memory, on the meta device.
+    kernels = torch.eye(size, device="cpu")[:, None]
+    ones = torch.ones(1, 1, side, device="cpu")
     if isinstance(layer, nn.Conv2d):
-        used = functional.conv1d(grid, kernels, stride=stride, padding=padding)[0].T
+        used = functional.conv1d(ones, kernels, padding=size // 2)
     else:
         used = functional.conv_transpose1d(
-            grid,
-            kernels.transpose(0, 1),
-            stride=stride,
-            padding=padding,
-            output_padding=int(layer.output_padding[0]),
-        )[0].T
-    taps, classes = used.unique(dim=0, return_inverse=True)
+            ones, kernels.transpose(0, 1), stride=2, padding=size // 2, output_padding=1
+        )
+    taps, classes = used[0].T.unique(dim=0, return_inverse=True)
     return taps, classes

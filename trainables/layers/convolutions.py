@@ -12,7 +12,7 @@ from trainables.layers.positions import SoftPositions
 NORM_EPS = 1e-3
 """Keras' ε of layer normalisation, which the encoders of Slot Attention were made with."""
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+Layer = TypeVar("Layer", bound=nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
 
 
 class Encoder(nn.Module):

@@ -15,6 +15,7 @@ from trainables.core.schedules import (
     half_life_of,
     half_lives,
     linear,
+    piecewise,
     warm_up,
 )
 
@@ -102,3 +103,22 @@ def test_half_lives_agree_with_a_decay_from_the_first_step_after_the_warm_up() -
 
 def test_without_warm_up_and_half_life_the_rate_stays() -> None:
     assert {half_lives(updates, 0, 0.1, None) for updates in (0, 1, 1000)} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("step", "value"), [(-5, 1.0), (0, 1.0), (5, 2.0), (10, 3.0), (15, 1.5), (20, 0.0), (99, 0.0)]
+)
+def test_between_knots_lie_straight_lines_and_beyond_the_ends_nothing_changes(
+    step: int, value: float
+) -> None:
+    assert piecewise(step, [(0, 1.0), (10, 3.0), (20, 0.0)]) == value
+
+
+def test_a_single_knot_is_a_constant() -> None:
+    assert {piecewise(step, [(7, 0.5)]) for step in (0, 7, 8)} == {0.5}
+
+
+@pytest.mark.parametrize("steps", [[], [0, 0], [5, 3]])
+def test_knots_must_rise(steps: list[int]) -> None:
+    with pytest.raises(ValueError, match="steps of knots must rise, got"):
+        piecewise(1, [(step, 1.0) for step in steps])

@@ -1,0 +1,1 @@
+"""Slot Attention and its update normalisations: set prediction, object discovery, DINOSAUR."""

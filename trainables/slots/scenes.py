@@ -1,0 +1,199 @@
+"""What all experiments on scenes share: batches, noise of slots, settings of evaluations."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment
+from trainables.core.randomness import generator, normal, permutation, uniform
+from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
+from trainables.layers.slot_attention import quasi_normal
+from trainables.slots import optimizers
+from trainables.slots.config import Dinosaur, Discovery, SetPrediction
+from trainables.slots.parts import Setting
+
+Positions = NDArray[np.int64]
+
+MANY = 255
+"""More objects than the labels of a scene can tell apart."""
+
+
+class Look(NamedTuple):
+    """Scenes of an evaluation: their positions in the split, images, noise of their slots."""
+
+    positions: Positions
+    images: Tensor
+    noise: Tensor
+
+
+class SceneExperiment(Experiment):
+    """An experiment on scenes whose networks have slots.
+
+    A scene's slots start from noise that is a function of the seed of the run, the step, and the
+    place in the global batch; in evaluations of the position of the scene instead.
+    """
+
+    config: Discovery | SetPrediction | Dinosaur
+    _store: Store
+    _measured: Store
+    _train: Scenes
+    _order: Positions
+
+    def load(self) -> dict[str, object]:
+        """Maps the store; chooses the scenes to train on."""
+        settings = self.config.data
+        self._store = open_store(settings.folder())
+        self._train = self._store.splits["train"]
+        other = self.config.evaluation.other_set
+        self._measured = self._store
+        if other is not None:
+            self._measured = open_store(settings.with_values({"name": other}).folder())
+        self._order = self._chosen(self._train)
+        if not len(self._order):
+            raise ValueError(
+                f"data.min_objects … data.max_objects must leave scenes of {settings.name}, and "
+                f"none has {settings.min_objects} … {most(settings.max_objects)} objects"
+            )
+        sizes = {name: len(split) for name, split in self._store.splits.items()}
+        return {
+            "data.name": f"made {settings.name}" if settings.made else settings.name,
+            "data.fingerprint": self._store.fingerprint,
+            "data.split_sizes": {**sizes, "train": len(self._order)},
+        }
+
+    def _chosen(self, scenes: Scenes) -> Positions:
+        """Positions of the training scenes: in the range of objects, frames and number."""
+        settings = self.config.data
+        chosen = positions_with(scenes, settings.min_objects, most(settings.max_objects))
+        if settings.frames is not None and settings.is_video:
+            chosen = chosen[scenes.fields["frame"][chosen] < settings.frames]
+        if settings.limit is not None and settings.limit < len(chosen):
+            draw = generator(self.config.seed, "scenes")
+            kept = torch.randperm(len(chosen), generator=draw)[: settings.limit]
+            chosen = np.sort(chosen[kept.numpy()])
+        return chosen
+
+    @property
+    def num_examples(self) -> int:
+        """Scenes to train on, once they are chosen."""
+        return len(self._order)
+
+    def batch(self, step: int) -> Batch:
+        """Images [B, 3, H, W] in −1…1 and noise [B, K, D]."""
+        return self.share(step, torch.arange(self.config.training.batch_size))
+
+    def share(self, step: int, places: Tensor) -> Batch:
+        """As `batch`, of the examples at these places."""
+        training = self.config.training
+        epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
+        order = permutation(training.seed, epoch, self.num_examples)
+        chosen = order[place * training.batch_size + places]
+        positions = self._order[chosen.numpy()]
+        noise = self.noise("slots", step, places, self.slots_at(step))
+        return {"examples": chosen, "noise": noise, **self.inputs(positions, step, places)}
+
+    def inputs(self, positions: Positions, step: int, places: Tensor) -> Batch:
+        """What the networks see of training scenes: augmented images."""
+        return {"images": self._augment(read(self._train, positions), step, places)}
+
+    def _augment(self, images: Tensor, step: int, places: Tensor) -> Tensor:
+        """Images [B, C, S, S], turned by multiples of 90°, then mirrored, each by its own draw."""
+        settings, seed = self.config.augmentation, self.config.seed  # pyright: ignore[reportAttributeAccessIssue]
+        if settings.rotates:
+            turns = (uniform(seed, "turn", step, places, 1)[:, 0] * 4).long()
+            for number in (1, 2, 3):
+                turned = turns == number
+                if turned.any():
+                    images[turned] = images[turned].rot90(number, (2, 3))
+        if settings.flips:
+            mirrored = uniform(seed, "flip", step, places, 1)[:, 0] < 0.5
+            images[mirrored] = images[mirrored].flip(3)
+        return images
+
+    def slots_at(self, step: int) -> int:
+        """How many slots there are in a step: as many as configured, or drawn."""
+        slots = self.config.slots
+        if slots.least_slots is None:
+            return slots.num_slots
+        draw = float(uniform(self.config.seed, "number of slots", step, torch.zeros(1), 1))
+        return slots.least_slots + int(draw * (slots.num_slots - slots.least_slots + 1))
+
+    def noise(self, purpose: str, step: int, indices: Tensor, num_slots: int) -> Tensor:
+        """Standard normal numbers [B, K, D] for the slots of the examples at these indices."""
+        slots, seed = self.config.slots, self.config.seed
+        if slots.prior == "quasi_monte_carlo":
+            return quasi_normal(uniform(seed, purpose, step, indices, slots.width), num_slots)
+        drawn = normal(seed, purpose, step, indices, num_slots * slots.width)
+        return drawn.view(len(indices), num_slots, slots.width)
+
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Adam, TensorFlow's Adam, RMSprop or SGD."""
+        return optimizers.build(self.config.optimizer, groups)
+
+    def learning_rate(self, step: int, total: int) -> float:
+        """The rate after `step` − 1 updates: a linear warm-up, then half each half-life."""
+        return self.config.optimizer.lr * optimizers.factor(self.config.schedule, step - 1)
+
+    def evaluations(self) -> list[Evaluation]:
+        """The main setting and the other one, on the validation and the test split."""
+        settings, every = self.config.evaluation, self.config.training.evaluate_every
+        found = [
+            Evaluation("val", "val", partial(self.measure, "val", settings.main), every),
+            Evaluation("test", "test", partial(self.measure, "test", settings.main)),
+        ]
+        if settings.more.num_slots is None:
+            return found
+        return found + [
+            Evaluation("more", "val", partial(self.measure, "val", settings.more), every),
+            Evaluation("test_more", "test", partial(self.measure, "test", settings.more)),
+        ]
+
+    @abstractmethod
+    def measure(self, split: str, setting: Setting, last: bool) -> Evaluated:
+        """The networks on scenes of a split in a setting."""
+
+    def looked_at(self, split: str, setting: Setting, batch_size: int = 64) -> Iterator[Look]:
+        """The scenes of an evaluation in batches, on the device of the networks."""
+        scenes, device = self._measured.splits[split], next(self.parameters()).device
+        positions = self.positions(split, setting)
+        count = setting.num_slots or self.config.slots.num_slots
+        for start in range(0, len(positions), batch_size):
+            part = positions[start : start + batch_size]
+            noise = self.noise(f"{split} slots", 0, torch.from_numpy(part), count)
+            yield Look(part, read(scenes, part).to(device), noise.to(device))
+
+    def positions(self, split: str, setting: Setting) -> Positions:
+        """The scenes of a split that a setting asks for.
+
+        Raises:
+            ValueError: there is none with so many objects.
+        """
+        data, scenes = self.config.data, self._measured.splits[split]
+        least = data.min_objects if setting.min_objects is None else setting.min_objects
+        highest = data.max_objects if setting.max_objects is None else setting.max_objects
+        found = positions_with(scenes, least, most(highest))[: setting.scenes]
+        if not len(found):
+            raise ValueError(
+                f"evaluation.min_objects … max_objects must leave scenes of the split {split}, and "
+                f"none has {least} … {most(highest)} objects"
+            )
+        return found
+
+
+def most(objects: int | None) -> int:
+    """A highest number of objects, or one that no scene exceeds."""
+    return MANY if objects is None else objects
+
+
+def read(scenes: Scenes, positions: Positions) -> Tensor:
+    """Images [B, C, H, W] in −1…1, float32, channels last in memory."""
+    pixels = torch.from_numpy(scenes.images(positions)).permute(0, 3, 1, 2)
+    return pixels.to(torch.float32, memory_format=torch.preserve_format).div_(127.5).sub_(1.0)
