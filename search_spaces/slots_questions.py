@@ -77,9 +77,9 @@ def tetrominoes_four(trial: Trial) -> Discovery:
     settings = small_pieces(
         Slots(num_slots=4, normalization=normalized(trial, FOUR)),
         encoder=Encoder(channels=16, halvings=1),
-        decoder=Decoder(channels=16, doublings=1, kernel_size=3),
-        optimizer=Adam(lr=3e-3),
-        warm_up=200,
+        decoder=Decoder(channels=16, doublings=2, kernel_size=3),
+        optimizer=Adam(lr=2e-3),
+        warm_up=400,
         steps=2500,
     )
     return settings.with_values({"evaluation.more.num_slots": 8, "evaluation.more.scenes": 160})

@@ -94,7 +94,7 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
             told.add(event.trial)
     if view.state == "finished":
         for trial in view.trials.values():
-            if trial.ended is None:
+            if trial.ended is None and not view.reason:  # whose time was up leaves trials waiting
                 found.append(
                     Finding(trial.number, "events", "the search is finished, it is not told")
                 )

@@ -85,7 +85,7 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.mlp = nn.Sequential(
             glorot(nn.Linear(width, channels)),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             glorot(nn.Linear(channels, channels)),
         )
 

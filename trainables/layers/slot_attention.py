@@ -141,7 +141,7 @@ class SlotAttention(nn.Module):
         self.gru = gru_cell(common, slot_width, "torch" if init == "torch" else "keras")
         hidden = mlp_width or max(common, 128)
         self.mlp = nn.Sequential(
-            nn.Linear(slot_width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, slot_width)
+            nn.Linear(slot_width, hidden), nn.ReLU(), nn.Linear(hidden, slot_width)
         )
         self._initialize(init)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -34,7 +35,7 @@ def columns(order: Order) -> dict[str, slice]:
     `real` is 1 for an object and 0 for padding (or the confidence that there is one).
     """
     widths = _CATEGORIES_FIRST if order == "categories_first" else _COORDINATES_FIRST
-    ends = torch.tensor(list(widths.values())).cumsum(0).tolist()
+    ends = accumulate(widths.values())
     return {
         name: slice(end - width, end)
         for (name, width), end in zip(widths.items(), ends, strict=True)

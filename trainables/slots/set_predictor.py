@@ -44,7 +44,7 @@ class SetPredictor(nn.Module):
         self.encoder, self.slot_attention = encoder, slot_attention
         self.head = nn.Sequential(
             glorot(nn.Linear(slot_attention.slot_width, HEAD_WIDTH)),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             glorot(nn.Linear(HEAD_WIDTH, num_properties)),
         )
 

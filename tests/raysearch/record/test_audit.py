@@ -100,6 +100,13 @@ def delete_run(scene: Scene) -> None:
     client_of(scene.uri).delete_run(scene.run(1))
 
 
+def test_what_waits_in_a_search_whose_time_was_up_is_no_finding(scene: Scene) -> None:
+    statement = "UPDATE events SET body = json_set(body, '$.reason', ?) WHERE kind = 'finished'"
+    scene.sql(scene.store.url, statement, "its time was up")
+    untell(scene)
+    assert not any("is not told" in one for one in scene.findings())
+
+
 def delete_parent(scene: Scene) -> None:
     client_of(scene.uri).delete_run(scene.run(None))
 

@@ -1,0 +1,112 @@
+"""Slot Attention's experiments beside the original: equal numbers, CPU seconds, peak memory.
+
+The original is github.com/EmbodiedVision/slot_attention_normalization, of which a checkout must be
+there; it is imported and run, not changed. Both have the same weights, inputs and noise, and one
+thread. Run by `python -m benchmarks.beside --original CHECKOUT [attention discovery …]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.beside.measuring import difference, memory, seconds
+from benchmarks.beside.pairing import Case, find
+
+PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
+MEASURES = ("equal", "time", "memory")
+
+_WIDTHS = (46, 10, 10, 24, 21, 21, 26)
+_NONE = "·"
+
+
+def main(original: Path, parts: Sequence[str], pairs: int = 5, only: str | None = None) -> None:
+    """Prints a table for each part (all if none is given).
+
+    Raises:
+        LookupError: there is no such part, or no original in the folder.
+        ValueError: there are to be no pairs.
+    """
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise LookupError(f"part must be one of {', '.join(PARTS)}, got {unknown[0]!r}")
+    if pairs < 1:
+        raise ValueError(f"--pairs must be at least 1, got {pairs}")
+    torch.set_num_threads(1)
+    find(original)
+    measures = (only,) if only else MEASURES
+    for part in parts or PARTS:
+        table(original, part, pairs, measures)
+
+
+def table(original: Path, part: str, pairs: int, measures: Sequence[str]) -> None:
+    """Prints a part: a line for each case, as soon as it is measured."""
+    module = importlib.import_module(f"benchmarks.beside.{part}")
+    print(f"{part}: {(module.__doc__ or '').splitlines()[0]}")
+    _line("", "CPU-s", "CPU-s", "times", "float64: largest", "float32: largest", "peak GB")
+    ends = ("output", "gradient")
+    apart = " / ".join(ends)
+    _line("case", "original", "ours", "(least … most)", apart, apart, "original, ours (start)")
+    loads = [os.getloadavg()[0]]
+    for case in module.cases():
+        wanted = [one for one in measures if _is_asked(case, one)]
+        if wanted:
+            _line(case.name, *_cells(original, part, case, pairs, wanted))
+            loads.append(os.getloadavg()[0])
+    if "time" in measures:
+        print(f"CPU-s and times: medians of {pairs} pairs in turn, one thread")
+    print(f"load average {min(loads):.1f} … {max(loads):.1f}\n", flush=True)
+
+
+def _is_asked(case: Case, measure: str) -> bool:
+    return case.is_compared if measure == "equal" else case.is_timed
+
+
+def _cells(
+    original: Path, part: str, case: Case, pairs: int, wanted: Sequence[str]
+) -> tuple[str, ...]:
+    """All of a line but the name of its case."""
+    cells = [_NONE] * 6
+    if "time" in wanted:
+        found = seconds(case, pairs)
+        cells[0], cells[1] = f"{found.original:.4f}", f"{found.ours:.4f}"
+        cells[2] = f"{found.times:.2f} ({found.least:.2f} … {found.most:.2f})"
+    if "equal" in wanted:
+        for index, kind in enumerate((torch.float64, torch.float32)):
+            cells[3 + index] = _apart(case, kind)
+    if "memory" in wanted:
+        theirs = memory(original, part, case.name, "original")
+        ours = memory(original, part, case.name, "ours")
+        cells[5] = f"{theirs.peak:.2f}, {ours.peak:.2f} (from {ours.start:.2f})"
+    return tuple(cells)
+
+
+def _apart(case: Case, kind: torch.dtype) -> str:
+    found = difference(case, kind)
+    gradients = _NONE if found.gradients is None else f"{found.gradients:.1e}"
+    return f"{found.outputs:.1e} / {gradients:<7}"
+
+
+def _line(*cells: str) -> None:
+    first, *others = zip(cells, _WIDTHS, strict=True)
+    print(
+        f"{first[0]:<{first[1]}}" + "".join(f"{one:>{width}}" for one, width in others), flush=True
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.beside",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--original", type=Path, required=True, help="a checkout of the original")
+    parser.add_argument("--pairs", type=int, default=5, help="of timings; 5 if not given")
+    parser.add_argument("--only", choices=MEASURES)
+    given = parser.parse_args()
+    main(given.original, given.parts, given.pairs, given.only)
