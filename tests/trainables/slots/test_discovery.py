@@ -179,7 +179,7 @@ def test_no_pictures_are_drawn_if_none_are_asked_for(root: Path) -> None:
 
 
 def test_slots_with_vectors_of_their_own_take_no_noise(root: Path) -> None:
-    experiment = loaded(root, slots__prior="learned")
+    experiment = loaded(root, slots__prior="learned", evaluation__more__num_slots=None)
     assert torch.isfinite(experiment(experiment.batch(1), 1).total)
     assert measured(experiment).values["slots_used"] <= 3
 
