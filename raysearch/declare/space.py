@@ -27,6 +27,8 @@ from raysearch.declare.trials import (
 
 __all__ = ["Choice", "Count", "Distribution", "Float", "Int", "Point", "Space", "Survey"]
 
+FEW = 50
+"""Up to so many points a space is walked before anything is asked about it."""
 ALL = 20_000
 """Up to so many points a finite space is walked whole to count or check it."""
 SOME = 200
@@ -296,6 +298,9 @@ class Space:
         Raises:
             ValueError: a point does not validate, or a name has two distributions.
         """
+        few = self._few()
+        if few is not None:
+            return few
         rng = random.Random(0)
         probes = _Seen(self)
         for _ in range(SOME // 4):
@@ -312,6 +317,16 @@ class Space:
         for _ in range(SOME - SOME // 4):
             probes.add(self.sample(rng, edges=0.5))
         return probes.survey(exact=False)
+
+    def _few(self) -> Survey | None:
+        """All points of a space of few, which is sooner walked than looked at here and there."""
+        walked = _Seen(self)
+        try:
+            for point in islice(self._walk(), FEW + 1):
+                walked.add(point)
+        except ContinuousError:
+            return None
+        return walked.survey(exact=True) if len(walked.params) <= FEW else None
 
     def _walk(self) -> Iterator[Point]:
         odometer = Odometer()

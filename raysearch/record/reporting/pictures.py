@@ -14,6 +14,7 @@ from raysearch.record.reporting.importance import draw_importance, importances
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.parallel import draw_parallel
 from raysearch.record.reporting.pareto import draw_front
+from raysearch.record.reporting.settings_curves import draw_settings
 from raysearch.record.reporting.slices import draw_slices
 from raysearch.record.results import SearchView
 
@@ -36,6 +37,8 @@ MOST_FIGURES, MOST_BYTES = 24, 4_000_000
 class Pictures:
     """What a page shows. `history`, `curves` and `slices` have an entry for each objective.
 
+    `settings` has, of a search that evaluates finished trials, an entry for each objective.
+
     `figures` are the winner's, `others` what else it wrote, or could not be shown, in words.
     """
 
@@ -47,6 +50,7 @@ class Pictures:
     slices: list[list[Picture]]
     figures: list[Picture] = field(default_factory=list[Picture])
     others: list[str] = field(default_factory=list[str])
+    settings: list[Picture | None] = field(default_factory=list[Picture | None])
 
 
 def draw(view: SearchView, folder: Path, into: Path) -> Pictures:
@@ -64,6 +68,7 @@ def draw(view: SearchView, folder: Path, into: Path) -> Pictures:
         slices=[draw_slices(view, goal, into, order) for goal in goals],
         figures=figures,
         others=others,
+        settings=[draw_settings(view, g, into / f"settings-{g.index + 1}.png") for g in goals],
     )
 
 

@@ -228,6 +228,7 @@ def test_what_a_kill_left_unwritten_is_written_by_the_next_driver(
 # All of it
 
 
+@pytest.mark.long
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.timeout(300)
