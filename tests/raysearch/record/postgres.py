@@ -86,11 +86,14 @@ class Postgres:
             return list(done) if done.returns_rows else []
 
     def cut(self, url: str, *, holding: bool = False) -> int:
-        """Ends all connections to a database, or only those that hold an advisory lock."""
+        """Ends all connections to a database, or only those that hold an advisory lock.
+
+        When it returns they are gone, with their locks.
+        """
         where = "datname = current_database() AND pid <> pg_backend_pid()"
         if holding:
             where += " AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-        query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {where}"
+        query = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {where}"
         return len(self.sql(query, name=str(sa.make_url(url).database)))
 
     def _do(self, program: str, arguments: Sequence[str]) -> None:

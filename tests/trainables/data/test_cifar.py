@@ -14,13 +14,13 @@ import pytest
 
 from tests.trainables.data import files
 from trainables.data import cifar, places
-from trainables.data.catalog import DATA_SETS
+from trainables.data.catalog import IMAGE_SETS
 
 SETS = ("cifar10", "cifar100")
 
 
 def read(name: str, folder: Path) -> dict[str, tuple[Any, Any]]:
-    found = places.find(DATA_SETS[name], folder)
+    found = places.find(IMAGE_SETS[name], folder)
     assert found is not None
     gathered: dict[str, tuple[Any, Any]] = {}
     for part in cifar.parts(name, found.paths()):
