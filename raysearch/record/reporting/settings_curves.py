@@ -96,14 +96,15 @@ def draw_settings(view: SearchView, objective: Objective, path: Path) -> Picture
         dress(axes, setting, objective.label)
         legend(figure, axes, axes.get_legend_handles_labels()[0])
     alt = f"{objective.name} against {setting}, {len(curves)} curves"
-    return Picture(path, f"{alt}.", "Means over seeds with 95 % intervals.", width_of(NARROW))
+    apart = ", ".join(_telling_apart(view, setting)[:MOST_NAMES]) if len(curves) > 1 else ""
+    caption = "Means over seeds with 95 % intervals" + (f", by {apart}." if apart else ".")
+    return Picture(path, f"{alt}.", caption, width_of(NARROW))
 
 
 def _label(trial: TrialView, names: list[str]) -> str:
     if len(names) > MOST_NAMES and trial.evaluates is not None:
         return f"trial {trial.evaluates['trial']}"
-    shown = [f"{name.rpartition('.')[2]} {trial.params.get(name)}" for name in names]
-    return ", ".join(shown) or "all"
+    return ", ".join(str(trial.params.get(name)) for name in names) or "all"
 
 
 def _trained(view: SearchView) -> set[str]:

@@ -57,7 +57,7 @@ def test_a_curve_is_the_mean_over_seeds_with_its_interval() -> None:
     assert setting_of(view) == "evaluation.slots"
     found = curves_of(view, UP, "evaluation.slots")
     assert found == {
-        f"kind {kind}": {4.0: interval(values), 8.0: interval([one - 0.1 for one in values])}
+        kind: {4.0: interval(values), 8.0: interval([one - 0.1 for one in values])}
         for kind, values in sorted(VALUES.items())
     }
 
@@ -73,5 +73,6 @@ def test_trials_of_many_varying_values_have_a_curve_each() -> None:
 def test_the_picture_is_drawn_for_evaluations_only(tmp_path: Path) -> None:
     picture = draw_settings(seeded().view(), UP, tmp_path / "a.png")
     assert picture is not None and picture.path.read_bytes().startswith(b"\x89PNG")
+    assert picture.caption == "Means over seeds with 95 % intervals, by slots.kind."
     assert picture.alt == "val/accuracy against evaluation.slots, 2 curves."
     assert draw_settings(cases.grid().view(), UP, tmp_path / "b.png") is None
