@@ -35,6 +35,14 @@ def flip(images: Tensor, draws: Tensor) -> Tensor:
     return torch.where((draws < 0.5)[:, None, None, None], images.flip(-1), images)
 
 
+def turn(images: Tensor, draws: Tensor) -> Tensor:
+    """Turns images [B, C, S, S] by ⌊4 · draw⌋ quarters, counter-clockwise; draws [B] in [0, 1)."""
+    quarters, turned = (draws * 4).long()[:, None, None, None], images
+    for number in (1, 2, 3):
+        turned = torch.where(quarters == number, images.rot90(number, (2, 3)), turned)
+    return turned
+
+
 def crop(images: Tensor, draws: Tensor, smallest: float) -> Tensor:
     """Cuts a random square from each image and scales it back (bilinear).
 

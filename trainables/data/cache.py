@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +16,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from trainables.data.files import alone, checksum, written
 from trainables.data.parts import Bytes, Part
-from trainables.data.places import CACHE, MANIFEST, digest_of
+from trainables.data.places import CACHE, MANIFEST
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1  # of the layout of the files below: another one is another folder
 
@@ -67,7 +69,7 @@ def cached(
     folder = root / CACHE / f"{name}-{print_}"
     if not (folder / MANIFEST).exists():
         try:
-            with _alone(root / CACHE / f"{name}.lock"):
+            with alone(root / CACHE / name, log.info):
                 if not (folder / MANIFEST).exists():
                     _make(folder, classes, parts())
         except OSError as error:
@@ -76,14 +78,6 @@ def cached(
                 f"got {str(root)!r} ({error.strerror or error})"
             ) from None
     return _open(folder)
-
-
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
@@ -97,9 +91,9 @@ def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
         manifest = {
             "fingerprint": digest.hexdigest()[:16],
             "parts": shapes,
-            "files": {path.name: _checksum(path) for path in sorted(unfinished.iterdir())},
+            "files": {path.name: checksum(path) for path in sorted(unfinished.iterdir())},
         }
-        with _written(unfinished / MANIFEST) as file:
+        with written(unfinished / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
         os.replace(unfinished, folder)
     finally:
@@ -113,7 +107,7 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
     """
     labels: list[NDArray[np.int64]] = []
     sums: list[NDArray[np.int64]] = []
-    with _written(folder / f"{part.name}-images.npy") as file:
+    with written(folder / f"{part.name}-images.npy") as file:
         _write_header(file, 0, part.shape)
         for images, numbers in part.pieces:
             if not len(numbers):
@@ -135,7 +129,7 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
         )
     digest.update(numbers.tobytes())
     for name, array in (("labels", numbers), ("sums", np.concatenate(sums))):
-        with _written(folder / f"{part.name}-{name}.npy") as file:
+        with written(folder / f"{part.name}-{name}.npy") as file:
             np.save(file, array)
     return [count, *part.shape]
 
@@ -153,20 +147,6 @@ def _sums(images: Bytes, piece: int = 1024) -> NDArray[np.int64]:
         squares = np.square(pixels, dtype=np.uint16)
         found.append(np.stack([pixels.sum(2, np.int64), squares.sum(2, np.int64)], 2))
     return np.concatenate(found)
-
-
-@contextmanager
-def _written(path: Path) -> Generator[IO[bytes]]:
-    """A new file that is on the disk when it is closed."""
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return digest_of(file, "sha256")
 
 
 def _open(folder: Path) -> Cached:

@@ -10,11 +10,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +21,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.scenes.store import checksum
-from trainables.data.scenes.writing import need_space
+from trainables.data.files import checksum, need_space, written
 
 Kind = Literal["float16", "int8"]
 
@@ -133,7 +131,7 @@ def _channels(
             seen = _computed(plan, compute, 0, min(PIECE, count)).flatten(0, 1)
             deviation, mean = torch.std_mean(seen.double(), 0, correction=0)
             found = torch.stack([mean, deviation.clamp_min(_SMALLEST)]).float().cpu()
-        with _written(path) as file:
+        with written(path) as file:
             np.save(file, found.numpy())
     mean, deviation = torch.from_numpy(np.load(path))
     return mean, deviation
@@ -150,7 +148,7 @@ def _write_shard(
     start, stop = plan.shards[number]
     sums, scales = np.zeros(2), []
     path = folder / f"codes-{number:05d}.npy"
-    with _written(path) as file:
+    with written(path) as file:
         kind = np.dtype("f2" if plan.kind == "float16" else "i1")
         shape = (stop - start, *plan.shape[1:])
         header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
@@ -169,9 +167,9 @@ def _write_shard(
             wrong = (again - features).double().square().sum()
             sums += [float(wrong), float(features.double().square().sum())]
     if plan.kind == "int8":
-        with _written(folder / f"scales-{number:05d}.npy") as file:
+        with written(folder / f"scales-{number:05d}.npy") as file:
             np.save(file, np.concatenate(scales))
-    with _written(_side_file(folder, number)) as file:
+    with written(_side_file(folder, number)) as file:
         file.write(json.dumps({"rows": stop - start, "sums": sums.tolist()}).encode())
 
 
@@ -207,16 +205,5 @@ def _write_manifest(folder: Path, plan: Plan, facts: Mapping[str, object]) -> No
         "files": files,
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest()[:16],
     }
-    with _written(folder / MANIFEST) as file:
+    with written(folder / MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1).encode())
-
-
-@contextmanager
-def _written(path: Path) -> Generator[IO[bytes]]:
-    """A file that appears under its name when it is whole and on the disk."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from trainables.data import feature_writing
 from trainables.data.feature_writing import CHANNELS, MANIFEST, VERSION, Kind, Plan
-from trainables.data.scenes.writing import alone
+from trainables.data.files import alone
 
 FOLDER = "features"
 """The folder below the root of data sets in which stores of features lie."""

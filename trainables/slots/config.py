@@ -123,14 +123,14 @@ class SetPrediction(SlotExperiment):
     """Set prediction: the properties of all objects of a scene, one slot each.
 
     Ten objects, or padding, are matched with slots; `absent_weight` is that of the loss by which
-    slots beyond these learn to say that they are none (0: no such loss).
+    slots beyond these learn to say that they are none (0: no such loss). There is no augmentation:
+    a mirrored image has other coordinates.
     """
 
     experiment: ClassVar[str] = "trainables.slots.set_prediction:SetPredictionExperiment"
     name: ClassVar[str] = "slots.set_prediction"
 
     data: Scenes = Scenes(max_objects=10)
-    augmentation: Augmentation = Augmentation(flips=False)
     encoder: Encoder = Encoder(halvings=2)
     slots: Slots = Slots(num_slots=10)
     target: Target = Target()
@@ -151,12 +151,7 @@ class SetPrediction(SlotExperiment):
         return self.data.missing()
 
     @model_validator(mode="after")
-    def _coordinates_bear_no_mirror(self) -> SetPrediction:
-        if self.augmentation.flips or self.augmentation.rotates:
-            raise ValueError(
-                "augmentation.flips and augmentation.rotates must be false: a mirrored image has "
-                "other coordinates"
-            )
+    def _scenes_have_properties(self) -> SetPrediction:
         sets = {"data.name": self.data.name, "evaluation.other_set": self.evaluation.other_set}
         for path, name in sets.items():
             if name is not None and not name.startswith("clevr"):

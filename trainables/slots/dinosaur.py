@@ -22,7 +22,7 @@ from trainables.slots.config import Dinosaur, Features
 from trainables.slots.dinosaur_measuring import Measured
 from trainables.slots.dinosaur_model import DinosaurNetwork, distances
 from trainables.slots.parts import Setting
-from trainables.slots.scenes import SceneExperiment, read
+from trainables.slots.scenes import SceneExperiment, augmented, read
 
 Positions = NDArray[np.int64]
 
@@ -81,7 +81,9 @@ class DinosaurExperiment(SceneExperiment):
     def inputs(self, positions: Positions, step: int, places: Tensor) -> Batch:
         """Codes and scales of features, or images, of training scenes."""
         if self.config.features.store == "live":
-            return super().inputs(positions, step, places)
+            images = super().inputs(positions, step, places)["images"]
+            settings = self.config.augmentation
+            return {"images": augmented(images, settings, self.config.seed, step, places)}
         codes, scales = self._taken("train", self._store, positions)
         return {"codes": codes} if scales is None else {"codes": codes, "scales": scales}
 

@@ -19,7 +19,7 @@ from trainables.metrics.segments import mass_entropy
 from trainables.slots.autoencoder import Autoencoder, Seen
 from trainables.slots.config import Discovery
 from trainables.slots.parts import Setting
-from trainables.slots.scenes import Look, Positions, SceneExperiment
+from trainables.slots.scenes import Look, Positions, SceneExperiment, augmented
 from trainables.slots.segments import means, segment_scores
 
 AT_ONCE = 2**26
@@ -46,6 +46,12 @@ class DiscoveryExperiment(SceneExperiment):
     def networks(self) -> Iterable[nn.Module]:
         """The autoencoder."""
         return (self.autoencoder,)
+
+    def inputs(self, positions: Positions, step: int, places: Tensor) -> Batch:
+        """Images [B, 3, H, W] of training scenes, turned and mirrored."""
+        images = super().inputs(positions, step, places)["images"]
+        settings = self.config.augmentation
+        return {"images": augmented(images, settings, self.config.seed, step, places)}
 
     def forward(self, batch: Batch, step: int) -> Loss:
         """Weight × mean over images, colours and pixels of (x − x̂)², with x in −1…1; 0 at best.

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment
 from trainables.core.randomness import generator, normal, permutation, uniform
+from trainables.data import augment
 from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
 from trainables.layers.slot_attention import quasi_normal
 from trainables.slots import optimizers
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
-from trainables.slots.parts import Setting
+from trainables.slots.parts import Augmentation, Setting
 
 Positions = NDArray[np.int64]
 
@@ -101,22 +102,8 @@ class SceneExperiment(Experiment):
         return {"examples": chosen, "noise": noise, **self.inputs(positions, step, places)}
 
     def inputs(self, positions: Positions, step: int, places: Tensor) -> Batch:
-        """What the networks see of training scenes: augmented images."""
-        return {"images": self._augment(read(self._train, positions), step, places)}
-
-    def _augment(self, images: Tensor, step: int, places: Tensor) -> Tensor:
-        """Images [B, C, S, S], turned by multiples of 90°, then mirrored, each by its own draw."""
-        settings, seed = self.config.augmentation, self.config.seed  # pyright: ignore[reportAttributeAccessIssue]
-        if settings.rotates:
-            turns = (uniform(seed, "turn", step, places, 1)[:, 0] * 4).long()
-            for number in (1, 2, 3):
-                turned = turns == number
-                if turned.any():
-                    images[turned] = images[turned].rot90(number, (2, 3))
-        if settings.flips:
-            mirrored = uniform(seed, "flip", step, places, 1)[:, 0] < 0.5
-            images[mirrored] = images[mirrored].flip(3)
-        return images
+        """What the networks see of training scenes: images, as they are."""
+        return {"images": read(self._train, positions)}
 
     def slots_at(self, step: int) -> int:
         """How many slots there are in a step: as many as configured, or drawn."""
@@ -197,3 +184,17 @@ def read(scenes: Scenes, positions: Positions) -> Tensor:
     """Images [B, C, H, W] in −1…1, float32, channels last in memory."""
     pixels = torch.from_numpy(scenes.images(positions)).permute(0, 3, 1, 2)
     return pixels.to(torch.float32, memory_format=torch.preserve_format).div_(127.5).sub_(1.0)
+
+
+def augmented(
+    images: Tensor, settings: Augmentation, seed: int, step: int, places: Tensor
+) -> Tensor:
+    """Images [B, C, S, S] of a step, turned by quarters, then mirrored, each by its own draw.
+
+    Draws depend on seed, step and the places [B] in the global batch.
+    """
+    if settings.rotates:
+        images = augment.turn(images, uniform(seed, "turn", step, places, 1)[:, 0])
+    if settings.flips:
+        images = augment.flip(images, uniform(seed, "flip", step, places, 1)[:, 0])
+    return images

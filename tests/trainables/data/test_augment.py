@@ -51,6 +51,13 @@ def test_a_crop_is_a_bilinear_resize_of_a_square() -> None:
     torch.testing.assert_close(cut[..., :7, :7], expected[..., :7, :7])
 
 
+def test_an_image_is_turned_by_as_many_quarters_as_its_draw_has() -> None:
+    given = images(4)
+    turned = augment.turn(given, torch.tensor([0.2, 0.25, 0.6, 0.99]))
+    expected = [one.rot90(quarters, (1, 2)) for quarters, one in enumerate(given)]
+    assert torch.equal(turned, torch.stack(expected))
+
+
 def test_a_crop_of_everything_is_the_image() -> None:
     batch = images(2)
     drawn = torch.tensor([[1.0, 0.2, 0.9], [1.0, 0.5, 0.0]])

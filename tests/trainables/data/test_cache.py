@@ -75,7 +75,7 @@ def test_what_fails_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="image 12 is broken"):
         make(tmp_path, [Part("train", SHAPE, broken())])
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["toys.lock"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".toys.lock"]
     assert len(make(tmp_path).parts["train"].labels) == 11
 
 
@@ -85,7 +85,10 @@ def test_what_a_killed_process_left_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "cache" / ".toys-abc.unfinished").mkdir()
     (tmp_path / "cache" / ".toys-abc.unfinished" / "train-images.npy").write_bytes(b"half")
     assert make(tmp_path).fingerprint == whole.fingerprint
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["toys-abc", "toys.lock"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [
+        ".toys.lock",
+        "toys-abc",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -249,12 +249,6 @@ def test_only_the_sets_of_clevr_have_these_properties(path: str) -> None:
         SetPrediction().with_values({path: "tetrominoes"})
 
 
-@pytest.mark.parametrize("turn", ["flips", "rotates"])
-def test_images_are_not_mirrored_as_coordinates_would_be_wrong(turn: str) -> None:
-    with pytest.raises(ValueError, match="augmentation.flips and .*rotates must be false"):
-        SetPrediction().with_values({f"augmentation.{turn}": True})
-
-
 def test_in_half_precision_the_loss_stays_in_single(root: Path) -> None:
     experiment = loaded(root)
     batch = experiment.batch(1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainables.data.files import alone, need_space
 from trainables.data.scenes import catalog
 from trainables.data.scenes.catalog import SceneSet
 from trainables.data.scenes.clevr import DescribedScenes
@@ -16,7 +17,7 @@ from trainables.data.scenes.movi import ClipScenes
 from trainables.data.scenes.records import RecordScenes
 from trainables.data.scenes.sources import Advance, Source
 from trainables.data.scenes.store import MANIFEST, SPLITS
-from trainables.data.scenes.writing import SHARD, StoreWriter, alone, need_space
+from trainables.data.scenes.writing import SHARD, StoreWriter
 
 Progress = Callable[[int, int], None]
 

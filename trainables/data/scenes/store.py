@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainables.data.files import checksum
 
 MANIFEST = "manifest.json"
 SPLITS = ("train", "val", "test")
@@ -178,12 +179,3 @@ def check(folder: Path) -> Iterator[str]:
                 yield f"{folder / name} was changed; {advice}"
         except OSError as error:
             yield f"{folder / name} cannot be read ({error.strerror}); {advice}"
-
-
-def checksum(path: Path) -> str:
-    """`sha256:…` of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return f"sha256:{digest.hexdigest()}"

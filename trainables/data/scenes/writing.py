@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -17,14 +15,14 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from trainables.data.files import checksum, written
 from trainables.data.scenes.formats import Piece
-from trainables.data.scenes.store import MANIFEST, VERSION, checksum
+from trainables.data.scenes.store import MANIFEST, VERSION
 
 _PROGRESS = "progress.json"
 SHARD = 256 << 20
 """Bytes of pictures in a shard: so much at most is done again after a kill."""
 _COORDINATES = ("x", "y", "z")
-_SPARE = 1.05  # of the estimated bytes must be free
 Divided = Mapping[str, tuple[int, int]]
 """First position and end of each split."""
 
@@ -149,18 +147,18 @@ class StoreWriter:
         joined = {
             name: np.concatenate([each[name] for each in shard.fields]) for name in shard.fields[0]
         }
-        with _written(self._unfinished / f"fields-{shard.number:05d}.npz") as file:
+        with written(self._unfinished / f"fields-{shard.number:05d}.npz") as file:
             np.savez(file, allow_pickle=False, **joined)
         self._shards.append(shard.count)
         self._open = None
         known = {"settings": self._settings, "shards": self._shards}
-        with _written(self._unfinished / _PROGRESS) as file:
+        with written(self._unfinished / _PROGRESS) as file:
             file.write(json.dumps(known).encode())
 
     def _write_manifest(self, splits: Divided, facts: Mapping[str, Any]) -> None:
         fields = self._joined_fields()
         for name, values in fields.items():
-            with _written(self._unfinished / f"field-{name}.npy") as file:
+            with written(self._unfinished / f"field-{name}.npy") as file:
                 np.save(file, values)
         paths = sorted(self._unfinished.glob("*.npy"))
         files = {path.name: checksum(path) for path in paths}
@@ -180,7 +178,7 @@ class StoreWriter:
             "files": files,
             "fingerprint": hashlib.sha256(identity.encode()).hexdigest()[:16],
         }
-        with _written(self._unfinished / MANIFEST) as file:
+        with written(self._unfinished / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
 
     def _joined_fields(self) -> dict[str, NDArray[Any]]:
@@ -209,37 +207,3 @@ def _ranges(fields: Mapping[str, NDArray[Any]], num_background: int) -> dict[str
 def _write_header(file: IO[bytes], count: int, shape: tuple[int, ...]) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
     npy.write_array_header_1_0(file, header)
-
-
-@contextmanager
-def _written(path: Path) -> Generator[IO[bytes]]:
-    """A file that appears under its name when it is whole and on the disk."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-@contextmanager
-def alone(folder: Path, say: Callable[[str], None]) -> Generator[None]:
-    """One process at a time prepares a folder; the others say so and wait."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another process prepares {folder}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def need_space(folder: Path, size: int) -> None:
-    """Raises ValueError if the disk of a folder has no room for so many more bytes."""
-    free = shutil.disk_usage(folder).free
-    if size * _SPARE > free:
-        raise ValueError(
-            f"{folder} must be on a disk with {size * _SPARE / 1e9:.1f} GB free, got "
-            f"{free / 1e9:.1f} GB"
-        )

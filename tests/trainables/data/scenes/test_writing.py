@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainables.data.files import alone, need_space
 from trainables.data.scenes.formats import Piece
 from trainables.data.scenes.store import MANIFEST, open_store
-from trainables.data.scenes.writing import StoreWriter, alone, need_space
+from trainables.data.scenes.writing import StoreWriter
 
 SIDE = 4
 SHARD = 10 * SIDE * SIDE * 3  # ten scenes
