@@ -85,10 +85,6 @@ class Discovery(SlotExperiment):
     )
     evaluation: Evaluations = Evaluations(more=Setting(num_slots=11, iterations=5, max_objects=10))
 
-    def missing(self) -> str | None:
-        """The sentence on scenes that are not there."""
-        return self.data.missing()
-
     @model_validator(mode="after")
     def _the_decoder_reaches_the_side(self) -> Discovery:
         side, growth = self.data.image_size, 2**self.decoder.doublings
@@ -145,10 +141,6 @@ class SetPrediction(SlotExperiment):
     def void(self) -> frozenset[str]:
         """Each slot has a partner if there are no more than rows of targets."""
         return frozenset() if self.slots.num_slots > ROWS else frozenset({"absent_weight"})
-
-    def missing(self) -> str | None:
-        """The sentence on scenes that are not there."""
-        return self.data.missing()
 
     @model_validator(mode="after")
     def _scenes_have_properties(self) -> SetPrediction:
@@ -263,7 +255,7 @@ class Dinosaur(SlotExperiment):
 
     def missing(self) -> str | None:
         """The sentence on scenes, weights or features that are not there."""
-        return self.data.missing() or self.features.missing()
+        return super().missing() or self.features.missing()
 
     @model_validator(mode="after")
     def _stored_features_bear_no_mirror(self) -> Dinosaur:
@@ -272,5 +264,14 @@ class Dinosaur(SlotExperiment):
             raise ValueError(
                 f"features.store must be 'live' with augmentation: stored features are of images "
                 f"as they are, got {self.features.store!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _heads_divide_the_slots(self) -> Dinosaur:
+        if isinstance(self.decoder, SlotMixerDecoder) and self.slots.width % self.decoder.heads:
+            raise ValueError(
+                f"decoder.heads must divide slots.width ({self.slots.width}), "
+                f"got {self.decoder.heads}"
             )
         return self

@@ -147,6 +147,11 @@ class Slots(Config):
             )
         if self.least_slots is not None and self.prior == "learned":
             raise ValueError("least_slots must be null with slots.prior 'learned': each is its own")
+        if self.normalization == "batch_norm" and self.own_statistics > self.iterations:
+            raise ValueError(
+                f"own_statistics must be at most iterations ({self.iterations}), "
+                f"got {self.own_statistics}"
+            )
         width = self.common_width or self.width
         if width % self.heads:
             raise ValueError(f"heads must divide common_width ({width}), got {self.heads}")
@@ -302,10 +307,17 @@ class Weights(Config):
 
 
 class SlotExperiment(ExperimentConfig):
-    """What all experiments with slots have to agree on."""
+    """What all experiments with slots have, and have to agree on."""
 
+    data: Scenes = Scenes()
     slots: Slots = Slots()
     evaluation: Evaluations = Evaluations()
+
+    def missing(self) -> str | None:
+        """The sentence on scenes that are not there, to be trained on or measured on."""
+        other = self.evaluation.other_set
+        measured = self.data if other is None else self.data.with_values({"name": other})
+        return self.data.missing() or measured.missing()
 
     @model_validator(mode="after")
     def _learned_slots_keep_their_number(self) -> Self:

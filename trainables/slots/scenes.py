@@ -168,8 +168,9 @@ class SceneExperiment(Experiment):
         highest = data.max_objects if setting.max_objects is None else setting.max_objects
         found = positions_with(scenes, least, most(highest))[: setting.scenes]
         if not len(found):
+            name = "more" if setting is self.config.evaluation.more else "main"
             raise ValueError(
-                f"evaluation.min_objects … max_objects must leave scenes of the split {split}, and "
+                f"evaluation.{name}.min_objects … max_objects must leave scenes of {split}, and "
                 f"none has {least} … {most(highest)} objects"
             )
         return found

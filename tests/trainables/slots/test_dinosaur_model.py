@@ -101,8 +101,11 @@ def test_distances_of_each_image_have_the_mean_that_torch_computes(
     torch.testing.assert_close(measured.mean(), expected)
 
 
-@pytest.mark.parametrize(("kind", "width"), [("autoregressive", 16), ("slot_mixer", 8)])
-def test_heads_that_divide_no_width_are_named(kind: str, width: int) -> None:
-    sentence = rf"decoder.heads must divide the width of tokens \({width}\), got 3"
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [("autoregressive", r"the width of tokens \(16\)"), ("slot_mixer", r"slots.width \(8\)")],
+)
+def test_heads_that_divide_no_width_are_named(kind: str, width: str) -> None:
+    sentence = rf"decoder.heads must divide {width}, got 3"
     with pytest.raises(ValueError, match=sentence):
         small(kind, decoder__heads=3)
