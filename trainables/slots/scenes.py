@@ -182,8 +182,9 @@ def most(objects: int | None) -> int:
 
 
 def read(scenes: Scenes, positions: Positions) -> Tensor:
-    """Images [B, C, H, W] in −1…1, float32, channels last in memory."""
-    pixels = torch.from_numpy(scenes.images(positions)).permute(0, 3, 1, 2)
+    """Images [B, 3, H, W] in −1…1, float32, channels last in memory; grey ones three times."""
+    pixels = torch.from_numpy(scenes.images(positions))
+    pixels = pixels.expand(-1, -1, -1, 3).contiguous().permute(0, 3, 1, 2)
     return pixels.to(torch.float32, memory_format=torch.preserve_format).div_(127.5).sub_(1.0)
 
 

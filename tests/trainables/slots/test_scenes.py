@@ -10,7 +10,11 @@ import pytest
 import torch
 
 from tests.trainables.slots import small
+from trainables.data.making import dsprites
+from trainables.data.scenes.formats import SCHEMAS, scenes
+from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.store import open_store
+from trainables.data.scenes.writing import StoreWriter
 from trainables.slots.config import Discovery
 from trainables.slots.discovery import DiscoveryExperiment
 from trainables.slots.parts import Augmentation, Setting
@@ -114,10 +118,25 @@ def test_another_set_is_measured_and_this_one_trained_on(root: Path) -> None:
 
 
 def test_images_go_from_minus_one_to_one(root: Path) -> None:
-    scenes = open_store(config(root).data.folder()).splits["train"]
-    pixels = scenes.images(np.arange(3)).astype(np.float64)
+    split = open_store(config(root).data.folder()).splits["train"]
+    pixels = split.images(np.arange(3)).astype(np.float64)
     expected = torch.from_numpy(pixels / 127.5 - 1).permute(0, 3, 1, 2)
-    assert torch.allclose(read(scenes, np.arange(3)).double(), expected, atol=1e-6)
+    assert torch.allclose(read(split, np.arange(3)).double(), expected, atol=1e-6)
+
+
+def test_a_grey_image_has_three_equal_channels(tmp_path: Path) -> None:
+    scene = dsprites.scene(0, 0, image_size=16, variant="binarized")
+    features = {name: np.asarray(value).reshape(1, -1) for name, value in scene.items()}
+    piece = scenes(SCHEMAS["multi_dsprites_binarized"], features, Frame(image_size=16))
+    writer = StoreWriter(tmp_path / "grey", {})
+    writer.add(piece)
+    writer.finish(lambda count: {"train": (0, count)}, lambda: {"num_background": 1})
+    split = open_store(tmp_path / "grey").splits["train"]
+    images = read(split, np.arange(1))
+    assert images.shape == (1, 3, 16, 16) and torch.equal(
+        images, images[:, :1].expand(-1, 3, -1, -1)
+    )
+    assert torch.equal(images[0, 0] > 0, torch.from_numpy(piece.images[0, ..., 0] > 127))
 
 
 def test_mirroring_and_turning_leave_the_pixels_of_an_image() -> None:

@@ -18,7 +18,6 @@ SPLITS = ("train", "val", "test")
 VERSION = 1
 """Of the layout of a store's files: `manifest.json`, `images-NNNNN.npy` [n, H, W, C] and
 `labels-NNNNN.npy` [n, H, W] with the same scenes, and `field-NAME.npy` [N, …] with those of all."""
-_PIECE = 1 << 20
 
 Positions = NDArray[np.int64]
 
