@@ -60,7 +60,7 @@ def begin_ray() -> None:
     """A Ray of two CPUs, as a search on two has it."""
     import ray
 
-    from raysearch.drive.driver import RAY_SETTINGS
+    from raysearch.drive.cluster import RAY_SETTINGS
 
     os.environ.update({**RAY_SETTINGS, "PYTHONPATH": str(ROOT)})
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysearch.commands import bringing, data, keeping, looking, reproducing, running
+from raysearch.commands import (
+    bringing,
+    data,
+    keeping,
+    looking,
+    reproducing,
+    running,
+    serving,
+    submitting,
+)
 from raysearch.commands.options import app
 
-__all__ = ["app", "bringing", "data", "keeping", "looking", "main", "reproducing", "running"]
+__all__ = [
+    "app",
+    "bringing",
+    "data",
+    "keeping",
+    "looking",
+    "main",
+    "reproducing",
+    "running",
+    "serving",
+    "submitting",
+]
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from raysearch.record.audit import Finding
+    from raysearch.remote import Remote
     from raysearch.repro import Reproduction
 
 
@@ -30,6 +31,9 @@ class Client:
         store: the database of events; None: in `runs`.
         tracking_uri: MLflow; None: in `runs`.
         show: whether a search that runs prints its progress.
+        address: a service, as http://head:8267, in place of the first three: what its searches are
+            is asked there (`submit`, `list`, `status`, `results`, `best`, `curves`, `trial`,
+            `view`, `check`, `report`, `stop`); reports are written into `runs` here.
     """
 
     def __init__(
@@ -39,9 +43,11 @@ class Client:
         tracking_uri: str | None = None,
         *,
         show: bool = True,
+        address: str | None = None,
     ) -> None:
         self.settings = Settings.locate(runs, store, tracking_uri)
         self.show = show
+        self._there = None if address is None else _service(address)
 
     # Declared
 
@@ -117,6 +123,28 @@ class Client:
         request = make_request(space, overrides or {}, **options)
         return self._driven(lambda listen: start(request, self.settings, listen))
 
+    def submit(
+        self,
+        space: str,
+        overrides: Mapping[str, object] | None = None,
+        folder: Path | None = None,
+        **options: Any,
+    ) -> str:
+        """Sends a search to the service at `address` with the code of a folder; returns its name.
+
+        `options` are those of `search`, without `time_box`; the folder is by default the current
+        one.
+        """
+        from raysearch.packing import pack
+        from raysearch.plan import make_request, user_here
+
+        if self._there is None:
+            raise ValueError("address must be given to submit: Client(address='http://head:8267')")
+        options.setdefault("user", user_here())
+        request = make_request(space, overrides or {}, **options)
+        planned = self._there.plan(request)
+        return self._there.submit(request, planned, pack(folder or Path.cwd()))
+
     def resume(self, name: str, *, accept_changes: bool = False) -> str:
         """Goes on with a search that was killed, interrupted or stopped."""
         from raysearch.search import resume
@@ -143,6 +171,9 @@ class Client:
 
     def stop(self, name: str, trial: int | None = None) -> None:
         """Asks the driver of a search, in another process, to end it, or one trial."""
+        if self._there is not None:
+            self._there.said(["stop", name, *([] if trial is None else [f"--trial={trial}"])])
+            return
         store, view = verbs.view_of(name, self.settings)
         verbs.request_stop(store, view, trial, self.settings)
 
@@ -200,16 +231,25 @@ class Client:
         """The searches of a group, with tags (None: any value), with a text; a row for each."""
         from raysearch.front import listed
 
+        if self._there is not None:
+            return _frame(self._there.listed(Filter(group, tags or {}, text)), "name")
         return _frame(listed(self.settings, Filter(group, tags or {}, text)), "name")
 
     def view(self, name: str) -> SearchView:
         """All that is known of a search."""
+        if self._there is not None:
+            return self._there.view(name)
         return verbs.view_of(name, self.settings)[1]
 
     def status(self, name: str) -> dict[str, Any]:
         """State, counts, best trial and seconds of a search."""
         from raysearch.front import summary
 
+        if self._there is not None:
+            state = str((said := self._there.state(name))["state"])
+            if state in ("submitted", "failed"):
+                return {"counts": {}, "best": None, "seconds": 0.0, **said}
+            return {"name": name, "state": state, **summary(self.view(name))}
         view = self.view(name)
         return {"name": name, "state": verbs.state_of(view, self.settings), **summary(view)}
 
@@ -234,7 +274,10 @@ class Client:
         """The best trial: number, values, test scores, seed, checkpoint, configuration."""
         from raysearch.front import answer
 
-        return answer(self.view(name), self.settings.folder(name))
+        folder = self.settings.folder(name)
+        if self._there is not None:
+            folder = Path(self._there.cluster()["runs"]) / name
+        return answer(self.view(name), folder)
 
     def trial(self, name: str, number: int) -> TrialView:
         """All that is known of one trial."""
@@ -251,6 +294,8 @@ class Client:
         """What disagrees between events, study, MLflow and folders: nothing, if all is well."""
         from raysearch.audit import audit_search
 
+        if self._there is not None:
+            return self._there.findings(name)
         store, _ = verbs.view_of(name, self.settings)
         return audit_search(store, name, self.settings)
 
@@ -271,6 +316,8 @@ class Client:
 
     def report(self, name: str) -> Path:
         """Writes the report of a search; returns its page."""
+        if self._there is not None:
+            return self._there.report(name, self.settings.folder(name) / "report")
         return verbs.report(name, self.settings)[0]
 
     def export(self, name: str, url: str, study: str | None = None) -> int:
@@ -296,6 +343,12 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({str(self.settings.runs)!r})"
+
+
+def _service(address: str) -> Remote:
+    from raysearch.remote import Remote
+
+    return Remote(address)
 
 
 def _arguments(overrides: Mapping[str, object] | None) -> list[str]:

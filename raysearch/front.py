@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from raysearch.drive.driver import Outcome
     from raysearch.plan import Request
 
-console = Console(width=None if sys.stdout.isatty() else 200)
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 
 def print_json(value: Any) -> None:
@@ -340,11 +341,14 @@ def ui_command(settings: Settings, name: str) -> str:
     return f"raysearch ui {name}{_runs(settings)}"
 
 
-def show_check(store: Store, name: str, settings: Settings) -> bool:
+def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = False) -> bool:
     """Prints what disagrees; returns whether anything does."""
     from raysearch.audit import audit_search
 
     findings = audit_search(store, name, settings)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+        return bool(findings)
     for finding in findings:
         print(finding)
     if not findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import subprocess
@@ -24,6 +25,8 @@ from raysearch.settings import Settings
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _SOME = 16
 """Points at which given values are held against what the sweep offers."""
+GIT_STATE = ".raysearch-git.json"
+"""A file that says what `git_state` was where a working tree was sent from."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -36,7 +39,8 @@ class Request:
     trial, `time_box` for this command. A trial has `workers`, each with so many `gpus`; `memory` is
     in bytes a trial, `disk` in bytes for all checkpoints. `of` names the search whose finished
     trials are evaluated, the best `top` of them. `known` is a CSV or JSON file with the results of
-    past runs (`bring.known`).
+    past runs (`bring.known`). On a cluster that others use too, `user` is whose share it takes from
+    (None: the one who runs it), and of two searches that with the higher `priority` goes first.
     """
 
     space: str
@@ -62,6 +66,8 @@ class Request:
     of: str | None = None
     top: int | None = None
     known: str | None = None
+    user: str | None = None
+    priority: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON: two requests are identical if this is."""
@@ -183,6 +189,8 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "packages": versions(),
         "command": hidden(" ".join(["raysearch", *sys.argv[1:]])),
         "tracking_uri": without_password(settings.tracking_uri),
+        "user": request.user or user_here(),
+        "priority": request.priority,
     }
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
@@ -282,6 +290,8 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
 
 def git_state(folder: Path) -> dict[str, Any]:
     """Commit, branch and whether there are changes not committed; empty outside a repository."""
+    if (folder / GIT_STATE).is_file():
+        return json.loads((folder / GIT_STATE).read_text())
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -296,6 +306,14 @@ def git_state(folder: Path) -> dict[str, Any]:
         }
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def user_here() -> str:
+    """The name of the user who runs this process, as far as the machine knows one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to run on: CPUs, GPUs, and bytes of memory."""
+    """What there is to run on: CPUs, GPUs, and bytes of memory; of a cluster in all, and its nodes.
+
+    No trial's worker is spread over two nodes: what fits is counted on each.
+    """
 
     cpus: int
     gpus: int
     memory: int
+    nodes: tuple[Machine, ...] = ()
 
     @classmethod
     def here(cls) -> Machine:
@@ -34,6 +38,22 @@ class Machine:
         if shown is not None:
             gpus = min(gpus, len([part for part in shown.split(",") if part.strip()]))
         return cls(cpus, gpus, psutil.virtual_memory().total)
+
+    @classmethod
+    def cluster(cls, nodes: Iterable[Machine]) -> Machine:
+        """All nodes of a cluster together."""
+        each = tuple(nodes)
+        return cls(
+            sum(node.cpus for node in each),
+            sum(node.gpus for node in each),
+            sum(node.memory for node in each),
+            each,
+        )
+
+    @property
+    def alone(self) -> tuple[Machine, ...]:
+        """The nodes of a cluster, or this machine as its only one."""
+        return self.nodes or (self,)
 
 
 def parse_memory(text: str, option: str = "--memory") -> int:
@@ -66,20 +86,38 @@ def resources(
         sweep.resources, **{name: value for name, value in given.items() if value is not None}
     )
     at_once = _at_once(sweep.name, need, machine, concurrent)
-    share = parse_memory(need.memory) if need.memory else machine.memory // at_once
-    if memory is not None and memory > machine.memory:
+    used = [node for node in machine.alone if _places_on(node, need)]
+    shares = [_shares_of(node, need, machine, at_once) for node in used]
+    share = min(node.memory // parts for node, parts in zip(used, shares, strict=True))
+    largest = max(node.memory for node in machine.alone)
+    if memory is not None and memory > largest:
         raise ValueError(
-            f"--memory must be at most the {machine.memory >> 20}M that exist, got {memory >> 20}M"
+            f"--memory must be at most the {largest >> 20}M that exist, got {memory >> 20}M"
         )
+    workers_at = zip(used, shares, strict=True)
+    threads = min(int(node.cpus / (parts * _together(machine, need))) for node, parts in workers_at)
     return {
         "concurrent": at_once,
-        "threads": max(1, int(machine.cpus / (at_once * need.workers))),
+        "threads": max(1, threads),
         "workers": need.workers,
         "cpus": need.cpus,
         "gpus": need.gpus,
-        "memory": memory or share,
+        "memory": memory or (parse_memory(need.memory) if need.memory else share),
         "patience": need.patience,
     }
+
+
+def _together(machine: Machine, need: Resources) -> int:
+    """How many workers of a trial share a machine: all, where there is only one."""
+    return 1 if machine.nodes else need.workers
+
+
+def _shares_of(node: Machine, need: Resources, machine: Machine, at_once: int) -> int:
+    """Into how many parts a machine is divided: trials at once; on a cluster, all it has room for.
+
+    Which node a trial meets is Ray's choice.
+    """
+    return _places_on(node, need) if machine.nodes else at_once
 
 
 def _at_once(sweep: str, need: Resources, machine: Machine, asked: int | None) -> int:
@@ -100,21 +138,34 @@ def _at_once(sweep: str, need: Resources, machine: Machine, asked: int | None) -
 
 
 def _places(sweep: str, need: Resources, machine: Machine) -> int:
-    """How many workers fit, at least one: a GPU is shared by as many as it has parts for."""
+    """How many workers fit; a clear refusal if there is not room for one."""
     for name, wanted, there in (
-        ("CPU", need.cpus, machine.cpus),
-        ("GPU", need.gpus, machine.gpus),
+        ("CPU", need.cpus, max(node.cpus for node in machine.alone)),
+        ("GPU", need.gpus, max(node.gpus for node in machine.alone)),
     ):
         if wanted > there:
+            where = " on one node" if machine.nodes else ""
             raise ValueError(
                 f"resources.{name.lower()}s of sweep {sweep} must be at most the {there} {name}s "
-                f"that exist, got {wanted:g}"
+                f"that exist{where}, got {wanted:g}"
             )
-    places = int(machine.cpus / need.cpus) if need.cpus else machine.cpus
+    places = sum(_places_on(node, need) for node in machine.alone)
+    if not places:
+        raise ValueError(
+            f"resources of sweep {sweep} must fit on one node ({_each(need)}), and no node has both"
+        )
+    return places
+
+
+def _places_on(node: Machine, need: Resources) -> int:
+    """How many workers fit on one machine: a GPU is shared by as many as it has parts for."""
+    if need.cpus > node.cpus or need.gpus > node.gpus:
+        return 0
+    places = int(node.cpus / need.cpus) if need.cpus else max(node.cpus, 1)
     if need.gpus >= 1:
-        places = min(places, int(machine.gpus / need.gpus))
+        places = min(places, int(node.gpus / need.gpus))
     elif need.gpus:
-        places = min(places, machine.gpus * int(1 / need.gpus))
+        places = min(places, node.gpus * int(1 / need.gpus))
     return max(places, 1)
 
 

@@ -13,10 +13,11 @@ from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
+from raysearch.drive.cluster import joined
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
 from raysearch.evaluating import evaluated
-from raysearch.plan import Machine, Request, check_name, plan
+from raysearch.plan import Request, check_name, plan
 from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
 from raysearch.record.passwords import hidden
@@ -35,9 +36,9 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
         LookupError, ValueError: bad input, in one sentence; nothing was written, no trial started.
     """
     begun = time.monotonic()
-    machine = Machine.here()
-    planned = plan(request, settings, machine)
-    check_tracking(settings)
+    with joined(settings.address) as machine:
+        planned = plan(request, settings, machine)
+        check_tracking(settings)
     store = Store(settings.store)
     name = request.name or free_name(planned.sweep.name.rpartition(".")[2], store, settings)
     check_name(name)

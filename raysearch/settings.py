@@ -16,8 +16,9 @@ class Settings:
     """Places, all absolute. By default everything lies under `runs/` of the current folder.
 
     `store` and `tracking_uri` are database addresses as SQLAlchemy and MLflow read them; `address`
-    is a Ray cluster to join (None: one of our own on this machine). `tracking_given` says that the
-    user named the tracking address: otherwise a search keeps the one it began with.
+    is a Ray cluster to join (None: one of our own on this machine), whose nodes all see `runs`.
+    `tracking_given` says that the user named the tracking address: otherwise a search keeps the one
+    it began with.
     """
 
     runs: Path

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from raysearch.commands.by_address import at_address
 from raysearch.commands.options import (
     RUNS,
     Name,
@@ -22,6 +23,7 @@ from raysearch.settings import Settings
 
 
 @app.command()
+@at_address
 def stop(
     name: Name,
     trial: Annotated[int | None, typer.Option(help="Only this trial.")] = None,

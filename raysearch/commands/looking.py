@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from raysearch.commands.by_address import at_address, with_address
 from raysearch.commands.options import (
     RUNS,
     Json,
@@ -54,6 +55,7 @@ def plan(
 
 
 @app.command("list")
+@at_address
 def list_searches(
     group: Annotated[str | None, typer.Option(help="Only searches of this group.")] = None,
     tag: Annotated[
@@ -76,6 +78,7 @@ def list_searches(
 
 
 @app.command()
+@at_address
 def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
     """Show how far a search is, and its trials."""
     from raysearch import front
@@ -86,6 +89,7 @@ def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs
 
 
 @app.command()
+@at_address
 def results(
     name: Name,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -101,6 +105,7 @@ def results(
 
 
 @app.command()
+@at_address
 def best(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
     """Show the best trial: its configuration as JSON, and its checkpoint."""
     from raysearch import front
@@ -111,23 +116,35 @@ def best(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs =
 
 
 @app.command()
+@at_address
 def logs(
     name: Name,
     trial: Annotated[int, typer.Argument(help="Number of a trial.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the trial ends, or Ctrl-C.")
+    ] = False,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
     """Show the logs of all attempts at a trial, with tracebacks."""
-    from raysearch import front
+    from raysearch import following, front
 
     with plainly():
         settings = Settings.locate(runs, store)
+        if follow:
+            following.follow_logs(name, trial, settings)
+            return
         front.show_logs(view_of(name, runs, store)[1], settings.folder(name), trial)
 
 
 @app.command()
+@at_address
 def check(
-    name: Name, tracking_uri: Tracking = None, store: StoreUrl = None, runs: Runs = RUNS
+    name: Name,
+    as_json: Json = False,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
 ) -> None:
     """Compare events, Optuna study, MLflow and folders of a search, trial by trial."""
     from raysearch import front
@@ -135,7 +152,7 @@ def check(
     with plainly():
         settings = Settings.locate(runs, store, tracking_uri)
         store_, _ = view_of(name, runs, store)
-        damaged = front.show_check(store_, name, settings)
+        damaged = front.show_check(store_, name, settings, as_json=as_json)
     raise typer.Exit(1 if damaged else 0)
 
 
@@ -169,7 +186,15 @@ def compare(
         front_verbs.show_comparison(names, Settings.locate(runs, store), csv=csv, as_json=as_json)
 
 
+def _fetch_report(address: str, context: typer.Context) -> None:
+    from raysearch.remote import Remote
+
+    name = str(context.params["name"])
+    print(Remote(address).report(name, Settings.locate().folder(name) / "report"))
+
+
 @app.command()
+@with_address(_fetch_report)
 def report(name: Name, store: StoreUrl = None, runs: Runs = RUNS) -> None:
     """Write the report of a search, one HTML page and its pictures; it is put into MLflow too."""
     from raysearch import verbs

@@ -35,6 +35,10 @@ Tracking = Annotated[
     str | None,
     typer.Option("--tracking-uri", help="MLflow, or none; default sqlite in runs/mlflow.db."),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="A Ray cluster to run on: auto, or head:6379; default here."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Name of a search.")]
 Names = Annotated[list[str], typer.Argument(help="Names of searches.")]

@@ -17,6 +17,7 @@ from raysearch.commands.options import (
     NOTHING_COMPLETED,
     OUT_OF_BOX,
     RUNS,
+    Address,
     Name,
     Overrides,
     Runs,
@@ -60,6 +61,8 @@ Repeats = Annotated[int | None, _text("Seeds for each cell of a grid, or for the
 Workers = Annotated[int | None, _text("Workers of a trial: each sees its share of each batch.")]
 Gpus = Annotated[float | None, _text("GPUs of each worker: 1, 2 …, or a part of one: 0.5.")]
 Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
+User = Annotated[str | None, _text("Whose share of a cluster it takes; default who runs it.")]
+Priority = Annotated[int, _text("On a shared cluster the higher goes first.")]
 OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
 
 
@@ -91,6 +94,9 @@ def search(
     ] = None,
     of: OfSearch = None,
     top: Annotated[int | None, _text("Only so many of the best of them.")] = None,
+    user: User = None,
+    priority: Priority = 0,
+    address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
@@ -100,8 +106,8 @@ def search(
     from raysearch.verbs import parse_tags
 
     with plainly():
-        settings = Settings.locate(runs, store, tracking_uri)
-        places = ("space", "overrides", "tags", "tracking_uri", "store", "runs")
+        settings = Settings.locate(runs, store, tracking_uri, address)
+        places = ("space", "overrides", "tags", "address", "tracking_uri", "store", "runs")
         options = {key: value for key, value in context.params.items() if key not in places}
         values, marks = parse_overrides(overrides or []), parse_tags(tags or [], [])
         request = make_request(space, values, tags=marks, **options)
@@ -120,6 +126,7 @@ def resume(
     name: Name,
     accept_changes: AcceptChanges = False,
     time_box: TimeBox = None,
+    address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
@@ -127,7 +134,7 @@ def resume(
     """Go on with a search that was killed, interrupted or stopped; nothing is run twice."""
     from raysearch.plan import parse_time
 
-    settings = Settings.locate(runs, store, tracking_uri)
+    settings = Settings.locate(runs, store, tracking_uri, address)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.search import resume as go
@@ -146,6 +153,7 @@ def extend(
     name: Name,
     trials: Annotated[int | None, typer.Option(help="How many more trials.")] = None,
     time: Annotated[str | None, typer.Option(help="How much more time: 90s, 15m, 2h.")] = None,
+    address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
@@ -153,7 +161,7 @@ def extend(
     """Go on with a search, finished or not, for more trials or time; nothing is run again."""
     from raysearch.plan import parse_time
 
-    settings = Settings.locate(runs, store, tracking_uri)
+    settings = Settings.locate(runs, store, tracking_uri, address)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.search import extend as go
@@ -172,12 +180,13 @@ def retry(
     name: Name,
     infeasible: Annotated[bool, typer.Option(help="Also those out of memory or diverged.")] = False,
     accept_changes: AcceptChanges = False,
+    address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
     """Run the failed trials of a search again, from their start."""
-    settings = Settings.locate(runs, store, tracking_uri)
+    settings = Settings.locate(runs, store, tracking_uri, address)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.search import retry as go

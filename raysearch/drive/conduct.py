@@ -239,7 +239,8 @@ class Conductor:
 
     def _end(self, course: Course, message: Mapping[str, Any]) -> list[str]:
         if message["outcome"] == "paused" and course.settled is None:
-            return self._leave(course, Ended())  # untold: a resume goes on with it
+            # Untold: a resume goes on with it, or this driver if only this trial had to leave.
+            return self._leave(course, Ended(again=not self.pausing))
         if course.role is not None:
             ended = self._hearing.end_test(course, message)
         else:

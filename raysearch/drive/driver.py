@@ -31,20 +31,6 @@ OUT_OF_TIME = "its time was up"
 _AFTER_SIGTERM = 20.0
 """Seconds for trials to save; the driver itself then ends within some more."""
 
-RAY_SETTINGS = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # its own table, even with verbose=0
-    "RAY_TRAIN_V2_ENABLED": "1",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_memory_monitor_refresh_ms": "0",  # hosts watch their trials; Ray would kill a host
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-"""The environment in which Ray is started, as far as it is not set already."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -124,12 +110,13 @@ class Driver:
             stack.callback(tracker.close, 60.0)
             self._log.listeners.append(lambda event: tracker.wake())
             finish_removals(self._view, self._folder)
+            stack.callback(finish_removals, self._view, self._folder)  # when no trial lives
             conductor.resume(courses)
             stack.enter_context(self._thread(self._prepare))
             stack.enter_context(self._thread(self._listen))
             stack.enter_context(_ray(self._settings, self._folder))
             stack.enter_context(_signals(conductor))  # again: Ray has put its own for SIGTERM
-            _tune(conductor, self._spec)
+            _tune(conductor, self._spec, None if self._settings.address is None else self._folder)
             reason = OUT_OF_TIME if conductor.out_of_time() else ""
             halt = conductor.halt or Halted("finished", reason)
             best = self._view.best()
@@ -210,12 +197,13 @@ class Driver:
 
 @contextmanager
 def _signals(conductor: Conductor) -> Generator[None]:
-    """Ctrl-C and SIGTERM end the search in order; a second one ends it at once."""
+    """Ctrl-C ends the search in order, a second one at once; SIGTERM lets trials save first."""
 
     def interrupt(number: int, frame: Any) -> None:
-        if number == signal.SIGTERM and conductor.limits.time_box is not None:
+        if number == signal.SIGTERM:
             # A scheduler wants its machine back, and often kills after half a minute.
-            conductor.pause("SIGTERM ended its time box", within=_AFTER_SIGTERM)
+            box = "its time box" if conductor.limits.time_box is not None else "this driver"
+            conductor.pause(f"SIGTERM ended {box}", within=_AFTER_SIGTERM)
         else:
             conductor.halt = conductor.halt or Halted("interrupted", signal.Signals(number).name)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -234,22 +222,14 @@ def _signals(conductor: Conductor) -> Generator[None]:
 @contextmanager
 def _ray(settings: Settings, folder: Path) -> Generator[None]:
     """A Ray of our own, or the cluster at the address; at the end nothing of ours is left."""
-    for name, value in RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import logging
+    from raysearch.drive.cluster import connect
 
+    connect(settings.address)
     import ray
 
     from raysearch.run.child import kill_orphans
     from raysearch.run.job import label_of
 
-    local: dict[str, Any] = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    ray.init(
-        address=settings.address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **({} if settings.address else local),
-    )
     try:
         yield
     finally:
@@ -268,15 +248,15 @@ def host_resources(spec: Mapping[str, Any]) -> dict[str, float]:
     return {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
 
 
-def _tune(conductor: Conductor, spec: dict[str, Any]) -> None:
-    """Ray Tune's loop around the conductor."""
+def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> None:
+    """Ray Tune's loop around the conductor; on a cluster all nodes see the `shared` folder."""
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(spec["concurrent"])
     from ray import tune
 
     from raysearch.decide.bridge import Decisions, Halt, Suggestions
     from raysearch.run.host import Host
 
-    scratch = tempfile.mkdtemp(prefix="raysearch-tune-")
+    scratch = tempfile.mkdtemp(prefix=".raysearch-tune-", dir=shared)
     try:
         tune.Tuner(
             tune.with_resources(Host, host_resources(spec)),

@@ -16,9 +16,13 @@ class QuotaExceededError(ValueError):
 
 
 def finish_removals(view: SearchView, folder: Path) -> None:
-    """Deletes what a driver that was killed had said to delete."""
+    """Deletes the checkpoints that nobody needs any more, wherever they are left.
+
+    A host deletes those of a trial that ends without an answer, but is only asked to: a driver, or
+    the host itself, may be gone before it has.
+    """
     for trial in view.trials.values():
-        if trial.removed:
+        if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
             remove(folder.glob(f"{trial.number:04d}/attempt-*/checkpoints/*"))
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
+from raysearch.record.admission import check_admission
 from raysearch.record.passwords import hidden, without_password
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def check_tracking(uri: str) -> None:
             raise ValueError(
                 f"--tracking-uri must name a host, as http://head:5000, got {hidden(uri)!r}"
             )
+        check_admission(uri)
         return
     if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.", uri):
         raise ValueError(

@@ -13,6 +13,7 @@ from raysearch.record.address import (
     consumer,
     server_environment,
 )
+from raysearch.record.admission import refusal
 from raysearch.record.artifacts import delete_all
 from raysearch.record.events import Store
 from raysearch.record.passwords import hidden
@@ -61,7 +62,8 @@ class Tracker(threading.Thread):
                 self._writer.catch_up()
                 failures, self.problem = 0, None
             except Exception as error:  # whatever the server, the network or the database says
-                self.problem = f"{type(error).__name__}: {_first_line(error)}"[:300]
+                said = f"{type(error).__name__}: {_first_line(error)}"[:300]
+                self.problem = refusal(self._writer.uri, error) or said
                 failures += 1
             if closing and (self.problem is None or failures > 2):
                 return
@@ -133,9 +135,8 @@ def _delete(client: Any, uri: str, view: SearchView) -> None:
 
 
 def _unreachable(uri: str, error: Exception) -> ConnectionError:
-    return ConnectionError(
-        f"--tracking-uri {hidden(uri)!r} cannot be reached: {_first_line(error)}"
-    )
+    said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {_first_line(error)}"
+    return ConnectionError(refusal(uri, error) or said)
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 import traceback
 from dataclasses import replace
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 KEEP_ALIVE = 1.0
 """Seconds after which `step` returns without news: a blocked step shuts out stop and Ctrl-C."""
 
+_LOOK_EVERY = 0.5
+"""Seconds between two looks at whether this node still is one."""
 _PREPARED: set[str] = set()
 """What this worker process has already started: a fork server serves all hosts of one process."""
 
@@ -42,6 +46,7 @@ class Host(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Starts the first attempt."""
         job = Job.read(config["job"])
+        _end_with_the_node()
         kill_orphans(job.label)
         self._begin(job)
 
@@ -126,6 +131,23 @@ def _started(job: Job) -> Child | Group:
         start_server(job.label, job.threads, job.experiment, job.paths)
         _PREPARED.add(job.label)
     return Child(job)
+
+
+def _end_with_the_node() -> None:
+    """Ends this process when the raylet that started it is gone; its trial ends with it.
+
+    Ray ends it much later: meanwhile the trial would be going on here and, again, elsewhere.
+    """
+    raylet = os.getppid()
+    if raylet > 1 and "raylet" not in _PREPARED:
+        _PREPARED.add("raylet")
+        threading.Thread(target=_outlive_no, args=(raylet,), daemon=True).start()
+
+
+def _outlive_no(raylet: int) -> None:
+    while os.getppid() == raylet:
+        time.sleep(_LOOK_EVERY)
+    os._exit(1)
 
 
 def _own_failure() -> Message:

@@ -109,6 +109,10 @@ class PipeSession:
                 self._stop |= bool(self._connection.recv()["stop"])
         return self._stop
 
+    def stop(self) -> None:
+        """Lets this trial save and end, as if the search had asked for it."""
+        self._stop = True
+
     @property
     def stopped(self) -> bool:
         """Whether this trial has been asked to save and end, as far as it knows."""
@@ -165,6 +169,7 @@ def serve(text: str, connection: Connection) -> None:
     try:
         set_threads(job.threads)
         session = PipeSession(job, connection)
+        _take_notice(session)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
         outcome = "paused" if session.stopped else "complete"
         end: Message = {"kind": "end", "outcome": outcome, "message": ""}
@@ -174,6 +179,23 @@ def serve(text: str, connection: Connection) -> None:
         connection.send(end)
     finally:
         leave(0 if end["outcome"] in ("complete", "paused") else 1)
+
+
+def _take_notice(session: PipeSession) -> None:
+    """Lets SIGTERM mean that this machine is wanted back, as of a spot instance: save, and end.
+
+    What the experiment forks inherits the handler, and must end by the signal all the same.
+    """
+    mine = os.getpid()
+
+    def notice(number: int, frame: object) -> None:
+        if os.getpid() == mine:
+            session.stop()
+            return
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, notice)
 
 
 def leave(status: int) -> None:

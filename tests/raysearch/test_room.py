@@ -93,3 +93,33 @@ def test_what_can_never_fit_is_refused_with_a_sentence(
 def test_two_workers_fit_where_there_are_two_cpus() -> None:
     two = Machine(cpus=2, gpus=0, memory=1)
     assert room({"workers": 2}, two)["concurrent"] == 1
+
+
+CLUSTER = Machine.cluster(
+    [Machine(0, 0, 4 << 30), Machine(8, 1, 64 << 30), Machine(4, 2, 16 << 30)]
+)
+
+
+@pytest.mark.parametrize(
+    ("need", "concurrent", "threads", "memory"),
+    [
+        ({}, 12, 1, 4),
+        ({"cpus": 3}, 3, 4, 16),  # two on one node, one on the other; none on what is left of both
+        ({"gpus": 1}, 3, 2, 8),
+        ({"gpus": 0.5}, 6, 1, 4),
+        ({"workers": 3, "gpus": 1}, 1, 2, 8),
+    ],
+)
+def test_on_a_cluster_each_worker_fits_on_one_node(
+    need: dict[str, Any], concurrent: int, threads: int, memory: int
+) -> None:
+    found = room(need, CLUSTER)
+    assert (found["concurrent"], found["threads"]) == (concurrent, threads)
+    assert found["memory"] == memory << 30
+
+
+def test_what_fits_on_no_node_is_refused_although_the_cluster_has_it() -> None:
+    with pytest.raises(ValueError, match="at most the 8 CPUs that exist on one node, got 9"):
+        room({"cpus": 9}, CLUSTER)
+    with pytest.raises(ValueError, match="must fit on one node .8 CPUs and 2 GPUs., and no node"):
+        room({"cpus": 8, "gpus": 2}, CLUSTER)

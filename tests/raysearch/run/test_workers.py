@@ -14,7 +14,8 @@ import pytest
 import ray
 from ray.util import placement_group_table
 
-from raysearch.drive.driver import RAY_SETTINGS, host_resources
+from raysearch.drive.cluster import RAY_SETTINGS
+from raysearch.drive.driver import host_resources
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import mark_of, trainer
 from raysearch.run.workers import Group

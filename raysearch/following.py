@@ -1,0 +1,80 @@
+"""The log of a trial as it grows."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from raysearch import verbs
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView
+from raysearch.settings import Settings
+
+_EVERY = 0.5
+_LAST = 2.0
+"""Seconds in which what a trial wrote at its end is still looked for."""
+_FILES = ("log.txt", "traceback.txt")
+
+
+def follow_logs(name: str, trial: int, settings: Settings) -> None:
+    """Prints the logs of all attempts at a trial, and what comes, until the trial ends.
+
+    Raises:
+        LookupError: no such search, or it has ended without such a trial.
+    """
+    store, view = verbs.view_of(name, settings)
+    folder = settings.folder(name) / f"{trial:04d}"
+    seen: dict[Path, int] = {}
+    try:
+        for ends_at in _until_it_ends(store, view, trial, settings):
+            for path in sorted(folder.glob("*-*/*"), key=lambda path: path.parent.name):
+                if path.name in _FILES:
+                    seen[path] = _print_new(path, seen.get(path))
+            if ends_at is None or time.monotonic() < ends_at:
+                time.sleep(_EVERY)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+
+
+def _until_it_ends(
+    store: Store, view: SearchView, trial: int, settings: Settings
+) -> Iterator[float | None]:
+    """Again and again, and once more when all is over; the time of the last one, once known."""
+    ends_at: float | None = None
+    while ends_at is None or time.monotonic() < ends_at:
+        yield ends_at
+        for event in store.events(view.search, view.last):
+            view.apply(event)
+        if ends_at is None and _has_ended(view, trial, lambda: verbs.state_of(view, settings)):
+            if trial not in view.trials:
+                raise LookupError(
+                    f"search {view.search!r} has no trial {trial}; it has {len(view.trials)}"
+                )
+            ends_at = time.monotonic() + _LAST
+    yield ends_at
+
+
+def _has_ended(view: SearchView, trial: int, state: Callable[[], str]) -> bool:
+    known = view.trials.get(trial)
+    if known is not None and known.ended is not None:
+        return True
+    return state() not in ("running", "killed")
+
+
+def _print_new(path: Path, before: int | None) -> int:
+    """Prints what a file has got; returns its length."""
+    if path.name == "traceback.txt" and "Traceback" in _text(path.with_name("log.txt")):
+        return 0
+    if before is None and path.name == "log.txt":
+        print(f"== {path.parent.name}: {path.parent}", flush=True)
+    with path.open("rb") as file:
+        file.seek(before or 0)
+        new = file.read()
+    print(new.decode(errors="replace"), end="", flush=True)
+    return (before or 0) + len(new)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""

@@ -1,0 +1,1 @@
+"""The head node: MLflow server, database, broker, submitted searches."""

@@ -1,0 +1,89 @@
+"""The Ray cluster that the service stands beside: found, and asked whether it wants a token."""
+
+from __future__ import annotations
+
+import os
+
+import grpc
+
+from raysearch.serve.state import token
+
+NONE = "none"
+"""The address that stands for a head without Ray."""
+_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+_TIMEOUT = 5.0
+
+
+def find(address: str) -> tuple[str, str]:
+    """The address of a cluster and of its dashboard, as http://HOST:PORT.
+
+    Raises:
+        ConnectionError: there is no Ray, or it refuses our token, or it wants none although the
+            user has not said that this is meant, or it has no dashboard, which takes the jobs.
+    """
+    found = _located(address)
+    said = _asked(found, "")
+    if said == grpc.StatusCode.OK:
+        if os.environ.get("RAY_AUTH_MODE") != "disabled":
+            raise ConnectionError(
+                f"the Ray at {found} asks nobody for a token: whoever reaches it may run anything; "
+                f"end it and start it by `RAY_AUTH_MODE=token ray start --head`, or set "
+                f"RAY_AUTH_MODE=disabled here too if it is meant so"
+            )
+    elif said == grpc.StatusCode.UNAUTHENTICATED:
+        if said := answers(found):
+            raise ConnectionError(said)
+    else:
+        raise ConnectionError(f"no Ray answers at {found}: start it by `ray start --head`")
+    return found, _dashboard(found)
+
+
+def answers(address: str) -> str:
+    """Nothing if Ray answers at an address and takes our token; otherwise what is wrong."""
+    said = _asked(address, token())
+    if said == grpc.StatusCode.OK:
+        return ""
+    if said == grpc.StatusCode.UNAUTHENTICATED:
+        return (
+            f"the Ray at {address} refuses our token: it was started with another one than "
+            f"RAY_AUTH_TOKEN or ~/.ray/auth_token says now"
+        )
+    return f"no Ray answers at {address}"
+
+
+def _asked(address: str, secret: str) -> grpc.StatusCode:
+    """How Ray's head answers the smallest question; it needs no Ray in this process."""
+    metadata = (("authorization", f"Bearer {secret}"),) if secret else ()
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary(_ALIVE)
+        try:
+            ask(b"", timeout=_TIMEOUT, metadata=metadata)
+        except grpc.RpcError as error:
+            return error.code()  # type: ignore[attr-defined]
+    return grpc.StatusCode.OK
+
+
+def _located(address: str) -> str:
+    if address != "auto":
+        return address
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    try:
+        return canonicalize_bootstrap_address_or_die("auto")
+    except ConnectionError:
+        raise ConnectionError(
+            "no Ray runs on this host: start it by `RAY_AUTH_MODE=token ray start --head`, or give "
+            "--ray-address HOST:6379, or --ray-address none for a service without Ray"
+        ) from None
+
+
+def _dashboard(address: str) -> str:
+    from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
+
+    found = GcsClient(address=address).internal_kv_get(b"dashboard", b"dashboard")
+    if not found:
+        raise ConnectionError(
+            f"the Ray at {address} has no dashboard, which takes the jobs of searches: start it "
+            f"with --include-dashboard=true, from an environment with ray[default]"
+        )
+    return f"http://{found.decode()}"
