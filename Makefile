@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
+# Tests that need no machine of their own run two at a time; those that drive searches do not.
+ALONE := not long and not search and not kill and not browser and not cluster
+
 .PHONY: search test lint types architecture tests benchmarks clean
 
 .venv/installed: pyproject.toml
@@ -25,7 +28,8 @@ architecture: .venv/installed
 	$(BIN)/lint-imports
 
 tests: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -m '$(ALONE)' --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m 'not long and not ($(ALONE))'
 
 clean:
 	rm -rf .venv runs

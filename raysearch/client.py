@@ -142,8 +142,8 @@ class Client:
             raise ValueError("address must be given to submit: Client(address='http://head:8267')")
         options.setdefault("user", user_here())
         request = make_request(space, overrides or {}, **options)
-        planned = self._there.plan(request)
-        return self._there.submit(request, planned, pack(folder or Path.cwd()))
+        package = pack(folder or Path.cwd())
+        return self._there.submit(request, self._there.plan(request, package), package)
 
     def resume(self, name: str, *, accept_changes: bool = False) -> str:
         """Goes on with a search that was killed, interrupted or stopped."""
@@ -276,7 +276,7 @@ class Client:
 
         folder = self.settings.folder(name)
         if self._there is not None:
-            folder = Path(self._there.cluster()["runs"]) / name
+            folder = Path(self._there.state(name)["folder"])
         return answer(self.view(name), folder)
 
     def trial(self, name: str, number: int) -> TrialView:

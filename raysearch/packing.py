@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from raysearch.plan import GIT_STATE, git_state
+from raysearch.record.sources import is_secret
 
 LIMIT = 100 << 20
 """Bytes of all files of a package together, before they are compressed."""
@@ -35,6 +36,8 @@ class Package:
 
 def pack(folder: Path) -> Package:
     """All files of a working tree: what git tracks or would track, or all where there is no git.
+
+    Not what by its name may hold a secret, unless git tracks it.
 
     The state of the repository is in it too, as `GIT_STATE`. A link to something in the tree is
     packed as what it points to.
@@ -100,10 +103,14 @@ def _entry(name: str, is_executable: bool) -> zipfile.ZipInfo:
 def _names(root: Path) -> Iterator[str]:
     tracked = _git(root, "--cached")
     if tracked is None:
-        yield from _walk(root, root)
+        yield from (name for name in _walk(root, root) if not is_secret(name))
         return
     others = _git(root, "--others", "--exclude-standard") or []
-    new = [name for name in others if not set(PurePosixPath(name).parts) & set(_NEVER)]
+    new = [
+        name
+        for name in others
+        if not set(PurePosixPath(name).parts) & set(_NEVER) and not is_secret(name)
+    ]
     for name in [*tracked, *new]:
         path = root / name
         if path.is_dir():  # a repository in this one, or a link to a folder

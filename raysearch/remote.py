@@ -79,7 +79,7 @@ class Remote:
                 yield Event(search=name, **decode(line))
 
     def state(self, name: str) -> dict[str, Any]:
-        """`state` of a search, `holder` (who drives it), and of a submission `reason`, `lines`."""
+        """`state`, `holder` (who drives it), `folder`, and of a submission `reason`, `lines`."""
         return self._ask("GET", f"/holder/{_name(name)}").json()
 
     def view(self, name: str) -> SearchView:
@@ -116,12 +116,17 @@ class Remote:
             shutil.rmtree(fresh, ignore_errors=True)
         return folder / PAGE
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: Request, package: Package) -> Plan:
         """Checks a request for the cluster that is there, as far as that can be done from here.
 
         Raises:
             LookupError, ValueError: as `raysearch.plan.plan`. Whether data is there is not asked.
         """
+        if request.known is not None and request.known not in package.names:
+            raise ValueError(
+                f"--known must be a file of the working tree, relative to it and not ignored by "
+                f"git, got {request.known!r}"
+            )
         planned = plan(request, Settings.locate(tracking_uri="none"), self.machine(), quick=True)
         check_study(planned.spec["sampler"], planned.spec["pruner"], planned.sweep, planned.space)
         if request.name is not None:
@@ -132,11 +137,6 @@ class Remote:
 
     def submit(self, request: Request, planned: Plan, package: Package) -> str:
         """Sends a checked request with its code; returns the name of its search at once."""
-        if request.known is not None and request.known not in package.names:
-            raise ValueError(
-                f"--known must be a file of the working tree, relative to it and not ignored by "
-                f"git, got {request.known!r}"
-            )
         if not self._ask("GET", f"/code/{package.digest}").json()["known"]:
             self._ask("PUT", "/code", data=package.content, timeout=(_CONNECT, _SEND))
         options = request.to_json()

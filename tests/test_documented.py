@@ -15,17 +15,21 @@ from raysearch.cli import app
 from raysearch.client import Client
 from trainables.core.session import LocalSession
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [README, *(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))]
 COMMANDS = sorted(
     {
         line.strip().partition("  #")[0].strip()
-        for line in README.splitlines()
+        for page in PAGES
+        for line in page.splitlines()
         if line.startswith("    raysearch ")
     }
-    | set(re.findall(r"`(raysearch [^`]+)`", README))
+    | {command for page in PAGES for command in re.findall(r"`(raysearch [^`]+)`", page)}
 )
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPTIONS = sorted(set(re.findall(r"`(--[a-z-]+)", README)))
+OPTIONS = sorted({option for page in PAGES for option in re.findall(r"`(--[a-z-]+)", page)})
+LINKS = sorted(set(re.findall(r"\]\(([^)]+)\)", "".join(PAGES))))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -44,6 +48,11 @@ def test_a_documented_option_exists(option: str) -> None:
     known = {one for command in commands.values() for p in command.params for one in p.opts}
     known.add("--help")
     assert option in known
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_documented_page_exists(link: str) -> None:
+    assert (ROOT / link).exists() or (ROOT / "docs" / link).exists()
 
 
 def test_the_documented_experiment_runs_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ def serve(
         str, _text("The Ray cluster: auto, HOST:6379, or none.", envvar="RAY_ADDRESS")
     ] = "auto",
     user_limit: Annotated[int | None, _text("Slots that one user may hold.", min=1)] = None,
+    only_database: Annotated[
+        bool, _text("Run its database and nothing else, to restore a backup.")
+    ] = False,
     check: Annotated[bool, _text("Say how each part is: exit status 0 if all are up.")] = False,
     runs: Runs = RUNS,
 ) -> None:
@@ -55,6 +58,7 @@ def serve(
             artifacts,
             ray_address or "auto",
             user_limit,
+            only_database,
         )
         Service(options, lambda line: print(line, flush=True)).run()
 

@@ -47,8 +47,8 @@ def _submit(context: typer.Context, **given: Any) -> None:
             parse_tags(given["tags"] or [], []),
         )
         request = make_request(given["space"], values, tags=marks, **options)
-        planned = remote.plan(request)
-        name = remote.submit(request, planned, pack(Path.cwd()))
+        package = pack(Path.cwd())
+        name = remote.submit(request, remote.plan(request, package), package)
         if given["as_json"]:
             print(json.dumps({"name": name, "address": remote.address}), flush=True)
         else:

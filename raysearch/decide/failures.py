@@ -32,7 +32,8 @@ class Kind:
 
     It is tried again at most `again` times: since the last new checkpoint (`per_checkpoint`), or in
     all, together with the other kinds of that sort; with `alone` only if it shared its device or
-    node, and then with no other beside it. After that it is told in `state`.
+    node, and then with no other beside it. After that it is told in `state`. A kind that `stops`
+    is nobody's fault and met by all: the search ends, and its resume tries the trial again.
     """
 
     what: str
@@ -40,6 +41,7 @@ class Kind:
     per_checkpoint: bool = False
     alone: bool = False
     state: State = "failed"
+    stops: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -49,6 +51,7 @@ KINDS: dict[str, Kind] = {
     "exit": Kind("it exited", 1),
     "signal": Kind("a signal ended it", 1),
     "hang": Kind("it made no progress within the limit", 1),
+    "full": Kind("no space is left on the disk; make some, and resume", 0, stops=True),
     "memory": Kind("it ran out of memory", 1, alone=True, state="infeasible"),
     "diverged": Kind("it diverged", 0, state="infeasible"),
 }
@@ -95,6 +98,8 @@ def verdict(
     if kind not in KINDS:
         raise LookupError(f"kind of failure must be one of {', '.join(KINDS)}, got {kind!r}")
     rule = KINDS[kind]
+    if rule.stops:
+        return Verdict(True, None, 0, rule.what, stop_search=rule.what)
     stop = _common_traceback(tracebacks)
     failures = _since_checkpoint(history) if rule.per_checkpoint else list(history)
     same = sum(_sort(failure.kind) == _sort(kind) for failure in failures)

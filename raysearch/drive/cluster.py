@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from raysearch.drive.capacity import node_of, to_come
 from raysearch.room import Machine
 
 NAMESPACE = "raysearch"
@@ -50,7 +51,7 @@ def connect(address: str | None) -> None:
     local: dict[str, Any] = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
     try:
         ray.init(
-            address=address,
+            address=address or "local",  # None would join whatever runs on this machine
             namespace=NAMESPACE,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -98,7 +99,8 @@ def joined(address: str | None) -> Generator[Machine]:
 
     connect(address)
     try:
-        yield Machine.cluster(living())
+        here = living()
+        yield Machine.cluster([*here, *to_come(here)])
     except BaseException:
         ray.shutdown()
         raise
@@ -108,12 +110,4 @@ def living() -> list[Machine]:
     """The nodes of the cluster that live now: what each has for trials."""
     import ray
 
-    return [
-        Machine(
-            int(node["Resources"].get("CPU", 0)),
-            int(node["Resources"].get("GPU", 0)),
-            int(node["Resources"].get("memory", 0)),
-        )
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+    return [node_of(node["Resources"]) for node in ray.nodes() if node["Alive"]]

@@ -16,6 +16,7 @@ from raysearch.drive.attempt import Limits, attempt_job
 from raysearch.drive.clock import Clock
 from raysearch.drive.course import Course
 from raysearch.drive.hearing import Ended, Hearing
+from raysearch.drive.slots import Slots
 from raysearch.record.events import EventLog
 from raysearch.run.checkpoints import Keeper, remove
 
@@ -35,7 +36,8 @@ class Conductor:
     `waiting` are trials to be started before new ones: after a resume, and those tried again.
     `tests` says, once all trials are told, which are evaluated on the test split, with their roles;
     `housekeeping` is called about once a second. `wake` is set when a suggestion was used up or a
-    result arrived: the thread that computes suggestions ahead waits for it.
+    result arrived: the thread that computes suggestions ahead waits for it. `slots` says how many
+    may run at once: on a cluster, fewer than the limits allow.
     """
 
     study: Study
@@ -45,6 +47,7 @@ class Conductor:
     limits: Limits
     tests: Callable[[], list[tuple[Course, str]]]
     clock: Clock | None = None
+    slots: Slots | None = None
     housekeeping: Callable[[], Halted | None] = lambda: None
     waiting: deque[Course] = field(default_factory=deque[Course])
     paths: list[str] = field(default_factory=list[str])
@@ -59,6 +62,7 @@ class Conductor:
         """Reads from the specification what each report needs."""
         self._hearing = Hearing(self.study, self.log, self.spec, self.folder)
         self._clock = self.clock or Clock(self.limits)
+        self._slots = self.slots or Slots(self.limits.concurrent)
         self._direction = str(self.spec["metrics"][0]["direction"])
         self._live: dict[int, Course] = {}
         self._give_up = math.inf
@@ -96,7 +100,10 @@ class Conductor:
 
     def next_attempt(self) -> dict[str, Any] | None:
         """The next attempt to start, or None if there is no room for one, or none to start."""
-        if self.halt or self.pausing or len(self._live) >= self.limits.concurrent:
+        if self.halt or self.pausing:
+            return None
+        if len(self._live) >= self._slots.room:
+            self._look_ahead()
             return None
         if any(course.alone for course in self._live.values()):
             return None
@@ -112,6 +119,7 @@ class Conductor:
             if message["kind"] == "end":
                 return self._end(course, message)
             self._take(course, message)
+            self._slots.spoke(course)
         if course.role is not None:
             return None
         if course.settled is None and self._clock.trial_is_up(course):
@@ -129,6 +137,30 @@ class Conductor:
         if course is not None and course.attempt == attempt:
             outcome = {"outcome": "host_lost", "message": "the host of this trial was lost"}
             self._end(course, outcome)
+
+    def leaves(self, trial: int, attempt: int) -> bool:
+        """Whether to ask this attempt, once, to save and end: others wait for its slot."""
+        course = self._live.get(trial)
+        if course is None or course.attempt != attempt or self._slots.grant is None:
+            return False
+        return self._slots.must_leave(course, self._live.values())
+
+    def is_idle(self, hosts: int) -> bool:
+        """Whether hosts without a trial, of so many, are of no use now to this search.
+
+        Only on a cluster, where others may wait for what they hold.
+        """
+        self._slots.hosts = hosts
+        useful = min(self._slots.room, self.claim()[0])
+        return self._slots.grant is not None and len(self._live) >= useful
+
+    def claim(self) -> tuple[int, int]:
+        """How many trials could run now, and how many have a host; asked from another thread."""
+        live = len(self._live)
+        ends = bool(self.halt) or self.pausing
+        known = live if ends else live + len(self.waiting)
+        over = ends or self._exhausted or self.out_of_time()
+        return self._slots.wants(known, over=over), max(live, self._slots.hosts)
 
     def tick(self) -> None:
         """Follows requests and clocks; commits what has waited for a second."""
@@ -154,6 +186,15 @@ class Conductor:
                 self.waiting.append(course)
 
     # Starting
+
+    def _look_ahead(self) -> None:
+        """Finds out without a slot whether anything is left to do: the end needs none."""
+        if self._slots.grant is None or (self._live and not self._slots.dry):
+            return
+        if not self.waiting or self.out_of_time():
+            course = self._next_course()
+            if course is not None:
+                self.waiting.append(course)
 
     def _next_course(self) -> Course | None:
         if self.out_of_time():  # what still waits stays unfinished: a resume goes on with it
@@ -187,6 +228,7 @@ class Conductor:
             self.halt = Halted("stopped", str(error))
             return None
         self.wake.set()
+        self._slots.asked_study(found=proposal is not None)
         if proposal is None:
             self._exhausted = not self._live and self.study.is_done
             return None
@@ -240,6 +282,7 @@ class Conductor:
     def _end(self, course: Course, message: Mapping[str, Any]) -> list[str]:
         if message["outcome"] == "paused" and course.settled is None:
             # Untold: a resume goes on with it, or this driver if only this trial had to leave.
+            self._slots.left(course)
             return self._leave(course, Ended(again=not self.pausing))
         if course.role is not None:
             ended = self._hearing.end_test(course, message)

@@ -7,9 +7,11 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from raysearch.drive.clock import Clock
 from raysearch.drive.conduct import Conductor, Halted
 from raysearch.drive.course import Course
 from raysearch.drive.quota import finish_removals, keep_quota
+from raysearch.drive.slots import Asking, Slots
 from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import EventLog, Lock, Store
 from raysearch.record.results import SearchView
@@ -88,6 +91,7 @@ class Driver:
             spec["cpus"],
             spec["gpus"],
         )
+        self._slots = Slots(limits.concurrent)
         self._conductor = Conductor(
             study=study,
             log=log,
@@ -96,6 +100,7 @@ class Driver:
             limits=limits,
             tests=self._tests,
             clock=Clock(limits, clocks.spent, clocks.begun),
+            slots=self._slots,
             housekeeping=self._keep_house,
             paths=[str(Path.cwd())],
         )
@@ -116,6 +121,9 @@ class Driver:
             stack.enter_context(self._thread(self._listen))
             stack.enter_context(_ray(self._settings, self._folder))
             stack.enter_context(_signals(conductor))  # again: Ray has put its own for SIGTERM
+            if self._settings.address is not None:
+                asking = Asking(self._slots, self._spec, self._folder, conductor.claim, time.time())
+                stack.enter_context(self._thread(partial(asking.run, self._ended)))
             _tune(conductor, self._spec, None if self._settings.address is None else self._folder)
             reason = OUT_OF_TIME if conductor.out_of_time() else ""
             halt = conductor.halt or Halted("finished", reason)
@@ -175,6 +183,8 @@ class Driver:
                 keep_quota(self._view, self._folder, self._log, limit)
         except ValueError as error:
             return Halted("stopped", str(error))
+        if self._slots.problem and not self._conductor.claim()[1]:
+            return Halted("stopped", self._slots.problem)
         return None
 
     def _tests(self) -> list[tuple[Course, str]]:
@@ -257,16 +267,17 @@ def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> No
     from raysearch.run.host import Host
 
     scratch = tempfile.mkdtemp(prefix=".raysearch-tune-", dir=shared)
+    decisions = Decisions(conductor)
     try:
         tune.Tuner(
             tune.with_resources(Host, host_resources(spec)),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
                 reuse_actors=True,
-                search_alg=Suggestions(conductor),
+                search_alg=Suggestions(conductor, decisions.rest),
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
                 trial_name_creator=lambda trial: str(trial.trial_id),
-                scheduler=Decisions(conductor),
+                scheduler=decisions,
             ),
             run_config=tune.RunConfig(
                 name="tune",

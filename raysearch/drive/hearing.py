@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,9 @@ class Hearing:
     def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
         """The end of an evaluation on the test split; it is tried once more if it failed."""
         outcome = str(message["outcome"])
+        stops = verdict(outcome, history=[]).stop_search if outcome == "full" else ""
+        if stops:
+            return Ended(again=True, stop_search=f"{stops}: {message['message']}")
         if outcome != "complete" and course.attempt < 2:
             return Ended(again=True)
         error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
@@ -198,8 +202,9 @@ class Hearing:
     ) -> None:
         file = self._folder / f"{course.number:04d}/attempt-{course.attempt}/traceback.txt"
         if traceback and not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(traceback)
+            with suppress(OSError):  # a full disk, which may be what has failed
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(traceback)
         self._log.append(
             "failed",
             course.number,

@@ -74,9 +74,14 @@ def gather(here: Path, modules: Iterable[str], never: Sequence[Path]) -> Sources
     return sources
 
 
+def is_secret(name: str) -> bool:
+    """Whether the name of a file promises a secret."""
+    return bool(_SECRET.search(name))
+
+
 def why_not(name: str, path: Path) -> str:
     """Why a file may not be kept; empty if it may."""
-    if _SECRET.search(name):
+    if is_secret(name):
         return "by its name it may hold a secret"
     if not name.isascii() and name.encode(errors="replace") != name.encode(errors="ignore"):
         return "its name is no text"

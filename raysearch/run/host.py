@@ -15,6 +15,7 @@ from ray import tune
 from raysearch.run.checkpoints import remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
+from raysearch.run.process import outcome_of
 
 if TYPE_CHECKING:
     from raysearch.run.workers import Group
@@ -60,9 +61,9 @@ class Host(tune.Trainable):
         """Waits for news of the child, for `KEEP_ALIVE` seconds at most."""
         try:
             return {"messages": json.dumps(self._news())}
-        except Exception:
+        except Exception as error:
             self.cleanup()
-            return {"messages": json.dumps([_own_failure()])}
+            return {"messages": json.dumps([_own_failure(error)])}
 
     def end_attempt(self, delete: list[str]) -> None:
         """Ends the attempt at once, with all that it started, and deletes these checkpoints.
@@ -94,8 +95,8 @@ class Host(tune.Trainable):
     def _begin(self, job: Job) -> None:
         try:
             self._child = _started(job)
-        except Exception:
-            self._error = _own_failure()
+        except Exception as error:
+            self._error = _own_failure(error)
 
     def _news(self) -> list[Message]:
         if self._error is not None or self._child is None:
@@ -150,10 +151,11 @@ def _outlive_no(raylet: int) -> None:
     os._exit(1)
 
 
-def _own_failure() -> Message:
+def _own_failure(error: Exception) -> Message:
     text = traceback.format_exc()
     message = f"the host could not run this attempt: {text.strip().splitlines()[-1]}"
-    return {"kind": "end", "outcome": "exception", "message": message, "traceback": text}
+    outcome = "full" if outcome_of(error) == "full" else "exception"
+    return {"kind": "end", "outcome": outcome, "message": message, "traceback": text}
 
 
 def _lost() -> Message:

@@ -6,6 +6,7 @@ This module is preloaded by the fork server: it must import neither Ray nor anyt
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib
 import os
 import signal
@@ -157,16 +158,16 @@ def serve(text: str, connection: Connection) -> None:
     """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
     _die_with_the_host()
     job = Job.read(text)
-    write_to(job.log)
     for path in reversed(job.paths):
         if path not in sys.path:
             sys.path.insert(0, path)
-    missing = [name for name in PRELOADED if name not in sys.modules]
-    if missing:
-        print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
     with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
         os.chdir(job.paths[0])
     try:
+        write_to(job.log)
+        missing = [name for name in PRELOADED if name not in sys.modules]
+        if missing:
+            print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
         set_threads(job.threads)
         session = PipeSession(job, connection)
         _take_notice(session)
@@ -200,26 +201,41 @@ def _take_notice(session: PipeSession) -> None:
 
 def leave(status: int) -> None:
     """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
     text = "".join(traceback.format_exception(error))
-    sys.stderr.write(text)
-    job.traceback.write_text(text)
+    with suppress(OSError):  # on a full disk all the same it must be said how it ended
+        sys.stderr.write(text)
+        job.traceback.write_text(text)
     message = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
-    return {"kind": "end", "outcome": _outcome(error), "message": message, "traceback": text}
+    return {"kind": "end", "outcome": outcome_of(error), "message": message, "traceback": text}
 
 
-def _outcome(error: BaseException) -> str:
+def outcome_of(error: BaseException) -> str:
+    """What kind of end an exception is: `full`, `diverged`, `memory`, or just `exception`."""
+    if _lacks_room(error):
+        return "full"
     if isinstance(error, FloatingPointError):
         return "diverged"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "memory"
     return "exception"
+
+
+def _lacks_room(error: BaseException) -> bool:
+    """Whether a full disk is behind it: libraries say so in words of their own, but chain it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _number(name: object, value: object) -> float:

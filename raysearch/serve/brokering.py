@@ -17,7 +17,8 @@ def keep(state: Path) -> None:
     from raysearch.serve.broker import ensure
 
     while True:
-        ensure(ServiceState.read(state).ray_address)
+        service = ServiceState.read(state)
+        ensure(service.ray_address, service.options.get("user_limit"))
         _sign(state).touch(mode=0o600)
         time.sleep(_LOOK_EVERY)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hmac
 import logging
+import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from raysearch.packing import LIMIT
 from raysearch.plan import check_name
 from raysearch.record.bodies import encode
 from raysearch.serve import state as states
-from raysearch.serve.capacity import living, to_come
+from raysearch.serve.capacity import existing
 from raysearch.serve.keeping import Keeper
 from raysearch.serve.reported import report_of
 from raysearch.serve.submissions import code_folder, keep_code
@@ -123,8 +124,8 @@ def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
             if str(error) != known:
                 known = str(error)
                 logging.getLogger("uvicorn.error").warning("submissions wait: %s", known)
-        except Exception:  # one record that is damaged must not leave all others alone
-            logging.getLogger("uvicorn.error").exception("submissions are not looked after")
+        except Exception:  # a thread that died would look after nothing, and nobody would know
+            logging.getLogger("uvicorn.error").exception("a submission is not looked after")
 
 
 def _add_facts(app: FastAPI, keeper: Keeper) -> None:
@@ -141,11 +142,14 @@ def _add_facts(app: FastAPI, keeper: Keeper) -> None:
     @app.get("/cluster")
     def cluster() -> dict[str, Any]:
         service = keeper.service()
-        nodes = living(service.dashboard)
+        here, more = existing(service.dashboard)
         return {
             "version": version(),
-            "nodes": [*nodes, *to_come(nodes)],
-            "living": len(nodes),
+            "nodes": [
+                {"cpus": node.cpus, "gpus": node.gpus, "memory": node.memory}
+                for node in (*here, *more)
+            ],
+            "living": len(here),
             "runs": service.runs,
         }
 
@@ -189,12 +193,18 @@ def _add_searches(app: FastAPI, keeper: Keeper) -> None:
     def holder(name: str) -> dict[str, Any]:
         check_name(name)
         driven, settings, store = keeper.driven(name), keeper.settings(), keeper.store()
-        said = {} if driven is None else {"reason": driven.reason, "lines": driven.lines}
+        folder = settings.folder(name)
+        said: dict[str, Any] = {"name": name, "folder": str(folder), "holder": None}
+        if driven is not None:
+            said |= {"reason": driven.reason, "lines": driven.lines}
         if driven is not None and driven.state:
-            return {"name": name, "state": driven.state, "holder": None, **said}
+            return {**said, "state": driven.state}
         view = view_of(name, settings)[1]
-        state, lock = state_of(view, settings), store.lock(name, settings.folder(name))
-        return {"name": name, "state": state, "holder": lock.holder(), **said}
+        return {
+            **said,
+            "state": state_of(view, settings),
+            "holder": store.lock(name, folder).holder(),
+        }
 
     @app.get("/report/{name}")
     async def report(name: str, request: Request) -> Response:
@@ -217,7 +227,7 @@ def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
     def submit(asked: Annotated[dict[str, Any], Body()]) -> dict[str, str]:
         missing = {"space", "overrides", "options", "code", "stem"} - set(asked)
         if missing:
-            raise ValueError(f"a submission must have {', '.join(sorted(missing))}")
+            raise ValueError(f"a submission must have {', '.join(sorted(missing))} too")
         return {"name": keeper.submit(asked)}
 
 
@@ -241,8 +251,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=states.PORT)
     given = parser.parse_args(arguments)
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # or Ray is asked without it
     app = create_app(given.state.absolute())
-    uvicorn.run(app, host=given.host, port=given.port, timeout_graceful_shutdown=5)
+    uvicorn.run(
+        app, host=given.host, port=given.port, timeout_graceful_shutdown=5, access_log=False
+    )
 
 
 if __name__ == "__main__":

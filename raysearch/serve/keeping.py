@@ -93,18 +93,35 @@ class Keeper:
         return name
 
     def tend(self) -> None:
-        """Looks after every submission once."""
+        """Looks after every submission once; what goes wrong with one is raised at the end."""
+        wrong: list[Exception] = []
         for submission in self.known:
-            if not submission.over:
+            if submission.over:
+                continue
+            try:
                 with self._lock:
-                    self._tend(submission.name)
+                    current = self._known(submission.name)
+                    if current is not None:
+                        self._tend(current)
+            except Exception as error:
+                wrong.append(error)
+        if wrong:
+            raise wrong[0]
+
+    def waiting(self) -> list[Submission]:
+        """The submissions that are no search yet, or never became one; oldest first."""
+        begun = set(self.store().searches())
+        with self._lock:
+            found = [self._known(one.name) for one in self.known if one.name not in begun]
+        return [one for one in found if one is not None]
 
     def driven(self, name: str) -> Driven | None:
         """What is to be said of a search that was submitted; None for any other."""
         with self._lock:
-            if self.known.read(name) is None:
+            submission = self._known(name)
+            if submission is None:
                 return None
-            submission = self._tend(name)
+            submission = self._tend(submission)
         lines = tuple(submission.lines)
         if not self.store().exists(name):
             if submission.over:
@@ -127,10 +144,9 @@ class Keeper:
     def let_be(self, name: str) -> str | None:
         """Gives up a submission that nobody drives now, in one sentence; None if somebody does."""
         with self._lock:
-            submission = self.known.read(name)
+            submission, store = self._known(name), self.store()
             if submission is None or submission.over:
                 return None
-            store = self.store()
             if store.exists(name):
                 view = SearchView.read(store, name)
                 if state_of(view, self.settings()) == "running":
@@ -149,10 +165,17 @@ class Keeper:
         job = self._jobs().begin(submission.name, submission.jobs, code)
         return self.known.write(replace(submission, jobs=[*submission.jobs, job]))
 
-    def _tend(self, name: str) -> Submission:
+    def _known(self, name: str) -> Submission | None:
+        """A submission; one whose search and folder were deleted is forgotten."""
+        found = self.known.read(name)
+        if found is None or self.settings().folder(name).exists() or self.store().exists(name):
+            return found
+        self.known.remove(name)
+        return None
+
+    def _tend(self, submission: Submission) -> Submission:
         """Looks after a submission: all is well, or it is over, or its driver is begun again."""
-        submission = self.known.read(name)
-        assert submission is not None
+        name = submission.name
         if submission.over:
             return submission
         jobs, store = self._jobs(), self.store()

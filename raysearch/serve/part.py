@@ -17,11 +17,14 @@ from raysearch.serve.logs import last_line, rotate
 
 MARK = "RAYSEARCH_PART"
 """In the environment of all processes of a part: the folder of state and the part's name."""
-_PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+PAUSES = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before a part is started again; the last one again and again."""
 _STEADY = 60.0
 """Seconds up after which earlier failures are forgotten."""
-_LOOK_EVERY, _ASK_EVERY = 0.1, 1.0
+_LOOK_EVERY = 0.1
+"""Seconds until it is seen that a process has ended."""
+ASK_EVERY = 2.0
+"""Seconds until it is seen that a process no longer answers."""
 PATIENCE, START_PATIENCE = 60.0, 300.0
 """Seconds without an answer after which a part is ended and started again; the first start of
 MLflow makes some hundred tables."""
@@ -123,7 +126,7 @@ class Part:
         self._become("down", "ended with the service")
 
     def _pause(self) -> float:
-        return _PAUSES[min(self._failures, len(_PAUSES) - 1)]
+        return PAUSES[min(self._failures, len(PAUSES) - 1)]
 
     def _live(self) -> str:
         """One life of the process, to its end; returns how it ended."""
@@ -162,7 +165,7 @@ class Part:
         while not self._ending.wait(_LOOK_EVERY):
             if process.poll() is not None:
                 return _ended(process.returncode, self.log)
-            if time.monotonic() < asked + _ASK_EVERY * was_up:
+            if time.monotonic() < asked + ASK_EVERY * was_up:
                 continue
             said, asked = self._ask(), time.monotonic()
             rotate(self.log)

@@ -92,10 +92,10 @@ class Postgres:
         """The process that has the data open; its file may be left from before a crash."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            is_there = os.path.samefile(f"/proc/{pid}/cwd", self.data)  # it works in its data
         except (OSError, ValueError, IndexError):
             return None
-        return pid if Path(command[0].decode()).name == "postgres" else None
+        return pid if is_there else None
 
     def _version(self) -> str:
         return (self.data / "PG_VERSION").read_text().strip()

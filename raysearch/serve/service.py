@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import requests
 from sqlalchemy.engine import make_url
 
 from raysearch.record.events import Store
+from raysearch.record.passwords import hidden
 from raysearch.serve import brokering, ray_head
 from raysearch.serve.outside import Outside
 from raysearch.serve.part import Part, Program, end_marked, mark_of
@@ -44,6 +46,7 @@ class Options:
     artifacts: str = ""
     ray_address: str = "auto"
     user_limit: int | None = None
+    only_database: bool = False
 
 
 class Service:
@@ -67,7 +70,7 @@ class Service:
         state.chmod(0o700)
         with _alone(state), _told_to_end():
             try:
-                self._begin()
+                self._begin_database_alone() if self.options.only_database else self._begin()
                 threading.Event().wait()
             except KeyboardInterrupt:
                 self._tell("ending")
@@ -76,6 +79,8 @@ class Service:
 
     def _begin(self) -> None:
         options = self.options
+        _require_client_of(options.artifacts)
+        options.runs.mkdir(parents=True, exist_ok=True)
         ensure_token()
         ray, dashboard = self._find_ray()
         url = self._begin_database()
@@ -102,6 +107,16 @@ class Service:
             self._start(part)
         self._tell(f"raysearch on {self._public['address']}, MLflow on {tracking.uri}")
         self._tell(f"user {USER}; its password is in {options.state / 'service.json'}")
+
+    def _begin_database_alone(self) -> None:
+        """For a restore: no database is made, and nobody else comes in between."""
+        if self.options.database:
+            raise ValueError("--only-database runs a database of its own: leave out --database")
+        own = Postgres(self.options.state)
+        own.prepare()
+        end_marked(mark_of(self.options.state))
+        self._start(own.part())
+        self._tell(f"PostgreSQL on 127.0.0.1:{own.port}, user {OWNER}")
 
     def _find_ray(self) -> tuple[str, str]:
         asked = self.options.ray_address
@@ -133,10 +148,6 @@ class Service:
     def _tracking(self, url: str) -> TrackingServer:
         options = self.options
         place = options.artifacts or str(options.runs / "mlartifacts")
-        if place.startswith("s3://") and importlib.util.find_spec("boto3") is None:
-            raise ValueError(
-                f"--artifacts {place} needs the package boto3 on the head: pip install boto3"
-            )
         return TrackingServer(options.state, options.host, options.mlflow_port, url, place)
 
     def _own_parts(self, tracking: TrackingServer) -> list[Part]:
@@ -149,17 +160,30 @@ class Service:
         health = f"http://{address}:{options.port}/health"
         parts = [Part("gateway", gateway, lambda: gateway_answers(health), options.state)]
         if self._public and self._public["ray_address"]:
-            brokering.forget(options.state)
             broker = Program([*_module("brokering"), state])
-            seen = lambda: brokering.answers(options.state)  # noqa: E731
-            parts.append(Part("broker", broker, seen, options.state))
+            parts.append(
+                Part(
+                    "broker",
+                    broker,
+                    lambda: brokering.answers(options.state),
+                    options.state,
+                    lambda: brokering.forget(options.state),
+                )
+            )
         return parts
 
     def _start(self, part: Part | Outside) -> None:
         self._parts.append(part)
-        part.listeners.append(self._publish)
+        part.listeners.append(lambda: self._hear(part))
         part.start(_START_LIMIT)
-        self._tell(f"{part.name} is up")
+
+    def _hear(self, part: Part | Outside) -> None:
+        """Says and writes how a part is now."""
+        standing = part.standing()
+        is_down = standing["state"] == "down"
+        why = f": {hidden(standing['reason'])}" if is_down and standing["reason"] else ""
+        self._tell(f"{datetime.now():%Y-%m-%d %H:%M:%S} {part.name} is {standing['state']}{why}")
+        self._publish()
 
     def _publish(self) -> None:
         """Writes what is so now, for all on the head to read."""
@@ -242,6 +266,13 @@ def _complete(database: str) -> str:
     return whole.render_as_string(hide_password=False)
 
 
+def _require_client_of(artifacts: str) -> None:
+    if artifacts.startswith("s3://") and importlib.util.find_spec("boto3") is None:
+        raise ValueError(
+            f"--artifacts {artifacts} needs the package boto3 on the head: pip install boto3"
+        )
+
+
 def _require_free(option: str, host: str, port: int) -> None:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -254,9 +285,11 @@ def _require_free(option: str, host: str, port: int) -> None:
 
 
 def _name_of(host: str) -> str:
-    """The host as other machines may call it."""
+    """The host as other machines may call it: by its name, if that is known here."""
     if host not in ("0.0.0.0", ""):
         return host
     with suppress(OSError):
-        return socket.gethostbyname(socket.gethostname())
+        name = socket.gethostname()
+        socket.gethostbyname(name)
+        return name
     return "127.0.0.1"

@@ -110,7 +110,6 @@ def keep_code(content: bytes, runs: Path) -> str:
     fresh = Path(tempfile.mkdtemp(prefix=".fresh-", dir=place.parent))
     try:
         unpack(content, fresh)
-        fresh.chmod(0o755)
         with suppress(OSError):  # another one has just put the same there
             os.rename(fresh, place)
     finally:

@@ -54,12 +54,10 @@ def _waiting(keeper: Keeper, *, as_json: bool, is_chosen: bool) -> Told:
     """The submissions that are no search yet, beside the whole list; JSON has searches alone."""
     if is_chosen:
         return Told()
-    begun = set(keeper.store().searches())
     lines = [
         f"{one.name}: {'failed' if one.over else 'submitted'}"
         + (f" ({one.over})" if one.over else "")
-        for one in keeper.known
-        if one.name not in begun
+        for one in keeper.waiting()
     ]
     text = "".join(f"{line}\n" for line in lines)
     return Told(text, where="err" if as_json else "out")

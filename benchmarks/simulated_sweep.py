@@ -1,0 +1,36 @@
+"""The sweep of simulated trials: the bowl's eight parameters, and how they report."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from benchmarks.bowl_sweep import Bowl
+from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+
+
+class Simulated(Bowl):
+    """So many reports, `every` so many seconds (0: without a pause), once all have begun."""
+
+    name: ClassVar[str] = "benchmarks.simulated"
+    reports: int = 100
+    every: float = 0.0
+    together: int = 1
+
+
+@sweep(
+    metrics=[Metric("loss", "minimize", reduce="last")],
+    sampler="random",
+    pruner="median:warmup=1000000",
+    trials=100,
+    resources=Resources(cpus=0.01),
+)
+def simulated(trial: Trial) -> Simulated:
+    """The median pruner looks at each report and never stops a trial."""
+    return Simulated(
+        lr=trial.suggest_float("lr", 1e-5, 1.0, log=True),
+        decay=trial.suggest_float("decay", 1e-7, 1e-1, log=True),
+        dropout=trial.suggest_float("dropout", 0.0, 0.8),
+        momentum=trial.suggest_float("momentum", 0.0, 0.99),
+        layers=trial.suggest_int("layers", 1, 12),
+        heads=trial.suggest_int("heads", 1, 8),
+    )

@@ -1,0 +1,60 @@
+"""GPUs as Ray hands them out; here they exist in its books alone: nothing computes on one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raysearch.record.results import SearchView, TrialView
+from tests.cluster.nodes import Nodes
+from tests.raysearch.command import raysearch, view_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.search, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    nodes = Nodes(workers=1, cpus=2, gpus=2)
+    try:
+        yield nodes.address
+    finally:
+        nodes.close()
+
+
+def searched(folder: Path, address: str, sweep: str) -> SearchView:
+    arguments = ["--name", sweep, "--address", address, "--tracking-uri", "none"]
+    done = raysearch(folder, "search", f"tests.cluster.devices:{sweep}", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = raysearch(folder, "check", sweep)
+    assert checked.returncode == 0, checked.stdout
+    return view_of(folder, sweep)
+
+
+def devices(view: SearchView) -> dict[int, str]:
+    return {number: str(trial.facts["device"]) for number, trial in view.trials.items()}
+
+
+def failures(trial: TrialView) -> list[str]:
+    return [str(failure["kind"]) for failure in trial.failures]
+
+
+def test_two_trials_share_a_gpu_and_one_without_room_leaves_its_neighbours_alone(
+    address: str, tmp_path: Path
+) -> None:
+    view = searched(tmp_path, address, "halves")
+    assert view.spec["concurrent"] == 4
+    assert set(devices(view).values()) == {"0", "1"}, "four at once, two of them on each"
+    assert len({trial.facts["pid"] for trial in view.trials.values()}) == 4
+    assert not any(trial.facts["used"] for trial in view.trials.values())
+    assert {trial.state for trial in view.trials.values()} == {"complete"}
+    assert [failures(view.trials[number]) for number in sorted(view.trials)].count(["memory"]) == 1
+    [greedy] = [trial for trial in view.trials.values() if trial.failures]
+    assert len(greedy.attempts) == 2 and greedy.config["greedy"]
+
+
+def test_a_trial_with_a_whole_gpu_is_alone_on_it(address: str, tmp_path: Path) -> None:
+    view = searched(tmp_path, address, "wholes")
+    assert view.spec["concurrent"] == 2
+    assert set(devices(view).values()) == {"0", "1"}
