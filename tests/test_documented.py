@@ -28,7 +28,7 @@ COMMANDS = sorted(
     | {command for page in PAGES for command in re.findall(r"`(raysearch [^`]+)`", page)}
 )
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-OPTIONS = sorted({option for page in PAGES for option in re.findall(r"`(--[a-z-]+)", page)})
+OPTIONS = sorted(set(re.findall(r"`(--[a-z-]+)", README)))
 LINKS = sorted(set(re.findall(r"\]\(([^)]+)\)", "".join(PAGES))))
 
 

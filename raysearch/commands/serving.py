@@ -65,6 +65,7 @@ def serve(
 
 def _look(state: Path) -> bool:
     """Prints how each part is; returns whether all are up."""
+    from raysearch.serve.brokering import slots
     from raysearch.serve.state import ServiceState
 
     service = ServiceState.read(state)
@@ -75,4 +76,9 @@ def _look(state: Path) -> bool:
         known += [part["reason"]] if part["reason"] else []
         print(f"{name:<10} {part['state']:<9} {', '.join(known)}".rstrip())
     print(f"{'address':<10} {service.address}")
+    for row in slots(state):
+        print(
+            f"{'slots':<10} {row['name']} of {row['user']}, priority {row['priority']}: "
+            f"{row['granted']} of the {row['wants']} that it could use"
+        )
     return all(part["state"] == "up" for part in service.parts.values())

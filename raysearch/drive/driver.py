@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from raysearch.decide.failures import KINDS
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.clock import Clock
@@ -265,6 +266,7 @@ def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> No
 
     from raysearch.decide.bridge import Decisions, Halt, Suggestions
     from raysearch.run.host import Host
+    from raysearch.run.process import outcome_of
 
     scratch = tempfile.mkdtemp(prefix=".raysearch-tune-", dir=shared)
     decisions = Decisions(conductor)
@@ -288,5 +290,12 @@ def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> No
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+    except Exception as error:
+        # Once all is decided, or on a full disk, Tune's own files are no reason to fail.
+        full = outcome_of(error) == "full"
+        if not full and not conductor.over:
+            raise
+        if full:
+            conductor.halt = conductor.halt or Halted("stopped", f"{KINDS['full'].what}: {error}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -94,7 +94,8 @@ class Ledger:
         nodes = self._nodes()
         rows = [
             {
-                "search": one.name,
+                "search": one.claim.search,
+                "name": one.name,
                 "user": one.claim.user,
                 "priority": one.claim.priority,
                 "wants": one.claim.wants,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from raysearch.serve.state import ServiceState
+from raysearch.serve.state import ServiceState, write_privately
 
 _LOOK_EVERY = 5.0
 _STALE = 60.0
 
 
 def keep(state: Path) -> None:
-    """Makes the broker if it is not there, again and again; ends with what Ray says."""
-    from raysearch.serve.broker import ensure
+    """Makes the broker if it is not there, again and again, and writes down what it says.
+
+    It ends with what Ray says if that refuses.
+    """
+    from raysearch.serve.broker import describe, ensure
 
     while True:
         service = ServiceState.read(state)
         ensure(service.ray_address, service.options.get("user_limit"))
-        _sign(state).touch(mode=0o600)
+        write_privately(_sign(state), json.dumps(describe(service.ray_address)))
         time.sleep(_LOOK_EVERY)
 
 
@@ -30,13 +35,21 @@ def answers(state: Path) -> str:
     return "" if age < _STALE else "the broker of slots is not there"
 
 
+def slots(state: Path) -> list[dict[str, Any]]:
+    """Who has which slots, as the broker said it last; a row for each search that is driven."""
+    try:
+        return list(json.loads(_sign(state).read_text())["searches"])
+    except FileNotFoundError:
+        return []
+
+
 def forget(state: Path) -> None:
     """The broker has to be seen anew."""
     _sign(state).unlink(missing_ok=True)
 
 
 def _sign(state: Path) -> Path:
-    return state / "broker.seen"
+    return state / "broker.json"
 
 
 if __name__ == "__main__":

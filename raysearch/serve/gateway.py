@@ -21,6 +21,7 @@ from raysearch.packing import LIMIT
 from raysearch.plan import check_name
 from raysearch.record.bodies import encode
 from raysearch.serve import state as states
+from raysearch.serve.brokering import slots
 from raysearch.serve.capacity import existing
 from raysearch.serve.keeping import Keeper
 from raysearch.serve.reported import report_of
@@ -136,7 +137,9 @@ def _add_facts(app: FastAPI, keeper: Keeper) -> None:
         except LookupError:
             parts = {"service": {"state": "down"}}
         is_well = all(part.get("state") == "up" for part in parts.values())
-        said = {"ok": is_well, **({"parts": parts} if request.state.is_known else {})}
+        said: dict[str, Any] = {"ok": is_well}
+        if request.state.is_known:
+            said |= {"parts": parts, "slots": slots(keeper.state)}
         return JSONResponse(said, 200 if is_well else 503)
 
     @app.get("/cluster")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from raysearch.run.job import label_of
+from raysearch.serve.brokering import slots
 from raysearch.serve.keeping import Driven, Keeper
 from raysearch.serve.submissions import is_name
 
@@ -35,7 +37,23 @@ def told_of(arguments: Sequence[str], keeper: Keeper) -> Told:
         said = keeper.let_be(name) if is_name(name) else None
         return Told() if said is None else Told(said + "\n", is_all=True)
     driven = keeper.driven(name) if is_name(name) else None
-    return Told() if driven is None else _status(name, driven, as_json="--json" in rest)
+    told = Told() if driven is None else _status(name, driven, as_json="--json" in rest)
+    said = _slots(name, keeper)
+    if told.is_all or not said:
+        return told
+    return replace(told, text=said + told.text, where="err" if "--json" in rest else "out")
+
+
+def _slots(name: str, keeper: Keeper) -> str:
+    """How many slots a search has that could use more; empty if it has all."""
+    for row in slots(keeper.state):
+        is_it = row["search"] == label_of(keeper.settings().folder(name))
+        if is_it and row["granted"] < row["wants"]:
+            return (
+                f"slots: {row['granted']} of the {row['wants']} that it could use, others have the "
+                f"rest\n"
+            )
+    return ""
 
 
 def _status(name: str, driven: Driven, *, as_json: bool) -> Told:

@@ -108,3 +108,9 @@ def test_a_traceback_is_equal_but_for_addresses_attempts_and_processes() -> None
     other = other.replace("0x7f00aa", "0x7f11bb").replace("tmpabc", "tmpxyz")
     assert traceback_digest(other) == traceback_digest(TRACEBACK)
     assert traceback_digest(TRACEBACK.replace("line 3", "line 4")) != traceback_digest(TRACEBACK)
+
+
+def test_a_full_disk_stops_the_search_and_costs_the_trial_nothing() -> None:
+    judged = verdict("full", history=[Failed("exception"), Failed("full"), Failed("full")])
+    assert judged.again
+    assert judged.stop_search == "no space is left on the disk; make some, and resume"

@@ -16,9 +16,11 @@ import pytest
 from raysearch.drive.capacity import to_come
 from raysearch.record.events import EventLog, Store
 from raysearch.room import Machine
+from raysearch.run.job import label_of
 from raysearch.serve.keeping import Keeper
 from raysearch.serve.state import ServiceState
 from raysearch.serve.submissions import Submission, code_folder
+from raysearch.serve.told import told_of
 from tests.raysearch.record import streams
 
 
@@ -246,6 +248,16 @@ def test_a_search_that_was_deleted_is_forgotten(keeper: Keeper, ray: JobServer) 
     ray.jobs.clear()
     keeper.tend()
     assert not ray.jobs and keeper.driven(name) is None and not keeper.waiting()
+
+
+def test_status_says_how_many_slots_a_search_waits_for(keeper: Keeper) -> None:
+    name = submit(keeper, name="mine")
+    begin(keeper, name)
+    row = {"search": label_of(keeper.settings().folder(name)), "wants": 6, "granted": 2}
+    (keeper.state / "broker.json").write_text(json.dumps({"searches": [row]}))
+    assert "slots: 2 of the 6 that it could use" in told_of(["status", name], keeper).text
+    (keeper.state / "broker.json").write_text(json.dumps({"searches": [{**row, "granted": 6}]}))
+    assert "slots" not in told_of(["status", name], keeper).text
 
 
 LIVE = Machine(4, 0, 8 << 30)
