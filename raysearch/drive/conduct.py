@@ -137,6 +137,7 @@ class Conductor:
         if course is not None and course.attempt == attempt:
             outcome = {"outcome": "host_lost", "message": "the host of this trial was lost"}
             self._end(course, outcome)
+            self._slots.lost(len(self._live))
 
     def leaves(self, trial: int, attempt: int) -> bool:
         """Whether to ask this attempt, once, to save and end: others wait for its slot."""

@@ -6,6 +6,7 @@ The broker is known by its name alone: it belongs to the service, which stands a
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -30,6 +31,8 @@ _SILENT = 5.0
 """Seconds without an answer after which nothing new is started: well before the grant expires."""
 _GIVES_UP = 60.0
 """Seconds without an answer after which a search of which nothing runs any more ends."""
+_TELLS = 4.0
+"""Seconds in which the broker has seen that a node is gone, and a driver has heard of it."""
 _SHY = 60.0
 """Seconds in which an attempt that has begun is expected to say something."""
 _DRY = 5.0
@@ -51,11 +54,24 @@ class Slots:
         self._asked: dict[int, int] = {}
         self._left: dict[int, int] = {}
         self._dry_since: float | None = None
+        self._lost_at = -math.inf
+        self._left_over = 0
 
     @property
     def room(self) -> int:
         """How many trials may run at once."""
-        return self.concurrent if self.grant is None else min(self.concurrent, self.grant)
+        if self.grant is None:
+            return self.concurrent
+        room = min(self.concurrent, self.grant)
+        return min(room, self._left_over) if time.monotonic() - self._lost_at < _TELLS else room
+
+    def lost(self, live: int) -> None:
+        """The host of a trial is gone, and with it perhaps a node: so many others still live.
+
+        Its place is not taken again before the broker has seen what is left; otherwise a trial that
+        runs would have to leave for one that cannot start.
+        """
+        self._lost_at, self._left_over = time.monotonic(), live
 
     def asked_study(self, *, found: bool) -> None:
         """Whether the study had something to propose just now."""

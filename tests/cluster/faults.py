@@ -126,6 +126,7 @@ class Campaign:
         check = hurt.command("check", name)
         proof = prove(Store(hurt.store), name, hurt.runs / name, self.expected, check)
         proof.must(not alive, f"left alive: {alive}")
+        proof.must(not any(map(silently, ended)), f"a driver failed: {ended}")
         line = {"round": self.round, "time": time.time(), "took": round(time.time() - begun, 1)}
         append(self.rounds, line | {"kills": count, "ended": ended} | asdict(proof))
         if proof.wrong:
@@ -172,22 +173,32 @@ def append(file: Path, line: dict[str, Any]) -> None:
         output.write(json.dumps(line) + "\n")
 
 
+def silently(end: str) -> bool:
+    """Whether a driver ended by itself and left its search running; `end` is status and state."""
+    status, _, state = end.partition(" ")
+    return state == "running" and status != "-9"
+
+
 def summary(folder: Path) -> str:
     """What was hurt, what was proved, and what was measured."""
     kills, rounds = lines(folder / "log.jsonl"), lines(folder / "rounds.jsonl")
     judged = {line["round"] for line in rounds}
     counted = Counter(line["what"] for line in kills if line["round"] in judged and line["hit"])
     gaps = [one for line in rounds for one in line["handovers"]]
-    overlaps = sorted(-one["gap"] for one in gaps if one["gap"] < 0)
+    late = [one for one in gaps if one["late"]]
+    longest = max((one["overlap"] for one in late), default=0.0)
     elsewhere = sum(one["nodes"][0] != one["nodes"][1] for one in gaps)
     wrong = [f"  round {line['round']}: {what}" for line in rounds for what in line["wrong"]]
     hits = sum(counted.values())
+    silent = [end for line in rounds for end in line["ended"] if silently(end)]
     said = [
         f"{len(kills)} injuries, {hits} of them hit in {len(rounds)} judged rounds",
         "  " + ", ".join(f"{what} {number}" for what, number in sorted(counted.items())),
         f"{len(gaps)} handovers from one attempt to the next, {elsewhere} of them to another node",
-        f"{len(overlaps)} overlaps of two attempts, the longest {max(overlaps, default=0):.2f} s",
+        f"{len(late)} attempts wrote in their own folder after the next had begun, the longest "
+        f"for {longest:.2f} s",
         f"steps trained again: {sum(max(one['repeated'], 0) for one in gaps)}",
+        f"drivers that ended by themselves without a word in the events: {len(silent)}",
         f"wrong: {len(wrong)}",
         *wrong,
     ]

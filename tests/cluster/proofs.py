@@ -14,13 +14,15 @@ from tests.cluster import written
 from trainables.core import checkpoint
 
 LONGEST_OVERLAP = 2.0
-"""Seconds for which an attempt whose node was lost may still write into a folder of its own."""
+"""Seconds for which an attempt whose node was lost may still write, in a folder of its own; one
+that was frozen and given up meanwhile does so when it wakes."""
 
 
 @dataclass
 class Proof:
     """What was found: `wrong` is what must not be; `handovers` is from which attempt to which a
-    trial went, with the seconds between the last line of the one and the first of the other.
+    trial went, with the seconds between the last line of the one and the first of the other; the
+    `late` lines are those that the one wrote after that, in so many seconds of `overlap`.
     """
 
     wrong: list[str] = field(default_factory=list[str])
@@ -93,21 +95,22 @@ def _goes_on(proof: Proof, trial: TrialView, folder: Path) -> None:
         batches = [line["step"] for line in lines if line["what"] == "batch"]
         proof.must(not batches or batches[0] == step + 1, f"{where}: begins at {batches[:1]}")
         if lines and before:
-            gap = lines[0]["time"] - before[-1]["time"]
+            late = [line for line in before if line["time"] >= lines[0]["time"]]
+            overlap = late[-1]["time"] - late[0]["time"] if late else 0.0
             done = [line["step"] for line in before if line["what"] == "batch"]
             proof.handovers.append(
                 {
                     "trial": trial.number,
                     "attempt": attempt["attempt"],
-                    "gap": round(gap, 3),
+                    "gap": round(lines[0]["time"] - before[-1]["time"], 3),
+                    "late": len(late),
+                    "overlap": round(overlap, 3),
                     "repeated": max(done, default=0) - step,
                     "nodes": [before[-1]["node"], lines[0]["node"]],
                     "time": lines[0]["time"],
                 }
             )
-            proof.must(
-                gap > -LONGEST_OVERLAP, f"{where}: began {-gap:.2f} s before the other ended"
-            )
+            proof.must(overlap < LONGEST_OVERLAP, f"{where}: the one before wrote {overlap:.2f} s")
         before = lines or before
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
 ]
-ONE = ["tests.cluster.sweeps:trained", "optimizer.lr=0.003", "model.dropout=0.2"]
+ONE = [
+    "tests.cluster.sweeps:trained",
+    "optimizer.lr=0.003",
+    "model.dropout=0.2",
+    "training.steps=100",
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,6 @@ def ended(hurt: Ward, name: str) -> SearchView:
     hurt.driver.wait(240)
     forget(hurt.store)
     return SearchView.read(Store(hurt.store), name)
-
-
-def wrote(hurt: Ward, name: str) -> list[Path]:
-    return sorted(hurt.logs(name))
 
 
 @pytest.mark.parametrize("fault", ["raylet", "node"])

@@ -276,8 +276,16 @@ def _postgres(ward: Ward, draw: random.Random, name: str) -> Facts | None:
     else:
         ward.postgres.stop()
     time.sleep(draw.uniform(0, 5))
-    ward.postgres.start()
+    wait_until(lambda: _starts(ward.postgres), 60, "for PostgreSQL")
     return {"how": "postmaster killed" if crash else "immediate"}
+
+
+def _starts(postgres: Postgres) -> bool:
+    """Starts it; not yet while the kernel still holds what its last processes shared."""
+    with suppress(AssertionError):
+        postgres.start()
+        return True
+    return False
 
 
 def _served(folder: Path) -> bool:

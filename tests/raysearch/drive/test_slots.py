@@ -52,6 +52,24 @@ def test_when_the_grant_shrinks_the_attempts_that_began_last_leave_and_are_asked
     assert not any(stage.leaves(job) for job in jobs)
 
 
+def test_the_place_of_a_lost_host_stays_empty_until_the_broker_knows_what_is_left(
+    tmp_path: Path,
+) -> None:
+    stage = Shared(tmp_path, grant=2)
+    first, second = stage.started(2)
+    stage.conductor.lost(second.trial, second.attempt)
+    assert stage.next() is None and not stage.leaves(first)
+    stage.slots._lost_at -= 4
+    assert stage.start().trial == second.trial
+
+
+def test_a_search_that_shares_with_nobody_takes_a_lost_place_at_once(tmp_path: Path) -> None:
+    stage = Shared(tmp_path, grant=None, concurrent=1)
+    (job,) = stage.started(1)
+    stage.conductor.lost(job.trial, job.attempt)
+    assert stage.start().trial == job.trial
+
+
 def test_who_has_just_begun_leaves_first_but_is_asked_when_it_can_hear(tmp_path: Path) -> None:
     stage = Shared(tmp_path, grant=3)
     first, second = stage.started(2)
