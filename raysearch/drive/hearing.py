@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.decide.failures import verdict
+from raysearch.decide.failures import KINDS, verdict
 from raysearch.decide.study import State, Study
 from raysearch.drive.course import Course, Failure, objectives
 from raysearch.record.events import EventLog
@@ -152,12 +152,12 @@ class Hearing:
         return Ended(again=True, stop_search=stop)
 
     def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
-        """The end of an evaluation on the test split; it is tried once more if it failed."""
+        """The end of an evaluation on the test split; it is tried again at least once."""
         outcome = str(message["outcome"])
-        stops = verdict(outcome, history=[]).stop_search if outcome == "full" else ""
-        if stops:
-            return Ended(again=True, stop_search=f"{stops}: {message['message']}")
-        if outcome != "complete" and course.attempt < 2:
+        kind = KINDS.get(outcome)
+        if kind is not None and kind.stops:
+            return Ended(again=True, stop_search=f"{kind.what}: {message['message']}")
+        if kind is not None and course.attempt <= max(kind.again, 1):
             return Ended(again=True)
         error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
         self._log.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ STOP_WAIT = 30
 """Seconds that a driver has to end in order once its job is stopped."""
 
 _LINES, _WIDE = 15, 400
+_NO_AGENT, _AGENT = "No available agent", 15.0
+"""What Ray says while no agent has come up that could take a job, and seconds to wait for one."""
 _SIGNALLED = 128
 """A shell's exit statuses above this say which signal ended its command."""
 
@@ -29,6 +32,16 @@ class JobState:
 
     kind: str
     exit: int | None = None
+
+
+def _refused(name: str, said: str) -> str:
+    text = f"Ray took no job for {name!r}: {said}"
+    if _NO_AGENT in said:
+        text += (
+            "; each node has an agent on port 52365 (--dashboard-agent-listen-port of "
+            "`ray start`): another Ray of this host may have it"
+        )
+    return text
 
 
 class Jobs:
@@ -47,7 +60,7 @@ class Jobs:
         """
         command = [sys.executable, "-m", "raysearch.serve.driving", name, str(self._state)]
         surroundings = {"PYTHONPATH": str(code), "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)}
-        number = len(before) + 1
+        number, deadline = len(before) + 1, time.monotonic() + _AGENT
         with self._client() as client:
             while True:
                 job = f"raysearch-{name}" + (f"-{number}" if number > 1 else "")
@@ -59,9 +72,12 @@ class Jobs:
                         metadata={"search": name},
                     )
                 except RuntimeError as error:
-                    if "already exists" not in str(error):
-                        raise ConnectionError(f"Ray took no job for {name!r}: {error}") from None
-                    number += 1  # of a state that is gone
+                    if "already exists" in str(error):
+                        number += 1  # of a state that is gone
+                    elif _NO_AGENT in str(error) and time.monotonic() < deadline:
+                        time.sleep(1.0)
+                    else:
+                        raise ConnectionError(_refused(name, str(error))) from None
 
     def state(self, job: str) -> JobState:
         """What became of a job."""

@@ -66,8 +66,13 @@ def _asked(address: str, secret: str) -> grpc.StatusCode:
 def _located(address: str) -> str:
     if address != "auto":
         return address
-    from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._private.services import canonicalize_bootstrap_address_or_die, find_gcs_addresses
 
+    if len(several := sorted(find_gcs_addresses())) > 1:
+        raise ConnectionError(
+            f"--ray-address must say which Ray is meant, got 'auto', and several run on this host: "
+            f"{', '.join(several)}"
+        )
     try:
         return canonicalize_bootstrap_address_or_die("auto")
     except ConnectionError:

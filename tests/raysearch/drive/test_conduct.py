@@ -10,6 +10,7 @@ import pytest
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.course import Course, unfinished
+from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.run.job import Job
 from tests.raysearch.drive.stage import Stage
 from tests.raysearch.searches.sweeps import chain, chain_grid
@@ -235,9 +236,23 @@ def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
     assert stage.view().trials[tested[0]].tested["metrics"] == {"test/score": 0.8}
 
 
-def _keeper(trial: Any) -> Any:
-    from raysearch.run.checkpoints import Keeper, Kept
+@pytest.mark.parametrize(
+    ("outcome", "tries"), [("complete", 1), ("exception", 2), ("diverged", 2), ("host_lost", 4)]
+)
+def test_an_evaluation_is_made_again_as_often_as_its_failure_allows(
+    stage: Stage, outcome: str, tries: int
+) -> None:
+    course = Course(0, {}, 0, "random", Keeper("maximize"), role="winner")
+    made = 0
+    while made < 9:
+        made = course.attempt = course.attempt + 1
+        message = {"kind": "end", "outcome": outcome, "message": ""}
+        if not stage.conductor._hearing.end_test(course, message).again:
+            break
+    assert made == tries
 
+
+def _keeper(trial: Any) -> Any:
     return Keeper("maximize", [Kept(0, trial.best_checkpoint, 0.0)])
 
 
