@@ -2,8 +2,6 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-# Tests that need no machine of their own run two at a time; those that drive searches do not.
-ALONE := not long and not search and not kill and not browser and not cluster
 
 .PHONY: search test lint types architecture tests benchmarks clean
 
@@ -28,8 +26,8 @@ architecture: .venv/installed
 	$(BIN)/lint-imports
 
 tests: .venv/installed
-	$(BIN)/pytest -m '$(ALONE)' --numprocesses 2 --dist loadfile
-	$(BIN)/pytest -m 'not long and not ($(ALONE))'
+	$(BIN)/pytest -m 'not long and not alone' --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m 'alone and not long'
 
 clean:
 	rm -rf .venv runs

@@ -54,6 +54,7 @@ def test_two_trials_share_a_gpu_and_one_without_room_leaves_its_neighbours_alone
     assert len(greedy.attempts) == 2 and greedy.config["greedy"]
 
 
+@pytest.mark.long
 def test_a_trial_with_a_whole_gpu_is_alone_on_it(address: str, tmp_path: Path) -> None:
     view = searched(tmp_path, address, "wholes")
     assert view.spec["concurrent"] == 2

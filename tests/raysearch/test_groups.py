@@ -15,7 +15,13 @@ from tests.raysearch.searches.grouped_sweep import STEPS
 from tests.trainables import groups
 from trainables.core.checkpoint import fingerprint
 
-pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.search,
+    pytest.mark.kill,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
 COMMAND = ["search", "tests.raysearch.searches.grouped_sweep:grouped", "--name", "one"]
 COMMAND += ["--tracking-uri", "none", "--time-box", "1h"]
 

@@ -23,7 +23,7 @@ from tests.trainables import groups
 from tests.trainables.groups import TWENTY_STEPS
 
 ROOT = str(Path(__file__).parents[3])
-in_ray = [pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(600)]
+in_ray = [pytest.mark.alone, pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def two_cpus() -> Iterator[None]:
     environment = dict(os.environ)
     os.environ.update({**RAY_SETTINGS, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"})
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    ray.init(num_cpus=2, include_dashboard=False, **quiet)
+    ray.init("local", num_cpus=2, include_dashboard=False, **quiet)
     yield
     ray.shutdown()
     os.environ.clear()

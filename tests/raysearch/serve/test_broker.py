@@ -217,6 +217,7 @@ def test_a_killed_broker_is_there_again_and_nothing_is_lost(story: Story) -> Non
 
 
 @marked
+@pytest.mark.long
 def test_two_searches_of_groups_that_do_not_both_fit_both_finish(
     nodes: Nodes, tmp_path: Path
 ) -> None:

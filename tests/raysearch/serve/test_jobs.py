@@ -161,6 +161,7 @@ def test_no_secret_is_in_any_command_job_or_log(head: Head) -> None:
             assert TOKEN.encode() not in path.read_bytes()
 
 
+@pytest.mark.long
 def test_a_search_goes_on_after_the_whole_head_was_killed_and_started_again(head: Head) -> None:
     name = head.raysearch("submit", "own:valley", "pause=0.3", "x=0.6", "--trials=1").stdout.strip()
     wait_until(lambda: events(head, name, "report"), 60)

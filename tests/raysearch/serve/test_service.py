@@ -213,6 +213,7 @@ def test_a_service_that_is_told_to_end_ends_all_its_processes(served: Served) ->
 # Without a database of its own
 
 
+@pytest.mark.long
 def test_a_database_that_is_named_is_used_and_none_is_made(tmp_path: Path) -> None:
     server = Postgres()
     service = Served(tmp_path, RAYSEARCH_DATABASE=server.create())
