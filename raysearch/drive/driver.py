@@ -29,6 +29,7 @@ from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.settings import Settings
 
+_SCRATCH = ".raysearch-tune-"
 OUT_OF_TIME = "its time was up"
 """The reason of a search that ended before its number of trials: a resume has something to do."""
 
@@ -268,7 +269,9 @@ def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> No
     from raysearch.run.host import Host
     from raysearch.run.process import outcome_of
 
-    scratch = tempfile.mkdtemp(prefix=".raysearch-tune-", dir=shared)
+    for old in shared.glob(f"{_SCRATCH}*") if shared is not None else ():
+        shutil.rmtree(old, ignore_errors=True)  # of a driver that was killed
+    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=shared)
     decisions = Decisions(conductor)
     try:
         tune.Tuner(

@@ -29,6 +29,17 @@ def refusal(uri: str, error: Exception) -> str:
     return ""
 
 
+def unreachable(uri: str, error: Exception) -> ConnectionError:
+    """The one sentence for an MLflow that cannot be asked."""
+    said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {first_line(error)}"
+    return ConnectionError(refusal(uri, error) or said)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, without passwords."""
+    return hidden(next(iter(str(error).splitlines()), type(error).__name__))
+
+
 def check_admission(uri: str) -> None:
     """Refuses a server that would refuse all that is written; one that is down is none of those.
 

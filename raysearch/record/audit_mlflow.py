@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.record.address import NOWHERE, client_of, consumer
+from raysearch.record.admission import unreachable
 from raysearch.record.artifacts import files, inside
 from raysearch.record.events import Store
 from raysearch.record.finding import Finding
@@ -19,10 +20,23 @@ from raysearch.record.writer import ANSWERED
 
 
 def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
-    """What MLflow at `uri` has otherwise than the events; `folder` is that of the search."""
+    """What MLflow at `uri` has otherwise than the events; `folder` is that of the search.
+
+    Raises:
+        ConnectionError: it cannot be reached, or refuses us.
+    """
     if uri == NOWHERE:
         return []
     client = client_of(uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _compared(client, store, view, folder, uri)
+    except MlflowException as error:
+        raise unreachable(uri, error) from None
+
+
+def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
     runs = runs_of(client, view.identity, [one.experiment_id for one in experiments(client)])
     written = store.cursor(view.search, consumer(uri))
     if written < view.last:

@@ -13,7 +13,7 @@ from raysearch.record.address import (
     consumer,
     server_environment,
 )
-from raysearch.record.admission import refusal
+from raysearch.record.admission import first_line, refusal, unreachable
 from raysearch.record.artifacts import delete_all
 from raysearch.record.events import Store
 from raysearch.record.passwords import hidden
@@ -62,7 +62,7 @@ class Tracker(threading.Thread):
                 self._writer.catch_up()
                 failures, self.problem = 0, None
             except Exception as error:  # whatever the server, the network or the database says
-                said = f"{type(error).__name__}: {_first_line(error)}"[:300]
+                said = f"{type(error).__name__}: {first_line(error)}"[:300]
                 self.problem = refusal(self._writer.uri, error) or said
                 failures += 1
             if closing and (self.problem is None or failures > 2):
@@ -94,7 +94,7 @@ def sync(store: Store, search: str, uri: str, folder: Path) -> int:
         try:
             return writer.catch_up()
         except Exception as error:
-            raise _unreachable(uri, error) from None
+            raise unreachable(uri, error) from None
 
 
 def delete(store: Store, search: str, uri: str) -> None:
@@ -113,7 +113,7 @@ def delete(store: Store, search: str, uri: str) -> None:
     try:
         _delete(client_of(uri), uri, view)
     except Exception as error:
-        raise _unreachable(uri, error) from None
+        raise unreachable(uri, error) from None
 
 
 def _delete(client: Any, uri: str, view: SearchView) -> None:
@@ -132,15 +132,6 @@ def _delete(client: Any, uri: str, view: SearchView) -> None:
             if not client.search_runs([number], max_results=1):
                 client.rename_experiment(number, f"{experiment.name} (deleted, {number})")
                 client.delete_experiment(number)
-
-
-def _unreachable(uri: str, error: Exception) -> ConnectionError:
-    said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {_first_line(error)}"
-    return ConnectionError(refusal(uri, error) or said)
-
-
-def _first_line(error: Exception) -> str:
-    return hidden(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:

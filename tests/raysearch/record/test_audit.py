@@ -92,6 +92,12 @@ def scene(tmp_path: Path, tracking: str) -> Scene:
     return Scene(store, folder, tracking, study)
 
 
+def test_an_mlflow_that_is_away_is_one_sentence(scene: Scene) -> None:
+    scene.uri = "http://127.0.0.1:1"
+    with pytest.raises(ConnectionError, match="http://127.0.0.1:1' cannot be reached"):
+        scene.findings()
+
+
 def test_an_undamaged_search_has_no_finding(scene: Scene) -> None:
     assert scene.findings() == []
 
