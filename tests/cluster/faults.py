@@ -122,6 +122,7 @@ class Campaign:
 
     def _judge(self, hurt: Ward, name: str, begun: float, count: int, ended: list[str]) -> None:
         alive = self._left_alive(hurt)
+        hurt.catch_up(name)
         forget(hurt.store)
         check = hurt.command("check", name)
         proof = prove(Store(hurt.store), name, hurt.runs / name, self.expected, check)

@@ -95,6 +95,11 @@ class Ward:
                 start_new_session=True,
             )
 
+    def catch_up(self, name: str) -> None:
+        """Lets MLflow, once it is back, have what it missed of a search."""
+        servers.wait_for(self._port)
+        subprocess.run(self.command("sync", name), check=True, env=self.nodes.environment)
+
     @property
     def status(self) -> int | None:
         """How the driver ended; None while it lives."""
