@@ -26,7 +26,7 @@ architecture: .venv/installed
 	$(BIN)/lint-imports
 
 tests: .venv/installed
-	$(BIN)/pytest -m 'not long and not alone' --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m 'not long and not alone' --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest -m 'alone and not long'
 
 clean:

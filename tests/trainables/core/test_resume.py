@@ -113,7 +113,7 @@ def test_a_run_that_had_only_its_end_to_say_does_nothing_more(
 @pytest.mark.kill
 @pytest.mark.slow
 def test_killed_twenty_times_at_random_moments_and_while_saving(tmp_path: Path) -> None:
-    config = EVERYTHING.with_values({"training.steps": 400, "training.save_every": 5})
+    config = EVERYTHING.with_values({"training.steps": 1000, "training.save_every": 5})
     whole = runs.run(config, tmp_path / "whole")
     context, draw = multiprocessing.get_context("forkserver"), random.Random(0)
     context.set_forkserver_preload(["tests.trainables.runs", "torch._dynamo"])
