@@ -28,7 +28,7 @@ from tests.cluster.ward import INJURIES, Ward, ward
 from tests.raysearch.record.postgres import forget
 
 SWEEP = "tests.cluster.sweeps:trained"
-IN_A_ROUND = 8
+IN_A_ROUND = 10
 """Injuries of one search at most."""
 _STARTS = 240.0
 _ENDS = 900.0

@@ -47,7 +47,8 @@ def ended(hurt: Ward, name: str) -> SearchView:
     return SearchView.read(Store(hurt.store), name)
 
 
-@pytest.mark.parametrize("fault", ["raylet", pytest.param("node", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["raylet", "node"])
 def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Ward, fault: str) -> None:
     begun(hurt, fault)
     assert INJURIES[fault](hurt, random.Random(0), fault)

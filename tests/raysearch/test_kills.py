@@ -35,12 +35,12 @@ KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 
 MOMENTS = [
     ("before", "asked", 3),
-    ("before", "told", 2),
     ("after", "told", 3),
-    ("in", "report", 5),
     ("before", "decision", 1),
 ]
 MORE_MOMENTS = [
+    ("before", "told", 2),
+    ("in", "report", 5),
     ("after", "asked", 4),
     ("in", "asked", 5),
     ("in", "told", 1),
