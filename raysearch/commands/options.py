@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -58,6 +59,13 @@ def plainly() -> Generator[None]:
         raise  # `| head` has seen enough: no bad input; the command's frame ends it quietly
     except (LookupError, ValueError, ConnectionError) as error:
         text = str(error.args[0]) if error.args else str(error)
+        print(f"error: {text}", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" for {error.filename}" if error.filename else ""
+        text = f"no space is left on the disk{where}: make some, and give the same command again"
         print(f"error: {text}", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
 

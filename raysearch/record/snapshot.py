@@ -161,11 +161,14 @@ def _write(target: Path, files: Mapping[str, bytes]) -> None:
     """Writes a folder under a temporary name, and renames it; takes the place of a damaged one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    partial.chmod(0o755)
-    for name, content in files.items():
-        (partial / name).write_bytes(content)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    try:
+        partial.chmod(0o755)
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # of a full disk
 
 
 def _content(path: Path) -> bytes | None:

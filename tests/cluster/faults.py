@@ -175,9 +175,12 @@ def append(file: Path, line: dict[str, Any]) -> None:
 
 
 def silently(end: str) -> bool:
-    """Whether a driver ended by itself and left its search running; `end` is status and state."""
+    """Whether a driver ended by itself and left its search running; `end` is status and state.
+
+    One that could not even begin on a full disk has said so, and written nothing (status 2).
+    """
     status, _, state = end.partition(" ")
-    return state == "running" and status != "-9"
+    return state == "running" and status not in ("-9", "2")
 
 
 def summary(folder: Path) -> str:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from raysearch.cli import app
+from raysearch.commands.options import plainly
 from raysearch.plan import parse_memory, parse_overrides, parse_time
 from raysearch.record.events import Store
 from raysearch.record.locks import FileLock
@@ -136,3 +138,14 @@ def test_results_and_best_are_what_the_events_say(tmp_path: Path) -> None:
     assert Path(best["checkpoint"]).exists()
     missing = CliRunner().invoke(app, ["logs", "one", "9"])
     assert missing.exit_code == 2 and "has no trial 9" in missing.stderr
+
+
+def test_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        pytest.raises(typer.Exit) as ended,
+        plainly(),
+        open("/dev/full", "wb", buffering=0) as full,
+    ):
+        full.write(b"x")
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err.startswith("error: no space is left on the disk: make some")
