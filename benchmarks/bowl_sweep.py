@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from raysearch.declare.sweep import Metric, Trial, sweep
 from trainables.core.training import ExperimentConfig
@@ -26,13 +26,18 @@ class Bowl(ExperimentConfig):
 @sweep(metrics=[Metric("loss", "minimize", reduce="last")], sampler="random", trials=100)
 def bowl(trial: Trial) -> Bowl:
     """Four floats, two integers, two choices."""
-    return Bowl(
-        lr=trial.suggest_float("lr", 1e-5, 1.0, log=True),
-        decay=trial.suggest_float("decay", 1e-7, 1e-1, log=True),
-        dropout=trial.suggest_float("dropout", 0.0, 0.8),
-        momentum=trial.suggest_float("momentum", 0.0, 0.99),
-        layers=trial.suggest_int("layers", 1, 12),
-        heads=trial.suggest_int("heads", 1, 8),
-        activation=trial.suggest_categorical("activation", ["relu", "gelu", "tanh"]),
-        schedule=trial.suggest_categorical("schedule", ["constant", "cosine"]),
-    )
+    return Bowl(**suggested(trial))
+
+
+def suggested(trial: Trial) -> dict[str, Any]:
+    """The eight values."""
+    return {
+        "lr": trial.suggest_float("lr", 1e-5, 1.0, log=True),
+        "decay": trial.suggest_float("decay", 1e-7, 1e-1, log=True),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.8),
+        "momentum": trial.suggest_float("momentum", 0.0, 0.99),
+        "layers": trial.suggest_int("layers", 1, 12),
+        "heads": trial.suggest_int("heads", 1, 8),
+        "activation": trial.suggest_categorical("activation", ["relu", "gelu", "tanh"]),
+        "schedule": trial.suggest_categorical("schedule", ["constant", "cosine"]),
+    }

@@ -19,8 +19,8 @@ ANSWERS = "answers.json"
 class SimulatedHost(tune.Trainable):
     """Takes the place of `raysearch.run.host.Host` for the driver; nothing is forked or trained.
 
-    With `every` (seconds, from the environment of the driver by way of the sweep's configuration)
-    all hosts of a machine report at the same moments; without, each as soon as it was answered.
+    With `every` (seconds) in its configuration all hosts of a machine report at the same moments;
+    without, each as soon as it was answered.
     """
 
     def setup(self, config: dict[str, Any]) -> None:

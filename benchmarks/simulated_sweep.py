@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from benchmarks.bowl_sweep import Bowl
+from benchmarks.bowl_sweep import Bowl, suggested
 from raysearch.declare.sweep import Metric, Resources, Trial, sweep
 
 
@@ -26,11 +26,4 @@ class Simulated(Bowl):
 )
 def simulated(trial: Trial) -> Simulated:
     """The median pruner looks at each report and never stops a trial."""
-    return Simulated(
-        lr=trial.suggest_float("lr", 1e-5, 1.0, log=True),
-        decay=trial.suggest_float("decay", 1e-7, 1e-1, log=True),
-        dropout=trial.suggest_float("dropout", 0.0, 0.8),
-        momentum=trial.suggest_float("momentum", 0.0, 0.99),
-        layers=trial.suggest_int("layers", 1, 12),
-        heads=trial.suggest_int("heads", 1, 8),
-    )
+    return Simulated(**suggested(trial))

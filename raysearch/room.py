@@ -159,9 +159,9 @@ def _places(sweep: str, need: Resources, machine: Machine) -> int:
 
 def _places_on(node: Machine, need: Resources) -> int:
     """How many workers fit on one machine: a GPU is shared by as many as it has parts for."""
-    if need.cpus > node.cpus or need.gpus > node.gpus:
-        return 0
-    places = int(node.cpus / need.cpus) if need.cpus else max(node.cpus, 1)
+    if need.cpus > node.cpus or need.gpus > node.gpus or not node.cpus:
+        return 0  # a head without CPUs runs no trial, not even one that asks for none
+    places = int(node.cpus / need.cpus) if need.cpus else node.cpus
     if need.gpus >= 1:
         places = min(places, int(node.gpus / need.gpus))
     elif need.gpus:

@@ -108,6 +108,7 @@ CLUSTER = Machine.cluster(
         ({"gpus": 1}, 3, 2, 8),
         ({"gpus": 0.5}, 6, 1, 4),
         ({"workers": 3, "gpus": 1}, 1, 2, 8),
+        ({"cpus": 0}, 12, 1, 4),  # none on the head
     ],
 )
 def test_on_a_cluster_each_worker_fits_on_one_node(
