@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.sweep import bare
+from raysearch.errors import UnknownName
 from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
@@ -35,7 +36,7 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
     """
     won = winner(view)
     if won is None:
-        raise LookupError(f"search {view.search!r} has no completed trial yet")
+        raise UnknownName(f"search {view.search!r} has no completed trial yet")
     best = won.standing.trial
     record = {
         "trial": best.number,

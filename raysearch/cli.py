@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Any
 
 from raysearch.commands import (
@@ -14,7 +16,8 @@ from raysearch.commands import (
     serving,
     submitting,
 )
-from raysearch.commands.options import app
+from raysearch.commands.options import OUR_FAULT, app
+from raysearch.version import version
 
 __all__ = [
     "app",
@@ -31,8 +34,18 @@ __all__ = [
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The `raysearch` command."""
-    return app(arguments)
+    """The `raysearch` command; what nobody foresaw ends with a traceback and status 70."""
+    try:
+        return app(arguments)
+    except Exception as error:
+        traceback.print_exception(error)
+        print(
+            f"\nThis is a fault of raysearch {version()}, not of your input. What was reported is "
+            f"kept: `raysearch resume` goes on with a search. Please send the lines above and the "
+            f"command to whoever looks after raysearch.",
+            file=sys.stderr,
+        )
+        sys.exit(OUR_FAULT)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.record.results import SearchView, TrialView, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
@@ -139,7 +140,7 @@ class Client:
         from raysearch.plan import make_request, user_here
 
         if self._there is None:
-            raise ValueError("address must be given to submit: Client(address='http://head:8267')")
+            raise BadSetting("address must be given to submit: Client(address='http://head:8267')")
         options.setdefault("user", user_here())
         request = make_request(space, overrides or {}, **options)
         package = pack(folder or Path.cwd())
@@ -283,7 +284,7 @@ class Client:
         """All that is known of one trial."""
         trials = self.view(name).trials
         if number not in trials:
-            raise LookupError(f"search {name!r} has no trial {number}; it has {len(trials)}")
+            raise UnknownName(f"search {name!r} has no trial {number}; it has {len(trials)}")
         return trials[number]
 
     def compare(self, *names: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
+from raysearch.errors import BadSetting, RaysearchError, UnknownName, foreign
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
 from raysearch.settings import Settings
@@ -33,9 +34,9 @@ def evaluated(
             be evaluated with one of the settings.
     """
     if top is not None and top < 1:
-        raise ValueError(f"--top must be at least 1, got {top}")
+        raise BadSetting(f"--top must be at least 1, got {top}")
     if of is not None and not store.exists(of):
-        raise LookupError(f"--of {of!r} is no search{on_offer(of, store.searches())}")
+        raise UnknownName(f"--of {of!r} is no search{on_offer(of, store.searches())}")
     for name in [of] if of is not None else reversed(store.searches()):
         view = SearchView.read(store, name)
         if not _is_wanted(view, space.sweep, must=of is not None):
@@ -46,11 +47,13 @@ def evaluated(
 
             Evaluations(space, trials).check()
             kind = type(next(iter(space.preview(1))).config)
-            refuse_missing(kind.read(trial["config"]) for trial in trials)
+            with foreign(f"the configuration of a trial of {name}"):
+                configs = [kind.read(trial["config"]) for trial in trials]
+            refuse_missing(configs)
             return {"search": name, "trials": trials}
     wanted = space.sweep.evaluates
     what = f"search {of!r} has none" if of is not None else f"no search of {wanted} has one"
-    raise ValueError(
+    raise BadSetting(
         f"{space.sweep.name} evaluates completed trials of {wanted} that have a checkpoint, and "
         f"{what}; run one by `raysearch search {wanted}`, or name one by --of"
     )
@@ -71,7 +74,7 @@ def foreseen(
     wanted, points = str(space.sweep.evaluates), space.count().points or 0
     try:
         found = evaluated(space, of, top, store_of(settings), settings)
-    except (LookupError, ValueError) as error:
+    except RaysearchError as error:
         if of is not None or top is not None:
             raise
         return None, f"finished trials of {wanted}, each with every point; now none: {error}"
@@ -87,7 +90,7 @@ def _is_wanted(view: SearchView, sweep: Sweep, *, must: bool) -> bool:
     if sweep.evaluates in (view.spec["sweep_name"], view.spec["sweep"]):
         return True
     if must:
-        raise ValueError(
+        raise BadSetting(
             f"--of must be a search of {sweep.evaluates}, which {sweep.name} evaluates, got "
             f"{view.search!r}, a search of {view.spec['sweep_name']}"
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from raysearch import verbs
+from raysearch.errors import UnknownName
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
 from raysearch.settings import Settings
@@ -49,7 +50,7 @@ def _until_it_ends(
             view.apply(event)
         if ends_at is None and _has_ended(view, trial, lambda: verbs.state_of(view, settings)):
             if trial not in view.trials:
-                raise LookupError(
+                raise UnknownName(
                     f"search {view.search!r} has no trial {trial}; it has {len(view.trials)}"
                 )
             ends_at = time.monotonic() + _LAST

@@ -25,6 +25,7 @@ from raysearch.answer import (
     unfinished_lines,
 )
 from raysearch.declare.needs import lacks
+from raysearch.errors import UnknownName
 from raysearch.evaluating import foreseen
 from raysearch.record.events import Store
 from raysearch.record.forecast import expected, expected_runs
@@ -266,7 +267,7 @@ def show_logs(view: SearchView, folder: Path, trial: int) -> None:
     """Every attempt's log; a traceback is the end of its log."""
     if trial not in view.trials:
         last = max(view.trials, default=-1)
-        raise LookupError(
+        raise UnknownName(
             f"search {view.search!r} has no trial {trial}; it has {len(view.trials)}"
             + (f", 0 to {last}" if last >= 0 else "")
         )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from raysearch import verbs
+from raysearch.errors import BadSetting
 from raysearch.front import columns_table, console, print_json
 from raysearch.settings import Settings
 
@@ -42,7 +43,7 @@ def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
         trials = sum(len(view.trials) for view in views)
         question = f"delete {', '.join(names)} ({trials} trials, their checkpoints and MLflow runs)"
         if not sys.stdin.isatty():
-            raise ValueError(f"--yes must be given where nobody can be asked: {question}")
+            raise BadSetting(f"--yes must be given where nobody can be asked: {question}")
         if input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing was deleted")
             return

@@ -20,6 +20,7 @@ from raysearch.declare.catalog import experiments, find_experiment, sweeps
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Count, Space
 from raysearch.declare.sweep import Config, Metric, Sweep
+from raysearch.errors import BadSetting
 from raysearch.plan import check_study
 from raysearch.settings import Settings
 
@@ -65,7 +66,7 @@ def import_sweep(wanted: Wanted, settings: Settings) -> Imported:
     kind = _experiment(wanted.experiment, settings)
     fields = Fields(kind, wanted.mapped)
     if (wanted.file is None) == (wanted.line is None):
-        raise ValueError("either a file or --hydra must be given")
+        raise BadSetting("either a file or --hydra must be given")
     for path, value in (wanted.values or {}).items():
         fields.branch(path, [value])
     if wanted.line is not None:
@@ -96,7 +97,7 @@ def parse_map(arguments: Iterable[str]) -> dict[str, str]:
     for argument in arguments:
         name, equals, path = argument.partition("=")
         if not equals or not name:
-            raise ValueError(f"--map must have the form name=path, got {argument!r}")
+            raise BadSetting(f"--map must have the form name=path, got {argument!r}")
         found[name] = path
     return found
 
@@ -105,7 +106,7 @@ def parse_metric(text: str) -> Metric:
     """`maximize val/accuracy`, as a plan shows it. Raises ValueError for anything else."""
     direction, _, name = text.strip().partition(" ")
     if direction not in ("maximize", "minimize") or not name.strip():
-        raise ValueError(f"--metric must be such as 'maximize val/accuracy', got {text!r}")
+        raise BadSetting(f"--metric must be such as 'maximize val/accuracy', got {text!r}")
     return Metric(name.strip(), "maximize" if direction == "maximize" else "minimize", "best")
 
 
@@ -115,7 +116,7 @@ def _experiment(name: str | None, settings: Settings) -> type[Config]:
     known = experiments(settings.experiments)
     if len(known) == 1:
         return next(iter(known.values()))
-    raise ValueError(f"--experiment must be given{on_offer('', known)}")
+    raise BadSetting(f"--experiment must be given{on_offer('', known)}")
 
 
 def _with_values(brought: Brought, values: Mapping[str, object]) -> Brought:
@@ -158,7 +159,7 @@ def _metric(
     if known:
         metric, sweep = next(iter(known.values()))
         return metric, f"{sweep}, since {brought.source} states none"
-    raise ValueError(f"--metric must be given: {brought.source} states none, as 'minimize loss'")
+    raise BadSetting(f"--metric must be given: {brought.source} states none, as 'minimize loss'")
 
 
 def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, str]]:
@@ -175,11 +176,11 @@ def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, 
 def _free(out: Path) -> Path:
     """The file to be written; its name is that of a module, which must not exist."""
     if out.suffix != ".py" or not out.stem.isidentifier():
-        raise ValueError(f"--out must be a Python file such as mine.py, got {str(out)!r}")
+        raise BadSetting(f"--out must be a Python file such as mine.py, got {str(out)!r}")
     if out.exists():
-        raise ValueError(f"--out {str(out)!r} exists; choose another name")
+        raise BadSetting(f"--out {str(out)!r} exists; choose another name")
     if importlib.util.find_spec(out.stem) is not None:
-        raise ValueError(f"--out {str(out)!r} must not have the name of another module")
+        raise BadSetting(f"--out {str(out)!r} must not have the name of another module")
     return out
 
 

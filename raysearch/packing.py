@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from raysearch.errors import BadSetting
 from raysearch.plan import GIT_STATE, git_state
 from raysearch.record.sources import is_secret
 
@@ -73,14 +74,14 @@ def unpack(content: bytes, folder: Path) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > LIMIT + (1 << 20):
-                raise ValueError(f"a package must have at most {LIMIT >> 20} MiB of files")
+                raise BadSetting(f"a package must have at most {LIMIT >> 20} MiB of files")
             for entry in entries:
                 path = folder / _checked(entry)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(entry))
                 path.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise ValueError(f"the package cannot be unpacked: {error}") from None
+        raise BadSetting(f"the package cannot be unpacked: {error}") from None
 
 
 def _checked(entry: zipfile.ZipInfo) -> PurePosixPath:
@@ -89,7 +90,7 @@ def _checked(entry: zipfile.ZipInfo) -> PurePosixPath:
     is_out = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or not path.parts
     if is_out or entry.is_dir() or entry.external_attr >> 16 & 0o170000 == _LINK:
         name = entry.orig_filename
-        raise ValueError(f"a package must have plain files below its folder, got {name!r}")
+        raise BadSetting(f"a package must have plain files below its folder, got {name!r}")
     return path
 
 
@@ -147,9 +148,9 @@ def _within(root: Path, name: str) -> Path:
     try:
         real = path.resolve(strict=True)
     except OSError:
-        raise ValueError(f"{name} is a link to nothing: remove it or have git ignore it") from None
+        raise BadSetting(f"{name} is a link to nothing: remove it or have git ignore it") from None
     if not real.is_relative_to(root):
-        raise ValueError(
+        raise BadSetting(
             f"{name} is a link out of {root}, to {real}: only what lies below it is sent; have git "
             f"ignore it, or copy what it points to"
         )
@@ -162,7 +163,7 @@ def _refuse_large(root: Path, files: dict[str, Path]) -> None:
     if total <= LIMIT:
         return
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_NAMED]
-    raise ValueError(
+    raise BadSetting(
         f"the working tree {root} must have at most {LIMIT >> 20} MiB to be sent, got "
         f"{total / (1 << 20):.0f} MiB, the largest {_listed(largest, sizes)}; have git ignore what "
         f"is no code"

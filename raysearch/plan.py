@@ -18,6 +18,7 @@ from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
+from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.record.passwords import hidden, without_password
 from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import Settings
@@ -84,11 +85,11 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
     for argument in arguments:
         path, equals, text = argument.partition("=")
         if not equals or not path:
-            raise ValueError(
+            raise BadSetting(
                 f"{argument!r} must have the form path=value, such as optimizer.lr=0.001"
             )
         if path in values:
-            raise ValueError(f"{path} is given twice: {values[path]!r} and {text!r}")
+            raise BadSetting(f"{path} is given twice: {values[path]!r} and {text!r}")
         try:
             values[path] = json.loads(text)
         except json.JSONDecodeError:
@@ -100,7 +101,7 @@ def parse_time(text: str, option: str = "--time") -> float:
     """Seconds: `90`, `90s`, `15m`, `2h`, `1d`. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if not match or float(match[1]) <= 0:
-        raise ValueError(
+        raise BadSetting(
             f"{option} must be a positive duration such as 90s, 15m or 2h, got {text!r}"
         )
     return float(match[1]) * _SECONDS[match[2]]
@@ -115,7 +116,7 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     known = [each.name for each in fields(Request) if each.name not in ("space", "overrides")]
     for name in options:
         if name not in known:
-            raise LookupError(f"a search has no option {name!r}{on_offer(name, known)}")
+            raise UnknownName(f"a search has no option {name!r}{on_offer(name, known)}")
     for name, read in (
         ("time", parse_time),
         ("trial_time", parse_time),
@@ -211,9 +212,16 @@ def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
         ],
         "fidelity": sweep.fidelity,
         "space": space.fingerprint(),
-        "defaults": type(first.config)().digest(),
+        "defaults": defaults_of(first.config),
         "question": sweep.question,
     }
+
+
+def defaults_of(config: Any) -> str:
+    """The digest of the default configuration. Raises BadSetting if a class has no default."""
+    kind = type(config)
+    with foreign(f"the default of {kind.__name__}"):
+        return kind().digest()
 
 
 def _outside(space: Space) -> dict[str, str]:
@@ -228,14 +236,14 @@ def _outside(space: Space) -> dict[str, str]:
 
 def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str) -> None:
     if sweep.evaluates is not None and (not _is_grid(sampler) or pruner != "none"):
-        raise ValueError(
+        raise BadSetting(
             f"--sampler and --pruner of {sweep.name} must be grid and none, since it evaluates "
             f"finished trials, got {sampler!r} and {pruner!r}"
         )
     if sweep.evaluates is not None and request.known is not None:
-        raise ValueError(f"--known is for sweeps that train, and {sweep.name} evaluates")
+        raise BadSetting(f"--known is for sweeps that train, and {sweep.name} evaluates")
     if sweep.evaluates is None and (request.of is not None or request.top is not None):
-        raise ValueError(f"--of and --top are for sweeps that evaluate, and {sweep.name} does not")
+        raise BadSetting(f"--of and --top are for sweeps that evaluate, and {sweep.name} does not")
 
 
 def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
@@ -250,7 +258,7 @@ def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
 def check_name(name: str) -> None:
     """Refuses a name of a search that could not be a folder."""
     if not _NAME.fullmatch(name):
-        raise ValueError(
+        raise BadSetting(
             f"--name must begin with a letter or digit and hold at most 80 letters, digits, '-', "
             f"'_' or '.', got {name!r}"
         )
@@ -261,10 +269,10 @@ def _trials(request: Request, sweep: Sweep, space: Space, sampler: str) -> int |
     stated = None if grid and not _is_grid(sweep.sampler) else sweep.trials
     trials = request.trials if request.trials is not None else stated
     if trials is not None and trials < 1:
-        raise ValueError(f"--trials must be at least 1, got {trials}")
+        raise BadSetting(f"--trials must be at least 1, got {trials}")
     if trials is None and not grid and request.time is None:
         if space.count().points is None:
-            raise ValueError(
+            raise BadSetting(
                 f"--trials must be given: the sweep {sweep.name} states no number of trials and "
                 f"the sampler {sampler!r} would never end in an infinite space"
             )
@@ -283,7 +291,7 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
         ("--finalists", request.finalists, sweep.finalists),
     ):
         if given is not None and given < 1:
-            raise ValueError(f"{option} must be at least 1, got {given}")
+            raise BadSetting(f"{option} must be at least 1, got {given}")
         found.append(stated if given is None else given)
     return found[0], found[1]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from raysearch.errors import BadSetting, UnknownName, Unreachable
 from raysearch.packing import Package, unpack
 from raysearch.plan import Plan, Request, check_name, check_study, plan
 from raysearch.record.bodies import decode
@@ -68,7 +69,7 @@ class Remote:
             out, err = out + message.get("out", ""), err + message.get("err", "")
             status = message.get("exit", status)
         if status == 2:
-            raise ValueError(err.strip().removeprefix("error: "))
+            raise BadSetting(err.strip().removeprefix("error: "))
         return out
 
     def events(self, name: str, after: int = 0) -> Iterator[Event]:
@@ -109,7 +110,7 @@ class Remote:
             fresh.chmod(0o755)
             if folder.exists():
                 if not (folder / PAGE).is_file():
-                    raise ValueError(f"{folder} must be free for the report, and is no report")
+                    raise BadSetting(f"{folder} must be free for the report, and is no report")
                 shutil.rmtree(folder)
             fresh.rename(folder)
         finally:
@@ -123,7 +124,7 @@ class Remote:
             LookupError, ValueError: as `raysearch.plan.plan`. Whether data is there is not asked.
         """
         if request.known is not None and request.known not in package.names:
-            raise ValueError(
+            raise BadSetting(
                 f"--known must be a file of the working tree, relative to it and not ignored by "
                 f"git, got {request.known!r}"
             )
@@ -155,8 +156,8 @@ class Remote:
 
         try:
             secret = token()
-        except LookupError as error:
-            raise ConnectionError(str(error.args[0])) from None
+        except UnknownName as error:
+            raise Unreachable(str(error)) from None
 
         def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"Bearer {secret}"  # ~/.netrc has no say in it
@@ -173,19 +174,19 @@ class Remote:
                 **options,
             )
         except requests.RequestException as error:
-            raise ConnectionError(self._away(error)) from None
+            raise Unreachable(self._away(error)) from None
         self._refuse(answer)
         return answer
 
     def _refuse(self, answer: requests.Response) -> None:
         there = answer.headers.get(HEADER)
         if there is None:
-            raise ConnectionError(
+            raise Unreachable(
                 f"--address must be that of a raysearch service, as http://head:8267; "
                 f"{self.address} is something else (status {answer.status_code})"
             )
         if there != version():
-            raise ConnectionError(
+            raise Unreachable(
                 f"raysearch at {self.address} is version {there} and here it is {version()}: "
                 f"install the same"
             )
@@ -196,8 +197,8 @@ class Remote:
         except (ValueError, KeyError, TypeError):
             sentence = f"it answers with status {answer.status_code}"
         if answer.status_code in (401, 500, 503):
-            raise ConnectionError(f"{self.address}: {sentence}")
-        raise (LookupError if answer.status_code == 404 else ValueError)(sentence)
+            raise Unreachable(f"{self.address}: {sentence}")
+        raise (UnknownName if answer.status_code == 404 else BadSetting)(sentence)
 
     def _lines(self, answer: requests.Response) -> Iterator[str]:
         """The lines of an answer as they come; an answer that breaks off is an error."""
@@ -210,7 +211,7 @@ class Remote:
                 for line in lines:
                     yield line.decode()
         except requests.RequestException as error:
-            raise ConnectionError(self._away(error)) from None
+            raise Unreachable(self._away(error)) from None
 
     def _away(self, error: requests.RequestException) -> str:
         import requests
@@ -247,7 +248,7 @@ class Printed:
 def _checked(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError(f"--address must be as http://head:8267, got {hidden(address)!r}")
+        raise BadSetting(f"--address must be as http://head:8267, got {hidden(address)!r}")
     return address.rstrip("/")
 
 

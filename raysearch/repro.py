@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch import verbs
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.record import snapshot
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
@@ -122,19 +123,19 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
     """The trial and its checkpoints. Raises LookupError or ValueError: it cannot be run again."""
     name, trial = view.search, view.trials.get(number)
     if trial is None:
-        raise LookupError(f"search {name!r} has no trial {number}; it has {len(view.trials)}")
+        raise UnknownName(f"search {name!r} has no trial {number}; it has {len(view.trials)}")
     if trial.duplicate_of is not None:
         other = trial.duplicate_of
-        raise ValueError(f"trial {number} of {name!r} never ran: it equals trial {other}, run that")
+        raise BadSetting(f"trial {number} of {name!r} never ran: it equals trial {other}, run that")
     if not trial.attempts:
-        raise ValueError(
+        raise BadSetting(
             f"trial {number} of {name!r} never ran ({trial.state}): choose another one"
         )
     if not trial.reports:
-        raise ValueError(f"trial {number} of {name!r} reported nothing that could be compared")
+        raise BadSetting(f"trial {number} of {name!r} reported nothing that could be compared")
     if trial.evaluates is not None and not Path(trial.evaluates["checkpoint"]).exists():
         gone = trial.evaluates["checkpoint"]
-        raise ValueError(f"trial {number} of {name!r} evaluates a checkpoint that is gone: {gone}")
+        raise BadSetting(f"trial {number} of {name!r} evaluates a checkpoint that is gone: {gone}")
     codes = _codes(store, view, number)
     past = _Past(view, trial, codes, _surroundings(view, codes[0], folder))
     kinds = ("report", "checkpoint")
@@ -162,12 +163,12 @@ def _code(past: _Past, folder: Path) -> str:
     """The snapshot of the trial. Raises ValueError: there is none, or it is damaged."""
     name, code = past.view.search, past.codes[0]
     if code is None:
-        raise ValueError(
+        raise BadSetting(
             f"the code of trial {past.trial.number} of {name!r} was not kept, since an earlier "
             f"version began that search; --here runs it with the code that is here now"
         )
     if not snapshot.manifest(folder, code)["sources"]:
-        raise ValueError(
+        raise BadSetting(
             f"no code was kept of search {name!r}, since all of it is installed as packages; "
             f"--here runs it with those that are here now"
         )
@@ -218,9 +219,9 @@ def _prepare(given: Path | None, usual: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise ValueError(f"--folder must be empty or new, got {given}")
+            raise BadSetting(f"--folder must be empty or new, got {given}")
     except OSError as error:
-        raise ValueError(f"--folder {folder} cannot be written: {error.strerror}") from None
+        raise BadSetting(f"--folder {folder} cannot be written: {error.strerror}") from None
     return folder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.sweep import Resources, Sweep
+from raysearch.errors import BadSetting
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -60,7 +61,7 @@ def parse_memory(text: str, option: str = "--memory") -> int:
     """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if not match or float(match[1]) <= 0:
-        raise ValueError(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
+        raise BadSetting(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
@@ -91,7 +92,7 @@ def resources(
     share = min(node.memory // parts for node, parts in zip(used, shares, strict=True))
     largest = max(node.memory for node in machine.alone)
     if memory is not None and memory > largest:
-        raise ValueError(
+        raise BadSetting(
             f"--memory must be at most the {largest >> 20}M that exist, got {memory >> 20}M"
         )
     workers_at = zip(used, shares, strict=True)
@@ -123,14 +124,14 @@ def _shares_of(node: Machine, need: Resources, machine: Machine, at_once: int) -
 def _at_once(sweep: str, need: Resources, machine: Machine, asked: int | None) -> int:
     places = _places(sweep, need, machine)
     if need.workers > places:
-        raise ValueError(
+        raise BadSetting(
             f"resources.workers of sweep {sweep} must be at most {places} ({_each(need)} each, "
             f"{_exists(machine)}), got {need.workers}"
         )
     room = places // need.workers
     if asked is not None and not 1 <= asked <= room:
         trial = f"{need.workers} workers with {_each(need)}" if need.workers > 1 else _each(need)
-        raise ValueError(
+        raise BadSetting(
             f"--concurrent must be between 1 and {room} ({trial} a trial, {_exists(machine)}), "
             f"got {asked}"
         )
@@ -145,13 +146,13 @@ def _places(sweep: str, need: Resources, machine: Machine) -> int:
     ):
         if wanted > there:
             where = " on one node" if machine.nodes else ""
-            raise ValueError(
+            raise BadSetting(
                 f"resources.{name.lower()}s of sweep {sweep} must be at most the {there} {name}s "
                 f"that exist{where}, got {wanted:g}"
             )
     places = sum(_places_on(node, need) for node in machine.alone)
     if not places:
-        raise ValueError(
+        raise BadSetting(
             f"resources of sweep {sweep} must fit on one node ({_each(need)}), and no node has both"
         )
     return places

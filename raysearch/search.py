@@ -16,8 +16,9 @@ from raysearch.declare.space import Space
 from raysearch.drive.cluster import joined
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import evaluated
-from raysearch.plan import Request, check_name, plan
+from raysearch.plan import Request, check_name, defaults_of, plan
 from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
 from raysearch.record.passwords import hidden
@@ -65,7 +66,7 @@ def _reuse(
     """Goes on with the search of an identical request; refuses any other."""
     before, now = SearchView.read(store, name).spec.get("request"), request.to_json()
     if request.time_box is None or before is None:
-        raise ValueError(
+        raise BadSetting(
             f"--name {name!r} is in use; go on with that search by `raysearch resume {name}`, or "
             f"choose another name"
         )
@@ -75,7 +76,7 @@ def _reuse(
         if before.get(key) != now[key]
     ]
     if other:
-        raise ValueError(
+        raise BadSetting(
             f"--name {name!r} is in use by a search that began with another {' and '.join(other)}; "
             f"only the identical command goes on with it: choose another name, or go on with it as "
             f"it began by `raysearch resume {name} --time-box …`"
@@ -149,18 +150,18 @@ def extend(
         LookupError, ValueError: as `resume`; or nothing to extend by, or a grid that is complete.
     """
     if trials is None and seconds is None:
-        raise ValueError("--trials or --time must be given: by how much the search is extended")
+        raise BadSetting("--trials or --time must be given: by how much the search is extended")
     if trials is not None and trials < 1:
-        raise ValueError(f"--trials must be at least 1, got {trials}")
+        raise BadSetting(f"--trials must be at least 1, got {trials}")
 
     def change(view: SearchView, study: Study) -> None:
         spec, total = view.spec, view.spec["trials"]
         if trials is not None and total is None:
-            raise ValueError(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
+            raise BadSetting(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
         if trials is not None and spec.get("points") and total >= spec["points"] * spec["repeats"]:
-            raise ValueError(f"--trials cannot extend {name!r}: it ran all its {_points(spec)}")
+            raise BadSetting(f"--trials cannot extend {name!r}: it ran all its {_points(spec)}")
         if seconds is not None and spec["time"] is None:
-            raise ValueError(f"--time cannot extend {name!r}: it began without a limit of time")
+            raise BadSetting(f"--time cannot extend {name!r}: it began without a limit of time")
         limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
         study.extend(None if total is None else total + (trials or 0), limit)
 
@@ -194,7 +195,7 @@ def retry(
         ]
         if not failed:
             hint = "" if infeasible else " (--infeasible runs those again that were infeasible)"
-            raise ValueError(f"search {name!r} has no failed trial that was not run again{hint}")
+            raise BadSetting(f"search {name!r} has no failed trial that was not run again{hint}")
         for number in failed:
             study.retry(number)
 
@@ -204,18 +205,18 @@ def retry(
 def require(name: str, store: Store) -> None:
     """Raises LookupError, with the nearest name, if there is no such search."""
     if not store.exists(name):
-        raise LookupError(f"no search is named {name!r}{on_offer(name, store.searches())}")
+        raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
 
 
 def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
     """Raises ValueError if the sweep or the defaults are not what the search began with."""
-    defaults = type(next(iter(space.preview(1))).config)().digest()
+    defaults = defaults_of(next(iter(space.preview(1))).config)
     for what, then, now in (
         ("defaults", spec["defaults"], defaults),  # first: they change the space's print too
         ("space", spec["space"], space.fingerprint()),
     ):
         if then != now:
-            raise ValueError(
+            raise BadSetting(
                 f"the {what} of {spec['sweep']} changed since search {name!r} began ({then} then, "
                 f"{now} now); undo the change, begin a new search, or go on all the same with "
                 f"`raysearch resume {name} --accept-changes`"

@@ -12,6 +12,7 @@ from typing import Any
 from raysearch.declare.catalog import find_experiment
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.sweep import Config
+from raysearch.errors import BadSetting, UnknownName, foreign, sentence
 from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.settings import EXPERIMENTS
@@ -76,7 +77,9 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
         FloatingPointError: it diverged. RunFailed: the experiment raised anything else.
     """
     kind = find_experiment(name, EXPERIMENTS)
-    config = kind().with_values(parse_overrides(overrides))
+    values = parse_overrides(overrides)
+    with foreign(f"experiment {kind.name}"):
+        config = kind().with_values(values)
     refuse_missing([config])
     run = _entry_point(kind, "run")
     target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
@@ -102,18 +105,19 @@ def evaluate(
         RunFailed: the experiment raised anything else.
     """
     if split not in SPLITS:
-        raise ValueError(f"--split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
+        raise BadSetting(f"--split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
     kind = find_experiment(name, EXPERIMENTS)
     values = parse_overrides(overrides)
     run, trained = _entry_point(kind, "evaluate"), _entry_point(kind, "trained")
-    config = kind.read(trained(checkpoint, values))
+    with foreign(f"experiment {kind.name}"):
+        config = kind.read(trained(checkpoint, values))
     refuse_missing([config])
     stem = f"{kind.name}-{config.digest()}-{config.seed}-{checkpoint.stem}"
     target = folder or runs / "evaluate" / stem
     own = checkpoint.resolve().parent
     own = own.parent if own.name == "checkpoints" else own / checkpoint.name
     if own in (target.resolve(), *target.resolve().parents):
-        raise ValueError(f"--folder must not be that of the run that is evaluated, got {folder}")
+        raise BadSetting(f"--folder must not be that of the run that is evaluated, got {folder}")
     _prepare(target, config)
     session = PrintingSession(target.absolute(), checkpoint.absolute())
     _carry_out(partial(run, split=split), config, session)
@@ -126,7 +130,7 @@ def _entry_point(kind: type[Config], purpose: str) -> Callable[..., Any]:
     try:
         return entry_point(resolve(kind.experiment), purpose)
     except ModuleNotFoundError as error:
-        raise LookupError(f"experiment {kind.name} needs {kind.experiment}: {error}") from None
+        raise UnknownName(f"experiment {kind.name} needs {kind.experiment}: {error}") from None
 
 
 def _prepare(folder: Path, config: Config) -> None:
@@ -142,7 +146,7 @@ def _prepare(folder: Path, config: Config) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(config.to_json(), indent=2))
     except OSError as error:
-        raise ValueError(f"--folder {folder} cannot be written: {error.strerror}") from None
+        raise BadSetting(f"--folder {folder} cannot be written: {error.strerror}") from None
     print(f"folder: {folder.absolute()}")
 
 
@@ -153,7 +157,7 @@ def _refuse_another(folder: Path, known: Any, config: Config) -> None:
     except (LookupError, ValueError):
         is_same = False
     if not is_same:
-        raise ValueError(
+        raise BadSetting(
             f"--folder must not hold a run of another configuration, as {folder} does by its "
             f"config.json; choose another one, or delete it"
         )
@@ -165,6 +169,8 @@ def _carry_out(run: Callable[..., Any], config: Config, session: PrintingSession
         run(config.to_json(), session)
     except Exception as error:  # foreign code may end in any way
         is_input = type(error) in (LookupError, ValueError) and not session.has_begun
-        if is_input or isinstance(error, FloatingPointError):
+        if is_input:
+            raise BadSetting(sentence(error)) from error
+        if isinstance(error, FloatingPointError):
             raise
         raise RunFailed(f"{type(error).__name__}: {error}") from error

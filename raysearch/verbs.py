@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.record.events import SearchIsRunning, Store
 from raysearch.record.results import SearchView
 from raysearch.settings import Settings
@@ -51,7 +52,7 @@ def store_of(settings: Settings) -> Store:
     """The store, if there is one: looking creates none."""
     path = settings.store.removeprefix("sqlite:///")
     if path != settings.store and not Path(path).exists():
-        raise LookupError(
+        raise UnknownName(
             f"there is no search yet: no store at {path}; begin with raysearch search"
         )
     return Store(settings.store)
@@ -61,7 +62,7 @@ def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
     """The store and what is known of a search. Raises LookupError if there is no such search."""
     store = store_of(settings)
     if not store.exists(name):
-        raise LookupError(f"no search is named {name!r}{on_offer(name, store.searches())}")
+        raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
     return store, SearchView.read(store, name)
 
 
@@ -69,7 +70,7 @@ def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[Searc
     """All searches that are meant, oldest first; none where there is no store yet."""
     try:
         store = store_of(settings)
-    except LookupError:
+    except UnknownName:
         return
     for name in store.searches():
         view = SearchView.read(store, name)
@@ -95,11 +96,11 @@ def parse_tags(put: Iterable[str], remove: Iterable[str]) -> dict[str, Any]:
     for argument in put:
         name, equals, value = argument.partition("=")
         if not equals or not name:
-            raise ValueError(f"a tag must have the form name=value, got {argument!r}")
+            raise BadSetting(f"a tag must have the form name=value, got {argument!r}")
         tags[name] = value
     for name in remove:
         if name in tags:
-            raise ValueError(f"tag {name!r} must be set or removed, not both")
+            raise BadSetting(f"tag {name!r} must be set or removed, not both")
         tags[name] = None
     return tags
 
@@ -118,12 +119,12 @@ def tag(
         ValueError: nothing to set, or a tag to remove that a search does not have.
     """
     if not tags and group is None:
-        raise ValueError("--set, --remove or --group must be given")
+        raise BadSetting("--set, --remove or --group must be given")
     for name in names:
         _, view = view_of(name, settings)
         for key, value in tags.items():
             if value is None and key not in view.spec["tags"]:
-                raise LookupError(
+                raise UnknownName(
                     f"search {name!r} has no tag {key!r}{on_offer(key, view.spec['tags'])}"
                 )
     return say(names, "tagged", {"tags": dict(tags), "group": group}, settings)
@@ -198,11 +199,11 @@ def request_stop(store: Store, view: SearchView, trial: int | None, settings: Se
         ValueError: nobody drives the search, or the trial has ended. LookupError: no such trial.
     """
     if store.lock(view.search, settings.folder(view.search)).holder() is None:
-        raise ValueError(f"search {view.search!r} is not running ({view.state}): nothing to stop")
+        raise BadSetting(f"search {view.search!r} is not running ({view.state}): nothing to stop")
     if trial is not None and trial not in view.trials:
-        raise LookupError(f"search {view.search!r} has no trial {trial}")
+        raise UnknownName(f"search {view.search!r} has no trial {trial}")
     if trial is not None and view.trials[trial].ended is not None:
-        raise ValueError(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
+        raise BadSetting(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
     store.request(view.search, {"action": "stop", "trial": trial})
 
 

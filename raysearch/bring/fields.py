@@ -8,6 +8,7 @@ from typing import Any
 
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Config
+from raysearch.errors import BadSetting, UnknownName, foreign
 
 _KIND = ".kind"
 """The end of a path that chooses the variant of a part."""
@@ -50,12 +51,12 @@ class Fields:
                 unknown.append(f"{name!r} (nearest: {', '.join(self._near(path)) or 'none'})")
             elif path in found.values():
                 other = next(each for each, known in found.items() if known == path)
-                raise ValueError(f"{name} and {other} must have different paths, got {path} twice")
+                raise BadSetting(f"{name} and {other} must have different paths, got {path} twice")
             elif path:
                 found[name] = path
         if unknown:
             are = "is no path" if len(unknown) == 1 else "are no paths"
-            raise LookupError(
+            raise UnknownName(
                 f"{', '.join(unknown)} {are} of {self.kind.name}; say which by --map name=path, or "
                 f"leave one out by --map name="
             )
@@ -65,7 +66,7 @@ class Fields:
         """Raises LookupError if a name that was mapped did not occur."""
         for name, path in self.mapped.items():
             if name not in self._named:
-                raise LookupError(
+                raise UnknownName(
                     f"--map {name}={path}: there is no {name!r}{on_offer(name, self._named)}"
                 )
 
@@ -89,9 +90,10 @@ class Fields:
             ValueError: there is no such variant.
         """
         if path.endswith(_KIND):
-            self._variants[path] = {
-                value: self.kind().with_values({path: value}) for value in values
-            }
+            with foreign(f"experiment {self.kind.__name__}"):
+                self._variants[path] = {
+                    value: self.kind().with_values({path: value}) for value in values
+                }
 
     def example(self, path: str) -> Any:
         """What the configuration has at a path by default, in the first variant with that path."""

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
+from raysearch.errors import BadSetting
 
 
 class Quoted(str):
@@ -49,7 +50,7 @@ class Range:
             ValueError: the step is 0.
         """
         if self.step == 0:
-            raise ValueError("the step of range must not be 0")
+            raise BadSetting("the step of range must not be 0")
         if all(type(each) is int for each in (self.start, self.stop, self.step)):
             yield from range(int(self.start), int(self.stop), int(self.step))
             return
@@ -100,26 +101,26 @@ def evaluate(call: Call) -> Any:
     """
     function = _FUNCTIONS.get(call.name)
     if function is None:
-        raise ValueError(f"{call.name!r} is no function of Hydra{on_offer(call.name, _FUNCTIONS)}")
+        raise BadSetting(f"{call.name!r} is no function of Hydra{on_offer(call.name, _FUNCTIONS)}")
     try:
         return function(*call.positional, **call.named)
     except TypeError as error:
-        raise ValueError(f"{call.name}(): {error}") from None
+        raise BadSetting(f"{call.name}(): {error}") from None
 
 
 def _simple_choice(*values: Any) -> Choices:
     for value in values:
         if isinstance(value, Swept):
-            raise ValueError("a choice must not hold another sweep")
+            raise BadSetting("a choice must not hold another sweep")
     return Choices(tuple(map(_unquoted, values)), simple=True)
 
 
 def _choice(*values: Any) -> Choices:
     if not values:
-        raise ValueError("a choice must not be empty")
+        raise BadSetting("a choice must not be empty")
     if len(values) == 1 and isinstance(values[0], Choices):
         if not values[0].simple:
-            raise ValueError("a choice must not hold another one")
+            raise BadSetting("a choice must not hold another one")
         return replace(values[0], simple=False)
     return replace(_simple_choice(*values), simple=False)
 
@@ -134,21 +135,21 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> Range:
     bounds = (0, start) if stop is None else (start, stop)
     for each in (*bounds, step):
         if not isinstance(each, (int, float)) or isinstance(each, bool):
-            raise ValueError(f"range must have numbers, got {each!r}")
+            raise BadSetting(f"range must have numbers, got {each!r}")
     return Range(*bounds, step)
 
 
 def _interval(start: Any, end: Any) -> Interval:
     for each in (start, end):
         if not isinstance(each, (int, float)) or isinstance(each, bool):
-            raise ValueError(f"interval must have numbers, got {each!r}")
+            raise BadSetting(f"interval must have numbers, got {each!r}")
     return Interval(float(start), float(end))
 
 
 def _tag(*values: Any, sweep: Any = None) -> Any:
     *tags, last = (*values, sweep) if sweep is not None else values or (None,)
     if not isinstance(last, Swept) or not all(isinstance(tag, str) for tag in tags):
-        raise ValueError("tag must have words and then a sweep, such as tag(log, interval(1, 9))")
+        raise BadSetting("tag must have words and then a sweep, such as tag(log, interval(1, 9))")
     return replace(last, tags=frozenset(tags))
 
 
@@ -168,7 +169,7 @@ def _sort(*values: Any, sweep: Any = None, list: Any = None, reverse: bool = Fal
     if len(arguments) > 1:
         return replace(_simple_choice(*arguments), values=tuple(sorted(arguments, reverse=reverse)))
     if not arguments:
-        raise ValueError("sort must have something to sort")
+        raise BadSetting("sort must have something to sort")
     one = arguments[0]
     if isinstance(one, Choices):
         return replace(one, values=tuple(sorted(one.values, reverse=reverse)))
@@ -188,7 +189,7 @@ def _glob(include: Any, exclude: Any = None) -> Glob:
         if isinstance(given, str):
             return (given,)
         if not isinstance(given, list):
-            raise ValueError(f"glob must have patterns, got {given!r}")
+            raise BadSetting(f"glob must have patterns, got {given!r}")
         return tuple(map(str, given))
 
     return Glob(several(include), several([] if exclude is None else exclude))
@@ -197,7 +198,7 @@ def _glob(include: Any, exclude: Any = None) -> Glob:
 def _cast(kind: Callable[[Any], Any]) -> Callable[..., Any]:
     def cast(*values: Any, value: Any = None) -> Any:
         if value is None and not values:
-            raise ValueError("there is nothing to cast")
+            raise BadSetting("there is nothing to cast")
         given = value if value is not None else values[0]
         return _as(kind, given if len(values) < 2 else _simple_choice(*values))
 
@@ -213,7 +214,7 @@ def _as(kind: Callable[[Any], Any], given: Any) -> Any:
     if isinstance(given, Interval) and kind in (int, float):
         return replace(given, low=kind(given.low), high=kind(given.high))
     if isinstance(given, Swept):
-        raise ValueError(f"{type(given).__name__.lower()} cannot be cast to that")
+        raise BadSetting(f"{type(given).__name__.lower()} cannot be cast to that")
     if isinstance(given, list):
         return [_as(kind, each) for each in given]
     if isinstance(given, dict):
@@ -229,7 +230,7 @@ def _truth(value: Any) -> bool:
     if not isinstance(value, str):
         return bool(value)
     if value.lower() not in ("true", "false"):
-        raise ValueError(f"{value!r} is neither true nor false")
+        raise BadSetting(f"{value!r} is neither true nor false")
     return value.lower() == "true"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.bring.hydra_functions import Call, Quoted, evaluate
+from raysearch.errors import BadSetting
 
 _INT = r"(?:0|[1-9](?:_?[0-9])*)"
 _DIGITS = r"[0-9](?:_?[0-9])*"
@@ -64,13 +65,13 @@ def read_override(text: str) -> Override:
     match = _KEY.match(text)
     rest = text[match.end() :] if match else ""
     if match is None or not (rest.startswith("=") or (match["sign"] == "~" and not rest)):
-        raise ValueError(f"{text!r} must have the form key=value, as Hydra wants it")
+        raise BadSetting(f"{text!r} must have the form key=value, as Hydra wants it")
     if not rest:
         return Override(match["key"], None, "~", match["package"])
     try:
         value = _Reader(list(_tokens(rest[1:].lstrip(" \t")))).value()
     except ValueError as error:
-        raise ValueError(f"{text!r} cannot be read: {error}") from None
+        raise BadSetting(f"{text!r} cannot be read: {error}") from None
     return Override(match["key"], value, match["sign"], match["package"])
 
 
@@ -86,7 +87,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         found = [(name, pattern.match(text, place)) for name, pattern in _LEXER]
         matches = [(match.end(), -rank, name) for rank, (name, match) in enumerate(found) if match]
         if not matches:
-            raise ValueError(f"{text[place]!r} must be quoted")
+            raise BadSetting(f"{text[place]!r} must be quoted")
         end, _, name = max(matches)
         yield _Token(name, text[place:end])
         place = end
@@ -108,7 +109,7 @@ class _Reader:
         while self._takes(","):
             elements.append(self._element())
         if self.place < len(self.tokens):
-            raise ValueError(f"{self.tokens[self.place].text!r} is not expected there")
+            raise BadSetting(f"{self.tokens[self.place].text!r} is not expected there")
         if len(elements) == 1:
             return plain(elements[0])
         return evaluate(Call("simple choice", elements, {}))
@@ -148,7 +149,7 @@ class _Reader:
             if self._takes(end):
                 return
             if not self._takes(","):
-                raise ValueError(f"a , or {end} is missing")
+                raise BadSetting(f"a , or {end} is missing")
 
     def _mapping(self) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
@@ -157,12 +158,12 @@ class _Reader:
         while True:
             key = self._primitive(stop=":")
             if not self._takes(":"):
-                raise ValueError("a : is missing")
+                raise BadSetting("a : is missing")
             found[key] = self._element()
             if self._takes("}"):
                 return found
             if not self._takes(","):
-                raise ValueError("a , or } is missing")
+                raise BadSetting("a , or } is missing")
 
     def _call(self) -> Any:
         name = self.tokens[self.place].text
@@ -173,7 +174,7 @@ class _Reader:
             if key is not None:
                 named[key] = plain(value)
             elif named:
-                raise ValueError("a value without a name stands behind one with a name")
+                raise BadSetting("a value without a name stands behind one with a name")
             else:
                 positional.append(plain(value))
         return evaluate(Call(name, positional, named))
@@ -190,7 +191,7 @@ class _Reader:
             tokens = tokens[:-1]
         if not tokens:
             what = repr(self.tokens[begin].text) if begin < len(self.tokens) else "the end"
-            raise ValueError(f"a value is missing before {what}")
+            raise BadSetting(f"a value is missing before {what}")
         return _typed(tokens[0]) if len(tokens) == 1 else "".join(map(_text, tokens))
 
 

@@ -16,6 +16,7 @@ from raysearch.bring.hydra_grammar import Override, read_override
 from raysearch.bring.wandb_ranges import chosen
 from raysearch.bring.wandb_sweep import conditions, points
 from raysearch.declare.distributions import Float, Int
+from raysearch.errors import BadSetting, UnknownName
 
 _WITH_VALUE = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--package")
 """Options of Hydra that take the next word."""
@@ -53,14 +54,14 @@ def read_hydra(line: str, fields: Fields, config_dir: Path | None = None) -> Bro
     overrides = _last_of_each([read_override(word) for word in words])
     own = [each for each in overrides if not re.match(r"hydra[./]", each.key)]
     if not own:
-        raise ValueError(f"--hydra must have at least one override, such as lr=0.1,0.01: {line!r}")
+        raise BadSetting(f"--hydra must have at least one override, such as lr=0.1,0.01: {line!r}")
     for override in own:
         _refuse(override)
     own = [_looked_up(override, config_dir) for override in own]
     paths = fields.resolve([override.key for override in own])
     for override in own:
         if override.key not in paths and isinstance(override.value, Swept):
-            raise ValueError(
+            raise BadSetting(
                 f"--map {override.key}=: only a constant can be left out, and {override.key} varies"
             )
     own = [override for override in own if override.key in paths]
@@ -86,7 +87,7 @@ def _words(line: str) -> list[str]:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise ValueError(f"--hydra must be quoted as in a shell: {error}: {line!r}") from None
+        raise BadSetting(f"--hydra must be quoted as in a shell: {error}: {line!r}") from None
     words = _without_options(words)
     program = [place for place, word in enumerate(words) if not _is_override(word)]
     if not program:
@@ -95,7 +96,7 @@ def _words(line: str) -> list[str]:
     before = [word for word in words[:first] if not _ENVIRONMENT.match(word)]
     wrong = next((words[place] for place in range(first, last) if _is_override(words[place])), None)
     if before or wrong:
-        raise ValueError(
+        raise BadSetting(
             f"--hydra must have overrides behind its program, and {words[last]!r} is none: {line!r}"
         )
     return words[last + 1 :]
@@ -130,14 +131,14 @@ def _last_of_each(overrides: Sequence[Override]) -> list[Override]:
 
 def _refuse(override: Override) -> None:
     if override.sign == "~":
-        raise ValueError(f"~{override.key} deletes what a configuration here always has")
+        raise BadSetting(f"~{override.key} deletes what a configuration here always has")
     if override.package is not None:
-        raise ValueError(
+        raise BadSetting(
             f"{override.key}@{override.package} puts a group of Hydra's configuration elsewhere, "
             f"which has no groups here; map a name to a path by --map"
         )
     if "${" in str(override.value):
-        raise ValueError(
+        raise BadSetting(
             f"{override.key} must be a value, got an interpolation of Hydra's own configuration: "
             f"{override.value!r}"
         )
@@ -148,17 +149,17 @@ def _looked_up(override: Override, config_dir: Path | None) -> Override:
     if not isinstance(override.value, Glob):
         return override
     if config_dir is None:
-        raise ValueError(
+        raise BadSetting(
             f"{override.key} is a glob over Hydra's configuration files: say where they are by "
             f"--config-dir, or write the choices out"
         )
     folder = config_dir / override.key
     if not folder.is_dir():
-        raise LookupError(f"--config-dir must have the group {override.key}, a folder: {folder}")
+        raise UnknownName(f"--config-dir must have the group {override.key}, a folder: {folder}")
     names = sorted(path.stem for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
     found = override.value.among(names)
     if not found:
-        raise ValueError(
+        raise BadSetting(
             f"the glob of {override.key} must match at least one of {', '.join(names) or 'no file'}"
         )
     return replace(override, value=Choices(tuple(found)))
@@ -175,7 +176,7 @@ def _parameter(path: str, value: Any, fields: Fields) -> Parameter:
     if isinstance(value, Interval):
         return _interval(path, value)
     if isinstance(value, Swept) and value.tags & {"log"}:
-        raise ValueError(f"{path}: the tag log must be on an interval, such as interval(1, 9)")
+        raise BadSetting(f"{path}: the tag log must be on an interval, such as interval(1, 9)")
     if isinstance(value, Range):
         return _range(path, value)
     if not isinstance(value, Choices):
@@ -184,7 +185,7 @@ def _parameter(path: str, value: Any, fields: Fields) -> Parameter:
         return Parameter(path, None, float(constant) if whole else constant)
     for each in value.values:
         if isinstance(each, (list, dict)):
-            raise ValueError(
+            raise BadSetting(
                 f"{path} must have strings, numbers, truth values or null as choices, got {each!r}"
             )
     found = chosen(path, value.values, example)
@@ -194,7 +195,7 @@ def _parameter(path: str, value: Any, fields: Fields) -> Parameter:
 def _range(path: str, value: Range) -> Parameter:
     values = list(value.values())
     if not values:
-        raise ValueError(f"{path} must have at least one value, got an empty range")
+        raise BadSetting(f"{path} must have at least one value, got an empty range")
     count, (low, high) = len(values), sorted((values[0], values[-1]))
     if all(type(each) is int for each in values):
         return Parameter(path, Int(low, high, step=abs(int(value.step))), None, count)
@@ -211,7 +212,7 @@ def _interval(path: str, value: Interval) -> Parameter:
             return Parameter(path, Int(low, high, log), None, None)
         return Parameter(path, Float(low, high, log), None, None)
     except ValueError as error:
-        raise ValueError(f"{path} {error}") from None
+        raise BadSetting(f"{path} {error}") from None
 
 
 @dataclass
@@ -235,11 +236,11 @@ def _sweeper(overrides: Sequence[Override], parameters: Sequence[Parameter]) -> 
             said.sampler = "tpe"
         elif key == "hydra/sweeper/sampler":
             if value not in _SAMPLERS:
-                raise ValueError(f"{key} must be {', '.join(_SAMPLERS)}, got {value!r}")
+                raise BadSetting(f"{key} must be {', '.join(_SAMPLERS)}, got {value!r}")
             said.sampler = _SAMPLERS[value]
         elif key in _TRIALS:
             if type(value) is not int or value < 1:
-                raise ValueError(f"{key} must be an integer from 1, got {value!r}")
+                raise BadSetting(f"{key} must be an integer from 1, got {value!r}")
             said.trials = value
         else:
             said.notes.append(f"{key}: left out, it is about Hydra itself")

@@ -14,6 +14,7 @@ from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
+from raysearch.errors import BadSetting, RaysearchError, UnknownName, sentence
 
 _KEPT_BOOKS = ("trial", "state", "step", "seconds", "reason", "seeds", "counted", "repeat_of")
 """Columns of `raysearch results --csv` that say nothing of a configuration."""
@@ -40,7 +41,7 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     """
     path = Path(file)
     if not path.is_file():
-        raise LookupError(f"--known must be a file, got {str(file)!r}")
+        raise UnknownName(f"--known must be a file, got {str(file)!r}")
     unit, rows = _rows(path)
     metrics = [metric.name for metric in space.sweep.metrics]
     _check_columns(path, rows, space, metrics)
@@ -53,16 +54,16 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
             point = _point(row, space, metrics)
             values = [_objective(row, name) for name in metrics]
             if point.key in first:
-                raise ValueError(
+                raise BadSetting(
                     f"it has the configuration of {unit} {first[point.key]}; give one row for both,"
                     f" such as their mean"
                 )
-        except ValueError as error:
-            raise ValueError(f"--known {path.name}, {unit} {line}: {error}") from None
+        except RaysearchError as error:
+            raise BadSetting(f"--known {path.name}, {unit} {line}: {error}") from None
         first[point.key] = line
         found.append({"params": point.params, "values": values})
     if not found:
-        raise ValueError(f"--known {path.name} must have at least one complete row, got none")
+        raise BadSetting(f"--known {path.name} must have at least one complete row, got none")
     return found
 
 
@@ -75,7 +76,7 @@ def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
     rows: list[tuple[int, Row]] = []
     for row in reader:
         if None in row or None in row.values():
-            raise ValueError(
+            raise BadSetting(
                 f"--known {path.name}, line {reader.line_num}: a row must have as many cells as "
                 f"the header ({len(reader.fieldnames or [])})"
             )
@@ -87,9 +88,9 @@ def _list(path: Path, text: str) -> list[Row]:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--known {path.name} must be JSON: {error}") from None
+        raise BadSetting(f"--known {path.name} must be JSON: {error}") from None
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise ValueError(
+        raise BadSetting(
             f"--known {path.name} must be a list of objects, such as "
             f'[{{"optimizer.lr": 0.001, "val/accuracy": 0.9}}]'
         )
@@ -110,7 +111,7 @@ def _check_columns(
     for line, row in rows:
         for name in row:
             if name not in names and name not in books and name not in _KEPT_BOOKS:
-                raise LookupError(
+                raise UnknownName(
                     f"--known {path.name}, line {line}: column {name!r} is no parameter, no path "
                     f"and no objective of sweep {space.sweep.name}{on_offer(name, shown)}"
                 )
@@ -122,16 +123,16 @@ def _point(row: Row, space: Space, metrics: Sequence[str]) -> Point:
     def answer(name: str, distribution: Distribution) -> object:
         given = row.get(name, row.get(bare(name)))
         if given is None:
-            raise ValueError(f"{bare(name)} must be given, it is in {distribution}")
+            raise BadSetting(f"{bare(name)} must be given, it is in {distribution}")
         value = _typed(given, distribution)
         if not distribution.contains(value):
-            raise ValueError(f"{bare(name)} must be in {distribution}, got {given!r}")
+            raise BadSetting(f"{bare(name)} must be in {distribution}, got {given!r}")
         return value
 
     try:
         point = space.run(answer)
-    except ValueError as error:
-        raise ValueError(str(error.__cause__ or error)) from None
+    except RaysearchError as error:
+        raise BadSetting(sentence(error.__cause__ or error)) from None
     asked = {*point.params, *map(bare, point.params)}
     for name, given in row.items():
         if name in metrics or name in asked or name.partition(" ")[0] in metrics:
@@ -146,11 +147,11 @@ def _check_value(name: str, given: Any, point: Point) -> None:
     try:
         has = point.config.value_at(name)
     except LookupError:
-        raise ValueError(
+        raise BadSetting(
             f"{name} must be empty here, where it has no meaning, got {given!r}"
         ) from None
     if not _is_same(given, has):
-        raise ValueError(f"{name} must be {has!r}, as the sweep has it here, got {given!r}")
+        raise BadSetting(f"{name} must be {has!r}, as the sweep has it here, got {given!r}")
 
 
 def _typed(given: Any, distribution: Distribution) -> Any:
@@ -187,5 +188,5 @@ def _number(given: Any) -> float | None:
 def _objective(row: Row, name: str) -> float:
     number = _number(row.get(name))
     if number is None or not math.isfinite(number):
-        raise ValueError(f"{name} must be a finite number, got {row.get(name)!r}")
+        raise BadSetting(f"{name} must be a finite number, got {row.get(name)!r}")
     return number

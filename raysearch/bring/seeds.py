@@ -7,6 +7,7 @@ from typing import Any
 
 from raysearch.bring.brought import Brought, Parameter
 from raysearch.declare.sweep import Config
+from raysearch.errors import BadSetting
 
 _MOST = 1_000
 """More seeds than that are no repeats."""
@@ -25,7 +26,7 @@ def as_repeats(brought: Brought, kind: type[Config]) -> Brought:
     seeds = _values(swept)
     is_row = bool(seeds) and seeds == list(range(seeds[0], seeds[0] + len(seeds)))
     if brought.sampler != "grid" or not is_row:
-        raise ValueError(
+        raise BadSetting(
             f"{path} must be a constant, or integers of a grid that follow one another, such as 0, "
             f"1, 2 (they become repeats), got {swept.range}; fix it by {path}=0 and run with "
             f"--repeats"

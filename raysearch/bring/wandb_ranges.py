@@ -11,6 +11,7 @@ from typing import Any, cast
 from raysearch.bring.brought import Parameter
 from raysearch.declare.distributions import Choice, Float, Int
 from raysearch.declare.nearest import on_offer
+from raysearch.errors import BadSetting, UnknownName
 
 Spec = Mapping[str, Any]
 
@@ -58,12 +59,12 @@ def read_range(path: str, spec: Spec, *, grid: bool, example: object) -> Paramet
     """
     kind = distribution_of(path, spec)
     if grid and kind not in _FINITE:
-        raise ValueError(
+        raise BadSetting(
             f"{path} must be categorical, constant, int_uniform or q_uniform in a grid, as W&B "
             f"wants it too, got {kind}"
         )
     if kind in _UNBOUNDED:
-        raise ValueError(
+        raise BadSetting(
             f"{path} cannot be {kind}: a space here has bounds, which {kind} lacks; give min and "
             f"max, such as mu ± 2 sigma"
         )
@@ -97,11 +98,11 @@ def distribution_of(path: str, spec: Spec) -> str:
     if kind is None:
         kind = _inferred(path, spec)
     elif kind not in KEYS:
-        raise LookupError(f"{path} has the distribution {kind!r}{on_offer(str(kind), KEYS)}")
+        raise UnknownName(f"{path} has the distribution {kind!r}{on_offer(str(kind), KEYS)}")
     allowed = KEYS[kind] | {"distribution"}
     for key in spec:
         if key not in allowed:
-            raise ValueError(
+            raise BadSetting(
                 f"{path} must state only {', '.join(sorted(allowed))} as {kind}, got {key!r}"
             )
     return str(kind)
@@ -115,7 +116,7 @@ def _inferred(path: str, spec: Spec) -> str:
     if "min" in spec and "max" in spec:
         is_whole = all(type(spec[key]) is int for key in ("min", "max"))
         return "int_uniform" if is_whole else "uniform"
-    raise ValueError(
+    raise BadSetting(
         f"{path} must state value, values, min and max, parameters or a distribution, got "
         f"{dict(spec)}"
     )
@@ -124,16 +125,16 @@ def _inferred(path: str, spec: Spec) -> str:
 def _categorical(path: str, spec: Spec, example: object) -> Parameter:
     values = spec.get("values")
     if not isinstance(values, list) or not values:
-        raise ValueError(f"{path}: values must be a list that is not empty, got {values!r}")
+        raise BadSetting(f"{path}: values must be a list that is not empty, got {values!r}")
     given = cast("list[object]", values)
     if "probabilities" in spec and len(set(spec["probabilities"])) > 1:
-        raise ValueError(
+        raise BadSetting(
             f"{path} must have choices of one probability, got {spec['probabilities']}; choices "
             f"are equally likely here"
         )
     for value in given:
         if isinstance(value, (list, dict)):
-            raise ValueError(
+            raise BadSetting(
                 f"{path} must have strings, numbers, truth values or null as values, got {value!r}"
             )
     return chosen(path, given, example)
@@ -152,7 +153,7 @@ def chosen(path: str, given: Sequence[object], example: object) -> Parameter:
         remark = _TEXT
     for index, value in enumerate(values):
         if value in values[:index]:
-            raise ValueError(
+            raise BadSetting(
                 f"{path} must have values that differ, got {value!r} and "
                 f"{values[values.index(value)]!r}, which are equal here"
             )
@@ -196,22 +197,22 @@ def _bounds(path: str, kind: str, spec: Spec) -> tuple[float, float]:
     for key in ("min", "max"):
         number = _number(spec.get(key))
         if number is None or not math.isfinite(number):
-            raise ValueError(f"{path}: {key} must be a number, got {spec.get(key)!r}")
+            raise BadSetting(f"{path}: {key} must be a number, got {spec.get(key)!r}")
         found.append(number)
     low, high = found
     if low >= high:
-        raise ValueError(f"{path}: min must be below max, as in W&B, got {low} and {high}")
+        raise BadSetting(f"{path}: min must be below max, as in W&B, got {low} and {high}")
     if kind == "int_uniform" and not all(type(each) is int for each in found):
-        raise ValueError(f"{path}: min and max must be integers, got {low} and {high}")
+        raise BadSetting(f"{path}: min and max must be integers, got {low} and {high}")
     if kind.endswith("_values") and low <= 0:
-        raise ValueError(f"{path}: min must be above 0 on a log scale, got {low}")
+        raise BadSetting(f"{path}: min must be above 0 on a log scale, got {low}")
     return low, high
 
 
 def _step(path: str, spec: Spec) -> float | int:
     step = _number(spec.get("q", 1.0))
     if step is None or step <= 0:
-        raise ValueError(f"{path}: q must be above 0, got {spec.get('q')!r}")
+        raise BadSetting(f"{path}: q must be above 0, got {spec.get('q')!r}")
     return step
 
 
@@ -231,7 +232,7 @@ def _stepped(path: str, spec: Spec, whole: bool) -> Parameter:
     low, high = _bounds(path, "q_uniform", spec)
     step = _step(path, spec)
     if not (_divides(step, low) and _divides(step, high)):
-        raise ValueError(
+        raise BadSetting(
             f"{path}: q must divide min and max, got {step:g} for {low:g} and {high:g}; W&B rounds "
             f"to multiples of q, outside of them too"
         )
@@ -267,20 +268,20 @@ def _logarithmic(path: str, kind: str, low: float, high: float, spec: Spec) -> P
         try:
             low, high = math.exp(low), math.exp(high)
         except OverflowError:
-            raise ValueError(
+            raise BadSetting(
                 f"{path}: min and max of {kind} are powers of e, got {spec['min']} and "
                 f"{spec['max']}; values themselves are log_uniform_values"
             ) from None
     if not kind.startswith("q_"):
         return Parameter(path, Float(low, high, log=True), None, None, remark)
     if _step(path, spec) != 1:
-        raise ValueError(
+        raise BadSetting(
             f"{path}: q must be 1 in {kind}, since a log scale has no other steps here, got "
             f"{spec.get('q')!r}"
         )
     bottom, top = round(low), round(high)
     if bottom < 1:
-        raise ValueError(f"{path}: min must round to 1 or more in {kind}, got {low:g}")
+        raise BadSetting(f"{path}: min must round to 1 or more in {kind}, got {low:g}")
     remark = f"{remark}; both ends are drawn more often than by W&B".removeprefix("; ")
     return Parameter(path, Int(bottom, top, log=True), None, top - bottom + 1, remark)
 
@@ -288,7 +289,7 @@ def _logarithmic(path: str, kind: str, low: float, high: float, spec: Spec) -> P
 def _beta(path: str, kind: str, spec: Spec, example: object) -> Parameter:
     a, b = (_number(spec.get(key, 1)) for key in ("a", "b"))
     if (a, b) != (1, 1):
-        raise ValueError(
+        raise BadSetting(
             f"{path} cannot be {kind} with a={a} and b={b}: a range here is uniform or on a log "
             f"scale; only a = b = 1 is"
         )

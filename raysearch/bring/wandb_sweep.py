@@ -14,6 +14,7 @@ from raysearch.bring.fields import Fields
 from raysearch.bring.wandb_ranges import Spec, read_range
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Metric
+from raysearch.errors import BadSetting, UnknownName
 
 _METHODS = {"grid": "grid", "random": "random", "bayes": "tpe"}
 _READ = ("name", "description", "method", "metric", "parameters", "early_terminate", "run_cap")
@@ -40,7 +41,7 @@ def read_wandb(file: str | Path, fields: Fields) -> Brought:
     stated = _load(path)
     method = stated.get("method")
     if method not in _METHODS:
-        raise ValueError(f"method must be {', '.join(_METHODS)}, got {method!r}")
+        raise BadSetting(f"method must be {', '.join(_METHODS)}, got {method!r}")
     specs = dict(_flat(stated.get("parameters")))
     paths = fields.resolve(specs)
     _refuse_left_out(specs, paths)
@@ -86,17 +87,17 @@ def conditions(
 
 def _load(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
-        raise LookupError(f"there is no file {str(path)!r} to import")
+        raise UnknownName(f"there is no file {str(path)!r} to import")
     try:
         stated = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} must be YAML: {' '.join(str(error).split())}") from None
+        raise BadSetting(f"{path.name} must be YAML: {' '.join(str(error).split())}") from None
     if not isinstance(stated, dict):
-        raise ValueError(f"{path.name} must state method and parameters, got {stated!r}")
+        raise BadSetting(f"{path.name} must state method and parameters, got {stated!r}")
     known = (*_READ, *_IGNORED)
     for key in cast("dict[str, Any]", stated):
         if key not in known:
-            raise LookupError(
+            raise UnknownName(
                 f"{path.name} states {key!r}, which W&B does not{on_offer(key, known)}"
             )
     return cast("dict[str, Any]", stated)
@@ -106,10 +107,10 @@ def _flat(parameters: object, prefix: str = "") -> Iterator[tuple[str, Spec]]:
     """All parameters; those of a nested one by dotted names."""
     if not isinstance(parameters, dict) or not parameters:
         where = f" of {prefix.rstrip('.')}" if prefix else ""
-        raise ValueError(f"parameters{where} must be a mapping of names, got {parameters!r}")
+        raise BadSetting(f"parameters{where} must be a mapping of names, got {parameters!r}")
     for name, spec in cast("dict[str, Any]", parameters).items():
         if not isinstance(spec, dict):
-            raise ValueError(f"{prefix}{name} must be a mapping, such as value: 3, got {spec!r}")
+            raise BadSetting(f"{prefix}{name} must be a mapping, such as value: 3, got {spec!r}")
         if set(cast("dict[str, Any]", spec)) == {"parameters"}:
             yield from _flat(spec["parameters"], f"{prefix}{name}.")
         else:
@@ -123,7 +124,7 @@ def _choices(spec: Spec) -> list[object]:
 def _refuse_left_out(specs: Mapping[str, Spec], paths: Mapping[str, str]) -> None:
     for name in specs.keys() - paths.keys():
         if "value" not in specs[name]:
-            raise ValueError(f"--map {name}=: only a constant can be left out, and {name} varies")
+            raise BadSetting(f"--map {name}=: only a constant can be left out, and {name} varies")
 
 
 def _metric(stated: Mapping[str, Any], fields: Fields) -> tuple[Metric | None, list[str]]:
@@ -132,10 +133,10 @@ def _metric(stated: Mapping[str, Any], fields: Fields) -> tuple[Metric | None, l
     if metric is None:
         return None, []
     if not isinstance(metric, dict) or not isinstance(metric.get("name"), str):
-        raise ValueError(f"metric must state a name, got {metric!r}")
+        raise BadSetting(f"metric must state a name, got {metric!r}")
     goal = str(metric.get("goal", "minimize"))
     if goal not in ("minimize", "maximize"):
-        raise ValueError(f"goal of metric must be minimize or maximize, got {goal!r}")
+        raise BadSetting(f"goal of metric must be minimize or maximize, got {goal!r}")
     notes = [
         f"metric.{key}: left out, {why}"
         for key, why in (
@@ -151,7 +152,7 @@ def _metric(stated: Mapping[str, Any], fields: Fields) -> tuple[Metric | None, l
 def _trials(stated: Mapping[str, Any]) -> int | None:
     cap = stated.get("run_cap")
     if cap is not None and (type(cap) is not int or cap < 1):
-        raise ValueError(f"run_cap must be an integer from 1, got {cap!r}")
+        raise BadSetting(f"run_cap must be an integer from 1, got {cap!r}")
     return cap
 
 
@@ -171,11 +172,11 @@ def _pruner(stated: object) -> tuple[str, list[str]]:
     if stated is None:
         return "none", []
     if not isinstance(stated, dict) or stated.get("type") != "hyperband":
-        raise ValueError(f"type of early_terminate must be hyperband, got {stated!r}")
+        raise BadSetting(f"type of early_terminate must be hyperband, got {stated!r}")
     given = cast("dict[str, Any]", stated)
     eta = given.get("eta", 3)
     if not _is_whole(eta) or eta < 2:
-        raise ValueError(f"eta of early_terminate must be an integer from 2 here, got {eta!r}")
+        raise BadSetting(f"eta of early_terminate must be an integer from 2 here, got {eta!r}")
     notes = [
         "early_terminate: W&B counts reports, from 0, and ends a run whose best value so far is "
         "worse than the best 1/eta of those at the last rung; here a rung is in units of the "
@@ -187,7 +188,7 @@ def _pruner(stated: object) -> tuple[str, list[str]]:
     else:
         first = given.get("min_iter")
         if not _is_whole(first) or cast("int", first) < 1:
-            raise ValueError(f"min_iter of early_terminate must be from 1, got {first!r}")
+            raise BadSetting(f"min_iter of early_terminate must be from 1, got {first!r}")
         if "s" in given:
             notes.append("early_terminate.s: left out, W&B does not use it with min_iter")
     return f"successive-halving:min={int(cast('int', first))},factor={int(eta)}", notes
@@ -196,13 +197,13 @@ def _pruner(stated: object) -> tuple[str, list[str]]:
 def _from_the_top(given: Mapping[str, Any], eta: int) -> tuple[int, list[int]]:
     most, count = given["max_iter"], given.get("s")
     if not _is_whole(most) or not _is_whole(count):
-        raise ValueError(
+        raise BadSetting(
             f"max_iter and s of early_terminate must both be integers, got {most!r} and {count!r}"
         )
     rungs = sorted(int(most / eta**k) for k in range(1, int(cast("int", count)) + 1))
     rungs = [rung for rung in rungs if rung >= 1]
     if not rungs:
-        raise ValueError(f"max_iter of early_terminate must be at least eta ({eta}), got {most}")
+        raise BadSetting(f"max_iter of early_terminate must be at least eta ({eta}), got {most}")
     return rungs[0], rungs
 
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperOption
 
 from raysearch.commands.options import plainly
+from raysearch.errors import BadSetting
 
 Head = Annotated[
     str | None,
@@ -87,7 +88,7 @@ def _address(address: str | None, context: typer.Context) -> str | None:
         return address
     if _is_typed(context, "address"):
         option = f"--{placed[0].replace('_', '-')}"
-        raise ValueError(f"{option} is for searches here: the service at --address has its own")
+        raise BadSetting(f"{option} is for searches here: the service at --address has its own")
     return None
 
 

@@ -12,6 +12,7 @@ import typer
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
 from raysearch.declare.catalog import data_sets, find_data_set
 from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts
+from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.settings import EXPERIMENTS
 
 group = typer.Typer(
@@ -57,7 +58,7 @@ def get(
     root: Root = None,
 ) -> None:
     """Get a data set from its home, resumed if it broke off, or from a file that is at hand."""
-    with plainly():
+    with plainly(), foreign(f"data set {name}"):
         find_data_set(name, EXPERIMENTS).get(root, given, typer.echo)
 
 
@@ -67,7 +68,7 @@ def check(
     root: Root = None,
 ) -> None:
     """Check that the bytes of data sets, and what was made of them, are what they should be."""
-    with plainly():
+    with plainly(), foreign("a data set"):
         known = data_sets(EXPERIMENTS)
         named = [find_data_set(name, EXPERIMENTS) for name in names or []]
         there = [one for one in known.values() if one.looked_for(root) and not one.missing(root)]
@@ -97,7 +98,7 @@ def prepare(
     """Bring the files of a data set into the form that runs read; goes on if it broke off."""
     told = {"train": train, "val": val, "test": test}
     sizes = {split: size for split, size in told.items() if size is not None}
-    with plainly():
+    with plainly(), foreign(f"data set {name}"):
         _prepare(
             name,
             root,
@@ -127,10 +128,10 @@ def make(
     ] = True,
 ) -> None:
     """Make scenes like those of a data set, in its own format, and prepare them."""
-    with plainly():
+    with plainly(), foreign(f"data set {name}"):
         found = find_data_set(name, EXPERIMENTS)
         if not isinstance(found, Makeable):
-            raise LookupError(f"data set {name} cannot be made; those of scenes can")
+            raise UnknownName(f"data set {name} cannot be made; those of scenes can")
         given = _rules(rules or []) | ({"equal_colors": True} if equal_colors else {})
         with _bar(f"making {name}") as progress:
             folder = found.make(
@@ -158,7 +159,7 @@ def _prepare(
 ) -> None:
     found = find_data_set(name, EXPERIMENTS)
     if not isinstance(found, Prepared):
-        raise LookupError(f"data set {name} is read as it is: there is nothing to prepare")
+        raise UnknownName(f"data set {name} is read as it is: there is nothing to prepare")
     with _bar(f"preparing {name}") as progress:
         folder = found.prepare(
             root,
@@ -181,7 +182,7 @@ def _rules(given: list[str]) -> dict[str, Any]:
     for rule in given:
         name, equals, value = rule.partition("=")
         if not (name and equals):
-            raise ValueError(f"--rule must be NAME=VALUE, got {rule!r}")
+            raise BadSetting(f"--rule must be NAME=VALUE, got {rule!r}")
         try:
             found[name] = json.loads(value)
         except ValueError:

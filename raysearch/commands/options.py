@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raysearch.errors import RaysearchError
 from raysearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 124, 130
+FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUR_FAULT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 70, 124, 130
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
 StoreUrl = Annotated[
@@ -52,14 +53,14 @@ RUNS = Path("runs")
 
 @contextmanager
 def plainly() -> Generator[None]:
-    """Bad input is one sentence on standard error and exit status 2, never a traceback."""
+    """Bad input is one sentence on standard error and exit status 2, never a traceback.
+
+    What is no `RaysearchError` is none: the command's frame shows it as our fault.
+    """
     try:
         yield
-    except BrokenPipeError:
-        raise  # `| head` has seen enough: no bad input; the command's frame ends it quietly
-    except (LookupError, ValueError, ConnectionError) as error:
-        text = str(error.args[0]) if error.args else str(error)
-        print(f"error: {text}", file=sys.stderr)
+    except RaysearchError as error:
+        print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -27,6 +27,7 @@ from raysearch.commands.options import (
     plainly,
     view_of,
 )
+from raysearch.errors import BadSetting
 from raysearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def train(
         if evaluate_only is not None:
             single.evaluate(experiment, values, evaluate_only, split or "val", folder, runs)
         elif split is not None:
-            raise ValueError(f"--split is for --evaluate-only, got {split!r}")
+            raise BadSetting(f"--split is for --evaluate-only, got {split!r}")
         else:
             single.train(experiment, values, folder, runs)
 

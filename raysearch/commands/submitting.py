@@ -14,6 +14,7 @@ import typer
 from raysearch.commands.by_address import Head, declared
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
 from raysearch.commands.running import search
+from raysearch.errors import BadSetting
 
 if TYPE_CHECKING:
     from raysearch.remote import Remote
@@ -38,7 +39,7 @@ def _submit(context: typer.Context, **given: Any) -> None:
 
     with plainly():
         if given["address"] is None:
-            raise ValueError("--address must be given, as http://head:8267, or RAYSEARCH_ADDRESS")
+            raise BadSetting("--address must be given, as http://head:8267, or RAYSEARCH_ADDRESS")
         remote = Remote(given["address"])
         options = {key: value for key, value in given.items() if key not in _NOT_ASKED}
         options["user"] = options["user"] or user_here()

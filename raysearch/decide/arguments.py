@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from raysearch.declare.nearest import nearest
+from raysearch.errors import BadSetting
 
 
 class Argument(Protocol):
@@ -124,7 +125,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     for part in [part.strip() for part in rest.split(",")] if rest else []:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not (key and equals and value) or key in arguments:
-            raise ValueError(
+            raise BadSetting(
                 f"{text!r} must have the form name:argument=value,argument=value with each "
                 f"argument once, got {part!r}"
             )
@@ -140,14 +141,14 @@ def read(what: str, text: str, table: Mapping[str, Named]) -> tuple[str, dict[st
     """
     name, given = parse(text)
     if name not in table:
-        raise ValueError(
+        raise BadSetting(
             f"{what} must be {_either(list(table))}, got {name!r}{nearest(name, table)}"
         )
     known = table[name].arguments
     for argument in given:
         if argument not in known:
             takes = f"takes {', '.join(known)}" if known else "takes no arguments"
-            raise ValueError(f"{what} {name!r} {takes}, got {argument!r}{nearest(argument, known)}")
+            raise BadSetting(f"{what} {name!r} {takes}, got {argument!r}{nearest(argument, known)}")
     return name, {
         argument: _value(f"{what} {name!r}", argument, rule, given.get(argument))
         for argument, rule in known.items()
@@ -157,11 +158,11 @@ def read(what: str, text: str, table: Mapping[str, Named]) -> tuple[str, dict[st
 def _value(owner: str, argument: str, rule: Argument, text: str | None) -> Any:
     if text is None:
         if rule.required:
-            raise ValueError(f"{argument} of {owner} must be given: {rule}")
+            raise BadSetting(f"{argument} of {owner} must be given: {rule}")
         return rule.default
     value = rule.value(text)
     if value is None:
-        raise ValueError(f"{argument} of {owner} must be {rule}, got {text!r}")
+        raise BadSetting(f"{argument} of {owner} must be {rule}, got {text!r}")
     return value
 
 

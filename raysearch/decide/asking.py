@@ -21,6 +21,7 @@ from raysearch.decide.samplers import make_sampler
 from raysearch.decide.suggestions import Known, Suggestion, cell, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
+from raysearch.errors import BadSetting, RaysearchError
 
 _SWITCH_INTERVAL = 0.0001
 
@@ -81,7 +82,7 @@ class Asking:
         self._prepared: deque[Suggestion] = deque()
         self._dropped = 0
         self._exhausted = False
-        self._error: ValueError | None = None
+        self._error: RaysearchError | None = None
         self._lock = threading.RLock()
         self._sampling = threading.Lock()
 
@@ -162,9 +163,9 @@ class Asking:
             entry = self._trials.entries[number]
             state = entry.told["state"] if entry.told is not None else "running"
             if state not in ("failed", "infeasible"):
-                raise ValueError(f"trial {number} must have failed to be run again, got {state}")
+                raise BadSetting(f"trial {number} must have failed to be run again, got {state}")
             if entry.retried_by is not None or number in self._trials.retries:
-                raise ValueError(f"trial {number} must not have been run again before")
+                raise BadSetting(f"trial {number} must not have been run again before")
             self._write("retried", number, {}, commit=True)
             self._trials.retries.append(number)
 
@@ -195,11 +196,11 @@ class Asking:
         """Computes suggestions until `count` of them wait for `ask`; for a thread of its own."""
         try:
             self._fill(count)
-        except ValueError as error:
+        except RaysearchError as error:
             self._error = error  # `ask` raises it where it is heard
         except Exception as error:  # of a sweep, or a model; the thread must not just end
             what = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._error = ValueError(f"no further configuration could be proposed: {what}")
+            self._error = BadSetting(f"no further configuration could be proposed: {what}")
 
     def drop_prepared(self) -> None:
         """Forgets the suggestions that were computed ahead and not handed out."""

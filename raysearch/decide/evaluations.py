@@ -10,6 +10,7 @@ from raysearch.decide.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
+from raysearch.errors import BadSetting
 
 
 class Evaluations(Sampler):
@@ -47,7 +48,7 @@ class Evaluations(Sampler):
                 try:
                     self._refuse_other(setting, trial)
                 except (LookupError, ValueError) as error:
-                    raise ValueError(
+                    raise BadSetting(
                         f"{self._space.sweep.name} cannot evaluate trial {trial['trial']} of "
                         f"{trial['search']}: {error}"
                     ) from None
@@ -59,7 +60,7 @@ class Evaluations(Sampler):
         found = None if compare is None else compare(paired)
         if found is not None:
             path, there, here = found
-            raise ValueError(
+            raise BadSetting(
                 f"{path} must be {there!r}, as it was trained, got {here!r}; only settings of "
                 f"evaluations may differ"
             )

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from raysearch.errors import UnknownName
+
 State = Literal["failed", "infeasible"]
 
 
@@ -96,7 +98,7 @@ def verdict(
         LookupError: there is no such kind.
     """
     if kind not in KINDS:
-        raise LookupError(f"kind of failure must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise UnknownName(f"kind of failure must be one of {', '.join(KINDS)}, got {kind!r}")
     rule = KINDS[kind]
     if rule.stops:
         return Verdict(True, None, 0, rule.what, stop_search=rule.what)

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 
 from raysearch.decide.arguments import Argument, Named, Real, Whole, read
 from raysearch.declare.sweep import Sweep
+from raysearch.errors import BadSetting
 
 _WARMUP = Whole(0, 0, "never before this fidelity")
 _STARTUP = Whole(0, 5, "never before so many trials are complete")
@@ -81,7 +82,7 @@ def check_pruner(pruner: str, sweep: Sweep) -> None:
     """
     for name, arguments in _read(pruner):
         if name != "none" and len(sweep.metrics) > 1:
-            raise ValueError(
+            raise BadSetting(
                 f"pruner must be none where a sweep has several metrics, got {name!r} for "
                 f"{', '.join(metric.name for metric in sweep.metrics)}: no trial is worse in all"
             )
@@ -93,16 +94,16 @@ def check_pruner(pruner: str, sweep: Sweep) -> None:
 
 def _check_lengths(most: int | str, least: int) -> None:
     if isinstance(most, int) and most < least:
-        raise ValueError(f"max of pruner 'hyperband' must be at least min ({least}), got {most}")
+        raise BadSetting(f"max of pruner 'hyperband' must be at least min ({least}), got {most}")
 
 
 def _check_bounds(lower: float | None, upper: float | None) -> None:
     if lower is None and upper is None:
-        raise ValueError(
+        raise BadSetting(
             "pruner 'threshold' must be given lower or upper, such as threshold:lower=0.2"
         )
     if lower is not None and upper is not None and lower >= upper:
-        raise ValueError(
+        raise BadSetting(
             f"upper of pruner 'threshold' must be above lower ({lower:g}), got {upper:g}"
         )
 
@@ -140,7 +141,7 @@ def _read(pruner: str) -> list[tuple[str, dict[str, Any]]]:
     rules.sort(key=lambda rule: rule[0] != "patient")
     names = [name for name, _ in rules]
     if len(rules) > 1 and (len(rules) > 2 or names.count("patient") != 1 or "none" in names):
-        raise ValueError(
+        raise BadSetting(
             f"pruner may join patient with one other pruner, as in median+patient:patience=3, got "
             f"{pruner!r}"
         )

@@ -11,6 +11,7 @@ from raysearch.decide.modelled import Cmaes, Gp, Model, Modelled, Nsga2, Qmc, Tp
 from raysearch.decide.suggestions import Sampler
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Direction, Sweep
+from raysearch.errors import BadSetting
 
 _STARTUP = "so many trials at random before there is a model"
 SAMPLERS: Mapping[str, Named] = {
@@ -51,24 +52,24 @@ def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
     """
     name, _ = read("sampler", sampler, SAMPLERS)
     if name == "grid" and space.survey.continuous:
-        raise ValueError(
+        raise BadSetting(
             f"sampler grid needs a finite space: {space.infinite(space.survey.continuous)}"
         )
     if name == "cmaes" and len(sweep.metrics) > 1:
-        raise ValueError(
+        raise BadSetting(
             f"sampler cmaes serves one metric, got "
             f"{', '.join(metric.name for metric in sweep.metrics)}; take nsga2, tpe or gp"
         )
     apart = modelled_apart(name, space)
     if name == "qmc" and apart:
-        raise ValueError(
+        raise BadSetting(
             f"sampler qmc needs a space without conditions, and {', '.join(apart)} of sweep "
             f"{sweep.name} {'is' if len(apart) == 1 else 'are'} not always asked for; take random "
             f"or tpe"
         )
     if apart and not _joint(name, space):
         what = "number" if name == "cmaes" else "parameter"
-        raise ValueError(
+        raise BadSetting(
             f"sampler {name} needs a {what} that is always asked for, and sweep {sweep.name} has "
             f"only {', '.join(apart)}; take tpe"
         )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from raysearch.decide.asking import Asking, Log, Proposal, told
 from raysearch.decide.trials import Entry
 from raysearch.declare.space import Space
+from raysearch.errors import BadSetting
 from raysearch.record.events import Event
 
 __all__ = ["Log", "Proposal", "State", "Study"]
@@ -96,9 +97,9 @@ class Study(Asking):
         with self._lock:
             entry = self._trials.entries[number]
             if entry.told is not None:
-                raise ValueError(f"trial {number} was told before: {entry.told['state']}")
+                raise BadSetting(f"trial {number} was told before: {entry.told['state']}")
             if state == "complete" and values is None:
-                raise ValueError(f"trial {number} must have values to be complete, got none")
+                raise BadSetting(f"trial {number} must have values to be complete, got none")
             body = told(
                 state,
                 values,

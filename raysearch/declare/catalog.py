@@ -13,6 +13,7 @@ from typing import Any
 from raysearch.declare.data_sets import DataSet
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Config, Sweep
+from raysearch.errors import BadSetting, UnknownName, foreign
 
 
 def sweeps(packages: Sequence[str]) -> dict[str, Sweep]:
@@ -27,7 +28,7 @@ def sweeps(packages: Sequence[str]) -> dict[str, Sweep]:
         for sweep in _sweeps_of(module):
             known = found.setdefault(sweep.name, sweep)
             if known is not sweep:
-                raise ValueError(
+                raise BadSetting(
                     f"the name {sweep.name!r} must be that of one sweep, got {known.reference} and "
                     f"{sweep.reference}"
                 )
@@ -64,7 +65,7 @@ def experiments(packages: Sequence[str]) -> dict[str, type[Config]]:
                 continue
             known = found.setdefault(kind.name, kind)
             if known is not kind:
-                raise ValueError(
+                raise BadSetting(
                     f"the name {kind.name!r} must be that of one experiment, got {_place(known)} "
                     f"and {_place(kind)}"
                 )
@@ -87,7 +88,7 @@ def find_experiment(name: str, packages: Sequence[str]) -> type[Config]:
         return known[_only(name, known, "experiment")]
     kind = _attribute(name, "experiment")
     if not isinstance(kind, type) or not _states(kind, "experiment"):
-        raise LookupError(f"{name!r} is no class of configurations but a {type(kind).__name__}")
+        raise UnknownName(f"{name!r} is no class of configurations but a {type(kind).__name__}")
     found: Any = kind
     return found
 
@@ -104,7 +105,7 @@ def data_sets(packages: Sequence[str]) -> dict[str, DataSet]:
         offered: Mapping[str, DataSet] = getattr(module, "DATA_SETS", {})
         for name, data_set in offered.items():
             if found.setdefault(name, data_set) is not data_set:
-                raise ValueError(f"the name {name!r} must be that of one data set, got two")
+                raise BadSetting(f"the name {name!r} must be that of one data set, got two")
     return found
 
 
@@ -112,7 +113,7 @@ def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
     """A data set by its name. Raises LookupError with the nearest, or what is on offer."""
     known = data_sets(packages)
     if name not in known:
-        raise LookupError(f"no data set is named {name!r}{on_offer(name, known)}")
+        raise UnknownName(f"no data set is named {name!r}{on_offer(name, known)}")
     return known[name]
 
 
@@ -123,16 +124,16 @@ def _only(name: str, names: Iterable[str], what: str) -> str:
     if len(same) == 1:
         return same[0]
     if same:
-        raise LookupError(f"several {what}s are named {name!r}: {', '.join(same)}")
+        raise UnknownName(f"several {what}s are named {name!r}: {', '.join(same)}")
     last = {full.rpartition(".")[2]: full for full in known}
     hint = on_offer(name, [*known, *last])
-    raise LookupError(f"no {what} is named {name!r}{hint}")
+    raise UnknownName(f"no {what} is named {name!r}{hint}")
 
 
 def _referenced_sweep(reference: str) -> Sweep:
     found = _attribute(reference, "sweep")
     if not isinstance(found, Sweep):
-        raise LookupError(
+        raise UnknownName(
             f"{reference!r} is no sweep but a {type(found).__name__}; put @sweep(…) above it"
         )
     return found
@@ -143,7 +144,7 @@ def _attribute(reference: str, what: str) -> Any:
     module = _import(name, f"{what} {reference!r}")
     if not hasattr(module, attribute):
         offered = [sweep.reference.partition(":")[2] for sweep in _sweeps_of(module)]
-        raise LookupError(f"module {name!r} has no {attribute!r}{on_offer(attribute, offered)}")
+        raise UnknownName(f"module {name!r} has no {attribute!r}{on_offer(attribute, offered)}")
     return getattr(module, attribute)
 
 
@@ -151,16 +152,18 @@ def _import(name: str, needed_for: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    if not name or name.startswith("."):
+        raise UnknownName(f"{needed_for} must have the form module:attribute")
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise  # the module is there and misses another one: its own error says so
-        raise LookupError(f"no module is named {name!r}, needed for {needed_for}") from None
-    except (ValueError, TypeError) as error:
-        if name and not name.startswith("."):
+        with foreign(f"module {name}"):
+            return importlib.import_module(name)
+    except BadSetting as error:
+        missing = error.__cause__
+        if not isinstance(missing, ModuleNotFoundError) or missing.name is None:
             raise
-        raise LookupError(f"{needed_for} must have the form module:attribute ({error})") from None
+        if not (name == missing.name or name.startswith(f"{missing.name}.")):
+            raise  # the module is there and misses another one: the sentence says so
+        raise UnknownName(f"no module is named {name!r}, needed for {needed_for}") from None
 
 
 def _modules(packages: Sequence[str], last: str | None = None) -> Iterator[ModuleType]:

@@ -11,6 +11,7 @@ from raysearch.declare.distributions import Distribution
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import bare
 from raysearch.declare.trials import from_params, from_rng, where
+from raysearch.errors import BadSetting, UnknownName
 
 if TYPE_CHECKING:
     from raysearch.declare.space import Point, Space
@@ -35,7 +36,7 @@ def check_space(space: Space) -> None:
     effective: set[str] = set()
     for point in _seen(space):
         if type(point.config) is not type(first.config):
-            raise ValueError(
+            raise BadSetting(
                 f"sweep {space.sweep.name} must return one class of configuration, got "
                 f"{type(first.config).__name__} and {type(point.config).__name__}"
             )
@@ -55,11 +56,11 @@ def _check_config(space: Space, config: Any) -> None:
         experiment = getattr(config, "experiment", None)
         if isinstance(experiment, str) and all(experiment.partition(":")):
             return _check_use(space, config)
-        raise ValueError(
+        raise BadSetting(
             f"experiment of {type(config).__name__}, which sweep {space.sweep.name} returns, must "
             f"be 'module:attribute', got {experiment!r}"
         )
-    raise ValueError(
+    raise BadSetting(
         f"sweep {space.sweep.name} must return a configuration of an experiment (a class derived "
         f"from that of all configurations), got a {type(config).__name__}"
     )
@@ -70,7 +71,7 @@ def _check_use(space: Space, config: Any) -> None:
     try:
         _ = config.seed, config.digest(), config.to_json()
     except Exception as error:
-        raise ValueError(
+        raise BadSetting(
             f"sweep {space.sweep.name} must return a configuration of an experiment, and "
             f"{type(config).__name__} is none that works ({type(error).__name__}: {error}); derive "
             f"it from that of all configurations, without a decorator"
@@ -80,13 +81,13 @@ def _check_use(space: Space, config: Any) -> None:
 def _check_choices(space: Space, paths: frozenset[str]) -> None:
     for name, declared in space.sweep.choices.items():
         if not name.startswith("choice.") or not declared:
-            raise ValueError(
+            raise BadSetting(
                 f"choices of sweep {space.sweep.name} must map 'choice.<name>' to the paths it "
                 f"sets, got {name!r}: {declared!r}"
             )
         for path in declared:
             if path not in paths:
-                raise LookupError(
+                raise UnknownName(
                     f"{name} of sweep {space.sweep.name} sets {path!r}, which no configuration "
                     f"has{on_offer(path, paths)}"
                 )
@@ -95,12 +96,12 @@ def _check_choices(space: Space, paths: frozenset[str]) -> None:
 def _check_name(space: Space, name: str, paths: frozenset[str]) -> None:
     if name.startswith("choice."):
         if bare(name) not in space.sweep.choices:
-            raise LookupError(
+            raise UnknownName(
                 f"{name} of sweep {space.sweep.name} must be declared with the paths it sets, "
                 f"choices={{{name!r}: (…)}}{on_offer(name, space.sweep.choices)}"
             )
     elif bare(name) not in paths:
-        raise LookupError(
+        raise UnknownName(
             f"{name} of sweep {space.sweep.name} is no path of its configuration"
             f"{on_offer(bare(name), paths)}"
         )
@@ -110,7 +111,7 @@ def _check_fixed_names(space: Space, paths: frozenset[str]) -> None:
     known = paths | set(space.sweep.choices)
     for path in space.fixed:
         if path not in known:
-            raise LookupError(
+            raise UnknownName(
                 f"{path!r} is no path of the configurations of sweep {space.sweep.name}"
                 f"{on_offer(path, known)}"
             )
@@ -124,18 +125,18 @@ def _check_values(space: Space, point: Point) -> None:
         try:
             found = point.config.value_at(bare(name))
         except LookupError:
-            raise ValueError(
+            raise BadSetting(
                 f"{name} of sweep {space.sweep.name} is asked for where its configuration has no "
                 f"{bare(name)}: at {where(point.params)}"
             ) from None
         if found != value:
-            raise ValueError(
+            raise BadSetting(
                 f"{name} of sweep {space.sweep.name} must be set in the configuration as it was "
                 f"suggested, got {found!r} instead of {value!r} at {bare(name)}"
             )
     for name, (value, offered) in point.answered.items():
         if not bare(name).startswith("choice.") and not _holds(space, point, bare(name)):
-            raise ValueError(
+            raise BadSetting(
                 f"{bare(name)} must be one that sweep {space.sweep.name} can set, {offered}, got "
                 f"{value!r}"
             )
@@ -153,7 +154,7 @@ def _holds(space: Space, point: Point, path: str) -> bool:
 def _check_fixed_effects(space: Space, effective: set[str]) -> None:
     for path, value in space.fixed.items():
         if path not in effective:
-            raise ValueError(
+            raise BadSetting(
                 f"{path}={value!r} has no effect: no configuration of sweep {space.sweep.name} "
                 f"takes it"
             )
@@ -174,7 +175,7 @@ def _check_void(space: Space) -> None:
             if _matters(space, params, name, left[name], digest):
                 del left[name]
     for name, distribution in left.items():
-        raise ValueError(
+        raise BadSetting(
             f"{name} of sweep {space.sweep.name} changes nothing: each value in {distribution} "
             f"gives the same configuration"
         )

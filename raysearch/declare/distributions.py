@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
+from raysearch.errors import BadSetting
+
 Scalar = str | int | float | bool | None
 
 
@@ -22,20 +24,20 @@ def _is_number(value: object) -> bool:
 
 def _check_range(low: object, high: object, log: bool, step: object) -> None:
     if not (_is_number(low) and _is_number(high)):
-        raise ValueError(f"must have finite numbers as low and high, got {low!r} and {high!r}")
+        raise BadSetting(f"must have finite numbers as low and high, got {low!r} and {high!r}")
     bottom, top = cast("tuple[float, float]", (low, high))
     if bottom > top:
-        raise ValueError(f"must have low at most high, got {_shown(low)} and {_shown(high)}")
+        raise BadSetting(f"must have low at most high, got {_shown(low)} and {_shown(high)}")
     if log and bottom <= 0:
-        raise ValueError(f"must have low above 0 on a log scale, got {_shown(low)}")
+        raise BadSetting(f"must have low above 0 on a log scale, got {_shown(low)}")
     if step is None:
         return
     if not _is_number(step) or cast("float", step) <= 0:
-        raise ValueError(f"must have a step above 0, got {step!r}")
+        raise BadSetting(f"must have a step above 0, got {step!r}")
     count = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
     last = Decimal(str(low)) + count * Decimal(str(step))
     if last != Decimal(str(high)):
-        raise ValueError(
+        raise BadSetting(
             f"must have high a whole number of steps above low, got {_shown(low)} to "
             f"{_shown(high)} by {_shown(step)}; try high={last}"
         )
@@ -54,7 +56,7 @@ class Float:
         """Raises ValueError for a range that cannot be."""
         _check_range(self.low, self.high, self.log, self.step)
         if self.log and self.step is not None:
-            raise ValueError("must have either log or a step, got both")
+            raise BadSetting("must have either log or a step, got both")
         object.__setattr__(self, "low", float(self.low))
         object.__setattr__(self, "high", float(self.high))
 
@@ -133,10 +135,10 @@ class Int:
         """Raises ValueError for a range that cannot be."""
         for name in ("low", "high", "step"):
             if type(getattr(self, name)) is not int:
-                raise ValueError(f"must have an integer as {name}, got {getattr(self, name)!r}")
+                raise BadSetting(f"must have an integer as {name}, got {getattr(self, name)!r}")
         _check_range(self.low, self.high, self.log, self.step)
         if self.log and self.step != 1:
-            raise ValueError(f"must have either log or a step, got log and step {self.step}")
+            raise BadSetting(f"must have either log or a step, got log and step {self.step}")
 
     @property
     def count(self) -> int:
@@ -196,15 +198,15 @@ class Choice:
     def __post_init__(self) -> None:
         """Raises ValueError for choices that are none, equal, or no JSON scalars."""
         if not self.choices:
-            raise ValueError("must have at least one choice, got none")
+            raise BadSetting("must have at least one choice, got none")
         for index, choice in enumerate(cast("tuple[object, ...]", self.choices)):
             if choice is not None and not isinstance(choice, (str, int, float)):
-                raise ValueError(
+                raise BadSetting(
                     f"must have strings, numbers, truth values or None as choices, got {choice!r}; "
                     f"make it a `choice.<name>` with labels"
                 )
             if choice in self.choices[:index]:
-                raise ValueError(f"must have choices that differ, got {choice!r} twice")
+                raise BadSetting(f"must have choices that differ, got {choice!r} twice")
 
     @property
     def count(self) -> int:

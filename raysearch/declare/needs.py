@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from raysearch.declare.space import Point, Space
+from raysearch.errors import UnknownName
 
 _LOOKED_AT = 64
 """So many points of a space are asked, and besides one for each value of each choice."""
@@ -24,7 +25,7 @@ def refuse_missing(configs: Iterable[Any]) -> None:
     """Raises LookupError with the first of those sentences."""
     for config in configs:
         if sentence := missing(config):
-            raise LookupError(sentence)
+            raise UnknownName(sentence)
 
 
 def lacks(space: Space) -> str | None:
@@ -35,7 +36,7 @@ def lacks(space: Space) -> str | None:
 def refuse_lacks(space: Space) -> None:
     """Raises LookupError with that sentence."""
     if sentence := lacks(space):
-        raise LookupError(sentence)
+        raise UnknownName(sentence)
 
 
 def _points(space: Space) -> Iterator[Point]:

@@ -24,6 +24,7 @@ from raysearch.declare.trials import (
     from_trial,
     where,
 )
+from raysearch.errors import BadSetting, is_complaint, place_of, sentence
 
 __all__ = ["Choice", "Count", "Distribution", "Float", "Int", "Point", "Space", "Survey"]
 
@@ -123,14 +124,21 @@ class Space:
         asking = Asking(source, self.fixed)
         try:
             config = self._with_fixed(self.sweep(asking), asking)
-        except GivenError:
+        except (GivenError, ContinuousError, _OutsideError):
             raise
-        except (ValueError, LookupError) as error:
-            at = f" (at {where(asking.params)})" if asking.params else ""
-            raise ValueError(
-                f"sweep {self.sweep.name} gives no valid configuration: {one_line(error)}{at}"
-            ) from error
+        except Exception as error:  # a sweep is people's code: it may raise anything
+            raise self._invalid(error, asking) from error
         return Point(asking.params, asking.distributions, config, asking.answered)
+
+    def _invalid(self, error: Exception, asking: Asking) -> BadSetting:
+        place = place_of(error, self.sweep.function.__code__.co_filename)
+        at = [place] if place else []
+        at += [f"at {where(asking.params)}"] if asking.params else []
+        kind = "" if is_complaint(error) else f"{type(error).__name__}: "
+        return BadSetting(
+            f"sweep {self.sweep.name} gives no valid configuration: {kind}{sentence(error)}"
+            + (f" ({', '.join(at)})" if at else "")
+        )
 
     def _with_fixed(self, config: Any, asking: Asking) -> Config:
         asked = {bare(name) for name in asking.answered}
@@ -141,8 +149,8 @@ class Space:
                 return config
             try:
                 config = config.with_values(here)
-            except ValueError as error:
-                raise GivenError(one_line(error)) from error
+            except (ValueError, LookupError) as error:
+                raise GivenError(sentence(error)) from error
             left = {path: value for path, value in left.items() if path not in here}
 
     def points(self) -> Iterator[Point]:
@@ -157,7 +165,7 @@ class Space:
                 yield self.run(odometer)
             except ContinuousError as error:
                 names = dict.fromkeys((error.name, *self.survey.continuous))
-                raise ValueError(self.infinite(names)) from None
+                raise BadSetting(self.infinite(names)) from None
             if not odometer.advance():
                 return
 
@@ -179,7 +187,7 @@ class Space:
         point = self.run(from_params(params))
         extra = sorted(params.keys() - point.params.keys())
         if extra:
-            raise ValueError(f"sweep {self.sweep.name} does not ask for {', '.join(extra)} here")
+            raise BadSetting(f"sweep {self.sweep.name} does not ask for {', '.join(extra)} here")
         return point
 
     def sample(self, rng: random.Random, edges: float = 0.0) -> Point:
@@ -226,7 +234,7 @@ class Space:
 
         try:
             point = self.run(answer)
-        except (_OutsideError, ValueError):
+        except (_OutsideError, BadSetting):
             return None
         if not missing:
             return point if self._is_default(point, default) else None
@@ -358,7 +366,7 @@ class _Seen:
             if known != distribution:
                 path = bare(name)
                 head, _, tail = path.rpartition(".")
-                raise ValueError(
+                raise BadSetting(
                     f"{name} of sweep {self._sweep.name} must have one distribution, got {known} "
                     f"and {distribution}; tell the branches apart by brackets, such as "
                     f"{head}[variant].{tail}"
@@ -377,23 +385,3 @@ def _has(config: Any, path: str) -> bool:
     except LookupError:
         return False
     return True
-
-
-def one_line(error: Exception) -> str:
-    """The text of an error in one line; of several findings of pydantic, each with its path."""
-    findings = getattr(error, "errors", None)
-    if callable(findings):
-        found: Any = findings()
-        return "; ".join(
-            ": ".join(
-                part
-                for part in (
-                    ".".join(map(str, one["loc"])),
-                    one["msg"].removeprefix("Value error, "),
-                )
-                if part
-            )
-            for one in found
-        )
-    text = str(error.args[0]) if error.args else str(error)
-    return " ".join(text.split())

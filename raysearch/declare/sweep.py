@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self
 
+from raysearch.errors import BadSetting
+
 Direction = Literal["maximize", "minimize"]
 Fidelity = Literal["epochs", "samples", "evaluations"]
 
@@ -100,12 +102,12 @@ class Metric:
     def __post_init__(self) -> None:
         """Raises ValueError for a direction or reduction that does not exist."""
         if self.direction not in ("maximize", "minimize"):
-            raise ValueError(
+            raise BadSetting(
                 f"direction of metric {self.name!r} must be 'maximize' or 'minimize', "
                 f"got {self.direction!r}"
             )
         if not _REDUCTION.fullmatch(self.reduce):
-            raise ValueError(
+            raise BadSetting(
                 f"reduce of metric {self.name!r} must be 'last', 'best' or 'mean(k)', k from 1, "
                 f"got {self.reduce!r}"
             )
@@ -131,17 +133,17 @@ class Resources:
         """Raises ValueError for a need that is negative, or that Ray cannot meet."""
         for name in ("cpus", "gpus"):
             if getattr(self, name) < 0:
-                raise ValueError(
+                raise BadSetting(
                     f"resources.{name} must be at least 0, got {getattr(self, name):g}"
                 )
         if self.patience <= 0:
-            raise ValueError(f"resources.patience must be above 0 seconds, got {self.patience:g}")
+            raise BadSetting(f"resources.patience must be above 0 seconds, got {self.patience:g}")
         if self.gpus > 1 and self.gpus != int(self.gpus):
-            raise ValueError(f"resources.gpus must be a whole number or below 1, got {self.gpus:g}")
+            raise BadSetting(f"resources.gpus must be a whole number or below 1, got {self.gpus:g}")
         if self.workers < 1:
-            raise ValueError(f"resources.workers must be at least 1, got {self.workers}")
+            raise BadSetting(f"resources.workers must be at least 1, got {self.workers}")
         if self.workers > 1 and not self.cpus:
-            raise ValueError(
+            raise BadSetting(
                 f"resources.cpus must be above 0 for each of {self.workers} workers, got 0"
             )
 
@@ -179,13 +181,13 @@ class Sweep:
         """Raises ValueError for what cannot be, naming the sweep."""
         names = [metric.name for metric in self.metrics]
         if not names:
-            raise ValueError(
+            raise BadSetting(
                 f"metrics of sweep {self.name} must name at least one metric, got none"
             )
         if len(set(names)) < len(names):
-            raise ValueError(f"metrics of sweep {self.name} must differ, got {', '.join(names)}")
+            raise BadSetting(f"metrics of sweep {self.name} must differ, got {', '.join(names)}")
         if self.fidelity not in ("epochs", "samples", "evaluations"):
-            raise ValueError(
+            raise BadSetting(
                 f"fidelity of sweep {self.name} must be 'epochs', 'samples' or 'evaluations', "
                 f"got {self.fidelity!r}"
             )
@@ -195,7 +197,7 @@ class Sweep:
             ("finalists", self.finalists),
         ):
             if number is not None and number < 1:
-                raise ValueError(f"{what} of sweep {self.name} must be at least 1, got {number}")
+                raise BadSetting(f"{what} of sweep {self.name} must be at least 1, got {number}")
 
     def __call__(self, trial: Trial) -> Any:
         """The configuration that the function returns for a trial."""

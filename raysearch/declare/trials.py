@@ -9,6 +9,7 @@ from typing import Any
 
 from raysearch.declare.distributions import Choice, Distribution, Float, Int
 from raysearch.declare.sweep import Trial, bare
+from raysearch.errors import BadSetting
 
 Source = Callable[[str, Distribution], object]
 """Answers a suggestion: the value for a name and its distribution."""
@@ -49,7 +50,7 @@ class Asking:
         try:
             distribution = declare()
         except ValueError as error:
-            raise ValueError(f"{name} {error}") from None
+            raise BadSetting(f"{name} {error}") from None
         path = bare(name)
         if path in self._fixed:
             value = legal(name, distribution, self._fixed[path])
@@ -60,7 +61,7 @@ class Asking:
             value = distribution.snap(self._source(name, distribution))
             self.params[name], self.distributions[name] = value, distribution
         elif known != distribution:
-            raise ValueError(
+            raise BadSetting(
                 f"{name} must have one distribution, got {known} and then {distribution} in one "
                 f"configuration"
             )
@@ -116,8 +117,8 @@ def from_params(params: Mapping[str, object], rest: Source | None = None) -> Sou
         if rest is not None:
             return rest(name, distribution)
         if name in params:
-            raise ValueError(f"{name} must be in {distribution}, got {params[name]!r}")
-        raise ValueError(f"{name} must be given here: it is in {distribution}")
+            raise BadSetting(f"{name} must be in {distribution}, got {params[name]!r}")
+        raise BadSetting(f"{name} must be given here: it is in {distribution}")
 
     return answer
 
@@ -170,7 +171,7 @@ class Odometer:
         return False
 
 
-class GivenError(ValueError):
+class GivenError(BadSetting):
     """A value given by the user cannot be one of its parameter."""
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from raysearch.drive.capacity import node_of, to_come
+from raysearch.errors import Unreachable
 from raysearch.room import Machine
 
 NAMESPACE = "raysearch"
@@ -74,9 +75,9 @@ def _refuse_silence(address: str) -> None:
         raise _no_cluster(address, str(error)) from None
 
 
-def _no_cluster(address: str, said: str) -> ConnectionError:
+def _no_cluster(address: str, said: str) -> Unreachable:
     first = (said.strip().splitlines() or ["no answer"])[0]
-    return ConnectionError(
+    return Unreachable(
         f"--address must be a Ray cluster, as auto or head:6379, got {address!r}: {first}"
     )
 

@@ -17,6 +17,7 @@ from raysearch.drive.clock import Clock
 from raysearch.drive.course import Course
 from raysearch.drive.hearing import Ended, Hearing
 from raysearch.drive.slots import Slots
+from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog
 from raysearch.run.checkpoints import Keeper, remove
 
@@ -225,7 +226,7 @@ class Conductor:
             return None
         try:
             proposal = self.study.ask(wait=False)
-        except ValueError as error:  # a point that the check before the search did not meet
+        except RaysearchError as error:  # a point that the check before the search did not meet
             self.halt = Halted("stopped", str(error))
             return None
         self.wake.set()

@@ -24,6 +24,7 @@ from raysearch.drive.course import Course
 from raysearch.drive.quota import finish_removals, keep_quota
 from raysearch.drive.slots import Asking, Slots
 from raysearch.drive.winners import roles_to_test
+from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog, Lock, Store
 from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import Keeper, Kept
@@ -169,7 +170,7 @@ class Driver:
     def _listen(self) -> None:
         """Sees what others ask of this search."""
         search = self._spec["search"]
-        with suppress(ValueError):  # the store is gone: the driver says so where it writes
+        with suppress(RaysearchError):  # the store is gone: the driver says so where it writes
             seen = max((number for number, _, _ in self._store.requests(search)), default=0)
             while not self._ended.wait(0.3):
                 for number, _, body in self._store.requests(search, seen):
@@ -183,7 +184,7 @@ class Driver:
             self._lock.check()
             if limit is not None:
                 keep_quota(self._view, self._folder, self._log, limit)
-        except ValueError as error:
+        except RaysearchError as error:
             return Halted("stopped", str(error))
         if self._slots.problem and not self._conductor.claim()[1]:
             return Halted("stopped", self._slots.problem)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from raysearch.drive.winners import roles_to_test
+from raysearch.errors import WrongState
 from raysearch.record.events import EventLog
 from raysearch.record.forecast import bytes_of, disk_used
 from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import remove
 
 
-class QuotaExceededError(ValueError):
+class QuotaExceededError(WrongState):
     """What must be kept is more than the quota."""
 
 

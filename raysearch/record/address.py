@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
+from raysearch.errors import BadSetting
 from raysearch.record.admission import check_admission
 from raysearch.record.passwords import hidden, without_password
 
@@ -47,26 +48,26 @@ def check_tracking(uri: str) -> None:
         return
     if uri.startswith(("http://", "https://")):
         if not _names_a_host(uri):
-            raise ValueError(
+            raise BadSetting(
                 f"--tracking-uri must name a host, as http://head:5000, got {hidden(uri)!r}"
             )
         check_admission(uri)
         return
     if not re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://.", uri):
-        raise ValueError(
+        raise BadSetting(
             f"--tracking-uri must be the address of an MLflow server (http://…) or of a database "
             f"(sqlite:////absolute/path, postgresql://…), or 'none', got {hidden(uri)!r}"
         )
     try:
         database = sa.create_engine(uri).url.database
     except (sa_exc.SQLAlchemyError, ImportError, ValueError) as error:
-        raise ValueError(
+        raise BadSetting(
             f"--tracking-uri {hidden(uri)!r} cannot be used: {hidden(str(error))}"
         ) from None
     if uri.startswith("sqlite"):
         problem = _problem_of(Path(database or ""))
         if problem:
-            raise ValueError(f"--tracking-uri {uri!r} cannot be written: {problem}")
+            raise BadSetting(f"--tracking-uri {uri!r} cannot be written: {problem}")
 
 
 def _names_a_host(uri: str) -> bool:
@@ -100,7 +101,7 @@ def _begins(file: Path) -> bytes:
 def client_of(uri: str) -> MlflowClient:
     """MLflow's client for an address, with short timeouts. Raises ValueError if it is `none`."""
     if uri == NOWHERE:
-        raise ValueError("this search is not in MLflow: its --tracking-uri is 'none'")
+        raise BadSetting("this search is not in MLflow: its --tracking-uri is 'none'")
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

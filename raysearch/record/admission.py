@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from raysearch.errors import BadSetting, Unreachable
 from raysearch.record.passwords import hidden
 
 _ASK = "/api/2.0/mlflow/experiments/search"
@@ -32,7 +33,7 @@ def refusal(uri: str, error: Exception) -> str:
 def unreachable(uri: str, error: Exception) -> ConnectionError:
     """The one sentence for an MLflow that cannot be asked."""
     said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {first_line(error)}"
-    return ConnectionError(refusal(uri, error) or said)
+    return Unreachable(refusal(uri, error) or said)
 
 
 def first_line(error: Exception) -> str:
@@ -63,7 +64,7 @@ def check_admission(uri: str) -> None:
     except requests.RequestException:
         return
     if said.status_code == _REFUSED:
-        raise ValueError(_sentence(uri))
+        raise BadSetting(_sentence(uri))
 
 
 def _sentence(uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raysearch.errors import BadSetting
 from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView
 from raysearch.record.standing import Standing, Winner, compared, winner
@@ -46,7 +47,7 @@ def _check(views: Sequence[SearchView]) -> None:
         first = views[0]
         if objectives(view) != objectives(first):
             texts = [", ".join(map(" ".join, objectives(each))) for each in (first, view)]
-            raise ValueError(
+            raise BadSetting(
                 f"searches must have the same objectives to be compared, got {texts[0]} "
                 f"({first.search}) and {texts[1]} ({view.search})"
             )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
+from raysearch.errors import BadSetting
 from raysearch.record.bodies import decode, decode_all, encode
 from raysearch.record.database import (
     CURSORS,
@@ -63,7 +64,7 @@ class Store:
         try:
             self._database = Database.open(url)
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
-            raise ValueError(
+            raise BadSetting(
                 f"--store {hidden(url)!r} must be a database that can be written, such as "
                 f"sqlite:///runs/raysearch.db or postgresql+psycopg://user@host/name: "
                 f"{reason(error)}"
@@ -77,7 +78,7 @@ class Store:
             raise self._refused(reason(error)) from None
 
     def _refused(self, why: str) -> ValueError:
-        return ValueError(f"--store {hidden(self.url)!r} cannot be read or written: {why}")
+        return BadSetting(f"--store {hidden(self.url)!r} cannot be read or written: {why}")
 
     def searches(self) -> list[str]:
         """The names of all searches, oldest first."""
@@ -93,7 +94,7 @@ class Store:
     def create(self, search: str, spec: Mapping[str, Any]) -> EventLog:
         """Begins a search: its first event, committed. Raises ValueError if the name is in use."""
         if self.exists(search):
-            raise ValueError(f"--name {search!r} is in use; choose another name")
+            raise BadSetting(f"--name {search!r} is in use; choose another name")
         log = EventLog(self, search, 0)
         log.append("created", commit=True, **spec)
         return log
@@ -123,7 +124,7 @@ class Store:
             try:
                 bodies = decode_all([row[4] for row in page])
             except ValueError as error:
-                raise ValueError(
+                raise BadSetting(
                     f"--store {hidden(self.url)!r} is damaged: search {search!r}, an event between "
                     f"{page[0][0]} and {page[-1][0]}: {error}"
                 ) from None

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import exc as sa_exc
 
 from raysearch.declare.sweep import bare
+from raysearch.errors import BadSetting
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, TrialView
 
@@ -84,7 +85,7 @@ def export_study(view: SearchView, url: str, study: str) -> int:
         _refuse_others(url)
         storage = RDBStorage(url)
     except _UNREADABLE as error:
-        raise ValueError(
+        raise BadSetting(
             f"--optuna {hidden(url)!r} must be a database that can be written, such as "
             f"sqlite:///study.db or postgresql+psycopg://user@host/name: {_reason(error)}"
         ) from None
@@ -107,7 +108,7 @@ def _write_whole(
     except BaseException as error:
         _remove(storage, study)
         if isinstance(error, _UNREADABLE):
-            raise ValueError(
+            raise BadSetting(
                 f"--optuna {hidden(url)!r}: study {study!r} could not be written: {_reason(error)}"
             ) from None
         raise
@@ -124,7 +125,7 @@ def _refuse_others(url: str) -> None:
     finally:
         engine.dispose()
     if "alembic_version" in tables and "studies" not in tables:
-        raise ValueError("it is the database of another program")
+        raise BadSetting("it is the database of another program")
 
 
 def _refuse_known(storage: BaseStorage, url: str, study: str) -> None:
@@ -134,7 +135,7 @@ def _refuse_known(storage: BaseStorage, url: str, study: str) -> None:
     attrs = known[study].user_attrs
     half = "raysearch.search" in attrs and "raysearch.complete" not in attrs
     what = "is being written, or was left half written by a kill" if half else "exists"
-    raise ValueError(
+    raise BadSetting(
         f"--study {study!r} {what} in {hidden(url)!r}; choose another name, or delete it by "
         f"`optuna delete-study --storage {hidden(url)} --study-name {study}`"
     )

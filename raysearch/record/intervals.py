@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from raysearch.errors import BadSetting
+
 CONFIDENCE = 0.95
 
 
@@ -52,7 +54,7 @@ def interval(values: Sequence[float]) -> Interval:
         ValueError: no values.
     """
     if not values:
-        raise ValueError("a mean must be of at least one value, got none")
+        raise BadSetting("a mean must be of at least one value, got none")
     count, mean = len(values), _mean(values)
     half = 0.0 if count == 1 else _half(_variance(values) / count, count - 1)
     return Interval(mean, mean - half, mean + half, count)

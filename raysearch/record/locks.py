@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
+from raysearch.errors import BadSetting, WrongState
 from raysearch.record.database import HOLDERS, PATIENCE, Database, passes, reason
 from raysearch.record.passwords import hidden
 
@@ -38,7 +39,7 @@ _HOLDER = sa.text(
 """Whoever holds it, by name once it has signed."""
 
 
-class SearchIsRunning(ValueError):
+class SearchIsRunning(WrongState):
     """The search is being driven by another process, which is named."""
 
 
@@ -172,7 +173,7 @@ class ServerLock(Lock):
             holder = self._named()
         except sa_exc.SQLAlchemyError as error:
             self.release()
-            raise ValueError(self._sentence("cannot be taken", reason(error))) from None
+            raise BadSetting(self._sentence("cannot be taken", reason(error))) from None
         self.release()
         raise self.refused(holder)
 
@@ -226,7 +227,7 @@ class ServerLock(Lock):
                 lambda connection: connection.execute(_HOLDER, values).mappings().first()
             )
         except sa_exc.SQLAlchemyError as error:
-            raise ValueError(self._sentence("cannot be looked at", reason(error))) from None
+            raise BadSetting(self._sentence("cannot be looked at", reason(error))) from None
         return (
             None
             if row is None
@@ -283,7 +284,7 @@ class ServerLock(Lock):
         return f"the right to drive search {self.search!r} {what} at --store {store!r}: {why}"
 
     def _lost(self, why: str) -> ValueError:
-        return ValueError(self._sentence("was lost", why))
+        return BadSetting(self._sentence("was lost", why))
 
     def _drop(self) -> None:
         """Ends the connection, and with it the lock; unlocks first: a server ends when it likes."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
+from raysearch.errors import BadSetting
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.standing import Standing, standings
@@ -29,14 +30,14 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
         ValueError: an empty history or another reduction.
     """
     if not history:
-        raise ValueError("an objective that was never reported has no value")
+        raise BadSetting("an objective that was never reported has no value")
     if reduce == "last":
         return history[-1]
     if reduce == "best":
         return max(history) if direction == "maximize" else min(history)
     match = re.fullmatch(r"mean\((\d+)\)", reduce)
     if match is None:
-        raise ValueError(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
+        raise BadSetting(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
     tail = history[-int(match[1]) :]
     return math.fsum(tail) / len(tail)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import BadSetting, RaysearchError
 from raysearch.record.sources import Sources, gather
 from raysearch.record.surroundings import surroundings
 
@@ -74,7 +75,7 @@ def keep(
 def manifest(folder: Path, name: str) -> dict[str, Any]:
     """What a snapshot says of itself. Raises ValueError if it is damaged: names what is."""
     if wrong := damage(folder, name):
-        raise ValueError(f"the code kept in {folder / FOLDER / name} is damaged: {wrong[0]}")
+        raise BadSetting(f"the code kept in {folder / FOLDER / name} is damaged: {wrong[0]}")
     return json.loads((folder / FOLDER / name / _MANIFEST).read_bytes())
 
 
@@ -115,7 +116,7 @@ def changed(folder: Path, before: str, after: str) -> str:
     """In words, what differs between two snapshots: `a.py, b.py and 3 more`."""
     try:
         one, other = manifest(folder, before), manifest(folder, after)
-    except ValueError as error:
+    except RaysearchError as error:
         return str(error)
     here, there = one["sources"], other["sources"]
     names = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))

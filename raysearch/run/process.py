@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
+from raysearch.errors import UnknownName
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.run.job import Job, Message
 
@@ -136,7 +137,7 @@ def resolve(name: str) -> Any:
     target: Any = importlib.import_module(module_name)
     for part in attribute.split("."):
         if not hasattr(target, part):
-            raise LookupError(f"experiment {name!r}: module {module_name} has no {attribute!r}")
+            raise UnknownName(f"experiment {name!r}: module {module_name} has no {attribute!r}")
         target = getattr(target, part)
     return target
 
@@ -150,7 +151,7 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
     found = getattr(target, purpose, target if purpose == "run" else None)
     if found is None:
         name = getattr(target, "__qualname__", type(target).__name__)
-        raise LookupError(f"experiment {name} has no {purpose!r}, which is needed here")
+        raise UnknownName(f"experiment {name} has no {purpose!r}, which is needed here")
     return cast("Callable[[dict[str, Any], Any], None]", found)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from raysearch.drive.capacity import to_come
 from raysearch.drive.cluster import NAMESPACE, connect, living
 from raysearch.drive.slots import BROKER, EXPIRES
+from raysearch.errors import Unreachable
 from raysearch.serve.shares import Claim, Node, grant, shares
 
 CAREFUL = 3.0
@@ -206,7 +207,7 @@ def ensure(ray_address: str, user_limit: int | None = None) -> None:
         ray.get(get_or_create(user_limit).limit_users.remote(user_limit), timeout=30)
     except RayError as error:
         said = str(error).strip().splitlines()[0]
-        raise ConnectionError(f"the broker on {ray_address} does not answer: {said}") from None
+        raise Unreachable(f"the broker on {ray_address} does not answer: {said}") from None
 
 
 def describe(ray_address: str) -> dict[str, Any]:
@@ -224,4 +225,4 @@ def describe(ray_address: str) -> dict[str, Any]:
         return ray.get(broker.describe.remote(), timeout=5)
     except (ValueError, RayError) as error:
         said = str(error).strip().splitlines()[0]
-        raise ConnectionError(f"the broker on {ray_address} does not answer: {said}") from None
+        raise Unreachable(f"the broker on {ray_address} does not answer: {said}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysearch.drive.capacity import node_of, to_come
+from raysearch.errors import Unreachable
 from raysearch.room import Machine
 
 
@@ -17,7 +18,7 @@ def living(dashboard: str) -> list[Machine]:
         found = list_nodes(dashboard, filters=[("state", "=", "ALIVE")], limit=10_000)
     except (RayStateApiException, ConnectionError, OSError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConnectionError(f"Ray at {dashboard} does not say what it has: {why}") from None
+        raise Unreachable(f"Ray at {dashboard} does not say what it has: {why}") from None
     nodes: list[Any] = list(found)  # the stub of what Ray lists knows no field
     return [node_of(node.resources_total or {}) for node in nodes]
 
@@ -31,5 +32,5 @@ def existing(dashboard: str) -> tuple[list[Machine], list[Machine]]:
     here = living(dashboard)
     more = to_come(here)
     if not any(node.cpus for node in [*here, *more]):
-        raise ConnectionError(f"Ray at {dashboard} has no node with CPUs yet: try again shortly")
+        raise Unreachable(f"Ray at {dashboard} has no node with CPUs yet: try again shortly")
     return here, more

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from raysearch.errors import RaysearchError, UnknownName
 from raysearch.record.events import Store
 from raysearch.serve.state import ServiceState
 from raysearch.serve.submissions import Submission, Submissions, code_folder, link_data
@@ -41,7 +42,7 @@ def main(name: str, state: Path) -> int:
         service = ServiceState.read(state)
         submission = Submissions(state).read(name)
         if submission is None:
-            raise LookupError(f"no search {name!r} was submitted to {state}")
+            raise UnknownName(f"no search {name!r} was submitted to {state}")
         if service.tracking_user:
             os.environ["MLFLOW_TRACKING_USERNAME"] = service.tracking_user
             os.environ["MLFLOW_TRACKING_PASSWORD"] = service.tracking_password
@@ -49,8 +50,8 @@ def main(name: str, state: Path) -> int:
         link_data(code, Path(service.runs))
         os.chdir(code)
         print(drive(submission, service), flush=True)
-    except (LookupError, ValueError, ConnectionError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr, flush=True)
+    except RaysearchError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
         return BAD_INPUT
     return FINISHED
 

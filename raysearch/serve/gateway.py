@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from raysearch.errors import BadSetting, RaysearchError, UnknownName, Unreachable, WrongState
 from raysearch.packing import LIMIT
 from raysearch.plan import check_name
 from raysearch.record.bodies import encode
@@ -40,9 +41,10 @@ _NO_TOKEN = (
 _LINES = "application/x-ndjson"
 _SAYS: Mapping[type[Exception], int] = {
     Forbidden: 403,
-    LookupError: 404,
-    ValueError: 400,
-    ConnectionError: 503,
+    UnknownName: 404,
+    Unreachable: 503,
+    WrongState: 409,
+    RaysearchError: 400,
 }
 """The errors that are said in one sentence, with their status; the first that fits."""
 
@@ -102,17 +104,14 @@ def _is_known(request: Request) -> bool:
     given = request.headers.get("authorization", "").encode()
     try:
         wanted = f"Bearer {states.token()}".encode()
-    except LookupError:
+    except UnknownName:
         return False  # nobody comes in where there is no token
     return hmac.compare_digest(given, wanted)
 
 
 async def _said(request: Request, error: Exception) -> Response:
-    if isinstance(error, KeyError | IndexError):
-        raise error  # ours, no word to a user
     status = next(status for kind, status in _SAYS.items() if isinstance(error, kind))
-    text = str(error.args[0]) if error.args else str(error)
-    return JSONResponse({"error": text}, status)
+    return JSONResponse({"error": str(error)}, status)
 
 
 def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
@@ -121,7 +120,7 @@ def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
         try:
             keeper.tend()
             known = ""
-        except (LookupError, ConnectionError, ValueError) as error:  # Ray or the store is away
+        except RaysearchError as error:  # Ray or the store is away
             if str(error) != known:
                 known = str(error)
                 logging.getLogger("uvicorn.error").warning("submissions wait: %s", known)
@@ -134,7 +133,7 @@ def _add_facts(app: FastAPI, keeper: Keeper) -> None:
     def health(request: Request) -> Response:
         try:
             parts = keeper.service().parts
-        except LookupError:
+        except UnknownName:
             parts = {"service": {"state": "down"}}
         is_well = all(part.get("state") == "up" for part in parts.values())
         said: dict[str, Any] = {"ok": is_well}
@@ -230,7 +229,7 @@ def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
     def submit(asked: Annotated[dict[str, Any], Body()]) -> dict[str, str]:
         missing = {"space", "overrides", "options", "code", "stem"} - set(asked)
         if missing:
-            raise ValueError(f"a submission must have {', '.join(sorted(missing))} too")
+            raise BadSetting(f"a submission must have {', '.join(sorted(missing))} too")
         return {"name": keeper.submit(asked)}
 
 
@@ -240,7 +239,7 @@ async def _read(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > _LARGEST:
-            raise ValueError(f"a package must have at most {LIMIT >> 20} MiB")
+            raise BadSetting(f"a package must have at most {LIMIT >> 20} MiB")
         parts.append(part)
     return b"".join(parts)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from raysearch.errors import Unreachable
 from raysearch.record.passwords import hidden
 
 STOP_WAIT = 30
@@ -77,7 +78,7 @@ class Jobs:
                     elif _NO_AGENT in str(error) and time.monotonic() < deadline:
                         time.sleep(1.0)
                     else:
-                        raise ConnectionError(_refused(name, str(error))) from None
+                        raise Unreachable(_refused(name, str(error))) from None
 
     def state(self, job: str) -> JobState:
         """What became of a job."""
@@ -86,7 +87,7 @@ class Jobs:
                 found = client.get_job_info(job)
             except RuntimeError as error:
                 if "404" not in str(error):
-                    raise ConnectionError(f"Ray does not say how job {job!r} is: {error}") from None
+                    raise Unreachable(f"Ray does not say how job {job!r} is: {error}") from None
                 return JobState("unknown")
         status, left = str(found.status), found.driver_exit_code
         if status in ("PENDING", "RUNNING"):
@@ -113,7 +114,7 @@ class Jobs:
             try:
                 client.stop_job(job)
             except RuntimeError as error:
-                raise ConnectionError(f"Ray does not stop job {job!r}: {error}") from None
+                raise Unreachable(f"Ray does not stop job {job!r}: {error}") from None
 
     @contextmanager
     def _client(self) -> Generator[Any]:
@@ -125,4 +126,4 @@ class Jobs:
             yield JobSubmissionClient(self._dashboard)
         except requests.RequestException as error:
             why = type(error).__name__
-            raise ConnectionError(f"Ray's job server at {self._dashboard}: {why}") from None
+            raise Unreachable(f"Ray's job server at {self._dashboard}: {why}") from None

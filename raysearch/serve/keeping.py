@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import UnknownName
 from raysearch.plan import make_request
 from raysearch.record.events import Store, now
 from raysearch.record.passwords import hidden
@@ -76,7 +77,7 @@ class Keeper:
         settings, code = self.settings(), str(asked["code"])
         folder = code_folder(settings.runs, code)
         if not folder.is_dir():
-            raise LookupError(f"code {code!r} is not on the head: send the package first")
+            raise UnknownName(f"code {code!r} is not on the head: send the package first")
         command = hidden(str(asked.get("command", "raysearch submit")))
         with self._lock:
             name = reserve(request.name, str(asked["stem"]), settings, self.known)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from raysearch.errors import Unreachable
+
 _ASK_EVERY = 2.0
 
 
@@ -24,7 +26,7 @@ class Outside:
         """Asks it once. Raises ConnectionError if it does not answer."""
         self._ask()
         if self._state != "up":
-            raise ConnectionError(f"{self.name} does not answer: {self._reason}")
+            raise Unreachable(f"{self.name} does not answer: {self._reason}")
         self._thread.start()
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import Unreachable
 from raysearch.serve.logs import last_line, rotate
 
 MARK = "RAYSEARCH_PART"
@@ -94,7 +95,7 @@ class Part:
             self._changed.wait_for(lambda: self._state == "up" or self._failures > 2, limit)
         if self._state != "up":
             said = self._reason or f"it does not answer within {limit:g} s"
-            raise ConnectionError(f"{self.name} does not come up: {said} (its log is {self.log})")
+            raise Unreachable(f"{self.name} does not come up: {said} (its log is {self.log})")
 
     def stop(self) -> None:
         """Ends it in order, and for good."""

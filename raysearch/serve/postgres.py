@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+from raysearch.errors import UnknownName, Unreachable
 from raysearch.serve.part import Part, Program
 from raysearch.serve.state import kept_number, kept_secret
 
@@ -85,7 +86,7 @@ class Postgres:
         deadline = time.monotonic() + _STOP_LIMIT
         while self._running() == pid:
             if time.monotonic() > deadline:
-                raise ConnectionError(f"PostgreSQL (process {pid}) on {self.data} does not end")
+                raise Unreachable(f"PostgreSQL (process {pid}) on {self.data} does not end")
             time.sleep(0.1)
 
     def _running(self) -> int | None:
@@ -129,7 +130,7 @@ class Postgres:
             )
         os.close(folder)
         if done.returncode:
-            raise ConnectionError(f"initdb refuses {partial}: {done.stderr.strip()}")
+            raise Unreachable(f"initdb refuses {partial}: {done.stderr.strip()}")
         partial.rename(self.data)
 
 
@@ -158,12 +159,12 @@ def programs(version: str = "") -> Path:
     if version in named:
         return named[version].parent
     if on_path is None and not found:
-        raise LookupError(
+        raise UnknownName(
             f"PostgreSQL is not installed (no initdb in {INSTALLED}/*/bin or on PATH): install it "
             f"(Debian: apt-get install postgresql), or name a server by --database"
         )
     if version and on_path is None:
-        raise LookupError(
+        raise UnknownName(
             f"the data were made by PostgreSQL {version}, which is not installed (there is "
             f"{', '.join(named)}): install postgresql-{version}, or restore a backup into a new "
             f"folder of state"
@@ -196,13 +197,13 @@ def ensure_databases(url: str, names: list[str]) -> None:
             for name in sorted(set(names) - {str(row[0]) for row in rows}):
                 connection.execute(f'CREATE DATABASE "{name}"'.encode())
     except psycopg.errors.InsufficientPrivilege:
-        raise ConnectionError(
+        raise Unreachable(
             f"--database: its user may not create databases, so create {' and '.join(names)} "
             f"for it, or give it CREATEDB"
         ) from None
     except psycopg.Error as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConnectionError(f"--database cannot be used: {said}") from None
+        raise Unreachable(f"--database cannot be used: {said}") from None
 
 
 def _unprivileged() -> str:

@@ -6,6 +6,7 @@ import os
 
 import grpc
 
+from raysearch.errors import Unreachable
 from raysearch.serve.state import token
 
 NONE = "none"
@@ -25,16 +26,16 @@ def find(address: str) -> tuple[str, str]:
     said = _asked(found, "")
     if said == grpc.StatusCode.OK:
         if os.environ.get("RAY_AUTH_MODE") != "disabled":
-            raise ConnectionError(
+            raise Unreachable(
                 f"the Ray at {found} asks nobody for a token: whoever reaches it may run anything; "
                 f"end it and start it by `RAY_AUTH_MODE=token ray start --head`, or set "
                 f"RAY_AUTH_MODE=disabled here too if it is meant so"
             )
     elif said == grpc.StatusCode.UNAUTHENTICATED:
         if said := answers(found):
-            raise ConnectionError(said)
+            raise Unreachable(said)
     else:
-        raise ConnectionError(f"no Ray answers at {found}: start it by `ray start --head`")
+        raise Unreachable(f"no Ray answers at {found}: start it by `ray start --head`")
     return found, _dashboard(found)
 
 
@@ -69,14 +70,14 @@ def _located(address: str) -> str:
     from ray._private.services import canonicalize_bootstrap_address_or_die, find_gcs_addresses
 
     if len(several := sorted(find_gcs_addresses())) > 1:
-        raise ConnectionError(
+        raise Unreachable(
             f"--ray-address must say which Ray is meant, got 'auto', and several run on this host: "
             f"{', '.join(several)}"
         )
     try:
         return canonicalize_bootstrap_address_or_die("auto")
     except ConnectionError:
-        raise ConnectionError(
+        raise Unreachable(
             "no Ray runs on this host: start it by `RAY_AUTH_MODE=token ray start --head`, or give "
             "--ray-address HOST:6379, or --ray-address none for a service without Ray"
         ) from None
@@ -87,7 +88,7 @@ def _dashboard(address: str) -> str:
 
     found = GcsClient(address=address).internal_kv_get(b"dashboard", b"dashboard")
     if not found:
-        raise ConnectionError(
+        raise Unreachable(
             f"the Ray at {address} has no dashboard, which takes the jobs of searches: start it "
             f"with --include-dashboard=true, from an environment with ray[default]"
         )

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from raysearch.errors import BadSetting
 from raysearch.serve.state import ServiceState
 from raysearch.serve.verbs_by_http import run
 
@@ -26,7 +27,7 @@ async def report_of(
         for where in said:
             said[where] += message.get(where, "")
     if status != 0:
-        raise ValueError(said["err"].strip().removeprefix("error: ") or "no report was written")
+        raise BadSetting(said["err"].strip().removeprefix("error: ") or "no report was written")
     return await asyncio.to_thread(_zipped, Path(said["out"].splitlines()[0]).parent)
 
 

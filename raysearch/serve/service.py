@@ -19,6 +19,7 @@ from typing import Any
 import requests
 from sqlalchemy.engine import make_url
 
+from raysearch.errors import BadSetting, Unreachable
 from raysearch.record.events import Store
 from raysearch.record.passwords import hidden
 from raysearch.serve import brokering, ray_head
@@ -111,7 +112,7 @@ class Service:
     def _begin_database_alone(self) -> None:
         """For a restore: no database is made, and nobody else comes in between."""
         if self.options.database:
-            raise ValueError("--only-database runs a database of its own: leave out --database")
+            raise BadSetting("--only-database runs a database of its own: leave out --database")
         own = Postgres(self.options.state)
         own.prepare()
         end_marked(mark_of(self.options.state))
@@ -226,7 +227,7 @@ def _alone(state: Path) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pid = os.read(lock, 20).decode().strip()
-            raise ConnectionError(
+            raise Unreachable(
                 f"a service already runs on {state}, as process {pid}: end it by `kill {pid}`, or "
                 f"give another --state, --port and --mlflow-port"
             ) from None
@@ -257,7 +258,7 @@ def _complete(database: str) -> str:
     except Exception:
         address = None
     if address is None or address.get_backend_name() != "postgresql" or not address.database:
-        raise ValueError(
+        raise BadSetting(
             "--database must be the address of a PostgreSQL database: "
             "postgresql://USER@HOST:PORT/NAME, with the password in PGPASSWORD"
         )
@@ -268,7 +269,7 @@ def _complete(database: str) -> str:
 
 def _require_client_of(artifacts: str) -> None:
     if artifacts.startswith("s3://") and importlib.util.find_spec("boto3") is None:
-        raise ValueError(
+        raise BadSetting(
             f"--artifacts {artifacts} needs the package boto3 on the head: pip install boto3"
         )
 
@@ -279,7 +280,7 @@ def _require_free(option: str, host: str, port: int) -> None:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise ConnectionError(
+            raise Unreachable(
                 f"{option} {port} on {host} cannot be listened on: {error.strerror}"
             ) from None
 

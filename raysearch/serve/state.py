@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import UnknownName
+
 PORT = 8267
 """Where the service listens unless `--port` says otherwise."""
 _FILE, _SECRETS = "service.json", "secrets.json"
@@ -45,12 +47,12 @@ class ServiceState:
         try:
             said = json.loads((state / _FILE).read_text())
         except FileNotFoundError:
-            raise LookupError(
+            raise UnknownName(
                 f"no service runs on {state}: start one by `raysearch serve --state {state}`"
             ) from None
         found = cls(**{one.name: said[one.name] for one in fields(cls)})
         if not _is_alive(found.pid):
-            raise LookupError(
+            raise UnknownName(
                 f"the service of {state} (process {found.pid}) is gone: start it again by "
                 f"`raysearch serve --state {state}`"
             )
@@ -82,7 +84,7 @@ def token() -> str:
     path = token_file()
     found = path.read_text().strip() if path.is_file() else ""
     if not found:
-        raise LookupError(
+        raise UnknownName(
             f"there is no token in {path}: copy that file from the head, or make one on the head "
             f"by `ray get-auth-token --generate`"
         )
@@ -99,7 +101,7 @@ def ensure_token() -> str:
     """The token, made if there is none, as `ray get-auth-token --generate` makes one."""
     try:
         return token()
-    except LookupError:
+    except UnknownName:
         made, path = secrets.token_hex(32), token_file()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_privately(path, made)

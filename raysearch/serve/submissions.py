@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import BadSetting
 from raysearch.packing import digest, unpack
 from raysearch.plan import Request, check_name
 from raysearch.record.events import Store, now
@@ -84,7 +85,7 @@ def is_name(text: str) -> bool:
     """Whether a search can have this name."""
     try:
         check_name(text)
-    except ValueError:
+    except BadSetting:
         return False
     return True
 
@@ -92,7 +93,7 @@ def is_name(text: str) -> bool:
 def code_folder(runs: Path, code: str) -> Path:
     """Where a package lies unpacked, on all nodes. Raises ValueError for what is no name of one."""
     if not (code.isalnum() and code.isascii()):
-        raise ValueError(f"code must be the hexadecimal name of a package, got {code!r}")
+        raise BadSetting(f"code must be the hexadecimal name of a package, got {code!r}")
     return runs / _CODE / code
 
 
@@ -131,7 +132,7 @@ def reserve(name: str | None, stem: str, settings: Settings, known: Submissions)
         before = known.read(name)
         is_free = _made(settings.folder(name)) or (before is not None and before.over)
         if store.exists(name) or not is_free:
-            raise ValueError(f"--name {name!r} is in use; choose another name")
+            raise BadSetting(f"--name {name!r} is in use; choose another name")
         return name
     check_name(stem)
     number, used = 1, set(store.searches())

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
+from raysearch.errors import BadSetting
 from raysearch.record.passwords import without_password
 from raysearch.serve.state import ServiceState
 
@@ -31,7 +32,7 @@ _PATIENCE = 3.0
 _WIDTHS = range(20, 1000)
 
 
-class Forbidden(ValueError):
+class Forbidden(BadSetting):
     """What may not be asked for by address."""
 
 

@@ -132,7 +132,7 @@ def test_a_sweep_that_raises_while_points_are_computed_ahead_ends_the_search_wit
         return Toy(rate=trial.suggest_float("rate", 0.0, 1.0))
 
     study = Study(Space(swept(late)), spec_of(swept(late), "random"), Listed())
-    with pytest.raises(ValueError, match="no further configuration .* TypeError: unhashable type"):
+    with pytest.raises(ValueError, match="no valid configuration: TypeError: unhashable type"):
         for _ in range(100):
             study.prepare(2)
             study.ask(wait=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from raysearch.declare.catalog import experiments, find_experiment, find_sweep, sweeps
+from raysearch.errors import BadSetting
 
 SWEEPS = """
 from raysearch.declare.sweep import Metric, sweep
@@ -92,7 +93,8 @@ def test_a_name_that_is_not_there_says_what_is(name: str, text: str) -> None:
 
 
 def test_a_module_that_misses_another_one_says_so_itself() -> None:
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_nobody_has"):
+    said = r"corner_broken raised ModuleNotFoundError: .*a_module_that_nobody_has.* \(.*py:1\)"
+    with pytest.raises(BadSetting, match=said):
         find_sweep("corner_broken:sweep", [])
 
 

@@ -101,7 +101,7 @@ def a_dict(trial: Any) -> Any:
         (
             invalid,
             ValueError,
-            r"no valid configuration: heads must divide width \(64\), got 3 \(at",
+            r"no valid configuration: heads must divide width \(64\), got 3 \(.*py:\d+, at",
         ),
         (two_ranges, ValueError, r"got 0.1 … 0.. and 0.1 … 0..; .* optimizer\[variant\]\.lr"),
         (undeclared, LookupError, "choice.size .* must be declared with the paths it sets"),

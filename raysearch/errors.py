@@ -1,0 +1,109 @@
+"""What is shown to a user as one sentence; everything else is a fault of raysearch."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_OWN = str(Path(__file__).parent)
+
+
+class RaysearchError(Exception):
+    """Something that a user, a file or another program has to change, said in one sentence.
+
+    The command line, the service and its clients show this one and no other: exit status 2, HTTP
+    4xx. Whatever else is raised keeps its traceback and is a fault of raysearch (exit status 70).
+    """
+
+    def __str__(self) -> str:
+        """The sentence, as it was given."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class UnknownName(RaysearchError, LookupError):
+    """There is no search, sweep, experiment, trial, field, module or file of this name."""
+
+
+class BadSetting(RaysearchError, ValueError):
+    """A value that is not allowed: names the field, the rule, the value and what is allowed."""
+
+
+class Unreachable(RaysearchError, ConnectionError):
+    """A cluster, a service, a database or MLflow does not answer, or refuses us."""
+
+
+class WrongState(RaysearchError, ValueError):
+    """A search or its files are not in the state that this needs: in use, finished, damaged."""
+
+
+def sentence(error: BaseException) -> str:
+    """What an exception of any kind says, on one line; of pydantic's findings each with its path.
+
+    One that says nothing, or whose `str` raises, is called by its type. It never raises.
+    """
+    try:
+        findings: Any = getattr(error, "errors", None)
+        if type(error).__module__.startswith("pydantic") and callable(findings):
+            found: Any = findings()
+            text = "; ".join(map(_finding, found))
+        else:
+            text = str(error.args[0]) if isinstance(error, LookupError) else str(error)
+        return " ".join(text.split()) or type(error).__name__
+    except Exception:  # a foreign `str` may do anything
+        return type(error).__name__
+
+
+def _finding(one: Any) -> str:
+    path, rule = ".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")
+    return f"{path}: {rule}" if path else rule
+
+
+def is_complaint(error: BaseException) -> bool:
+    """Whether an exception of foreign code is meant for whoever gave a value or a name.
+
+    A `KeyError` or an `IndexError` is not: it says `'a'`, and something went wrong on the way.
+    """
+    kind = type(error)
+    said_so = isinstance(error, (ValueError, LookupError))
+    return said_so and (kind in (ValueError, LookupError) or kind.__module__ != "builtins")
+
+
+def place_of(error: BaseException, file: str | None = None) -> str:
+    """`file:line` of where an exception was raised: the innermost frame of that file.
+
+    Without a file, or where it is not on the way: the innermost that is not installed; or empty.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == file]
+    people = [frame for frame in frames if _is_peoples(frame.filename)]
+    last = (own or people)[-1:]
+    return f"{last[0].filename}:{last[0].lineno}" if last else ""
+
+
+def _is_peoples(file: str) -> bool:
+    return "site-packages" not in file and not file.startswith(("<frozen", _OWN))
+
+
+@contextmanager
+def foreign(what: str) -> Generator[None]:
+    """The seam to code that is not ours: what it raises becomes a `RaysearchError`.
+
+    A complaint keeps its words; anything else is told as that of `what` (`sweep own:lr`), with
+    its type and the file and line of where it was raised. What our own code raises stays as it is.
+    """
+    try:
+        yield
+    except RaysearchError:
+        raise
+    except Exception as error:
+        if is_complaint(error):
+            kind = UnknownName if isinstance(error, LookupError) else BadSetting
+            raise kind(sentence(error)) from error
+        place = place_of(error)
+        if not place:
+            raise
+        said = f"{what} raised {type(error).__name__}: {sentence(error)} ({place})"
+        raise BadSetting(said) from error
