@@ -40,7 +40,8 @@ class Request:
     trial, `time_box` for this command. A trial has `workers`, each with so many `gpus`; `memory` is
     in bytes a trial, `disk` in bytes for all checkpoints. `of` names the search whose finished
     trials are evaluated, the best `top` of them. `known` is a CSV or JSON file with the results of
-    past runs (`bring.known`). On a cluster that others use too, `user` is whose share it takes from
+    past runs (`bring.known`). More than `max_failures` failed trials, a number or a share as `20%`,
+    end the search. On a cluster that others use too, `user` is whose share it takes from
     (None: the one who runs it), and of two searches that with the higher `priority` goes first.
     """
 
@@ -69,6 +70,7 @@ class Request:
     known: str | None = None
     user: str | None = None
     priority: int = 0
+    max_failures: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON: two requests are identical if this is."""
@@ -193,6 +195,10 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "user": request.user or user_here(),
         "priority": request.priority,
     }
+    if request.max_failures is not None:
+        from raysearch.decide.failures import parse_limit
+
+        spec["max_failures"] = parse_limit(request.max_failures)
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)

@@ -95,6 +95,9 @@ def search(
     ] = None,
     of: OfSearch = None,
     top: Annotated[int | None, _text("Only so many of the best of them.")] = None,
+    max_failures: Annotated[
+        str | None, _text("End the search after more failed trials than 5, or than 20%.")
+    ] = None,
     user: User = None,
     priority: Priority = 0,
     address: Address = None,

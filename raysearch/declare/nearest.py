@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 200
+"""Characters that are compared: it takes the square of their number."""
+
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'X'?` for the most similar of the names, or nothing."""
-    found = get_close_matches(name, list(names), 1, 0.5)
+    short = {known[:_LONGEST]: known for known in names}
+    found = [short[near] for near in get_close_matches(name[:_LONGEST], list(short), 1, 0.5)]
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -20,5 +24,11 @@ def on_offer(name: str, names: Iterable[str], most: int = 12) -> str:
         return similar
     if not known:
         return "; there is none"
+    return f"; there are {listed(known, most)}"
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """`a, b, c and 4 more`."""
+    known = list(names)
     more = f" and {len(known) - most} more" if len(known) > most else ""
-    return "; there are " + ", ".join(known[:most]) + more
+    return ", ".join(known[:most]) + more

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from raysearch.decide.failures import Failures
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits, attempt_job
 from raysearch.drive.clock import Clock
@@ -20,6 +21,7 @@ from raysearch.drive.slots import Slots
 from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog
 from raysearch.run.checkpoints import Keeper, remove
+from raysearch.run.messages import InvalidMessage, checked
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Conductor:
     waiting: deque[Course] = field(default_factory=deque[Course])
     paths: list[str] = field(default_factory=list[str])
     wake: threading.Event = field(default_factory=threading.Event)
+    failures: Failures | None = None
     halt: Halted | None = None
     why_pause: str = ""
     requests: deque[tuple[int, dict[str, Any]]] = field(
@@ -61,7 +64,8 @@ class Conductor:
 
     def __post_init__(self) -> None:
         """Reads from the specification what each report needs."""
-        self._hearing = Hearing(self.study, self.log, self.spec, self.folder)
+        failures = self.failures or Failures(self.spec.get("max_failures"))
+        self._hearing = Hearing(self.study, self.log, self.spec, self.folder, failures)
         self._clock = self.clock or Clock(self.limits)
         self._slots = self.slots or Slots(self.limits.concurrent)
         self._direction = str(self.spec["metrics"][0]["direction"])
@@ -117,9 +121,14 @@ class Conductor:
         if course is None or course.attempt != attempt:
             return []  # an attempt that was given up: whatever it says is refused
         for message in messages:
-            if message["kind"] == "end":
-                return self._end(course, message)
-            self._take(course, message)
+            try:
+                said = checked(message, self.folder / f"{trial:04d}")
+                if said["kind"] == "end":
+                    return self._end(course, said)
+                self._take(course, said)
+            except InvalidMessage as error:
+                said = {"kind": "end", "outcome": "exception", "message": str(error)}
+                return self._end(course, said)
             self._slots.spoke(course)
         if course.role is not None:
             return None
@@ -244,14 +253,14 @@ class Conductor:
         )
 
     def _start(self, course: Course) -> dict[str, Any]:
-        course.attempt += 1
-        course.begun = time.monotonic()
+        course.begin(time.monotonic())
         name = f"{course.number:04d}/" + (
             f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
         )
         job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
         if course.role is None:
             own = job.restored is not None and course.evaluates is None
+            course.restored_step = course.last.step if own and course.last is not None else None
             self.log.append(
                 "started",
                 course.number,

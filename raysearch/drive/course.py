@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.decide.study import State
 from raysearch.record.events import Event
 from raysearch.run.checkpoints import Keeper, Kept
+from raysearch.run.messages import InvalidMessage, Reported, same
+
+_COSTS = "cost/"
+"""Metrics of time and memory, which never are the same twice."""
 
 
 @dataclass
 class Failure:
-    """One failed attempt: what kind, its traceback, and the newest checkpoint at that moment."""
+    """One failed attempt: its kind, the digest of its traceback, its newest checkpoint then."""
 
     kind: str
-    traceback: str = ""
+    digest: str = ""
     checkpoint_step: int | None = None
 
 
@@ -24,7 +29,10 @@ class Failure:
 class Course:
     """A trial that is not told yet.
 
-    `history` has the raw objectives of each report that carried them all, by step; `settled` is the
+    `reported` has the metrics of each step, as they were reported first; `history` the raw
+    objectives of each step that has them all; `own` is what this attempt said at its last step, and
+    `restored_step` where it was to go on from. `is_compared` says that a pruner could compare it.
+    `settled` is the
     state it will be told in although it has not ended by itself (a decision to prune, a stop by the
     user) with its reason; `alone` asks for the next attempt to run with no other beside it. `role`
     is set for the evaluation on the test split at the end, which is an attempt, not a trial.
@@ -38,12 +46,15 @@ class Course:
     origin: str
     keeper: Keeper
     attempt: int = 0
-    steps: set[int] = field(default_factory=set[int])
+    reported: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
     failures: list[Failure] = field(default_factory=list[Failure])
     settled: tuple[State, str] | None = None
     alone: bool = False
     shared: bool = False
+    own: Reported = field(default_factory=Reported)
+    restored_step: int | None = None
+    is_compared: bool = False
     role: str | None = None
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     evaluates: dict[str, Any] | None = None
@@ -68,21 +79,55 @@ class Course:
         """The checkpoint with the best objective, or the last one if none carried it."""
         return self.keeper.best or self.keeper.last
 
-    def take(
-        self, step: int, raw: list[float] | None, checkpoint: str | None, *, said: bool = True
-    ) -> bool:
-        """Takes in a report; False if that step was reported before (a replay after a resume).
+    def begin(self, now: float) -> None:
+        """The next attempt begins."""
+        self.attempt += 1
+        self.begun, self.own, self.restored_step = now, Reported(), None
 
-        One in which nothing is `said` only brings a checkpoint.
+    def take(
+        self, step: int, metrics: Mapping[str, float], checkpoint: str | None, names: Sequence[str]
+    ) -> Taken:
+        """Takes in a report of this attempt; what of it is new, and what differs.
+
+        An earlier attempt may have reported the same step. Equal values are nothing new; where they
+        differ the first ones stay. What it says of a step that was passed without it differs too.
+
+        Raises:
+            InvalidMessage: the step goes back, or a metric has two values at one step.
         """
-        if checkpoint is not None:
-            self.keeper.add(Kept(step, checkpoint, raw[0] if raw else None))
-        if step in self.steps or not said:
-            return step not in self.steps
-        self.steps.add(step)
-        if raw is not None:
+        is_first = self.own.step is None
+        added = self.own.take(step, metrics, checkpoint)
+        known = self.reported.get(step, {})
+        fresh = {name: value for name, value in added.items() if name not in known}
+        other = {name: one for name, one in added.items() if not same(known.get(name, one), one)}
+        if step < next(reversed(self.reported), step):  # they are in order
+            fresh, other = {}, fresh | other
+        other = {name: one for name, one in other.items() if not name.startswith(_COSTS)}
+        if fresh:
+            self.reported[step] = known | fresh
+        raw = objectives(self.reported.get(step, {}), names)
+        completes = raw is not None and (not self.history or self.history[-1][0] < step)
+        if raw is not None and completes:
             self.history.append((step, raw))
-        return True
+        if self.own.checkpoint is not None:
+            mine = objectives(self.own.metrics, names)
+            self.keeper.add(Kept(step, self.own.checkpoint, mine[0] if mine else None))
+        anew = is_first and self.restored_step is not None and step < self.restored_step
+        return Taken(fresh, other, completes, anew)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a report adds: the metrics that are `fresh`, those with `other` values than before.
+
+    `completes`: with it all objectives of its step are there. `anew`: it is the first report of an
+    attempt that should have gone on from a later step.
+    """
+
+    fresh: dict[str, float]
+    other: dict[str, float]
+    completes: bool
+    anew: bool
 
 
 def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float] | None:
@@ -119,9 +164,11 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
 
 def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]) -> None:
     if kind == "started":
-        course.attempt = max(course.attempt, int(body["attempt"]))
+        course.attempt, course.own = max(course.attempt, int(body["attempt"])), Reported()
     elif kind == "report":
-        course.take(int(body["step"]), objectives(body["metrics"], names), body["checkpoint"])
+        with suppress(InvalidMessage):  # events from before steps had to go on
+            course.take(int(body["step"]), body["metrics"], body["checkpoint"], names)
+        course.is_compared |= body["fidelity"] is not None
     elif kind == "checkpoint":
         course.keeper.add(Kept(int(body["step"]), body["path"], body["value"]))
     elif kind == "failed":

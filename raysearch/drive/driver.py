@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raysearch.decide.failures import KINDS
+from raysearch.decide.failures import KINDS, Failures
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.clock import Clock
@@ -104,8 +104,24 @@ class Driver:
             tests=self._tests,
             clock=Clock(limits, clocks.spent, clocks.begun),
             slots=self._slots,
+            failures=self._failures(),
             housekeeping=self._keep_house,
             paths=[str(Path.cwd())],
+        )
+
+    def _failures(self) -> Failures:
+        """How trials ended since the search was stopped last, for failures or otherwise."""
+        stops = self._store.events(self._spec["search"], kinds=["stopped"])
+        since = max((event.seq for event in stops), default=0)
+        ended = [trial for trial in self._view.trials.values() if (trial.told or 0) > since]
+        ended = [trial for trial in ended if trial.duplicate_of is None and trial.origin != "known"]
+        ended.sort(key=lambda trial: trial.told or 0)
+        return Failures(
+            self._spec.get("max_failures"),
+            (
+                str(trial.failures[-1].get("digest")) if trial.state == "failed" else None
+                for trial in ended
+            ),
         )
 
     def run(self, courses: list[Course]) -> Outcome:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.decide.failures import KINDS, verdict
+from raysearch.decide.failures import KINDS, Failures, traceback_digest, verdict
 from raysearch.decide.study import State, Study
-from raysearch.drive.course import Course, Failure, objectives
+from raysearch.declare.nearest import listed, nearest
+from raysearch.drive.course import Course, Failure, Taken
 from raysearch.record.events import EventLog
 from raysearch.record.results import reduce_objective
 
@@ -35,13 +36,23 @@ class Hearing:
         log: where the events go.
         spec: `metrics` and `fidelity` of the search.
         folder: the folder of the search; paths in events are relative to it.
+        failures: how trials have ended so far, by which too many failures are seen.
     """
 
-    def __init__(self, study: Study, log: EventLog, spec: Mapping[str, Any], folder: Path) -> None:
+    def __init__(
+        self,
+        study: Study,
+        log: EventLog,
+        spec: Mapping[str, Any],
+        folder: Path,
+        failures: Failures | None = None,
+    ) -> None:
         self._study, self._log, self._spec, self._folder = study, log, spec, folder
         self._metrics: list[dict[str, str]] = list(spec["metrics"])
         self._names = [metric["name"] for metric in self._metrics]
-        self._tracebacks: list[str] = []
+        self._progress = f"progress/{spec['fidelity']}"
+        self._failures = failures or Failures()
+        self._looked = False
 
     # News
 
@@ -51,23 +62,36 @@ class Hearing:
 
     def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
-        path = self.relative(message["path"])
+        path = f"{course.number:04d}/{message['path']}"
         self._log.append("artifact", course.number, name=message["name"], path=path)
 
     def report(self, course: Course, message: Mapping[str, Any]) -> None:
-        """A report: an event, and a decision if it carries all objectives."""
+        """A report: an event, and a decision if its step has all objectives now.
+
+        Raises:
+            InvalidMessage: it contradicts what its attempt has reported before.
+        """
         step, metrics = int(message["step"]), dict[str, float](message["metrics"])
-        checkpoint = message["checkpoint"] and self.relative(message["checkpoint"])
-        raw = objectives(metrics, self._names)
-        if raw is not None and not all(map(math.isfinite, raw)):
-            self._diverge(course, step, raw)
+        inside = message["checkpoint"]
+        checkpoint = f"{course.number:04d}/{inside}" if inside else None
+        lost = {name: metrics[name] for name in self._names if not _is_finite(metrics.get(name))}
+        if lost:
+            self._diverge(course, step, lost)
             return
-        is_new = course.take(step, raw, checkpoint, said=bool(metrics))
-        if not metrics or not is_new:
-            self._checkpoint(course, step, checkpoint, raw)
-            return
-        values = None if raw is None else self.reduced(course)
-        fidelity = None if raw is None else self._fidelity(course, metrics)
+        taken = course.take(step, metrics, checkpoint, self._names)
+        self._notice(course, step, taken)
+        if taken.fresh:
+            self._append(course, step, taken, checkpoint)
+        else:
+            self._checkpoint(course, step, checkpoint)
+
+    def _append(self, course: Course, step: int, taken: Taken, checkpoint: str | None) -> None:
+        """Writes what is new of a step, and asks for a decision when it can be compared."""
+        metrics, fidelity = course.reported[step], None
+        is_whole = bool(course.history) and course.history[-1][0] == step
+        if is_whole and (taken.completes or self._progress in taken.fresh):
+            fidelity = self._fidelity(course, metrics)
+        values = self.reduced(course) if is_whole and (taken.completes or fidelity) else None
         self._log.append(
             "report",
             course.number,
@@ -75,21 +99,36 @@ class Hearing:
             attempt=course.attempt,
             step=step,
             fidelity=fidelity,
-            metrics=metrics,
+            metrics=taken.fresh,
             values=values,
             checkpoint=checkpoint,
             **self._size(checkpoint),
         )
+        course.is_compared |= fidelity is not None
         if values is None or fidelity is None or course.settled is not None:
             return
         if self._study.report(course.number, fidelity, values, step):
             course.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
 
-    def _checkpoint(
-        self, course: Course, step: int, checkpoint: str | None, raw: list[float] | None
-    ) -> None:
-        if checkpoint:
-            value = raw[0] if raw else None
+    def _notice(self, course: Course, step: int, taken: Taken) -> None:
+        """Writes down what shows that a trial is not what it should be."""
+        number, attempt = course.number, course.attempt
+        if taken.anew:
+            text = (
+                f"attempt {attempt} was given the checkpoint of step {course.restored_step} and "
+                f"began at step {step}: does the experiment use session.restored()?"
+            )
+            self._log.append("noticed", number, attempt=attempt, step=step, text=text)
+        if taken.other:
+            known = course.reported.get(step, {})
+            before = {name: known.get(name) for name in taken.other}
+            self._log.append(
+                "differed", number, attempt=attempt, step=step, metrics=taken.other, before=before
+            )
+
+    def _checkpoint(self, course: Course, step: int, checkpoint: str | None) -> None:
+        if checkpoint and course.last is not None:
+            value = course.last.value
             self._log.append(
                 "checkpoint", course.number, commit=True, step=step, path=checkpoint, value=value
             )
@@ -98,8 +137,8 @@ class Hearing:
         file = self._folder / checkpoint if checkpoint else None
         return {"bytes": file.stat().st_size} if file is not None and file.is_file() else {}
 
-    def _diverge(self, course: Course, step: int, raw: list[float]) -> None:
-        shown = ", ".join(f"{name} = {value}" for name, value in zip(self._names, raw, strict=True))
+    def _diverge(self, course: Course, step: int, lost: Mapping[str, float]) -> None:
+        shown = ", ".join(f"{name} = {value}" for name, value in lost.items())
         self._failed(course, "diverged", f"{shown} at step {step}", "", again=False)
         course.settled = ("infeasible", f"diverged: {shown} at step {step}")
 
@@ -115,7 +154,7 @@ class Hearing:
     def _fidelity(self, course: Course, metrics: Mapping[str, float]) -> int | None:
         if self._spec["fidelity"] == "evaluations":
             return len(course.history)
-        value = metrics.get(f"progress/{self._spec['fidelity']}")
+        value = metrics.get(self._progress)
         return None if value is None else math.floor(value + 1e-6)
 
     # Ends
@@ -127,29 +166,51 @@ class Hearing:
             return Ended(self.settle(course))
         if outcome == "complete":
             if course.history:
+                self._look_for_progress(course)
                 return Ended(self.tell(course, "complete", ""))
+            outcome, message = "exception", {"message": self._unreported(course)}
+        if outcome not in KINDS:
             outcome = "exception"
-            message = {"message": f"ended without a report of {', '.join(self._names)}"}
-        traceback = str(message.get("traceback") or "")
-        course.failures.append(
-            Failure(outcome, traceback, course.last.step if course.last else None)
-        )
-        if traceback:
-            self._tracebacks.append(traceback)
-        judged = verdict(
-            outcome,
-            history=course.failures,
-            shared=course.shared,
-            tracebacks=self._tracebacks,
-        )
+        digest = traceback_digest(str(message.get("traceback") or message["message"]))
+        course.failures.append(Failure(outcome, digest, course.last.step if course.last else None))
+        judged = verdict(outcome, history=course.failures, shared=course.shared)
         text = str(message["message"])
-        self._failed(course, outcome, text, traceback, again=judged.again)
+        traceback = str(message.get("traceback") or "")
+        self._failed(course, outcome, text, traceback, again=judged.again, digest=digest)
         stop = f"{judged.stop_search}: {text}" if judged.stop_search else ""
         if not judged.again:
             state, reason = judged.state or "failed", f"{outcome}: {text}"
-            return Ended(self.tell(course, state, reason, judged.constraint), stop_search=stop)
+            delete = self.tell(course, state, reason, judged.constraint)
+            return Ended(delete, stop_search=stop or self._failures.too_many())
         course.alone, course.shared = judged.alone, False
         return Ended(again=True, stop_search=stop)
+
+    def _unreported(self, course: Course) -> str:
+        """What a trial lacks that ended without its objectives, and what it has instead."""
+        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        missing = [name for name in self._names if name not in found]
+        text = f"ended without a report of {', '.join(missing or self._names)}"
+        if not missing:
+            return f"{text} together, in one step"
+        if not found:
+            return f"{text}; it reported nothing"
+        return f"{text}; it reported {listed(found)}{nearest(missing[0], found)}"
+
+    def _look_for_progress(self, course: Course) -> None:
+        """Says once that no trial can be pruned, if the first that completes was never compared."""
+        if self._looked:
+            return
+        self._looked, pruner = True, str(self._spec["pruner"]).partition(":")[0]
+        if pruner == "none" or course.is_compared or len(self._names) > 1:
+            return
+        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        text = (
+            f"no trial can be pruned: pruner {pruner} compares trials by {self._progress}, which "
+            f"trial {course.number} did not report together with {self._names[0]}; it reported "
+            f"{listed(found)}{nearest(self._progress, found)} (fidelity='evaluations' counts "
+            f"reports)"
+        )
+        self._log.append("noticed", commit=True, text=text)
 
     def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
         """The end of an evaluation on the test split; it is tried again at least once."""
@@ -178,6 +239,8 @@ class Hearing:
 
     def tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
         """Tells how a trial ended; returns the checkpoints to delete."""
+        digest = course.failures[-1].digest if course.failures else ""
+        self._failures.add(digest if state == "failed" else None)
         best = course.best if state == "complete" and course.evaluates is None else None
         values = self.reduced(course) if course.history and state != "infeasible" else None
         self._study.tell(
@@ -198,7 +261,14 @@ class Hearing:
         return sorted({str(path) for path in found} - needed)
 
     def _failed(
-        self, course: Course, kind: str, message: str, traceback: str, *, again: bool
+        self,
+        course: Course,
+        kind: str,
+        message: str,
+        traceback: str,
+        *,
+        again: bool,
+        digest: str = "",
     ) -> None:
         file = self._folder / f"{course.number:04d}/attempt-{course.attempt}/traceback.txt"
         if traceback and not file.exists():
@@ -214,8 +284,14 @@ class Hearing:
             message=message,
             traceback=self.relative(str(file)) if file.exists() else None,
             again=again,
+            digest=digest,
         )
 
     def relative(self, path: str) -> str:
         """A path as events have it: relative to the folder of the search."""
         return str(Path(path).relative_to(self._folder))
+
+
+def _is_finite(value: float | None) -> bool:
+    """Whether an objective is a number, or not there."""
+    return value is None or math.isfinite(value)

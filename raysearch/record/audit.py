@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from raysearch.declare.sweep import bare
 from raysearch.record.audit_mlflow import check_mlflow
-from raysearch.record.events import Store
+from raysearch.record.events import Event, Store
 from raysearch.record.finding import Finding
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.snapshot import damage
@@ -74,7 +74,7 @@ def audit(
 
 def _check_events(store: Store, view: SearchView) -> list[Finding]:
     found: list[Finding] = []
-    last, seen, told = 0, set[tuple[int, int]](), set[int]()
+    last, steps, told = 0, dict[int, tuple[int, set[str]]](), set[int]()
     for event in store.events(view.search):
         if event.seq != last + 1:
             found.append(Finding(None, "events", f"{last + 1} to {event.seq - 1} are missing"))
@@ -84,10 +84,7 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
         if event.kind != "asked" and event.trial not in view.trials:
             found.append(Finding(event.trial, "events", f"{event.kind} but never asked"))
         if event.kind == "report":
-            step = (event.trial, event.body["step"])
-            if step in seen:
-                found.append(Finding(event.trial, "events", f"step {step[1]} reported twice"))
-            seen.add(step)
+            found += _check_report(steps, event)
         if event.kind == "told":
             if event.trial in told:
                 found.append(Finding(event.trial, "events", "told twice"))
@@ -103,6 +100,18 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
             if view.trials[number].retried_by is None:
                 found.append(Finding(number, "events", "was to be run again, and was not"))
     return found + _check_twice(view)
+
+
+def _check_report(steps: dict[int, tuple[int, set[str]]], event: Event) -> list[Finding]:
+    """Steps go on, and what is said of one in several reports is said once."""
+    number, step, metrics = event.trial or 0, event.body["step"], set(event.body["metrics"])
+    last, names = steps.get(number, (-1, set[str]()))
+    steps[number] = (step, metrics | (names if step == last else set()))
+    if step < last:
+        return [Finding(number, "events", f"step {step} reported after step {last}")]
+    if step == last and metrics & names:
+        return [Finding(number, "events", f"step {step} reported twice")]
+    return []
 
 
 def _check_twice(view: SearchView) -> list[Finding]:

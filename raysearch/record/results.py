@@ -50,6 +50,7 @@ class TrialView:
     configuration it runs with another seed, `retry_of` the failed one that it runs again (which
     then is `retried_by` it), `evaluates` the finished trial of another search that it only
     evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
+    `differed` says what an attempt reported otherwise than one before: it is not repeatable.
     """
 
     number: int
@@ -81,6 +82,8 @@ class TrialView:
     evaluates: dict[str, Any] | None = None
     removed: str = ""
     checkpoint_bytes: int = 0
+    notices: list[str] = field(default_factory=list[str])
+    differed: str = ""
 
     @property
     def was_stopped(self) -> bool:
@@ -108,6 +111,7 @@ class SearchView:
     created: int | None = None
     last: int = 0
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
+    notices: list[str] = field(default_factory=list[str])
     begun: dict[str, Any] = field(default_factory=dict[str, Any])
     driven: Driven = field(default_factory=Driven)
     _told: int = 0
@@ -155,6 +159,8 @@ class SearchView:
             _CHANGES[event.kind](self.spec, body)
         elif event.kind == "artifact":
             self.artifacts[body["name"]] = body["path"]
+        elif event.kind == "noticed":
+            self.notices.append(body["text"])
         elif event.kind in ("finished", "interrupted", "stopped", "paused"):
             self.state, self.reason = event.kind, str(body.get("reason") or "")
             for trial in self.trials.values():
@@ -284,10 +290,19 @@ def _described(trial: TrialView, event: Event) -> None:
 
 
 def _report(trial: TrialView, event: Event) -> None:
-    body = event.body
-    if trial.reports and body["step"] <= trial.reports[-1][0]:
+    """Several reports of one step are one: the later ones add metrics, and perhaps the values."""
+    body, step = event.body, event.body["step"]
+    fidelity, values, metrics = body["fidelity"], body["values"], body["metrics"]
+    if trial.reports and step < trial.reports[-1][0]:
         return
-    trial.reports.append((body["step"], body["fidelity"], body["values"], body["metrics"]))
+    if trial.reports and step == trial.reports[-1][0]:
+        _, known, before, others = trial.reports[-1]
+        if others.keys() >= metrics.keys():
+            return
+        trial.reports.pop()
+        fidelity = fidelity if known is None else known
+        values, metrics = values if before is None else before, {**metrics, **others}
+    trial.reports.append((step, fidelity, values, metrics))
     if body["checkpoint"]:
         trial.last_checkpoint = body["checkpoint"]
         trial.checkpoint_bytes = int(body.get("bytes") or 0)
@@ -295,6 +310,23 @@ def _report(trial: TrialView, event: Event) -> None:
 
 def _checkpoint(trial: TrialView, event: Event) -> None:
     trial.last_checkpoint = event.body["path"]
+
+
+def _noticed(trial: TrialView, event: Event) -> None:
+    trial.notices.append(event.body["text"])
+
+
+def _differed(trial: TrialView, event: Event) -> None:
+    if trial.differed:
+        return
+    body = event.body
+    name, value = next(iter(body["metrics"].items()))
+    before = body["before"][name]
+    known = "which was passed before" if before is None else f"where it was {before} before"
+    trial.differed = (
+        f"not repeatable: attempt {body['attempt']} reported {name} = {value} at step "
+        f"{body['step']}, {known}"
+    )
 
 
 def _artifact(trial: TrialView, event: Event) -> None:
@@ -336,6 +368,8 @@ _FOLLOW = {
     "report": _report,
     "checkpoint": _checkpoint,
     "artifact": _artifact,
+    "noticed": _noticed,
+    "differed": _differed,
     "failed": _failed,
     "told": _told,
     "requested": _requested,

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from raysearch.run.job import Job, Message
+from raysearch.run.messages import InvalidMessage, receive
 from raysearch.run.process import PRELOADED, serve
 
 LABEL = "RAYSEARCH_HOST"
@@ -91,7 +92,9 @@ class Child:
             return None
         try:
             if self._connection in ready or self._connection.poll(0):
-                return self._connection.recv()
+                return receive(self._connection)
+        except InvalidMessage as error:
+            return {"kind": "end", "outcome": "exception", "message": str(error)}
         except (EOFError, OSError):
             # The pipe closes a moment before the process is reaped: its exit code says the rest.
             self._process.join(5)

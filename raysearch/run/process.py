@@ -9,6 +9,7 @@ import ctypes
 import errno
 import importlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -18,11 +19,23 @@ from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
-from raysearch.errors import UnknownName
+from raysearch.errors import UnknownName, sentence
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.run.job import Job, Message
+from raysearch.run.messages import (
+    InvalidMessage,
+    Reported,
+    brief,
+    checked_artifact,
+    checked_facts,
+    checked_metrics,
+    checked_path,
+    checked_step,
+    is_file,
+    send,
+)
 
 PRELOADED = (
     "torch",
@@ -37,6 +50,16 @@ PRELOADED = (
     "raysearch.run.process",
 )
 """Imported once by the fork server, so that each trial finds them there."""
+
+_NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "std::bad_alloc",
+)
+"""What torch's own `RuntimeError`s say where there is no memory left."""
 
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
@@ -58,6 +81,8 @@ class PipeSession:
         self._connection = connection
         self._stop = False
         self._looked = 0.0
+        self._process = os.getpid()
+        self._reported = Reported()
         direction = job.objectives[0]["direction"] if job.objectives else "maximize"
         self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
 
@@ -67,36 +92,55 @@ class PipeSession:
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Records facts of this trial: data set, fingerprint, parameter count, versions."""
-        self._connection.send({"kind": "describe", "facts": dict(facts)})
+        self._send({"kind": "describe", "facts": checked_facts(facts)})
 
     def report(
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
         """Reports metrics after `step` optimiser steps and waits for the decision.
 
+        Several reports of one step are one: `train/…` first and then `val/…`.
+
+        Args:
+            step: a whole number from 0, never less than in the report before.
+            metrics: a number for each name.
+            checkpoint: a file or folder below `folder`, from which the run can go on.
+
         Raises:
-            TypeError: a metric is not a number; names the metric and the value.
+            InvalidMessage: a step that goes back or is not whole, a metric that is not a number or
+                has two values in one step, or a checkpoint elsewhere; names field and value.
         """
-        self._connection.send(
-            {
-                "kind": "report",
-                "step": int(step),
-                "metrics": {str(name): _number(name, value) for name, value in metrics.items()},
-                "checkpoint": str(checkpoint) if checkpoint is not None else None,
-            }
-        )
+        step, plain = checked_step(step), checked_metrics(metrics)
+        path = None if checkpoint is None else str(self._own("checkpoint", checkpoint))
+        self._reported.take(step, plain, path)
+        self._send({"kind": "report", "step": step, "metrics": plain, "checkpoint": path})
         if not self._connection.poll(self._job.lease):
             print(f"no answer for {self._job.lease:g} s: the search is gone, this process ends")
             leave(1)
         answer = self._connection.recv()
         self._stop |= bool(answer["stop"])
-        if checkpoint is not None:
-            value = self._objective(metrics)
-            remove(self._keeper.add(Kept(int(step), str(checkpoint), value)))
+        if self._reported.checkpoint is not None:
+            value = self._objective(self._reported.metrics)
+            remove(self._keeper.add(Kept(step, self._reported.checkpoint, value)))
 
     def artifact(self, name: str, path: Path) -> None:
-        """Records a file under a name such as `figures/confusion.png`."""
-        self._connection.send({"kind": "artifact", "name": name, "path": str(path)})
+        """Records a file under a name such as `figures/confusion.png`.
+
+        One that was written elsewhere is copied into the folder of this attempt.
+
+        Raises:
+            InvalidMessage: the name is no relative path, or there is no such file.
+        """
+        name = checked_artifact(name)
+        if not is_file(path):
+            raise InvalidMessage(f"artifact {name!r} must be a file that exists, got {brief(path)}")
+        try:
+            own = self._own("artifact", path)
+        except InvalidMessage:
+            own = self.folder / "artifacts" / name
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, own)
+        self._send({"kind": "artifact", "name": name, "path": str(own)})
 
     def should_stop(self) -> bool:
         """Whether the search asked this trial to save and end.
@@ -121,10 +165,19 @@ class PipeSession:
         return self._stop
 
     def _objective(self, metrics: Mapping[str, float]) -> float | None:
-        if not self._job.objectives:
-            return None
-        value = metrics.get(self._job.objectives[0]["name"])
-        return None if value is None else float(value)
+        return metrics.get(self._job.objectives[0]["name"]) if self._job.objectives else None
+
+    def _own(self, what: str, path: object) -> Path:
+        """A path in the folder of this trial, written as that folder is."""
+        return self.folder.parent / checked_path(what, path, self.folder.parent)
+
+    def _send(self, message: Message) -> None:
+        if os.getpid() != self._process:
+            raise InvalidMessage(
+                f"only the process that runs the experiment may {message['kind']}, got process "
+                f"{os.getpid()}, which it has forked"
+            )
+        send(self._connection, message)
 
 
 def resolve(name: str) -> Any:
@@ -158,7 +211,7 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
 def serve(text: str, connection: Connection) -> None:
     """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
     _die_with_the_host()
-    job = Job.read(text)
+    job, session, error, mine = Job.read(text), None, None, os.getpid()
     for path in reversed(job.paths):
         if path not in sys.path:
             sys.path.insert(0, path)
@@ -173,12 +226,16 @@ def serve(text: str, connection: Connection) -> None:
         session = PipeSession(job, connection)
         _take_notice(session)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
-        outcome = "paused" if session.stopped else "complete"
-        end: Message = {"kind": "end", "outcome": outcome, "message": ""}
-    except BaseException as error:  # every way in which foreign code can end is a result
-        end = failure(job, error)
+    except BaseException as raised:  # every way in which foreign code can end is a result
+        error = raised
+    if os.getpid() != mine:
+        _leave_fork(error)
+    if session is not None and (error is None or left_well(error)):
+        end = well(session)
+    else:
+        end = failure(job, error or RuntimeError("no session"))
     try:
-        connection.send(end)
+        send(connection, end)
     finally:
         leave(0 if end["outcome"] in ("complete", "paused") else 1)
 
@@ -200,12 +257,30 @@ def _take_notice(session: PipeSession) -> None:
     signal.signal(signal.SIGTERM, notice)
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)
+
+
+def _leave_fork(error: BaseException | None) -> NoReturn:
+    """Ends a fork that the experiment let run on: it is not the one whose end is told."""
+    is_well = error is None or left_well(error)
+    if error is not None and not is_well:
+        traceback.print_exception(error)
+    leave(0 if is_well else 1)
+
+
+def well(session: PipeSession) -> Message:
+    """The last message of an attempt that came to its end."""
+    return {"kind": "end", "outcome": "paused" if session.stopped else "complete", "message": ""}
+
+
+def left_well(error: BaseException) -> bool:
+    """Whether it is the `sys.exit(0)` with which many a program ends."""
+    return isinstance(error, SystemExit) and error.code in (None, 0, False)
 
 
 def failure(job: Job, error: BaseException) -> Message:
@@ -224,9 +299,19 @@ def outcome_of(error: BaseException) -> str:
         return "full"
     if isinstance(error, FloatingPointError):
         return "diverged"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, SystemExit):
+        return "exit"
+    if _lacks_memory(error):
         return "memory"
     return "exception"
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the host or a device: torch says so of the CPU in words only."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = sentence(error) if isinstance(error, RuntimeError) else ""
+    return any(words in text for words in _NO_MEMORY)
 
 
 def _lacks_room(error: BaseException) -> bool:
@@ -237,13 +322,6 @@ def _lacks_room(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
-
-
-def _number(name: object, value: object) -> float:
-    try:
-        return float(cast(Any, value))
-    except (TypeError, ValueError):
-        raise TypeError(f"metric {name!r} must be a number, got {value!r}") from None
 
 
 def set_threads(threads: int) -> None:

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from raysearch.run.job import Job, Message
-from raysearch.run.process import PipeSession, entry_point, failure, resolve, set_threads, write_to
+from raysearch.run.messages import send
+from raysearch.run.process import (
+    PipeSession,
+    entry_point,
+    failure,
+    left_well,
+    resolve,
+    set_threads,
+    write_to,
+)
 
 _FAREWELL = 60.0
 """Seconds after which a worker that has said its last word ends, whether it was heard or not."""
@@ -87,7 +96,8 @@ def _run(job: Job, session: PipeSession | SilentSession) -> Message:
         set_threads(job.threads)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
     except BaseException as error:  # every way in which foreign code can end is a result
-        return failure(job, error)
+        if not left_well(error):
+            return failure(job, error)
     return {"kind": "end", "outcome": "complete", "message": ""}
 
 
@@ -95,7 +105,7 @@ def _finish(connection: Connection[Any, Any], end: Message) -> NoReturn:
     """Says how it ended, with the time, and waits to be let go."""
     sys.stdout.flush()
     sys.stderr.flush()
-    connection.send({**end, "at": time.time()})
+    send(connection, {**end, "at": time.time()})
     time.sleep(_FAREWELL)
     os._exit(1)
 

@@ -28,6 +28,7 @@ from raysearch.run.launcher import (
     mark_of,
     storage_of,
 )
+from raysearch.run.messages import InvalidMessage, receive
 from raysearch.run.rank import fatal_of
 
 GRACE = 10.0
@@ -190,7 +191,9 @@ class Group:
     def _read(self, line: Any, index: int | None) -> Message | None:
         """A message of the session or of a rank; of one that is gone without a word, its death."""
         try:
-            message = line.recv()
+            message = receive(line)
+        except InvalidMessage as error:
+            return {"kind": "end", "outcome": "exception", "message": str(error), "at": 0.0}
         except (EOFError, OSError):
             if index is None:
                 self._session = None

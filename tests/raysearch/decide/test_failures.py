@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from raysearch.decide.failures import EQUAL_TRACEBACKS, KINDS, traceback_digest, verdict
+from raysearch.decide.failures import KINDS, Failures, parse_limit, traceback_digest, verdict
+from raysearch.errors import BadSetting
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,61 @@ RuntimeError: <Thing at 0x7f00aa> of process 123 failed in /tmp/tmpabc
 """
 
 
-def test_the_fifth_equal_traceback_stops_the_search() -> None:
-    few, many = [TRACEBACK] * (EQUAL_TRACEBACKS - 1), [TRACEBACK] * EQUAL_TRACEBACKS
-    assert verdict("exception", history=[Failed("exception")], tracebacks=few).stop_search == ""
-    judged = verdict("exception", history=[Failed("exception")], tracebacks=many)
-    assert judged.stop_search == "5 attempts failed with the same traceback"
+@pytest.mark.parametrize(
+    ("ended", "stops"),
+    [
+        (["a"] * 9, ""),
+        (["a"] * 10, "the first 10 trials all failed alike"),
+        (["a"] * 9 + ["b"], ""),
+        ([None] + ["a"] * 9, ""),
+        ([None] * 10 + ["a"] * 10, ""),
+        ([None] * 9 + ["a"] * 10, ""),
+        ([None] * 9 + ["a", "b"] * 5 + ["c"], "11 of the last 20 trials failed"),
+        (["a", None] * 10, ""),
+        (["a"] * 8 + [None] + ["b"] * 11, "19 of the last 20 trials failed"),
+    ],
+)
+def test_a_search_stops_for_its_first_ten_or_most_of_its_last_twenty(
+    ended: list[str | None], stops: str
+) -> None:
+    failures = Failures()
+    said = ""
+    for one in ended:
+        assert said == "", "it did not stop before"
+        failures.add(one)
+        said = failures.too_many()
+    assert said == stops
 
 
-def test_tracebacks_that_differ_stop_nothing() -> None:
-    tracebacks = [TRACEBACK.replace("line 3", f"line {line}") for line in range(9)]
-    history = [Failed("exception")]
-    assert verdict("exception", history=history, tracebacks=tracebacks).stop_search == ""
-    assert verdict("exception", history=history, tracebacks=[""] * 9).stop_search == ""
+@pytest.mark.parametrize(
+    ("limit", "failed", "ended", "stops"),
+    [
+        ("5", 5, 5, False),
+        ("5", 6, 6, True),
+        ("0", 1, 50, True),
+        ("20%", 2, 10, False),
+        ("20%", 3, 10, True),
+        ("20%", 9, 9, False),
+        ("100%", 30, 30, False),
+        ("0%", 1, 10, True),
+    ],
+)
+def test_a_limit_is_a_number_of_trials_or_a_share_of_them(
+    limit: str, failed: int, ended: int, stops: bool
+) -> None:
+    failures = Failures(parse_limit(limit), ["a"] * failed + [None] * (ended - failed))
+    assert bool(failures.too_many()) is stops
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "101%", "many", "5 %", "1e3", "nan%"])
+def test_a_limit_that_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(BadSetting, match="--max-failures must be a number of trials such as 5"):
+        parse_limit(text)
+
+
+def test_a_digest_looks_at_no_more_of_a_long_word_than_of_a_short_one() -> None:
+    long = TRACEBACK + "ValueError: " + "/0001" * 50_000
+    assert traceback_digest(long) == traceback_digest(long[: len(TRACEBACK)] + long[-20_000:])
 
 
 def test_a_traceback_is_equal_but_for_addresses_attempts_and_processes() -> None:

@@ -13,7 +13,7 @@ from raysearch.drive.course import Course, unfinished
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.run.job import Job
 from tests.raysearch.drive.stage import Stage
-from tests.raysearch.searches.sweeps import chain, chain_grid
+from tests.raysearch.searches.sweeps import broken, chain, chain_grid
 
 
 @pytest.fixture
@@ -157,16 +157,36 @@ def test_a_request_ends_one_trial(stage: Stage) -> None:
     assert (trial.state, trial.reason) == ("pruned", "stopped by request")
 
 
-def test_five_equal_tracebacks_halt_the_search(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, chain_grid)
-    count = 0
-    while not stage.conductor.halted:
-        job = stage.start()
-        stage.end(job, "exception", "Traceback\nValueError: the same")
-        count += 1
-    assert count == 5
+def fail(stage: Stage, count: int, said: str = "Traceback\nValueError: the same") -> None:
+    """So many trials fail, both times."""
+    for _ in range(2 * count):
+        stage.end(stage.start(), "exception", said)
+
+
+def test_ten_first_trials_that_fail_alike_stop_the_search(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken, trials=200)
+    fail(stage, 9)
+    assert not stage.conductor.halted
+    fail(stage, 1)
     assert stage.conductor.halt is not None
-    assert "exception" in stage.conductor.halt.reason
+    assert stage.conductor.halt.reason == "the first 10 trials all failed alike"
+
+
+def test_one_that_completes_among_the_first_lets_the_search_go_on(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken, trials=200)
+    fail(stage, 4)
+    stage.run(stage.start(), 0.5)
+    fail(stage, 10)
+    assert not stage.conductor.halted
+
+
+def test_a_limit_of_failures_is_kept_and_counts_anew_after_a_stop(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken, trials=200, max_failures="2")
+    fail(stage, 1)
+    stage.run(stage.start(), 0.5)
+    fail(stage, 2, "Traceback\nKeyError: another one")
+    assert stage.conductor.halt is not None
+    assert stage.conductor.halt.reason == "3 of 4 trials failed, more than --max-failures 2"
 
 
 def test_after_a_kill_the_unfinished_trials_come_first_from_their_checkpoints(
