@@ -14,6 +14,8 @@ from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
 
+_NOTICES = 5
+
 
 def summary(view: SearchView) -> dict[str, Any]:
     """Counts, the best configuration, and how long the search has taken in seconds."""
@@ -123,6 +125,15 @@ def failure_lines(view: SearchView) -> list[str]:
         f"{len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})"
         for reason, trials in most
     ]
+
+
+def trial_notices(view: SearchView) -> list[str]:
+    """What was seen of trials that are not what they should be, the first few of each kind."""
+    noticed = [(trial, text) for trial in view.trials.values() for text in trial.notices]
+    noticed += [(trial, trial.differed) for trial in view.trials.values() if trial.differed]
+    lines = [f"trial {trial.number}: {text}" for trial, text in noticed[:_NOTICES]]
+    more = len(noticed) - _NOTICES
+    return [*lines, *([f"{more} more notices like these"] if more > 0 else [])]
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

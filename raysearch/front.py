@@ -22,6 +22,7 @@ from raysearch.answer import (
     failure_lines,
     fixed_lines,
     summary,
+    trial_notices,
     unfinished_lines,
 )
 from raysearch.declare.needs import lacks
@@ -235,6 +236,8 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     console.print(headline(view))
     if view.best() is not None:
         print(winner(view))
+    for line in [*view.notices, *trial_notices(view)]:
+        print(f"noticed: {line}")
     console.print(trials_table(view, 20))
 
 
@@ -317,6 +320,10 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         console.print(best_table(view, 4))
         for line in answer_lines(view):
             print(line)
+        for index, line in enumerate(failure_lines(view)):
+            print(f"{'' if index else 'failed':10} {line}")
+    for line in [*view.notices, *trial_notices(view)]:
+        print(f"noticed    {line}")
     for line in fixed_lines(view.spec):
         print(line)
     print(f"took       {duration(view.seconds())}")

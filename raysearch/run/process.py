@@ -126,7 +126,8 @@ class PipeSession:
     def artifact(self, name: str, path: Path) -> None:
         """Records a file under a name such as `figures/confusion.png`.
 
-        One that was written elsewhere is copied into the folder of this attempt.
+        One that was written elsewhere, or is called otherwise, is copied into the folder of this
+        attempt: other stores keep the name of the file.
 
         Raises:
             InvalidMessage: the name is no relative path, or there is no such file.
@@ -137,6 +138,8 @@ class PipeSession:
         try:
             own = self._own("artifact", path)
         except InvalidMessage:
+            own = None
+        if own is None or own.name != Path(name).name:
             own = self.folder / "artifacts" / name
             own.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, own)
