@@ -259,7 +259,10 @@ class Client:
         return _frame(rows(self.view(name)), "trial")
 
     def curves(self, name: str) -> pd.DataFrame:
-        """All reports of all trials: `trial`, `step`, fidelity, and a column for each metric."""
+        """All reports of all trials: `trial`, `step`, fidelity, and a column for each metric.
+
+        If reports were refused, those rows have the number of their attempt in `refused_in`.
+        """
         import pandas as pd
 
         view = self.view(name)
@@ -269,6 +272,9 @@ class Client:
                 records.append(
                     {"trial": number, "step": step, view.spec["fidelity"]: fidelity, **metrics}
                 )
+            for body in trial.refused:
+                refused = {"trial": number, "step": body["step"], "refused_in": body["attempt"]}
+                records.append({**refused, **body["metrics"]})
         return pd.DataFrame.from_records(records)
 
     def best(self, name: str) -> dict[str, Any]:

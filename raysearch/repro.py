@@ -240,6 +240,7 @@ def _job(past: _Past, target: Path, code: Path | None) -> dict[str, Any]:
         "purpose": "run" if evaluates is None else "evaluate",
         "restored": None if evaluates is None else evaluates["checkpoint"],
         "last": None if trial.state == "complete" else trial.reports[-1][0],
+        "names": sorted(trial.reports[-1][3]),
         "wanted": sorted(steps) if evaluates is None else [],
         "checkpoints": {step: str(path) for step, path in past.checkpoints.items()},
         "test_step": past.test_step,
@@ -265,7 +266,7 @@ def _rows(past: _Past, said: list[dict[str, Any]]) -> tuple[Row, ...]:
     last = math.inf if past.trial.state == "complete" else past.trial.reports[-1][0]
     for line in said:
         if line["kind"] == "report" and line["metrics"] and line["step"] <= last:
-            now.setdefault(line["step"], line["metrics"])
+            now[line["step"]] = {**line["metrics"], **now.get(line["step"], {})}
         elif line["kind"] == "described":
             facts.update(line["facts"])
         elif line["kind"] in ("compared", "missing"):

@@ -285,6 +285,8 @@ class Conductor:
             self._hearing.describe(course, message)
         elif message["kind"] == "artifact":
             self._hearing.artifact(course, message)
+        elif message["kind"] == "refused":
+            self._hearing.refused(course, message)
         elif course.role is None:
             self._hearing.report(course, message)
         else:

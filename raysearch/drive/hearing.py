@@ -85,6 +85,12 @@ class Hearing:
         else:
             self._checkpoint(course, step, checkpoint)
 
+    def refused(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A report that its session refused: it counts for nothing, and is on record."""
+        if course.role is None:
+            said = {name: message[name] for name in ("step", "metrics", "message")}
+            self._log.append("refused", course.number, attempt=course.attempt, **said)
+
     def _append(self, course: Course, step: int, taken: Taken, checkpoint: str | None) -> None:
         """Writes what is new of a step, and asks for a decision when it can be compared."""
         metrics, fidelity = course.reported[step], None

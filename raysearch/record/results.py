@@ -50,6 +50,7 @@ class TrialView:
     configuration it runs with another seed, `retry_of` the failed one that it runs again (which
     then is `retried_by` it), `evaluates` the finished trial of another search that it only
     evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
+    `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
     """
 
@@ -84,6 +85,7 @@ class TrialView:
     checkpoint_bytes: int = 0
     notices: list[str] = field(default_factory=list[str])
     differed: str = ""
+    refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def was_stopped(self) -> bool:
@@ -316,6 +318,10 @@ def _noticed(trial: TrialView, event: Event) -> None:
     trial.notices.append(event.body["text"])
 
 
+def _refused(trial: TrialView, event: Event) -> None:
+    trial.refused.append(event.body)
+
+
 def _differed(trial: TrialView, event: Event) -> None:
     if trial.differed:
         return
@@ -370,6 +376,7 @@ _FOLLOW = {
     "artifact": _artifact,
     "noticed": _noticed,
     "differed": _differed,
+    "refused": _refused,
     "failed": _failed,
     "told": _told,
     "requested": _requested,
@@ -403,11 +410,19 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
         )
         row.update({name: _strict(trial.params.get(name)) for name in names})
-        row["reason"] = trial.reason
+        row["reason"] = trial.reason or _failed_before(trial)
         if trial.evaluates is not None:
             row["evaluates"] = trial.evaluates["trial"]
         table.append(row)
     return table
+
+
+def _failed_before(trial: TrialView) -> str:
+    """Why a trial that has not ended was tried again, or waits for that."""
+    if trial.ended is not None or not trial.failures:
+        return ""
+    last = trial.failures[-1]
+    return f"attempt {last['attempt']}: {last['kind']}: {last['message']}"
 
 
 def _standing_row(

@@ -20,6 +20,7 @@ import traceback
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ class Enough(BaseException):
 class Session:
     """The session of a trial that is run again: it writes down what it hears.
 
-    Only the checkpoints of the steps in `wanted` are kept; after step `last` (None: at its own end)
-    the run is over. In a group of workers it may not end there, or the others would wait for it: it
-    is told to stop, and what it reports after that does not count.
+    Only the checkpoints of the steps in `wanted` are kept. The run is over after step `last` (None:
+    at its own end), once all `names` of metrics were reported there. In a group of workers it may
+    not end there, or the others would wait for it: it is told to stop, and what it reports after
+    that does not count.
     """
 
     def __init__(self, job: Mapping[str, Any], folder: Path, restored: str | None) -> None:
@@ -43,6 +45,8 @@ class Session:
         self.checkpoints: dict[int, Path] = {}
         self._said = Path(job["said"])
         self._wanted, self._last = set(job["wanted"]), job["last"]
+        self._names = set(job.get("names", ()))
+        self._step, self._open = -1, set[str]()
         self._is_alone, self._stop = job["workers"] < 2, False
         self._restored = restored
         self.tested: dict[str, float] | None = None
@@ -59,7 +63,7 @@ class Session:
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
         """Writes a report down; the experiment ends in it where the trial was ended."""
-        values = {str(name): float(value) for name, value in metrics.items()}
+        values = {str(name): _number(value) for name, value in metrics.items()}
         if self.tested is not None:
             self.tested |= values
             return
@@ -68,7 +72,10 @@ class Session:
             self.checkpoints[int(step)] = Path(checkpoint)
         elif checkpoint is not None:
             _remove(Path(checkpoint))
-        self._stop = self._last is not None and step >= self._last
+        names = self._names if step == self._last else set[str]()
+        self._open = self._open - values.keys() if step == self._step else names - values.keys()
+        self._step = int(step)
+        self._stop = self._last is not None and step >= self._last and not self._open
         if self._stop and self._is_alone:
             raise Enough
 
@@ -82,7 +89,22 @@ class Session:
     def say(self, kind: str, **body: Any) -> None:
         """Appends a line."""
         with self._said.open("a") as file:
-            file.write(json.dumps({"kind": kind, **body}, default=str) + "\n")
+            file.write(json.dumps({"kind": kind, **body}, default=plain) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """What a library made of a number or a list of them is taken off, as the session does it."""
+    for name in ("item", "tolist"):
+        if hasattr(value, name):
+            with suppress(Exception):  # an array of several elements has no single one
+                return getattr(value, name)()
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    return value.value if isinstance(value, Enum) else str(value)
+
+
+def _number(value: Any) -> float:
+    return float(value.item() if hasattr(value, "item") else value)
 
 
 class SilentSession(Session):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
-"""One message of a child. `kind` is `describe`, `artifact`, `report` or `end`; the rest is in
-`PipeSession`, which sends the first three, and in `raysearch.run.process`, which sends the last."""
+"""One message of a child. `kind` is `describe`, `artifact`, `report`, `refused` or `end`; the rest
+is in `PipeSession`, which sends the first four, and in `process`, which sends the last."""
 
 PURPOSES = ("run", "test", "evaluate")
 """What an attempt is for: training, the test split, or other settings of evaluations."""

@@ -334,6 +334,10 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         own = None if checkpoint is None else str(checked_path("checkpoint", checkpoint, trial))
         step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
         return {**message, "step": step, "metrics": metrics, "checkpoint": own}
+    if kind == "refused":
+        step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
+        text = cut(_text(str(message.get("message"))), LONGEST_TEXT)
+        return {"kind": kind, "step": step, "metrics": metrics, "message": text}
     if kind == "end":
         said = {name: str(message.get(name) or "") for name in ("outcome", "message", "traceback")}
         return {

@@ -112,7 +112,12 @@ class PipeSession:
         """
         step, plain = checked_step(step), checked_metrics(metrics)
         path = None if checkpoint is None else str(self._own("checkpoint", checkpoint))
-        self._reported.take(step, plain, path)
+        try:
+            self._reported.take(step, plain, path)
+        except InvalidMessage as error:  # refused, and yet on record
+            message = str(error)
+            self._send({"kind": "refused", "step": step, "metrics": plain, "message": message})
+            raise
         self._send({"kind": "report", "step": step, "metrics": plain, "checkpoint": path})
         if not self._connection.poll(self._job.lease):
             print(f"no answer for {self._job.lease:g} s: the search is gone, this process ends")

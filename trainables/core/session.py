@@ -28,8 +28,9 @@ class Session(Protocol):
     ) -> None:
         """Metrics after `step` optimiser steps, and the checkpoint saved there.
 
-        It may wait, and the process may end in it. The same step again changes nothing, but a
-        checkpoint may follow without metrics: from a run that was told to stop.
+        It may wait, and the process may end in it. Steps are whole numbers and never go back within
+        a run. Several reports of one step are one: `train/…` first, then `val/…`; what was said is
+        not said otherwise. A checkpoint may follow without metrics: of a run told to stop.
         """
         ...
 
@@ -43,7 +44,7 @@ class Session(Protocol):
 
 
 class LocalSession:
-    """A session that keeps all it hears; a step reported again changes nothing."""
+    """A session that keeps all it hears; what was said of a step is not said otherwise."""
 
     def __init__(self, folder: Path, restored: Path | None = None) -> None:
         self.folder = folder
@@ -65,9 +66,9 @@ class LocalSession:
     def report(
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
     ) -> None:
-        """Keeps the first report of each step that says something, and checkpoints."""
+        """Keeps what is first said of each step, and checkpoints."""
         if metrics:
-            self.reports.setdefault(step, dict(metrics))
+            self.reports[step] = {**metrics, **self.reports.get(step, {})}
         if checkpoint is not None:
             self.checkpoints.setdefault(step, checkpoint)
 

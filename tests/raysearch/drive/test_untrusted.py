@@ -97,6 +97,17 @@ def test_steps_that_go_back_fail_the_attempt(tmp_path: Path) -> None:
     assert "step must not go back within a run, got 4 after 5" in failure["message"]
 
 
+def test_a_report_that_is_refused_is_on_record(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken)
+    job = stage.start()
+    stage.report(job, 5, 0.5)
+    said = {"step": 4, "metrics": {"val/score": 0.6}, "message": "step must not go back"}
+    stage.say(job, kind="refused", **said)
+    trial = stage.view().trials[job.trial]
+    assert trial.refused == [{"attempt": 1, **said}]
+    assert [report[0] for report in trial.reports] == [5]
+
+
 def test_two_reports_of_a_step_are_one(tmp_path: Path) -> None:
     stage = Stage(tmp_path, broken)
     job = stage.start()
@@ -173,11 +184,10 @@ def test_what_a_later_attempt_says_otherwise_is_kept_beside_it(tmp_path: Path) -
 
 def test_a_metric_that_is_misspelt_is_told_with_what_was_reported(tmp_path: Path) -> None:
     stage = Stage(tmp_path, broken)
-    for _ in range(2):
-        job = stage.start()
+    for job in (stage.start() for _ in range(2)):
         stage.say(job, kind="report", step=1, metrics={"val/scor": 1.0}, checkpoint=None)
         stage.end(job, "complete")
-    trial = stage.view().trials[job.trial]
+    trial = stage.view().trials[0]
     assert trial.reason == (
         "exception: ended without a report of val/score; it reported val/scor; did you mean "
         "'val/scor'?"

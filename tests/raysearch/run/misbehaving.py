@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Any
 
+import torch
+
 
 def run(config: dict[str, Any], session: Any) -> None:
     print(f"attempt in {session.folder.name}")
@@ -43,6 +45,24 @@ def run(config: dict[str, Any], session: Any) -> None:
         time.sleep(0.5)
         if config.get("hang"):
             time.sleep(1000)
+    elif way == "goes back":
+        session.report(1, {"score": 0.1})
+    elif way == "two values":
+        session.report(2, {"score": 0.3})
+    elif way.startswith("sys.exit"):
+        sys.exit({"()": None, "(0)": 0, "(1)": 1}[way.removeprefix("sys.exit")])
+    elif way == "no memory in torch":
+        torch.empty(1 << 60, dtype=torch.uint8)
+    elif way == "fork goes on":
+        if child := os.fork():
+            os.waitpid(child, 0)
+            raise ValueError("said by the trial itself")
+        sys.exit(0)
+    elif way == "fork reports":
+        if child := os.fork():
+            assert os.waitpid(child, 0)[1] != 0
+            return
+        session.report(3, {"score": 0.5})
     elif way == "text metric":
         session.report(9, {"score": "high"})
     else:

@@ -64,6 +64,14 @@ def run_to_the_end(job: Job, limit: float = 20) -> tuple[list[Message], Child]:
         ("killed", "killed", "SIGKILL"),
         ("memory error", "memory", "MemoryError: no room"),
         ("text metric", "exception", "metric 'score' must be a number, got 'high'"),
+        ("goes back", "exception", "step must not go back within a run, got 1 after 2"),
+        ("two values", "exception", "metric 'score' must have one value at step 2, got 0.2 and"),
+        ("sys.exit(0)", "complete", ""),
+        ("sys.exit()", "complete", ""),
+        ("sys.exit(1)", "exit", "SystemExit: 1"),
+        ("no memory in torch", "memory", "DefaultCPUAllocator"),
+        ("fork goes on", "exception", "ValueError: said by the trial itself"),
+        ("fork reports", "complete", ""),
     ],
 )
 def test_the_way_a_trial_ends_is_told_apart(
