@@ -2,6 +2,7 @@
 
     python -m tests.cluster.faults --seed 0 --kills 100 --folder FOLDER [--resume]
     python -m tests.cluster.faults --folder FOLDER --summary
+    python -m tests.cluster.faults --local …   (the same for a search on one machine)
 
 `log.jsonl` in the folder gets a line for each injury, `rounds.jsonl` one for each search that ended
 and what was proved of it. What is hurt, when and how is drawn from the seed and the number of the
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.record.events import Store
+from tests.cluster import local
 from tests.cluster.proofs import prove, results
 from tests.cluster.ward import INJURIES, Ward, ward
 from tests.raysearch.record.postgres import forget
@@ -217,8 +219,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--local", action="store_true", help="on this machine, without a cluster")
     given = parser.parse_args()
     folder = given.folder.absolute()
+    if given.local:
+        if not given.summary:
+            local.campaign(given.seed, given.kills, folder)
+        print(local.summary(folder))
+        return
     if not given.summary:
         if lines(folder / "log.jsonl") and not given.resume:
             raise SystemExit(f"--folder {folder} holds a campaign: --resume goes on with it")

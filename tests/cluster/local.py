@@ -1,0 +1,350 @@
+"""A campaign that hurts all of a search on one machine, and proves that nothing is lost.
+
+    python -m tests.cluster.faults --local --seed 0 --kills 60 --folder FOLDER
+
+Rounds of one search each, in turn on a walk with a random state, on TPE with the median pruner,
+and on `ssl.digits_vit`. `log.jsonl` gets a line for each injury, `rounds.jsonl` one for each search
+that ended and what is wrong with it: each trial must equal an uninterrupted one bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from raysearch.record.events import Store
+from raysearch.record.results import SearchView, TrialView
+from tests.cluster.walk_sweeps import metrics_of, positions
+from tests.raysearch.command import ENVIRONMENT
+
+WALK, PRUNED = "tests.cluster.walk_sweeps:walk", "tests.cluster.walk_sweeps:pruned"
+DIGITS = "ssl.digits_vit"
+COMMANDS = (
+    (WALK, "--concurrent", "2"),
+    (PRUNED, "--concurrent", "2"),
+    (DIGITS, "--sampler", "random", "--pruner", "none", "--trials", "6", "--concurrent", "2"),
+)
+IN_A_ROUND = 8
+"""Injuries of one search at most."""
+_STARTS, _ENDS = 600.0, 3600.0
+"""Seconds after which a driver that does not start, or end, counts as hung."""
+_LONG_STOP = 330.0
+_LOCKED = 8.0
+
+Facts = dict[str, Any]
+
+
+class Ward:
+    """One search and its driver."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.driver: subprocess.Popen[bytes] | None = None
+
+    def drive(self, *arguments: str) -> None:
+        """Starts a driver in a session of its own, as a terminal or a scheduler does."""
+        with (self.folder / "driver.txt").open("ab") as output:
+            self.driver = subprocess.Popen(
+                [sys.executable, "-m", "raysearch.cli", *arguments],
+                cwd=self.folder,
+                env=ENVIRONMENT,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def status(self) -> int | None:
+        """How the driver ended; None while it lives."""
+        return self.driver.poll() if self.driver is not None else -1
+
+    def family(self) -> list[psutil.Process]:
+        """All below the driver."""
+        with suppress(psutil.Error):
+            assert self.driver is not None
+            return psutil.Process(self.driver.pid).children(recursive=True)
+        return []
+
+    def named(self, *words: str) -> list[psutil.Process]:
+        """Those below the driver whose command has one of these words."""
+        found: list[psutil.Process] = []
+        for process in self.family():
+            with suppress(psutil.Error):
+                line = " ".join(process.cmdline())
+                if any(word in line for word in words):
+                    found.append(process)
+        return found
+
+    def servers(self) -> list[psutil.Process]:
+        """The fork servers of hosts."""
+        known = {process.pid: process for process in self.named("multiprocessing.forkserver")}
+        return [one for one in known.values() if _parent(one) not in known]
+
+    def trials(self) -> list[psutil.Process]:
+        """The processes of trials: children of the fork servers."""
+        known = {process.pid for process in self.servers()}
+        everyone = self.named("multiprocessing.forkserver")
+        return [process for process in everyone if _parent(process) in known]
+
+    def view(self) -> SearchView | None:
+        """What the events say so far."""
+        store = Store(f"sqlite:///{self.folder / 'runs' / 'raysearch.db'}")
+        return SearchView.read(store, self.name) if store.exists(self.name) else None
+
+
+def _parent(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        return process.ppid()
+    return 0
+
+
+def _kill(processes: list[psutil.Process], draw: random.Random) -> Facts | None:
+    if not processes:
+        return None
+    victim = draw.choice(sorted(processes, key=lambda process: process.pid))
+    with suppress(psutil.Error):
+        victim.send_signal(signal.SIGKILL)
+    return {"pid": victim.pid}
+
+
+def _signal(number: signal.Signals) -> Callable[[Ward, random.Random], Facts | None]:
+    def send(ward: Ward, draw: random.Random) -> Facts | None:
+        assert ward.driver is not None
+        ward.driver.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            ward.driver.wait(240)
+        return {"status": ward.status}
+
+    return send
+
+
+def _stop(seconds: Callable[[random.Random], float]) -> Callable[[Ward, random.Random], Facts]:
+    """A laptop's lid: the driver and its Ray stand still, the trials too or not."""
+
+    def stop(ward: Ward, draw: random.Random) -> Facts:
+        assert ward.driver is not None
+        length, everybody = seconds(draw), draw.random() < 0.5
+        still = [psutil.Process(ward.driver.pid), *(ward.family() if everybody else [])]
+        for process in still:
+            with suppress(psutil.Error):
+                process.suspend()
+        time.sleep(length)
+        for process in reversed(still):
+            with suppress(psutil.Error):
+                process.resume()
+        return {"seconds": round(length, 1), "everybody": everybody}
+
+    return stop
+
+
+def _lock_mlflow(ward: Ward, draw: random.Random) -> Facts | None:
+    """Another program holds MLflow's database."""
+    file = ward.folder / "runs" / "mlflow.db"
+    if not file.exists():
+        return None
+    connection = sqlite3.connect(file, timeout=5)
+    with suppress(sqlite3.OperationalError):
+        connection.execute("BEGIN EXCLUSIVE")
+        time.sleep(_LOCKED)
+        connection.rollback()
+    connection.close()
+    return {}
+
+
+INJURIES: dict[str, Callable[[Ward, random.Random], Facts | None]] = {
+    "trial": lambda ward, draw: _kill(ward.trials(), draw),
+    "host": lambda ward, draw: _kill(ward.named("ray::"), draw),
+    "fork server": lambda ward, draw: _kill(ward.servers(), draw),
+    "raylet": lambda ward, draw: _kill(ward.named("raylet/raylet"), draw),
+    "gcs": lambda ward, draw: _kill(ward.named("gcs_server"), draw),
+    "driver KILL": _signal(signal.SIGKILL),
+    "driver TERM": _signal(signal.SIGTERM),
+    "driver HUP": _signal(signal.SIGHUP),
+    "driver INT": _signal(signal.SIGINT),
+    "driver STOP": _stop(lambda draw: draw.uniform(2, 20)),
+    "mlflow": _lock_mlflow,
+}
+"""What is hurt, and how; None: there was nothing to hurt."""
+ONCE = {"driver STOP 330": _stop(lambda draw: _LONG_STOP)}
+"""What takes too long to be drawn often."""
+
+
+class Campaign:
+    """Rounds of one search each, until there were `kills` injuries."""
+
+    def __init__(self, seed: int, kills: int, folder: Path) -> None:
+        self.seed, self.kills, self.folder = seed, kills, folder
+        self.log, self.rounds = folder / "log.jsonl", folder / "rounds.jsonl"
+        self.done, self.round = len(_lines(self.log)), len(_lines(self.rounds))
+        self._expected: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Runs what is left of it."""
+        while self.done < self.kills:
+            self._search(COMMANDS[self.round % len(COMMANDS)])
+            self.round += 1
+
+    def _search(self, command: tuple[str, ...]) -> None:
+        """One search under fire, and the proof."""
+        name, begun, first = f"round-{self.round}", time.time(), self.done
+        if command[0] == DIGITS and not self._expected:
+            self._expected = self._unhurt(command)
+        before = _left(self.folder)
+        ward, ended = Ward(self.folder, name), list[str]()
+        while len(ended) < 30:
+            view = ward.view()
+            ward.drive(*(("resume", name) if view else ("search", *command, "--name", name)))
+            while ward.status is None:
+                draw = random.Random(f"{self.seed}/{self.done}")
+                hits = self.done - first < IN_A_ROUND and self.done < self.kills
+                if not hits or not self._trains(ward, draw.uniform(0, 5)):
+                    assert ward.driver is not None
+                    ward.driver.wait(_ENDS)
+                    break
+                self._injure(ward, draw)
+            view = ward.view()
+            ended.append(f"{ward.status} {view.state if view else 'unborn'}")
+            if view is not None and view.state == "finished":
+                break
+        wrong = self._proved(ward, command[0]) + self._left(before)
+        line = {"round": self.round, "sweep": command[0], "took": round(time.time() - begun, 1)}
+        _append(self.rounds, {**line, "ended": ended, "wrong": wrong})
+
+    def _unhurt(self, command: tuple[str, ...]) -> dict[str, Any]:
+        ward = Ward(self.folder, "unhurt")
+        ward.drive("search", *command, "--name", "unhurt")
+        assert ward.driver is not None and ward.driver.wait(_ENDS) == 0
+        view = ward.view()
+        assert view is not None
+        return {json.dumps(one.params): _reports(one) for one in view.trials.values()}
+
+    def _trains(self, ward: Ward, then: float) -> bool:
+        """Waits until a trial trains and some seconds more; False if the driver has ended."""
+        deadline = time.monotonic() + _STARTS
+        while ward.status is None and time.monotonic() < deadline:
+            if ward.trials():
+                time.sleep(then)
+                return ward.status is None
+            time.sleep(0.2)
+        return False
+
+    def _injure(self, ward: Ward, draw: random.Random) -> None:
+        """One injury, in the log: each kind comes once before any comes twice."""
+        turn, place = divmod(self.done, len(INJURIES))
+        order = sorted(INJURIES)
+        random.Random(f"{self.seed}/order/{turn}").shuffle(order)
+        what = order[place]
+        if self.done == self.kills // 2:
+            what = next(iter(ONCE))
+        begun = time.time()
+        facts = (INJURIES | ONCE)[what](ward, draw)
+        line = {"kill": self.done + 1, "round": self.round, "what": what, "time": begun}
+        _append(self.log, {**line, "hit": facts is not None, **(facts or {})})
+        self.done += 1
+
+    def _proved(self, ward: Ward, sweep: str) -> list[str]:
+        """What differs from uninterrupted trials, and what `check` finds."""
+        view = ward.view()
+        if view is None or view.state != "finished":
+            return [f"the search is {view.state if view else 'not there'}"]
+        wrong: list[str] = []
+        for trial in view.trials.values():
+            if trial.state not in ("complete", "pruned"):
+                wrong.append(f"trial {trial.number} is {trial.state}: {trial.reason}")
+            if trial.differed:
+                wrong.append(f"trial {trial.number}: {trial.differed}")
+            if _reports(trial) != self._uninterrupted(trial, sweep):
+                wrong.append(f"trial {trial.number} does not equal an uninterrupted one")
+        command = [sys.executable, "-m", "raysearch.cli", "check", ward.name]
+        done = subprocess.run(
+            command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            wrong.append(f"check: {done.stdout[-500:]}{done.stderr[-500:]}")
+        return wrong
+
+    def _uninterrupted(self, trial: TrialView, sweep: str) -> Any:
+        """What a run of this configuration reports that nobody hurts, as far as this one went."""
+        if sweep == DIGITS:
+            return self._expected.get(json.dumps(trial.params))
+        walked = positions(trial.config["x"], trial.config["steps"])
+        reports = [[step, metrics_of(step, position)] for step, position, _ in walked]
+        return reports[: len(trial.reports)] if trial.state == "pruned" else reports
+
+    def _left(self, before: set[str]) -> list[str]:
+        """Processes and folders that are there after the end; they have half a minute to go."""
+        deadline = time.monotonic() + 30
+        while (left := _left(self.folder) - before) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return [f"left: {one}" for one in sorted(left)]
+
+
+def _reports(trial: TrialView) -> list[Any]:
+    return [[step, metrics] for step, _, _, metrics in trial.reports]
+
+
+def _left(folder: Path) -> set[str]:
+    """What searches in a folder may leave: processes that work there, and scratch folders."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            where = [process.cwd(), process.environ().get("PWD", ""), *process.cmdline()]
+            if any(str(folder) in place for place in where):
+                found.add(f"process {process.pid} {' '.join(process.cmdline())[:80]}")
+    scratch = Path(tempfile.gettempdir())
+    for pattern in (".raysearch-*", "raysearch-*", "rs-*"):
+        found |= {str(path) for path in scratch.glob(pattern) if path.owner() == _me()}
+    return found
+
+
+def _me() -> str:
+    return Path.home().owner() if Path.home().exists() else str(os.getuid())
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _append(file: Path, line: dict[str, Any]) -> None:
+    with file.open("a") as output:
+        output.write(json.dumps(line) + "\n")
+
+
+def summary(folder: Path) -> str:
+    """What was hurt, and what was wrong."""
+    kills, rounds = _lines(folder / "log.jsonl"), _lines(folder / "rounds.jsonl")
+    counted = Counter(line["what"] for line in kills if line["hit"])
+    wrong = [f"  round {line['round']}: {what}" for line in rounds for what in line["wrong"]]
+    return "\n".join(
+        [
+            f"{len(kills)} injuries, {sum(counted.values())} hit, in {len(rounds)} searches",
+            "  " + ", ".join(f"{what} {number}" for what, number in sorted(counted.items())),
+            f"wrong: {len(wrong)}",
+            *wrong,
+        ]
+    )
+
+
+def campaign(seed: int, kills: int, folder: Path) -> None:
+    """Runs a campaign to its end; the folder must be free, or hold one that goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "runs" / "unhurt", ignore_errors=True)
+    Campaign(seed, kills, folder).run()
