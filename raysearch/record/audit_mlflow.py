@@ -7,12 +7,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.address import NOWHERE, client_of, consumer
+from sqlalchemy.exc import SQLAlchemyError
+
+from raysearch.record.address import NOWHERE, client_of, consumer, quieten
 from raysearch.record.admission import unreachable
 from raysearch.record.artifacts import files, inside
 from raysearch.record.events import Store
 from raysearch.record.finding import Finding
-from raysearch.record.outbox import fitting, key
+from raysearch.record.names import artifact_path, key
+from raysearch.record.outbox import fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import experiments, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
@@ -27,18 +30,21 @@ def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list
     """
     if uri == NOWHERE:
         return []
-    client = client_of(uri)
+    quieten()
     from mlflow.exceptions import MlflowException
 
     try:
-        return _compared(client, store, view, folder, uri)
-    except MlflowException as error:
+        return _compared(client_of(uri), store, view, folder, uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise unreachable(uri, error) from None
 
 
 def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
     runs = runs_of(client, view.identity, [one.experiment_id for one in experiments(client)])
-    written = store.cursor(view.search, consumer(uri))
+    written = store.cursor(view.search, consumer(uri, store.url))
+    if written and not runs:
+        text = f"its runs are not in this MLflow (raysearch sync {view.search} writes them again)"
+        return [Finding(None, "mlflow", text)]
     if written < view.last:
         text = f"{view.last - written} events are not written yet (raysearch sync {view.search})"
         return [Finding(None, "mlflow", text)]
@@ -84,14 +90,14 @@ def _check_run(
         if run.info.status != status_of(trial):
             finding(f"status {run.info.status}, events say {trial.state}")
     for name, value in trial.params.items():
-        if run.data.params.get(key(name), str(value)) != str(value):
+        if run.data.params.get(key(name), param_value(value)) != param_value(value):
             finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
         elif key(name) not in run.data.params:
             finding(f"parameter {name} is missing")
     best = view.best()
-    files = set(trial.artifacts)
+    files = {artifact_path(name) for name in trial.artifacts}
     if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
-        files.add(f"checkpoint/{Path(trial.best_checkpoint).name}")
+        files.add(artifact_path(f"checkpoint/{Path(trial.best_checkpoint).name}"))
     for what in _missing_files(client, run, files):
         finding(what)
     for what in _wrong_points(client, run, _expected_metrics(view, trial)):
@@ -115,7 +121,7 @@ def _check_parent(
     wrong += _wrong_tags(run, search_tags(view), OWNED)
     wrong += _wrong_points(client, run, {**_expected_curves(view), **ends})
     for name, path in view.artifacts.items():
-        wrong += _wrong_folder(client, run, folder / path, name)
+        wrong += _wrong_folder(client, run, folder / path, artifact_path(name))
     return [Finding(None, "mlflow", what) for what in wrong]
 
 
@@ -201,7 +207,7 @@ def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[i
     expected: dict[str, dict[int, float]] = {}
 
     def expect(name: str, step: int, value: float) -> None:
-        if math.isfinite(value):
+        if takes(value, step):
             expected.setdefault(key(name), {})[step] = value
 
     last = 0
