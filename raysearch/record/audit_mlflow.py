@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from raysearch.record.artifacts import files, inside
 from raysearch.record.events import Store
 from raysearch.record.finding import Finding
 from raysearch.record.names import artifact_path, key
-from raysearch.record.outbox import fitting, param_value, takes
+from raysearch.record.outbox import ASIDE, fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import experiments, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
@@ -81,7 +82,7 @@ def _check_run(
     def finding(what: str) -> None:
         found.append(Finding(trial.number, "mlflow", what))
 
-    tags = run.data.tags
+    tags, aside = run.data.tags, _set_aside(run)
     if tags.get("mlflow.parentRunId") != parent:
         finding("is not a child of the search's run")
     if trial.ended is not None:
@@ -92,10 +93,12 @@ def _check_run(
     for name, value in trial.params.items():
         if run.data.params.get(key(name), param_value(value)) != param_value(value):
             finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
-        elif key(name) not in run.data.params:
+        elif key(name) not in run.data.params and not aside.has(f"parameter {key(name)!r}: "):
             finding(f"parameter {name} is missing")
     best = view.best()
-    files = {artifact_path(name) for name in trial.artifacts}
+    files = {
+        artifact_path(name) for name in trial.artifacts if not aside.has(f"artifact {name!r}: ")
+    }
     if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
         files.add(artifact_path(f"checkpoint/{Path(trial.best_checkpoint).name}"))
     for what in _missing_files(client, run, files):
@@ -103,6 +106,21 @@ def _check_run(
     for what in _wrong_points(client, run, _expected_metrics(view, trial)):
         finding(what)
     return found
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """What is set aside of a run: it was said when it was, and is no news."""
+
+    lines: tuple[str, ...]
+
+    def has(self, beginning: str) -> bool:
+        """Whether a thing is among them."""
+        return any(line.startswith(beginning) for line in self.lines)
+
+
+def _set_aside(run: Any) -> _Aside:
+    return _Aside(tuple(str(run.data.tags.get(ASIDE, "")).splitlines()))
 
 
 def _check_parent(
@@ -160,6 +178,7 @@ def _missing_files(client: Any, run: Any, names: Collection[str]) -> list[str]:
 def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]]) -> list[str]:
     """What is wrong with the curves of a run: each point must be there, equal, once."""
     wrong: list[str] = []
+    aside = _set_aside(run)
     for name in sorted(set(expected) | set(run.data.metrics)):
         history = client.get_metric_history(run.info.run_id, name)
         points = [(point.step, point.value) for point in history]
@@ -168,6 +187,8 @@ def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]
         for step in sorted({step for step in steps if steps.count(step) > 1}):
             wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
         for step, value in sorted(wanted.items()):
+            if aside.has(f"metric {name!r} at step {step}: "):
+                continue
             if step not in steps:
                 wrong.append(f"metric {name} lacks step {step}")
             elif (step, value) not in points:

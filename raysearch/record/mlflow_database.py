@@ -55,6 +55,8 @@ def _make(file: Path) -> None:
         store.engine.dispose()
         with suppress(FileExistsError):  # another process was faster
             os.link(made, file)
+            for engine in SqlAlchemyStore._engine_map.values():
+                engine.dispose()  # one of this process may still hold a file that was removed
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

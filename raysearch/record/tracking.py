@@ -92,9 +92,9 @@ def sync(store: Store, search: str, uri: str, folder: Path, aside: list[str] | N
         try:
             writer.prime()
             return writer.catch_up()
-        except RaysearchError:
-            raise
         except Exception as error:
+            if isinstance(error, RaysearchError) and uri != NOWHERE:
+                raise  # the store, not MLflow
             raise unreachable(uri, error) from None
         finally:
             if aside is not None:

@@ -36,8 +36,8 @@ _PAUSES = (0.0, 0.2, 1.0)
 """Seconds before each try to upload a file."""
 _TRIES = 3
 WRITTEN = "raysearch.written"
-"""A tag of a search's run: the number of the last event that it certainly has. It goes with MLflow's
-database where the events are copied without it, or MLflow is put back to an older state."""
+"""A tag of a search's run: the number of the last event that it certainly has, also where MLflow's
+database was copied without that of the events, or put back to an older state."""
 
 
 @dataclass
@@ -324,7 +324,9 @@ class Writer:
         file = self.folder / path
         if not is_inside(path):
             self._outbox(run).aside.append(f"artifact {name!r}: {path} is not in the folder")
-        elif file.exists():
+        elif not file.exists():
+            self._outbox(run).aside.append(f"artifact {name!r}: {path} is not there")
+        else:
             self._keep(run, path, partial(_upload, self._client, run, file, artifact_path(name)))
 
     def _keep(self, run: str, name: str, upload: Callable[[], None]) -> None:
