@@ -29,6 +29,7 @@ from raysearch.declare.needs import lacks
 from raysearch.errors import UnknownName
 from raysearch.evaluating import foreseen
 from raysearch.record.events import Store
+from raysearch.record.files import sqlite_file
 from raysearch.record.forecast import expected, expected_runs
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
@@ -332,6 +333,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     print(f"mlflow     {hidden(settings.tracking_uri)}")
     if settings.tracking_uri != "none":
         print(f"open       {ui_command(settings, outcome.name)}")
+    if outcome.aside:
+        print(f"set aside  {outcome.aside}")
     if outcome.untracked:
         print(f"missing    MLflow lacks the end of this search: {outcome.untracked}")
         print(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
@@ -366,6 +369,8 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
 
 def serve_ui(settings: Settings, name: str | None, port: int) -> None:
     """Runs MLflow's server on this machine until it is interrupted."""
+    from raysearch.record.address import client_of
+    from raysearch.record.mlflow_database import mlflow_address
     from raysearch.record.tracking import links, server_environment
 
     store: Store | None = None
@@ -374,6 +379,10 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
         settings = settings.tracking_of(view.spec)
     uri = settings.tracking_uri
     address = uri.rstrip("/") if uri.startswith("http") else f"http://127.0.0.1:{port}"
+    file = sqlite_file(uri)
+    if file is not None:
+        client_of(uri)  # makes it, or follows it to where it was moved
+        uri = mlflow_address(file)
     if name is not None and store is not None:
         for title, link in links(store, name, uri, address).items():
             print(f"{title}: {link}")

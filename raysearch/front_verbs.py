@@ -48,5 +48,8 @@ def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
             print("nothing was deleted")
             return
     for name in names:
-        verbs.delete(name, settings)
+        left = verbs.delete(name, settings)
+        if left:
+            names = ", ".join(path.name for path in left[:5]) + (" …" if len(left) > 5 else "")
+            print(f"{name}: left in {left[0].parent}, since it is none of the search's: {names}")
         print(f"{name}: deleted")

@@ -19,11 +19,13 @@ from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.errors import BadSetting, UnknownName, foreign
-from raysearch.record.passwords import hidden, without_password
+from raysearch.record.passwords import hidden
 from raysearch.room import Machine, parse_memory, resources
-from raysearch.settings import Settings
+from raysearch.settings import STORE, TRACKING, Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+_OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro")
+"""Folders beside those of searches."""
 _SOME = 16
 """Points at which given values are held against what the sweep offers."""
 GIT_STATE = ".raysearch-git.json"
@@ -191,7 +193,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "git": git_state(Path.cwd()),
         "packages": versions(),
         "command": hidden(" ".join(["raysearch", *sys.argv[1:]])),
-        "tracking_uri": without_password(settings.tracking_uri),
+        "tracking_uri": settings.pinned_tracking,
         "user": request.user or user_here(),
         "priority": request.priority,
     }
@@ -262,11 +264,17 @@ def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
 
 
 def check_name(name: str) -> None:
-    """Refuses a name of a search that could not be a folder."""
+    """Refuses a name of a search that could not be a folder, or is that of something else."""
     if not _NAME.fullmatch(name):
         raise BadSetting(
             f"--name must begin with a letter or digit and hold at most 80 letters, digits, '-', "
             f"'_' or '.', got {name!r}"
+        )
+    own = name.casefold()  # some disks know no other
+    if own in _OURS or own.startswith((STORE, TRACKING)):
+        raise BadSetting(
+            f"--name must be none of {', '.join(_OURS)}, {STORE} and {TRACKING}, which have a "
+            f"meaning of their own in a folder of runs, got {name!r}"
         )
 
 

@@ -21,6 +21,7 @@ from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
 from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
+from raysearch.record.locks import claim
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
 from raysearch.record.snapshot import FOLDER, keep
@@ -42,13 +43,14 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
         check_tracking(settings)
     store = Store(settings.store)
     name = request.name or free_name(planned.sweep.name.rpartition(".")[2], store, settings)
-    check_name(name)
     if store.exists(name):
         return _reuse(name, request, store, settings, listener)
+    check_name(name)
     folder = settings.folder(name)
     spec = {**planned.spec, "search": name, "folder": str(folder)}
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
+    claim(folder)
     with store.lock(name, folder) as lock:
         spec["code"] = _keep_code(spec, settings)
         log = store.create(name, spec)

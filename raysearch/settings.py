@@ -7,6 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from raysearch.record.files import absolute, sqlite_address
+from raysearch.record.passwords import without_password
+
+STORE, TRACKING = "raysearch.db", "mlflow.db"
+"""The databases of events and of MLflow in a folder of runs."""
 SWEEPS = ("search_spaces",)
 EXPERIMENTS = ("trainables",)
 
@@ -15,10 +20,12 @@ EXPERIMENTS = ("trainables",)
 class Settings:
     """Places, all absolute. By default everything lies under `runs/` of the current folder.
 
+    A folder of runs may be moved or copied: what lies in it by default is found from where it is.
+
     `store` and `tracking_uri` are database addresses as SQLAlchemy and MLflow read them; `address`
     is a Ray cluster to join (None: one of our own on this machine), whose nodes all see `runs`.
     `tracking_given` says that the user named the tracking address: otherwise a search keeps the one
-    it began with.
+    it began with, if that was another than the default of its folder.
     """
 
     runs: Path
@@ -41,18 +48,42 @@ class Settings:
         folder = Path(runs).absolute()
         return cls(
             runs=folder,
-            store=store or f"sqlite:///{folder / 'raysearch.db'}",
-            tracking_uri=tracking_uri or f"sqlite:///{folder / 'mlflow.db'}",
+            store=absolute(store) if store else sqlite_address(folder / STORE),
+            tracking_uri=absolute(tracking_uri) if tracking_uri else _tracking_in(folder),
             address=address,
             tracking_given=tracking_uri is not None,
         )
 
     def tracking_of(self, spec: Mapping[str, Any]) -> Settings:
         """These settings with the tracking address of a search, unless the user named another."""
-        if self.tracking_given:
+        pinned = pinned_of(spec)
+        if self.tracking_given or pinned is None:
             return self
-        return replace(self, tracking_uri=str(spec["tracking_uri"]))
+        return replace(self, tracking_uri=pinned)
+
+    @property
+    def pinned_tracking(self) -> str | None:
+        """The tracking address as a search keeps it: None if it is the default of its folder."""
+        is_default = self.tracking_uri == _tracking_in(self.runs)
+        return None if is_default else without_password(self.tracking_uri)
 
     def folder(self, search: str) -> Path:
         """The folder of one search."""
         return self.runs / search
+
+
+def pinned_of(spec: Mapping[str, Any]) -> str | None:
+    """The tracking address that a search keeps; None if it is the default of its folder.
+
+    Once the default was written down too, as it was where the search began.
+    """
+    address = spec.get("tracking_uri")
+    if address is None:
+        return None
+    begun = Path(str(spec.get("folder") or ""))
+    plain = f"sqlite:///{begun.parent / TRACKING}"
+    return None if address in (plain, _tracking_in(begun.parent)) else str(address)
+
+
+def _tracking_in(folder: Path) -> str:
+    return sqlite_address(folder / TRACKING)

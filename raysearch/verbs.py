@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
-from raysearch.errors import BadSetting, UnknownName
+from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.record.events import SearchIsRunning, Store
+from raysearch.record.files import sqlite_file
+from raysearch.record.folders import is_moved, remove
+from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
-from raysearch.settings import Settings
+from raysearch.settings import Settings, pinned_of
 
 _PATIENCE = 10.0
 """Seconds that a driver has to follow a request."""
@@ -50,12 +52,12 @@ class Filter:
 
 def store_of(settings: Settings) -> Store:
     """The store, if there is one: looking creates none."""
-    path = settings.store.removeprefix("sqlite:///")
-    if path != settings.store and not Path(path).exists():
+    path = sqlite_file(settings.store)
+    if path is not None and not path.exists():
         raise UnknownName(
             f"there is no search yet: no store at {path}; begin with raysearch search"
         )
-    return Store(settings.store)
+    return Store(settings.store, is_new=False)
 
 
 def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
@@ -67,13 +69,19 @@ def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
 
 
 def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[SearchView]:
-    """All searches that are meant, oldest first; none where there is no store yet."""
+    """All searches that are meant, oldest first; none where there is no store yet.
+
+    One whose events are damaged is `damaged`, its notes say how; the others are as they are.
+    """
     try:
         store = store_of(settings)
     except UnknownName:
         return
     for name in store.searches():
-        view = SearchView.read(store, name)
+        try:
+            view = SearchView.read(store, name)
+        except WrongState as error:
+            view = SearchView.damaged(name, str(error))
         if view.created is not None and (chosen is None or chosen.fits(view)):
             yield view
 
@@ -183,13 +191,16 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
     return ""
 
 
-def sync(name: str, settings: Settings) -> int:
-    """Writes the backlog of a search to MLflow; returns the number of events."""
+def sync(name: str, settings: Settings, aside: list[str] | None = None) -> int:
+    """Writes the backlog of a search to MLflow; returns the number of events.
+
+    What MLflow would not take is added to `aside`, a sentence each.
+    """
     from raysearch.record.tracking import sync as write
 
     store, view = view_of(name, settings)
     settings = settings.tracking_of(view.spec)
-    return write(store, name, settings.tracking_uri, settings.folder(name))
+    return write(store, name, settings.tracking_uri, settings.folder(name), aside)
 
 
 def request_stop(store: Store, view: SearchView, trial: int | None, settings: Settings) -> None:
@@ -245,21 +256,30 @@ def export(name: str, url: str, study: str | None, settings: Settings) -> int:
     return export_study(view_of(name, settings)[1], url, study or name)
 
 
-def delete(name: str, settings: Settings) -> None:
-    """Deletes a search: its MLflow runs, its events, its folder.
+def delete(name: str, settings: Settings) -> list[Path]:
+    """Deletes a search: its MLflow runs, its events, what is its own of its folder.
 
-    MLflow first: if it cannot be reached nothing is deleted.
+    MLflow first: if it cannot be reached nothing is deleted. Returns what is left in the folder
+    because it is none of the search's.
 
     Raises:
+        BadSetting: it was copied or moved, and its runs may be those of another copy.
         LookupError: no such search. SearchIsRunning: it is being driven. ConnectionError: MLflow
             cannot be reached.
     """
     from raysearch.record.tracking import delete as delete_runs
 
     store, view = view_of(name, settings)
+    folder, is_given = settings.folder(name), settings.tracking_given
     settings = settings.tracking_of(view.spec)
-    folder = settings.folder(name)
+    if not is_given and pinned_of(view.spec) not in (None, "none") and is_moved(view, folder):
+        uri = hidden(settings.tracking_uri)
+        raise BadSetting(
+            f"search {name!r} began in {view.begun['folder']} and lies in {folder} now: its runs "
+            f"at {uri} may be those of another copy; leave them there by --tracking-uri none, or "
+            f"delete them too by --tracking-uri {uri}"
+        )
     with store.lock(name, folder):
         delete_runs(store, name, settings.tracking_uri)
         store.delete(name)
-        shutil.rmtree(folder, ignore_errors=True)
+        return remove(view, folder)

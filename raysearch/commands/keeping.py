@@ -19,6 +19,7 @@ from raysearch.commands.options import (
     view_of,
 )
 from raysearch.record.passwords import hidden
+from raysearch.record.refusals import aside_sentence
 from raysearch.settings import Settings
 
 
@@ -47,10 +48,13 @@ def sync(
     from raysearch import verbs
 
     settings = Settings.locate(runs, store, tracking_uri)
+    aside: list[str] = []
     with plainly():
-        written = verbs.sync(name, settings)
+        written = verbs.sync(name, settings, aside)
     uri = settings.tracking_of(view_of(name, runs, store)[1].spec).tracking_uri
     print(f"{written} events written to {hidden(uri)}")
+    if aside:
+        print(aside_sentence(aside))
 
 
 @app.command()

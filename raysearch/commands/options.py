@@ -65,9 +65,9 @@ def plainly() -> Generator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        where = f" for {error.filename}" if error.filename else ""
-        text = f"no space is left on the disk{where}: make some, and give the same command again"
-        print(f"error: {text}", file=sys.stderr)
+        from raysearch.record.files import full_disk
+
+        print(f"error: {full_disk(error.filename)}", file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
 
 

@@ -26,6 +26,7 @@ from raysearch.drive.slots import Asking, Slots
 from raysearch.drive.winners import roles_to_test
 from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog, Lock, Store
+from raysearch.record.refusals import aside_sentence
 from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.settings import Settings
@@ -42,7 +43,8 @@ _AFTER_SIGTERM = 20.0
 class Outcome:
     """How a driver ended: the state of the search, why, and what is known of it.
 
-    `untracked` says why MLflow could not be written to the end; empty if it was.
+    `untracked` says why MLflow could not be written to the end, `aside` what it would not take;
+    empty if it was, and took everything.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Outcome:
     reason: str
     view: SearchView
     untracked: str = ""
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,8 @@ class Driver:
                 best=best.number if best is not None else None,
             )
         untracked = tracker.problem or ""
-        return Outcome(self._spec["search"], halt.state, halt.reason, self._view, untracked)
+        aside = aside_sentence(tracker.aside)
+        return Outcome(self._spec["search"], halt.state, halt.reason, self._view, untracked, aside)
 
     def _tracker(self) -> Any:
         from raysearch.record.tracking import Tracker

@@ -14,6 +14,8 @@ from sqlalchemy import exc as sa_exc
 
 from raysearch.errors import BadSetting
 from raysearch.record.admission import check_admission
+from raysearch.record.files import make_folder, sqlite_file
+from raysearch.record.mlflow_database import mlflow_address, ready
 from raysearch.record.passwords import hidden, without_password
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def check_tracking(uri: str) -> None:
         raise BadSetting(
             f"--tracking-uri {hidden(uri)!r} cannot be used: {hidden(str(error))}"
         ) from None
-    if uri.startswith("sqlite"):
+    if sa.make_url(uri).get_backend_name() == "sqlite":
         problem = _problem_of(Path(database or ""))
         if problem:
             raise BadSetting(f"--tracking-uri {uri!r} cannot be written: {problem}")
@@ -83,7 +85,7 @@ def _problem_of(file: Path) -> str:
     if str(file) in (".", ":memory:"):
         return "it names no file"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
     except OSError as error:
         return f"{file.parent}: {error.strerror}"
     if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
@@ -98,17 +100,41 @@ def _begins(file: Path) -> bytes:
         return opened.read(15)
 
 
-def client_of(uri: str) -> MlflowClient:
-    """MLflow's client for an address, with short timeouts. Raises ValueError if it is `none`."""
-    if uri == NOWHERE:
-        raise BadSetting("this search is not in MLflow: its --tracking-uri is 'none'")
+def quieten() -> None:
+    """Sets what MLflow reads when it is imported."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def client_of(uri: str) -> MlflowClient:
+    """MLflow's client for an address, with short timeouts; makes a database that is not there.
+
+    Raises:
+        ValueError: the address is `none`. OSError, sqlalchemy.exc.SQLAlchemyError,
+            mlflow.exceptions.MlflowException: its database in a file cannot be made.
+    """
+    if uri == NOWHERE:
+        raise BadSetting("this search is not in MLflow: its --tracking-uri is 'none'")
+    quieten()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    file = sqlite_file(uri)
+    if file is None:
+        return MlflowClient(tracking_uri=uri)
+    ready(file)
+    return MlflowClient(tracking_uri=mlflow_address(file))
 
 
-def consumer(uri: str) -> str:
-    """The name under which the cursor of an address is kept."""
-    return "mlflow:" + hashlib.sha256(without_password(uri).encode()).hexdigest()[:16]
+def consumer(uri: str, store: str) -> str:
+    """The name under which the cursor of an address is kept in a store.
+
+    Where both are files of one folder it is the same wherever that folder is moved or copied to.
+    """
+    file, beside = sqlite_file(uri), sqlite_file(store)
+    if file is not None and beside is not None and file.parent == beside.parent:
+        return f"mlflow:{_digest(file.name)}"
+    return f"mlflow:{_digest(without_password(uri))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]

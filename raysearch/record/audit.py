@@ -64,7 +64,8 @@ def audit(
     compared as far as MLflow has been written.
     """
     view = SearchView.read(store, search)
-    found = _check_events(store, view)
+    found = [Finding(None, "store", what) for what in store.damage()]
+    found += _check_events(store, view)
     found += _check_study(view, study)
     found += _check_folders(view, folder)
     found += _check_code(store, view, folder)

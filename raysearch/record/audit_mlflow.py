@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.address import NOWHERE, client_of, consumer
+from sqlalchemy.exc import SQLAlchemyError
+
+from raysearch.record.address import NOWHERE, client_of, consumer, quieten
 from raysearch.record.admission import unreachable
 from raysearch.record.artifacts import files, inside
 from raysearch.record.events import Store
 from raysearch.record.finding import Finding
-from raysearch.record.outbox import fitting, key
+from raysearch.record.names import artifact_path, key
+from raysearch.record.outbox import ASIDE, fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import experiments, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
@@ -27,18 +31,21 @@ def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list
     """
     if uri == NOWHERE:
         return []
-    client = client_of(uri)
+    quieten()
     from mlflow.exceptions import MlflowException
 
     try:
-        return _compared(client, store, view, folder, uri)
-    except MlflowException as error:
+        return _compared(client_of(uri), store, view, folder, uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise unreachable(uri, error) from None
 
 
 def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
     runs = runs_of(client, view.identity, [one.experiment_id for one in experiments(client)])
-    written = store.cursor(view.search, consumer(uri))
+    written = store.cursor(view.search, consumer(uri, store.url))
+    if written and not runs:
+        text = f"its runs are not in this MLflow (raysearch sync {view.search} writes them again)"
+        return [Finding(None, "mlflow", text)]
     if written < view.last:
         text = f"{view.last - written} events are not written yet (raysearch sync {view.search})"
         return [Finding(None, "mlflow", text)]
@@ -75,7 +82,7 @@ def _check_run(
     def finding(what: str) -> None:
         found.append(Finding(trial.number, "mlflow", what))
 
-    tags = run.data.tags
+    tags, aside = run.data.tags, _set_aside(run)
     if tags.get("mlflow.parentRunId") != parent:
         finding("is not a child of the search's run")
     if trial.ended is not None:
@@ -84,19 +91,36 @@ def _check_run(
         if run.info.status != status_of(trial):
             finding(f"status {run.info.status}, events say {trial.state}")
     for name, value in trial.params.items():
-        if run.data.params.get(key(name), str(value)) != str(value):
+        if run.data.params.get(key(name), param_value(value)) != param_value(value):
             finding(f"parameter {name} {run.data.params[key(name)]}, events say {value}")
-        elif key(name) not in run.data.params:
+        elif key(name) not in run.data.params and not aside.has(f"parameter {key(name)!r}: "):
             finding(f"parameter {name} is missing")
     best = view.best()
-    files = set(trial.artifacts)
+    files = {
+        artifact_path(name) for name in trial.artifacts if not aside.has(f"artifact {name!r}: ")
+    }
     if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
-        files.add(f"checkpoint/{Path(trial.best_checkpoint).name}")
+        files.add(artifact_path(f"checkpoint/{Path(trial.best_checkpoint).name}"))
     for what in _missing_files(client, run, files):
         finding(what)
     for what in _wrong_points(client, run, _expected_metrics(view, trial)):
         finding(what)
     return found
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """What is set aside of a run: it was said when it was, and is no news."""
+
+    lines: tuple[str, ...]
+
+    def has(self, beginning: str) -> bool:
+        """Whether a thing is among them."""
+        return any(line.startswith(beginning) for line in self.lines)
+
+
+def _set_aside(run: Any) -> _Aside:
+    return _Aside(tuple(str(run.data.tags.get(ASIDE, "")).splitlines()))
 
 
 def _check_parent(
@@ -115,7 +139,7 @@ def _check_parent(
     wrong += _wrong_tags(run, search_tags(view), OWNED)
     wrong += _wrong_points(client, run, {**_expected_curves(view), **ends})
     for name, path in view.artifacts.items():
-        wrong += _wrong_folder(client, run, folder / path, name)
+        wrong += _wrong_folder(client, run, folder / path, artifact_path(name))
     return [Finding(None, "mlflow", what) for what in wrong]
 
 
@@ -154,6 +178,7 @@ def _missing_files(client: Any, run: Any, names: Collection[str]) -> list[str]:
 def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]]) -> list[str]:
     """What is wrong with the curves of a run: each point must be there, equal, once."""
     wrong: list[str] = []
+    aside = _set_aside(run)
     for name in sorted(set(expected) | set(run.data.metrics)):
         history = client.get_metric_history(run.info.run_id, name)
         points = [(point.step, point.value) for point in history]
@@ -162,6 +187,8 @@ def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]
         for step in sorted({step for step in steps if steps.count(step) > 1}):
             wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
         for step, value in sorted(wanted.items()):
+            if aside.has(f"metric {name!r} at step {step}: "):
+                continue
             if step not in steps:
                 wrong.append(f"metric {name} lacks step {step}")
             elif (step, value) not in points:
@@ -201,7 +228,7 @@ def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[i
     expected: dict[str, dict[int, float]] = {}
 
     def expect(name: str, step: int, value: float) -> None:
-        if math.isfinite(value):
+        if takes(value, step):
             expected.setdefault(key(name), {})[step] = value
 
     last = 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +18,8 @@ from sqlalchemy import event as sa_event
 from sqlalchemy import exc as sa_exc
 from sqlalchemy import schema as sa_schema
 
+from raysearch.errors import WrongState
+from raysearch.record.files import make_folder, private, sqlite_file
 from raysearch.record.passwords import hidden
 
 _METADATA = sa.MetaData()
@@ -62,6 +67,10 @@ _PAUSES = (0.0, 0.1, 0.3, 1.0)
 """Seconds before a transaction is tried again; the last one again and again."""
 _GONE = re.compile("57P0[1-5]|08...|40001|40P01|55P03|53300")
 """SQLSTATEs that pass: server shut down or starting, connection lost, deadlock, no room."""
+_DISK_FULL = "53100"
+_ROOM = 1 << 20
+"""Bytes of free disk below which an error of its file says that SQLite found no room."""
+_TRIES = 10
 _CONNECTING = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -79,22 +88,34 @@ T = TypeVar("T")
 
 
 class Database:
-    """Connections to one database, with all tables; `url` is its address, with the password."""
+    """Connections to one database, with all tables; `url` is its address, with the password.
 
-    def __init__(self, url: str) -> None:
+    With `is_new` a file that is not there is made; otherwise nothing is written to it.
+
+    Raises:
+        WrongState: the file is damaged, or that of something else.
+    """
+
+    def __init__(self, url: str, *, is_new: bool = True) -> None:
         self.url = url
         self._away_since: float | None = None
+        file = sqlite_file(url)
+        if file is not None:
+            _refuse_empty(file, is_new=is_new)
         self._engine = _engine(url)
         self.is_server = self._engine.dialect.name != "sqlite"
         with self._engine.begin() as connection:
-            _create_tables(connection)
+            if not self.is_server:
+                _refuse_another(connection, is_new=is_new)
+            if self.is_server or is_new:
+                _create_tables(connection)
             connection.execute(sa.select(sa.func.count()).select_from(CURSORS))
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, is_new: bool = True) -> Database:
         """The database at an address; a server's is opened once a process, and its pool shared."""
         if url.startswith("sqlite"):
-            return cls(url)
+            return cls(url, is_new=is_new)
         with _OPENING:
             if url not in _OPENED:
                 _OPENED[url] = cls(url)
@@ -121,6 +142,24 @@ class Database:
                     raise
             time.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
             tries += 1
+
+    def fold(self) -> None:
+        """Lets the file alone be the whole database, without the log beside it.
+
+        As far as no other process is just reading; it does no harm, and never fails.
+        """
+        if self.is_server:
+            return
+        with suppress(sa_exc.SQLAlchemyError), self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with its file, page by page; nothing of a server's."""
+        if self.is_server:
+            return []
+        with self._engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all()
+        return [str(one) for one in found if one != "ok"]
 
     def _is_away(self) -> bool:
         """Whether it has not answered for `PATIENCE`: nobody waits for that time twice."""
@@ -149,6 +188,62 @@ def reason(error: BaseException) -> str:
     return hidden((text.splitlines() or [type(error).__name__])[0])
 
 
+def is_full(error: BaseException, url: str) -> bool:
+    """Whether a database could not be written because a disk has no room."""
+    found = getattr(error, "orig", None) or error
+    code, state = getattr(found, "sqlite_errorcode", 0), getattr(found, "sqlstate", None)
+    if code == sqlite3.SQLITE_FULL or state == _DISK_FULL:
+        return True
+    if isinstance(found, OSError):
+        return found.errno in (errno.ENOSPC, errno.EDQUOT)
+    file = sqlite_file(url)
+    if code & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) or file is None:
+        return False
+    with suppress(OSError):  # the log beside a database has no error of its own for that
+        room = os.statvfs(file.parent)
+        return room.f_bavail * room.f_frsize < _ROOM
+    return False
+
+
+def _refuse_empty(file: Path, *, is_new: bool) -> None:
+    """Refuses a file without a byte where searches were: SQLite would take it for a new one.
+
+    Whoever makes a store makes folders of searches after it: they are looked for first.
+    """
+    for _ in range(_TRIES):
+        is_used = any(file.parent.glob("*/lock")) or _size(Path(f"{file}-wal")) > 0
+        if _size(file) != 0 or (is_new and not is_used):
+            return
+        time.sleep(0.1)  # somebody may be just making it
+    raise WrongState(
+        f"--store {file} is damaged: it is empty (0 bytes); put a copy of it in its place, or "
+        f"remove it to begin anew"
+    )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1
+
+
+def _refuse_another(connection: sa.Connection, *, is_new: bool) -> None:
+    """Refuses a database of something else, and one without a table of ours to be read."""
+    tables = {str(name) for name in sa.inspect(connection).get_table_names()}
+    missing = sorted(set(_METADATA.tables) - tables)
+    if missing and not is_new:
+        raise WrongState(
+            f"--store {connection.engine.url.database} is damaged, or no store of raysearch: it "
+            f"has no table {missing[0]!r}"
+        )
+    if tables and len(missing) == len(_METADATA.tables):
+        raise WrongState(
+            f"--store {connection.engine.url.database} is the database of something else: it has "
+            f"a table {min(tables)!r}; name another file"
+        )
+
+
 def _create_tables(connection: sa.Connection) -> None:
     """Creates what is missing; another process may do the same at the same moment."""
     if connection.dialect.name == "postgresql":
@@ -174,8 +269,10 @@ def _engine(url: str) -> sa.Engine:
         raise sa_exc.ArgumentError("events are held by SQLite or PostgreSQL only")
     if address.get_backend_name() != "sqlite":
         return sa.create_engine(address, connect_args=_connecting(address))
-    if address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(url)
+    if file is not None:
+        make_folder(file.parent)
+        private(file)
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
     sa_event.listen(engine, "connect", _prepare)
     return engine

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
-from raysearch.errors import BadSetting
+from raysearch.errors import BadSetting, RaysearchError, WrongState
 from raysearch.record.bodies import decode, decode_all, encode
 from raysearch.record.database import (
     CURSORS,
@@ -20,9 +20,11 @@ from raysearch.record.database import (
     HOLDERS,
     REQUESTS,
     Database,
+    is_full,
     reason,
     serialise,
 )
+from raysearch.record.files import full_disk
 from raysearch.record.locks import FileLock, Lock, SearchIsRunning, ServerLock
 from raysearch.record.passwords import hidden
 
@@ -53,17 +55,21 @@ class Store:
     On PostgreSQL a server that restarts or a connection that is cut is waited for; what was written
     then is there once, whether its answer was lost or not.
 
+    With `is_new` False a file is only read, and must be a store already.
+
     Raises:
         ValueError: the database cannot be opened, read or written, now or later; names the address
             without its password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_new: bool = True) -> None:
         self.url = url
         self._held: dict[str, ServerLock] = {}
         try:
-            self._database = Database.open(url)
+            self._database = Database.open(url, is_new=is_new)
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
+            if is_full(error, url):
+                raise WrongState(full_disk(hidden(url))) from None
             raise BadSetting(
                 f"--store {hidden(url)!r} must be a database that can be written, such as "
                 f"sqlite:///runs/raysearch.db or postgresql+psycopg://user@host/name: "
@@ -75,10 +81,26 @@ class Store:
         try:
             return self._database.run(work)
         except sa_exc.SQLAlchemyError as error:
-            raise self._refused(reason(error)) from None
+            raise self._failed(error) from None
 
-    def _refused(self, why: str) -> ValueError:
+    def _failed(self, error: sa_exc.SQLAlchemyError) -> RaysearchError:
+        if is_full(error, self.url):
+            return WrongState(full_disk(hidden(self.url)))
+        return self._refused(reason(error))
+
+    def _refused(self, why: str) -> RaysearchError:
         return BadSetting(f"--store {hidden(self.url)!r} cannot be read or written: {why}")
+
+    def fold(self) -> None:
+        """Lets a copy of the file alone be a whole store; SQLite keeps the latest beside it."""
+        self._database.fold()
+
+    def damage(self) -> list[str]:
+        """What is wrong with the file of the store, as SQLite finds it."""
+        try:
+            return self._database.damage()
+        except sa_exc.SQLAlchemyError as error:
+            return [reason(error)]
 
     def searches(self) -> list[str]:
         """The names of all searches, oldest first."""
@@ -123,14 +145,27 @@ class Store:
             page = self._page(query.where(EVENTS.c.seq > after))
             try:
                 bodies = decode_all([row[4] for row in page])
-            except ValueError as error:
-                raise BadSetting(
-                    f"--store {hidden(self.url)!r} is damaged: search {search!r}, an event between "
-                    f"{page[0][0]} and {page[-1][0]}: {error}"
-                ) from None
+            except (ValueError, TypeError):
+                bodies = list(self._bodies(search, page))
             for row, body in zip(page, bodies, strict=True):
+                if not _is_event(row, body):
+                    raise self._damaged(search, row[0], "it is none of a search")
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = page[-1][0] if len(page) == _PAGE else last
+
+    def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        """One by one, to name the one that cannot be read."""
+        for row in page:
+            try:
+                yield decode(row[4])
+            except (ValueError, TypeError) as error:
+                raise self._damaged(search, row[0], str(error)) from None
+
+    def _damaged(self, search: str, seq: object, why: str) -> WrongState:
+        return WrongState(
+            f"--store {hidden(self.url)!r} is damaged: event {seq} of search {search!r} cannot be "
+            f"read: {why}"
+        )
 
     def _page(self, query: sa.Executable) -> Sequence[Any]:
         return self._run(lambda connection: connection.execute(query).all())
@@ -139,11 +174,14 @@ class Store:
         """The right to drive a search: of the server's, or of whoever shares its folder."""
         if self._database.is_server:
             return ServerLock(self._database, search, self._held)
-        return FileLock(folder)
+        return FileLock(folder, self.fold)
 
     def _last(self, search: str) -> int:
         query = sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.search == search)
-        return int(self._run(lambda connection: connection.scalar(query)) or 0)
+        last = self._run(lambda connection: connection.scalar(query)) or 0
+        if not isinstance(last, int):
+            raise self._damaged(search, last, "it has no number")
+        return last
 
     def write(self, events: list[Event]) -> None:
         """Writes events in one short transaction; those that are there already are no error.
@@ -175,7 +213,7 @@ class Store:
         except sa_exc.IntegrityError:  # they were written, and only the answer was lost
             taken = self._run(repair)
         except sa_exc.SQLAlchemyError as error:
-            raise self._refused(reason(error)) from None
+            raise self._failed(error) from None
         if taken:
             name = events[0].search
             raise self._refused(f"another process wrote event {taken[0]} of search {name!r}")
@@ -277,6 +315,12 @@ class EventLog:
 def now() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def _is_event(row: Sequence[Any], body: object) -> bool:
+    """Whether what a damaged file may hold in any column is an event."""
+    trial = row[1] is None or type(row[1]) is int
+    return trial and type(row[2]) is str and type(row[3]) is int and type(body) is dict
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from sqlalchemy import exc as sa_exc
 
 from raysearch.errors import BadSetting, WrongState
 from raysearch.record.database import HOLDERS, PATIENCE, Database, passes, reason
+from raysearch.record.files import make_folder, private
 from raysearch.record.passwords import hidden
 
 _TAKE = sa.text("SELECT pg_try_advisory_lock(:key)")
@@ -37,6 +39,10 @@ _HOLDER = sa.text(
     "ON holders.search = :search AND holders.backend = held.pid"
 )
 """Whoever holds it, by name once it has signed."""
+
+
+LOCK = "lock"
+"""The file in the folder of a search by which it is known as one."""
 
 
 class SearchIsRunning(WrongState):
@@ -97,15 +103,17 @@ class FileLock(Lock):
     The kernel frees it when its holder ends.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, last: Callable[[], None] | None = None) -> None:
+        """A lock whose holder calls `last` before it gives it back."""
         super().__init__(Path(folder).name)
-        self._path = Path(folder) / "lock"
+        self._path, self._last = Path(folder) / LOCK, last
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
         """Takes the lock. Raises SearchIsRunning naming the holder."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        make_folder(self._path.parent)
+        private(self._path)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not _taken(descriptor):
             os.close(descriptor)
             raise self.refused(self._read())
@@ -116,6 +124,8 @@ class FileLock(Lock):
     def release(self) -> None:
         """Gives the lock back."""
         if self._descriptor is not None:
+            if self._last is not None:
+                self._last()
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -296,6 +306,22 @@ class ServerLock(Lock):
                 connection.execute(_UNLOCK)
         with suppress(sa_exc.SQLAlchemyError):
             connection.close()
+
+
+def claim(folder: Path) -> None:
+    """Makes the folder of a new search, with its lock, if there is none.
+
+    Raises:
+        WrongState: there is something that is no folder of a search, and not empty.
+    """
+    is_ours = (folder / LOCK).is_file() or (folder.is_dir() and not any(folder.iterdir()))
+    if os.path.lexists(folder) and not is_ours:
+        raise WrongState(
+            f"--name {folder.name!r} cannot be used: {folder} is there, and is no folder of a "
+            f"search; choose another name"
+        )
+    make_folder(folder)
+    private(folder / LOCK)
 
 
 def _taken(descriptor: int) -> bool:

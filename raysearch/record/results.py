@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
-from raysearch.errors import BadSetting
+from raysearch.errors import BadSetting, WrongState
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.standing import Standing, standings
@@ -129,8 +129,21 @@ class SearchView:
         """The view after these events."""
         view = cls(search)
         for event in events:
-            view.apply(event)
+            try:
+                view.apply(event)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise WrongState(
+                    f"search {search!r} is damaged: event {event.seq} ({event.kind}) of its store "
+                    f"is not as it was written: {type(error).__name__} {error}"
+                ) from error
         return view
+
+    @classmethod
+    def damaged(cls, search: str, why: str) -> SearchView:
+        """What can be said of a search whose events cannot be read: why."""
+        spec: dict[str, Any] = {"sweep": "", "sweep_name": "", "metrics": [], "question": ""}
+        spec |= {"group": None, "tags": {}, "notes": why, "sampler": "", "tracking_uri": None}
+        return cls(search, spec, "damaged", why, created=0, begun=spec)
 
     def apply(self, event: Event) -> None:
         """Takes in the next event; one that was taken in before changes nothing."""

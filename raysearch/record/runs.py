@@ -8,7 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.outbox import fitting, key
+from raysearch.record.files import make_folder, sqlite_file
+from raysearch.record.mlflow_database import ARTIFACTS, BESIDE
+from raysearch.record.names import key
+from raysearch.record.outbox import fitting, plain
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.said import search_tags, trial_tags
 
@@ -21,6 +24,12 @@ _STATUS = {
 }
 
 
+PRIMARY = "mlflow.experiment.primaryMetric.name"
+"""A tag of experiments that are ours: by which metric their runs are sorted."""
+_LONGEST, _LONGEST_NOTE = 500, 5000
+"""Characters of the name of an experiment, and of its note."""
+
+
 def status_of(trial: TrialView) -> str:
     """The status of the run of a trial that has ended; what its user stopped is killed."""
     return "KILLED" if trial.was_stopped else _STATUS[trial.state]
@@ -29,7 +38,7 @@ def status_of(trial: TrialView) -> str:
 def experiment_name(spec: Mapping[str, Any]) -> str:
     """`family/sweep`: MLflow's page shows the part before the stroke as a folder."""
     family = str(spec.get("family") or "raysearch").partition(".")[0]
-    return f"{family}/{str(spec['sweep_name']).removeprefix(f'{family}.')}"
+    return plain(f"{family}/{str(spec['sweep_name']).removeprefix(f'{family}.')}")[:_LONGEST]
 
 
 def summary_name(metric: str) -> str:
@@ -40,6 +49,12 @@ def summary_name(metric: str) -> str:
 def experiments(client: Any) -> list[Any]:
     """All experiments."""
     return list(_pages(lambda token: client.search_experiments(page_token=token)))
+
+
+def experiment_ids(client: Any, view: SearchView) -> list[str]:
+    """The experiment of a search, if it is there."""
+    found = client.get_experiment_by_name(experiment_name(view.spec))
+    return [] if found is None else [str(found.experiment_id)]
 
 
 def runs_of(client: Any, identity: str, within: list[str]) -> list[Any]:
@@ -95,15 +110,19 @@ class Runs:
         metric = self._view.spec["metrics"][0]
         tags = {
             "mlflow.experimentKind": "custom_model_development",
-            "mlflow.note.content": self._view.spec.get("question") or "",
-            "mlflow.experiment.primaryMetric.name": summary_name(metric["name"]),
+            "mlflow.note.content": plain(self._view.spec.get("question") or "")[:_LONGEST_NOTE],
+            PRIMARY: summary_name(metric["name"]),
             "mlflow.experiment.primaryMetric.greaterIsBetter": str(
                 metric["direction"] == "maximize"
             ).lower(),
         }
         location = None
         if not self._uri.startswith("http"):
-            location = (self._folder.parent / "mlartifacts").as_uri()
+            place = self._folder.parent / ARTIFACTS
+            make_folder(place)
+            location, file = place.as_uri(), sqlite_file(self._uri)
+            if file is not None and file.parent == place.parent:
+                tags[BESIDE] = "beside the database"
         return str(self._client.create_experiment(name, location, tags))
 
     def _find_run(self, role: str, trial: int | None) -> str | None:
@@ -147,7 +166,7 @@ class Runs:
         return self._create(tags, moment, f"t{trial.number:03d}" + (named and f"-{named}"))
 
     def _create(self, tags: dict[str, str], moment: int | None, name: str) -> str:
-        run = self._client.create_run(self.experiment, moment, fitting(tags), name)
+        run = self._client.create_run(self.experiment, moment, fitting(tags), plain(name))
         return str(run.info.run_id)
 
     def _common_tags(self, role: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from raysearch.record.outbox import key
+from raysearch.record.names import key
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import winner
 
@@ -27,7 +27,7 @@ def search_tags(view: SearchView) -> dict[str, str]:
     spec = view.spec
     tags = {"mlflow.note.content": str(spec.get("notes") or spec.get("question") or "")}
     given: dict[str, Any] = spec.get("tags") or {}
-    tags |= {f"raysearch.tag.{key(name)}": str(value) for name, value in given.items()}
+    tags |= {key(f"raysearch.tag.{name}"): str(value) for name, value in given.items()}
     if spec.get("group"):
         tags["raysearch.group"] = str(spec["group"])
     for name in ("trials", "time"):

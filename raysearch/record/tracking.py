@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from raysearch.errors import RaysearchError
 from raysearch.record.address import (
     NOWHERE,
     check_tracking,
     client_of,
-    consumer,
     server_environment,
 )
 from raysearch.record.admission import first_line, refusal, unreachable
@@ -18,12 +18,12 @@ from raysearch.record.artifacts import delete_all
 from raysearch.record.events import Store
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
-from raysearch.record.runs import experiment_name, experiments, runs_of, summary_name
+from raysearch.record.runs import PRIMARY, experiment_name, experiments, runs_of, summary_name
 from raysearch.record.views import TAG, view_key
 from raysearch.record.views import links as view_links
 from raysearch.record.writer import Writer
 
-__all__ = ["Tracker", "check_tracking", "delete", "links", "prime", "server_environment", "sync"]
+__all__ = ["Tracker", "check_tracking", "delete", "links", "server_environment", "sync"]
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _LOOK_EVERY = 5.0
@@ -38,6 +38,11 @@ class Tracker(threading.Thread):
         self._writer = Writer(store, search, uri, folder, SearchView(search))
         self._news, self._closing = threading.Event(), threading.Event()
         self.problem: str | None = None
+
+    @property
+    def aside(self) -> list[str]:
+        """What MLflow would not take, a sentence each."""
+        return self._writer.aside
 
     def wake(self) -> None:
         """Says that there are new events."""
@@ -57,7 +62,7 @@ class Tracker(threading.Thread):
             self._news.clear()
             try:
                 if not is_primed:
-                    prime(self._writer)
+                    self._writer.prime()
                     is_primed = True
                 self._writer.catch_up()
                 failures, self.problem = 0, None
@@ -73,28 +78,27 @@ class Tracker(threading.Thread):
                 self._news.wait(_LOOK_EVERY)
 
 
-def prime(writer: Writer) -> None:
-    """Lets the writer know what it has written before, without writing it again."""
-    cursor = writer.store.cursor(writer.search, consumer(writer.uri))
-    for event in writer.store.events(writer.search):
-        if event.seq > cursor:
-            break
-        writer.view.apply(event)
-
-
-def sync(store: Store, search: str, uri: str, folder: Path) -> int:
+def sync(store: Store, search: str, uri: str, folder: Path, aside: list[str] | None = None) -> int:
     """Writes the backlog of a search; returns the number of events.
+
+    The backlog is all of it where MLflow has not what was written before. What MLflow would not
+    take is added to `aside`, a sentence each.
 
     Raises:
         ConnectionError: the address cannot be reached. SearchIsRunning: its driver is at it.
     """
     with store.lock(search, folder):
         writer = Writer(store, search, uri, folder, SearchView(search))
-        prime(writer)
         try:
+            writer.prime()
             return writer.catch_up()
         except Exception as error:
+            if isinstance(error, RaysearchError) and uri != NOWHERE:
+                raise  # the store, not MLflow
             raise unreachable(uri, error) from None
+        finally:
+            if aside is not None:
+                aside += writer.aside
 
 
 def delete(store: Store, search: str, uri: str) -> None:
@@ -128,7 +132,8 @@ def _delete(client: Any, uri: str, view: SearchView) -> None:
         number = experiment.experiment_id
         if tag in experiment.tags:
             client.delete_experiment_tag(number, tag)
-        if number in used or experiment.name == experiment_name(view.spec):
+        is_ours = PRIMARY in experiment.tags and experiment.name == experiment_name(view.spec)
+        if number in used or is_ours:
             if not client.search_runs([number], max_results=1):
                 client.rename_experiment(number, f"{experiment.name} (deleted, {number})")
                 client.delete_experiment(number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +18,11 @@ from raysearch.declare.sweep import bare
 from raysearch.record.address import client_of, consumer
 from raysearch.record.artifacts import replace
 from raysearch.record.events import Event, Store
-from raysearch.record.outbox import Outbox, key
+from raysearch.record.names import artifact_path, key
+from raysearch.record.outbox import Outbox, plain
+from raysearch.record.refusals import RunIsGone, is_of_content, said_of
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.runs import Runs, status_of, summary_name
+from raysearch.record.runs import Runs, experiment_ids, runs_of, status_of, summary_name
 from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
 from raysearch.record.views import TAG, shared_view, view_key
 
@@ -30,11 +34,18 @@ _GROUP = 200
 """Events that are written together: what goes to one run among them is one request."""
 _PAUSES = (0.0, 0.2, 1.0)
 """Seconds before each try to upload a file."""
+_TRIES = 3
+WRITTEN = "raysearch.written"
+"""A tag of a search's run: the number of the last event that it certainly has, also where MLflow's
+database was copied without that of the events, or put back to an older state."""
 
 
 @dataclass
 class Writer:
-    """Writes events of one search to MLflow; writing one again changes nothing."""
+    """Writes events of one search to MLflow; writing one again changes nothing.
+
+    `aside` says what MLflow would not take: each thing once, and the rest goes on.
+    """
 
     store: Store
     search: str
@@ -44,6 +55,8 @@ class Writer:
     _client: Any = None
     _runs: Runs | None = None
     _outboxes: dict[str, Outbox] = field(default_factory=dict[str, Outbox])
+    aside: list[str] = field(default_factory=list[str])
+    _whose: dict[str, str] = field(default_factory=dict[str, str])
     _viewed: str = ""
     _view_due: int = 1
 
@@ -56,13 +69,20 @@ class Writer:
         """
         if self._client is None:
             self._client = client_of(self.uri)
-        name, written = consumer(self.uri), 0
-        cursor = self.store.cursor(self.search, name)
+        name, written = consumer(self.uri, self.store.url), 0
+        cursor, tries = self.store.cursor(self.search, name), 0
         while events := self._group(cursor):
             for event in events:
                 self.view.apply(event)
             try:
                 self._write_group(events)
+            except RunIsGone:
+                tries += 1
+                if tries > _TRIES:
+                    raise
+                self._begin_again()
+                cursor = 0
+                continue
             except Exception:
                 if self._runs is not None:
                     self._runs.doubt()
@@ -71,6 +91,51 @@ class Writer:
             self.store.set_cursor(self.search, name, cursor)
             written += len(events)
         return written
+
+    def prime(self) -> None:
+        """Lets the writer know what it has written before, without writing it again.
+
+        All is written again where MLflow has not what the cursor says: a database that was copied
+        without MLflow's, or beside an older one.
+        """
+        if self._client is None:
+            self._client = client_of(self.uri)
+        name, before = consumer(self.uri, self.store.url), SearchView(self.search)
+        cursor = self.store.cursor(self.search, name)
+        for event in self.store.events(self.search):
+            if event.seq > cursor:
+                break
+            before.apply(event)
+        there = self._there(before, cursor)
+        if there == cursor:
+            self.view = before
+        else:
+            self.store.set_cursor(self.search, name, there)
+            self.view = SearchView(self.search)
+            for event in self.store.events(self.search):
+                if event.seq > there:
+                    break
+                self.view.apply(event)
+
+    def _there(self, view: SearchView, cursor: int) -> int:
+        """How far MLflow certainly is: at most the cursor, 0 if it lacks a run."""
+        if not cursor:
+            return 0
+        found = runs_of(self._client, view.identity, experiment_ids(self._client, view))
+        by_role: dict[str, dict[str, Any]] = {"search": {}, "trial": {}}
+        for run in found:
+            tags = run.data.tags
+            by_role[tags["raysearch.role"]][tags.get("raysearch.trial", "")] = tags
+        wanted = {str(one.number) for one in view.trials.values() if one.duplicate_of is None}
+        if not by_role["search"] or wanted - set(by_role["trial"]):
+            return 0
+        written = by_role["search"][""].get(WRITTEN, "")
+        return min(cursor, int(written)) if written.isdecimal() else cursor
+
+    def _begin_again(self) -> None:
+        """A run was deleted: what is missing is found and written anew."""
+        self.store.set_cursor(self.search, consumer(self.uri, self.store.url), 0)
+        self._runs, self.view, self._viewed, self._view_due = None, SearchView(self.search), "", 1
 
     def _group(self, cursor: int) -> list[Event]:
         """The next events; an end is the last of its group: what it says is as of that moment."""
@@ -88,9 +153,24 @@ class Writer:
             self._describe_search(self._runs)
         for event in events:
             self._write(event, self._runs)
+        parent = self._outboxes.pop(self._runs.parent, None)
         for outbox in self._outboxes.values():
-            outbox.send(self._client)
+            self._send(outbox)
+        if parent is not None:  # last: it says that the others were written
+            parent.tags[WRITTEN] = str(events[-1].seq)
+            self._send(parent)
         self._refresh_view(self._runs, ends=events[-1].kind in _ENDS)
+
+    def _send(self, outbox: Outbox) -> None:
+        try:
+            outbox.send(self._client)
+        except RunIsGone:
+            raise
+        except Exception as error:
+            is_of_content(self._client, outbox.run, error)  # raises if the run was deleted
+            raise
+        for what in dict.fromkeys(outbox.aside):
+            self.aside.append(f"{self._whose.get(outbox.run, 'the search')}: {what}")
 
     def _outbox(self, run: str) -> Outbox:
         return self._outboxes.setdefault(run, Outbox(run))
@@ -101,7 +181,7 @@ class Writer:
         shown = ("sampler", "pruner", "trials", "seed", "concurrent", "threads", "fidelity")
         outbox.params = {name: str(spec.get(name)) for name in (*shown, "space")}
         fixed = spec.get("fixed", {}).items()
-        outbox.params |= {f"fixed.{key(path)}": str(value) for path, value in fixed}
+        outbox.params |= {f"fixed.{path}": str(value) for path, value in fixed}
 
     # Events
 
@@ -130,6 +210,7 @@ class Writer:
                 self._link(self.view.trials[trial.duplicate_of], event, runs)
             return
         run, body = runs.of(trial, event.time), event.body
+        self._whose[run] = f"trial {number}"
         outbox = self._outbox(run)
         if event.kind == "asked":
             self._ask(outbox, trial)
@@ -143,7 +224,7 @@ class Writer:
             for name, value in body["metrics"].items():
                 outbox.metric(name, value, event.time, body["step"])
         elif event.kind == "artifact":
-            self._upload(run, body["path"], str(Path(body["name"]).parent))
+            self._upload(run, body["path"], body["name"])
         elif event.kind == "removed":
             self._link(trial, event, runs)
         elif event.kind == "told":
@@ -160,13 +241,13 @@ class Writer:
         self._outbox(runs.of(trial, event.time)).tags |= trial_tags(trial, same)
 
     def _ask(self, outbox: Outbox, trial: TrialView) -> None:
-        outbox.params |= {key(name): str(value) for name, value in _flat(trial.config).items()}
-        outbox.params |= {key(name): str(value) for name, value in trial.params.items()}
+        outbox.params |= {name: str(value) for name, value in _flat(trial.config).items()}
+        outbox.params |= {name: str(value) for name, value in trial.params.items()}
         outbox.params["seed"] = str(trial.seed)
         for name, distribution in trial.distributions.items():
             value = trial.params.get(bare(name))
             if distribution.get("log") and isinstance(value, int | float) and value > 0:
-                outbox.params[key(f"log10.{bare(name)}")] = f"{math.log10(value):.6g}"
+                outbox.params[f"log10.{bare(name)}"] = f"{math.log10(value):.6g}"
 
     def _start(self, outbox: Outbox, number: int, attempt: int, runs: Runs) -> None:
         outbox.tags |= {"raysearch.state": "running", "raysearch.attempt": str(attempt)}
@@ -177,7 +258,7 @@ class Writer:
     def _describe(self, outbox: Outbox, facts: Mapping[str, Any]) -> None:
         for name, fact in facts.items():
             text = fact if isinstance(fact, str) else json.dumps(fact)
-            outbox.tags[f"raysearch.fact.{key(name)}"] = text
+            outbox.tags[key(f"raysearch.fact.{name}")] = text
         if "data.fingerprint" in facts:
             name, digest = str(facts.get("data.name", "data")), str(facts["data.fingerprint"])
             outbox.dataset(name, digest, facts.get("data.split_sizes") or {})
@@ -230,17 +311,23 @@ class Writer:
         upload = partial(self._client.log_dict, run, best.config, "config.json")
         self._keep(run, "config.json", upload)
         if best.best_checkpoint:
-            self._upload(run, best.best_checkpoint, "checkpoint")
+            file = Path(best.best_checkpoint).name
+            self._upload(run, best.best_checkpoint, f"checkpoint/{file}")
 
     def _upload_folder(self, run: str, path: str, name: str) -> None:
-        source = self.folder / path
-        if source.exists():
+        source, name = self.folder / path, artifact_path(name)
+        if is_inside(path) and source.exists():
             self._keep(run, path, partial(replace, self._client, self.uri, run, source, name))
 
-    def _upload(self, run: str, path: str, under: str) -> None:
-        file, folder = self.folder / path, None if under in ("", ".") else under
-        if file.exists():
-            self._keep(run, path, partial(self._client.log_artifact, run, str(file), folder))
+    def _upload(self, run: str, path: str, name: str) -> None:
+        """Uploads a file of the search's folder under a name, which may have folders in it."""
+        file = self.folder / path
+        if not is_inside(path):
+            self._outbox(run).aside.append(f"artifact {name!r}: {path} is not in the folder")
+        elif not file.exists():
+            self._outbox(run).aside.append(f"artifact {name!r}: {path} is not there")
+        else:
+            self._keep(run, path, partial(_upload, self._client, run, file, artifact_path(name)))
 
     def _keep(self, run: str, name: str, upload: Callable[[], None]) -> None:
         """Uploads; what a server that answers refuses is left out, with a tag that says so."""
@@ -253,7 +340,7 @@ class Writer:
             except Exception as error:
                 self._client.get_run(run)  # raises if nobody answers: then it is not the file
                 problem = error
-        self._outbox(run).tags["raysearch.missing_artifact"] = f"{name}: {problem}"
+        self._outbox(run).tags["raysearch.missing_artifact"] = plain(f"{name}: {problem}")
 
     def _refresh_view(self, runs: Runs, *, ends: bool) -> None:
         """The saved view follows the parameters that vary so far.
@@ -277,7 +364,12 @@ class Writer:
         )
         if value != self._viewed:
             tag = TAG + view_key(self.search, self.view.identity)
-            self._client.set_experiment_tag(runs.experiment, tag, value)
+            try:
+                self._client.set_experiment_tag(runs.experiment, tag, value)
+            except Exception as error:  # a space with hundreds of names does not fit into a tag
+                if not is_of_content(self._client, runs.parent, error):
+                    raise
+                self.aside.append(f"the search: its saved view: {said_of(error)}")
         self._viewed, self._view_due = value, 2 * max(done, 1)
 
     def _axes(self) -> list[str]:
@@ -291,6 +383,25 @@ class Writer:
         }
         everywhere = [name for name in trials[0].params if all(name in t.params for t in trials)]
         return [f"log10.{name}" if name in logs else name for name in everywhere]
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path of an event lies in the folder of its search."""
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
+def _upload(client: Any, run: str, file: Path, name: str) -> None:
+    """Uploads a file, or a folder, under a name; MLflow knows only that of the file."""
+    folder, _, wanted = name.rpartition("/")
+    if file.is_dir():
+        client.log_artifacts(run, str(file), name)
+    elif file.name == wanted:
+        client.log_artifact(run, str(file), folder or None)
+    else:
+        with tempfile.TemporaryDirectory(prefix="raysearch-artifact-") as place:
+            named = Path(place) / wanted
+            os.symlink(file.absolute(), named)
+            client.log_artifact(run, str(named), folder or None)
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_a_store_that_breaks_later_is_named(store: Store) -> None:
         log.append("report", 0)
     log.flush()
     _sql(store, "UPDATE events SET body = '{' WHERE seq = 550")
-    with pytest.raises(ValueError, match="--store .*between 1 and 601"):
+    with pytest.raises(ValueError, match="--store .*damaged: event 550 of search 'one'"):
         list(store.events("one"))
     _sql(store, "DROP TABLE events")
     for use in (

@@ -19,7 +19,7 @@ def test_the_tracker_of_a_search_without_mlflow_ends_at_once_and_writes_nothing(
     tracker.start()
     tracker.close(10)
     assert not tracker.is_alive() and tracker.problem is None
-    assert store.cursor("one", consumer(NOWHERE)) == 0
+    assert store.cursor("one", consumer(NOWHERE, store.url)) == 0
 
 
 def test_none_is_an_address_but_has_no_client():

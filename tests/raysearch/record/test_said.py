@@ -13,7 +13,7 @@ from raysearch.record.address import client_of, consumer
 from raysearch.record.events import EventLog, Store
 from raysearch.record.intervals import interval
 from raysearch.record.results import SearchView
-from raysearch.record.tracking import prime, sync
+from raysearch.record.tracking import sync
 from raysearch.record.writer import Writer
 from tests.raysearch.record import streams
 from tests.raysearch.record.servers import Fragile
@@ -184,7 +184,7 @@ def everything(said: Said) -> dict[str, Any]:
 def test_reading_all_events_again_changes_nothing(said: Said) -> None:
     assert said.findings() == []
     before = everything(said)
-    said.store.set_cursor("one", consumer(said.uri), 0)
+    said.store.set_cursor("one", consumer(said.uri, said.store.url), 0)
     said.sync()
     assert everything(said) == before and said.findings() == []
 
@@ -287,7 +287,7 @@ def test_whichever_call_fails_what_is_said_is_there_once(
         (tmp_path / str(count)).mkdir()
         said = Said(tmp_path / str(count), tracking)
         writer = Writer(said.store, "one", tracking, said.folder, SearchView("one"))
-        prime(writer)
+        writer.prime()
         fragile: Any = Fragile(client_of(tracking), count, after=after)
         writer._client = fragile
         try:

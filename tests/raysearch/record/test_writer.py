@@ -13,7 +13,7 @@ from raysearch.record.address import check_tracking, client_of, consumer
 from raysearch.record.audit import audit
 from raysearch.record.events import SearchIsRunning, Store
 from raysearch.record.locks import FileLock
-from raysearch.record.outbox import key
+from raysearch.record.names import key
 from raysearch.record.results import SearchView
 from raysearch.record.tracking import Tracker, links, sync
 from raysearch.record.views import TAG, read_view, view_key
@@ -148,7 +148,7 @@ def everything(page: Page) -> dict[str, Any]:
 def test_writing_everything_again_adds_no_run_and_no_point(written: Any) -> None:
     store, folder, uri = written
     before = everything(Page(uri, "one"))
-    store.set_cursor("one", consumer(uri), 0)
+    store.set_cursor("one", consumer(uri, store.url), 0)
     assert sync(store, "one", uri, folder) > 0
     assert everything(Page(uri, "one")) == before
     assert sync(store, "one", uri, folder) == 0
@@ -324,7 +324,7 @@ class Nobody:
 
 def test_an_error_without_words_does_not_end_the_thread(written: Any) -> None:
     store, folder, uri = written
-    store.set_cursor("one", consumer(uri), 0)
+    store.set_cursor("one", consumer(uri, store.url), 0)
     tracker = Tracker(store, "one", uri, folder)
     tracker._writer._client = Nobody()
     tracker.start()
@@ -353,9 +353,9 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     servers.wait_for(unused_port)
     streams.trial(log, 1, folder)
     deadline = time.monotonic() + 60
-    while store.cursor("one", consumer(uri)) < log.last and time.monotonic() < deadline:
+    while store.cursor("one", consumer(uri, store.url)) < log.last and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert store.cursor("one", consumer(uri)) == log.last
+    assert store.cursor("one", consumer(uri, store.url)) == log.last
     servers.end(server)
     streams.trial(log, 2, folder)  # nobody is there again
     log.append("finished", commit=True, reason="", best=2)
