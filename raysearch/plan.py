@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from raysearch.bring.known import read_known
 from raysearch.declare.catalog import find_sweep
@@ -20,6 +20,7 @@ from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.record.passwords import hidden, without_password
+from raysearch.requested import plain_options
 from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import Settings
 
@@ -111,7 +112,8 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     """A request whose times and sizes may be texts such as `15m` and `2G`, or plain numbers.
 
     Raises:
-        ValueError: a text that is neither. LookupError: an option that does not exist.
+        BadSetting: a text that is neither, or a value of another kind. UnknownName: an option that
+            does not exist.
     """
     known = [each.name for each in fields(Request) if each.name not in ("space", "overrides")]
     for name in options:
@@ -128,7 +130,9 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
             options[name] = read(str(options[name]), f"--{name.replace('_', '-')}")
     if options.get("known") is not None:
         options["known"] = str(options["known"])
-    return Request(space, dict(overrides), **options)
+    given = {"space": space, "overrides": overrides, **options}
+    plain = plain_options(given, get_type_hints(Request))
+    return Request(**{**plain, "overrides": dict(plain["overrides"])})
 
 
 @dataclass(frozen=True)

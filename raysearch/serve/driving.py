@@ -40,6 +40,7 @@ def main(name: str, state: Path) -> int:
     """Drives the submission of that name, in the folder of its code; returns the exit status."""
     try:
         service = ServiceState.read(state)
+        service.use_token()
         submission = Submissions(state).read(name)
         if submission is None:
             raise UnknownName(f"no search {name!r} was submitted to {state}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,13 +84,13 @@ class Keeper:
             name = reserve(request.name, str(asked["stem"]), settings, self.known)
             before = self.known.read(name)
             jobs = [] if before is None else before.jobs
-            new = Submission(name, code, request.to_json(), command, jobs=jobs)
-            self.known.write(new)
             try:
-                self._begin(new)
-            except ConnectionError:
+                new = Submission(name, code, request.to_json(), command, jobs=jobs)
+                self._begin(self.known.write(new))
+            except BaseException:  # whatever it is, the name is free again
                 self.known.remove(name)
-                settings.folder(name).rmdir()
+                with suppress(OSError):
+                    settings.folder(name).rmdir()
                 raise
         return name
 

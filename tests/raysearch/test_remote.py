@@ -130,7 +130,7 @@ def test_a_stop_of_what_does_not_run_is_refused_as_on_the_head(there: raysearch.
 def test_a_search_that_is_not_there_is_a_lookup_error(there: raysearch.Client) -> None:
     with pytest.raises(LookupError, match="no search is named 'two'"):
         there.results("two")
-    with pytest.raises(ValueError, match="--name must begin"):
+    with pytest.raises(LookupError, match="no search is named '../one'"):
         there.results("../one")
 
 

@@ -194,6 +194,6 @@ def test_what_ray_does_not_take_leaves_no_submission(client: TestClient, tmp_pat
 
 
 def test_a_submission_of_nonsense_is_refused_in_a_sentence(client: TestClient) -> None:
-    assert "code, " in client.post("/submit", json={"space": "own:x"}).json()["error"]
+    assert "body.code: Field" in client.post("/submit", json={"space": "own:x"}).json()["error"]
     asked = {"space": "a:b", "overrides": {}, "options": {"x": 1}, "code": "00", "stem": "mine"}
     assert "no option 'x'" in client.post("/submit", json=asked).json()["error"]

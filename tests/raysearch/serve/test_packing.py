@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from raysearch import packing
-from raysearch.packing import pack, unpack
+from raysearch.packing import pack
 from raysearch.plan import GIT_STATE, git_state
+from raysearch.unpacking import unpack
 
 
 def write(folder: Path, **files: str) -> None:
