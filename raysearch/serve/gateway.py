@@ -227,7 +227,7 @@ def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
 
 _PACKAGE = {
     "required": True,
-    "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 
 

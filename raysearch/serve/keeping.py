@@ -74,6 +74,8 @@ class Keeper:
         Raises:
             ValueError, LookupError: the request is wrong. ConnectionError: Ray does not answer.
         """
+        for name in {"space", "overrides"} & asked["options"].keys():
+            raise UnknownName(f"a search has no option {name!r}: it stands beside the options")
         request = make_request(asked["space"], asked["overrides"], **asked["options"])
         settings, code = self.settings(), str(asked["code"])
         folder = code_folder(settings.runs, code)

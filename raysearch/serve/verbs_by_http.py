@@ -84,9 +84,14 @@ class Commands:
         self._most = most
         self._free = asyncio.Semaphore(most)
 
+    @property
+    def are_all_taken(self) -> bool:
+        """Whether as many run as may."""
+        return self._free.locked()
+
     def refuse_more(self) -> None:
         """Raises Busy if as many run as may."""
-        if self._free.locked():
+        if self.are_all_taken:
             raise Busy(f"{self._most} verbs are running on the head, and no more may: try again")
 
     async def run(
