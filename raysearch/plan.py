@@ -132,7 +132,8 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
         options["known"] = str(options["known"])
     given = {"space": space, "overrides": overrides, **options}
     plain = plain_options(given, get_type_hints(Request))
-    return Request(**{**plain, "overrides": dict(plain["overrides"])})
+    values: Mapping[str, object] = plain.pop("overrides")
+    return Request(overrides=dict(values), **plain)
 
 
 @dataclass(frozen=True)

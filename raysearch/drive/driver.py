@@ -75,6 +75,7 @@ class Driver:
         view: SearchView,
         study: Study,
         clocks: Clocks,
+        paths: list[str] | None = None,
     ) -> None:
         self._settings, self._store, self._lock = settings, store, lock
         self._log, self._view, self._study = log, view, study
@@ -105,7 +106,7 @@ class Driver:
             clock=Clock(limits, clocks.spent, clocks.begun),
             slots=self._slots,
             housekeeping=self._keep_house,
-            paths=[str(Path.cwd())],
+            paths=paths or [str(Path.cwd())],
         )
 
     def run(self, courses: list[Course]) -> Outcome:

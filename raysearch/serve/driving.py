@@ -30,7 +30,8 @@ def drive(submission: Submission, service: ServiceState) -> str:
     sys.argv = submission.command.split(" ")  # it is in the record of the search
     with Watch() as watch:
         if Store(service.store).exists(submission.name):
-            outcome = resume(submission.name, settings, watch.listen)
+            # Nobody is there who could be asked: what was sent is what runs.
+            outcome = resume(submission.name, settings, watch.listen, as_it_was=True)
         else:
             outcome = start(submission.asked(), settings, watch.listen)
     return f"{outcome.name}: {outcome.state}" + (f" ({outcome.reason})" if outcome.reason else "")
