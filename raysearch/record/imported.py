@@ -20,8 +20,8 @@ def imported(
     """The files that modules are made of, with all that they import: hashes by name.
 
     Imports are followed wherever they stand, also in functions, and so are texts that are the name
-    of a kept module. A file that is no Python counts if a text ends in its name, or in `.yaml` or
-    the like and it lies below the folder of that module. A file that cannot be parsed imports
+    of a kept module. A file that is no Python counts if a text ends in its name, or is `.yaml` or
+    `*.yaml` and it lies below the folder of that module. A file that cannot be parsed imports
     nothing.
 
     Args:
@@ -86,11 +86,12 @@ def _mentioned(content: bytes, module: str, is_package: bool, texts: set[str]) -
 
 def _read(texts: set[str], folder: str, others: Sequence[str]) -> Iterator[str]:
     """The files that texts of a module in a folder may mean."""
+    ends = {text.rpartition("/")[2] for text in texts}
     for other in others:
         last = other.rpartition("/")[2]
         suffix = f".{last.rpartition('.')[2]}"
-        is_below = other.startswith(f"{folder}/")
-        if any(text.endswith(last) or (is_below and text.endswith(suffix)) for text in texts):
+        meant = {last, suffix, f"*{suffix}"} if other.startswith(f"{folder}/") else {last}
+        if meant & ends:
             yield other
 
 
