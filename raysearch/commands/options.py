@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raysearch.errors import RaysearchError, kind_of
+from raysearch.errors import KIND_TO, RaysearchError, kind_of
 from raysearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ Overrides = Annotated[
     typer.Argument(metavar="[PATH=VALUE]...", help="Values; one given to a sampled name fixes it."),
 ]
 RUNS = Path("runs")
-KIND_TO = "RAYSEARCH_KIND_TO"
-"""The descriptor to which a command says the kind of its error, for the service that runs it."""
 
 
 @contextmanager

@@ -8,10 +8,9 @@ import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from raysearch.commands.options import BAD_INPUT
 from raysearch.errors import KINDS, BadSetting
 from raysearch.serve.state import ServiceState
-from raysearch.serve.verbs_by_http import Commands
+from raysearch.serve.verbs_by_http import BAD_INPUT, Commands
 
 
 async def report_of(

@@ -16,8 +16,7 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
-from raysearch.commands.options import KIND_TO
-from raysearch.errors import BadSetting, Unreachable
+from raysearch.errors import KIND_TO, BadSetting, Unreachable
 from raysearch.record.passwords import without_password
 from raysearch.serve.state import ServiceState
 
@@ -30,6 +29,8 @@ VERBS = (
 _OURS = ("--runs", "--store", "--tracking-uri", "--address")
 _TRACKED = ("check", "sync")
 _PATIENCE = 3.0
+BAD_INPUT = 2
+"""The exit status of a command that says what has to be changed."""
 MOST_AT_ONCE = 32
 """Verbs that run at once, each a process; who follows a log has one all the time."""
 _WIDTHS = range(20, 1000)

@@ -113,7 +113,7 @@ class Loopback:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 900
         while "listening on 127.0.0.2" not in (self.folder / "sshd.txt").read_text():
             assert time.monotonic() < deadline, (self.folder / "sshd.txt").read_text()
             time.sleep(0.1)

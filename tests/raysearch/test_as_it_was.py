@@ -194,7 +194,7 @@ PLACES = ("--tracking-uri", "none")
 
 @pytest.mark.search
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("nothing_is_left_over")
 def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     tmp_path: Path,
@@ -203,7 +203,7 @@ def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     write(plain, own=OWN, pieces=PIECES, unrelated="")
     begin = ["search", "own:toy", "--name", "one", "--concurrent", "1", *PLACES]
     driver = started(plain, *begin, "--time-box", "10h")
-    wait_until(lambda: list(plain.glob("waits-*")) or driver.poll() is not None, 900)
+    wait_until(lambda: list(plain.glob("waits-*")) or driver.poll() is not None)
     os.kill(driver.pid, signal.SIGTERM)
     output, _ = driver.communicate()
     assert driver.returncode == 124, output

@@ -55,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         time.sleep(0.02)
     yield Service(address, runs)
     server.should_exit = True
-    thread.join(20)
+    thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +189,7 @@ def test_something_else_at_the_address_is_said_and_followed_nowhere() -> None:
         thread.start()
         with pytest.raises(ConnectionError, match=r"is something else \(status 302\)"):
             Remote(f"http://127.0.0.1:{server.server_port}").state("one")
-        thread.join(5)
+        thread.join()
 
 
 @pytest.mark.parametrize("address", ["head:8267", "ftp://head", "http://", "http://me:hush@head"])

@@ -213,7 +213,7 @@ def test_optuna_dashboard_shows_the_study_and_its_trials(view: SearchView, tmp_p
     with subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"}) as server:
         try:
             base = f"http://127.0.0.1:{port}/api/studies"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 900
             while True:
                 try:
                     studies = _get(base)["study_summaries"]

@@ -46,7 +46,7 @@ def ray(mode: str, secret: str, *, dashboard: bool) -> Generator[tuple[str, str]
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 900
         while "Ray runtime started" not in (folder / "said.txt").read_text():
             assert time.monotonic() < deadline, (folder / "said.txt").read_text()
             time.sleep(0.1)

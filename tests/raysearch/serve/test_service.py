@@ -21,7 +21,7 @@ from tests.raysearch.record import streams
 from tests.raysearch.record.postgres import Postgres, programs
 from tests.raysearch.serve.served import Served
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
