@@ -193,7 +193,7 @@ class Client:
     def stop(self, name: str, trial: int | None = None) -> None:
         """Asks the driver of a search, in another process, to end it, or one trial."""
         if self._there is not None:
-            self._there.said(["stop", name, *([] if trial is None else [f"--trial={trial}"])])
+            self._there.stop(name, trial)
             return
         store, view = verbs.view_of(name, self.settings)
         verbs.request_stop(store, view, trial, self.settings)

@@ -97,6 +97,10 @@ class Remote:
         """All that is known of a search."""
         return SearchView.of(name, list(self.events(name)))
 
+    def stop(self, name: str, trial: int | None = None) -> None:
+        """Asks the driver of a search there to end it, or one trial."""
+        self.said(["stop", _name(name), *([] if trial is None else [f"--trial={trial}"])])
+
     def listed(self, chosen: Filter) -> list[dict[str, Any]]:
         """The searches that are meant, a record for each."""
         options = [] if chosen.group is None else [f"--group={chosen.group}"]
