@@ -154,8 +154,11 @@ class Client:
         """
         from raysearch.search import resume
 
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-        return self._driven(lambda listen: resume(name, self.settings, listen, **said))
+        return self._driven(
+            lambda listen: resume(
+                name, self.settings, listen, accept_changes=accept_changes, as_it_was=as_it_was
+            )
+        )
 
     def extend(
         self,

@@ -143,8 +143,14 @@ def resume(
         from raysearch.search import resume as go
 
         box = parse_time(time_box, "--time-box") if time_box else None
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-        return go(name, settings, listener, time_box=box, **said)
+        return go(
+            name,
+            settings,
+            listener,
+            accept_changes=accept_changes,
+            as_it_was=as_it_was,
+            time_box=box,
+        )
 
     with plainly():
         view_of(name, runs, store)

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     negative_data_rejection,
     response_schema_conformance,
@@ -104,7 +105,8 @@ DOORS = (
 def fuzz(state: Path, place: str, mode: GenerationMode, many: int) -> None:
     app = create_app(state, pause=600)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=SIGNED)
-    found = [each.ok() for each in schema.get_all_operations()]
+    found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
+    assert len(found) == 9
     for door in (each for each in found if each.path.startswith(place)):
         if mode.is_negative and (door.method == "put" or door.path == "/health"):
             continue  # it takes any bytes, or nothing: nothing can be wrong
@@ -115,7 +117,7 @@ def fuzz(state: Path, place: str, mode: GenerationMode, many: int) -> None:
             derandomize=True,
             deadline=None,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         )
         def one(case: schemathesis.Case) -> None:
             answer = case.call(headers=SIGNED)
