@@ -132,6 +132,55 @@ def test_one_search_is_looked_at_as_cheaply_beside_twenty_others(tmp_path: Path)
     assert alone <= listed < 21 * (alone + 3)
 
 
+CLOCKS = ("monotonic", "perf_counter", "process_time", "time")
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
+
+
+def judged_by_seconds(text: str) -> list[int]:
+    """The lines in which a test asserts that a clock shows less than a number."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Assert)
+        for part in ast.walk(node.test)
+        if isinstance(part, ast.Compare) and _reads_clock(part) and _has_upper_bound(part)
+    ]
+
+
+def _reads_clock(node: ast.AST) -> bool:
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return any(isinstance(func, ast.Attribute) and func.attr in CLOCKS for func in calls)
+
+
+def _has_upper_bound(compared: ast.Compare) -> bool:
+    return any(
+        isinstance(operator, ast.Lt | ast.LtE)
+        and all(
+            isinstance(leaf, ast.Constant | ast.operator | ast.BinOp) for leaf in ast.walk(right)
+        )
+        for operator, right in zip(compared.ops, compared.comparators, strict=True)
+    )
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_judges_by_seconds(path: Path) -> None:
+    assert judged_by_seconds(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("assert time.monotonic() - start < 5", [1]),
+        ("assert 1.4 < time.monotonic() - start < 15 + 5", [1]),
+        ("assert time.monotonic() - start > 5", []),
+        ("assert time.monotonic() < deadline", []),
+        ("assert took(many) < 50 * took(few)", []),
+    ],
+)
+def test_the_walk_finds_what_is_judged_by_seconds(text: str, lines: list[int]) -> None:
+    assert judged_by_seconds(text) == lines
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_one_idea(path: Path) -> None:
     text = path.read_text()

@@ -183,7 +183,7 @@ def stop_ray(home: Path) -> None:
             process.terminate()
         except psutil.NoSuchProcess:
             pass
-    for process in psutil.wait_procs(ended, timeout=10)[1]:
+    for process in psutil.wait_procs(ended, timeout=900)[1]:
         process.kill()
 
 

@@ -197,7 +197,7 @@ def test_a_study_in_postgresql_and_no_password_in_what_is_said(
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=900) as answer:
         return json.load(answer)
 
 

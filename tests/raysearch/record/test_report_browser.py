@@ -46,7 +46,7 @@ def opened(page: Path, profile: Path, script: str = "") -> tuple[Page, str]:
     copy = profile.with_suffix(".html")
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
     return Page(done.stdout), done.stderr
 
 

@@ -183,7 +183,7 @@ class Head:
         deadline = time.monotonic() + limit
         while True:
             with suppress(requests.RequestException):
-                if requests.get(url, headers=headers, timeout=5).ok:
+                if requests.get(url, headers=headers, timeout=900).ok:
                     return
             assert time.monotonic() < deadline, f"{url} does not answer"
             time.sleep(0.2)
