@@ -377,6 +377,8 @@ def _service(address: str) -> Remote:
 
 def _arguments(overrides: Mapping[str, object] | None) -> list[str]:
     """As they are typed: `path=value`."""
+    if not isinstance(overrides or {}, Mapping):
+        raise BadSetting(f"overrides must be a mapping, got a {type(overrides).__name__}")
     return [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
 
 

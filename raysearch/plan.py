@@ -304,7 +304,7 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
 def git_state(folder: Path) -> dict[str, Any]:
     """Commit, branch and whether there are changes not committed; empty outside a repository."""
     if (folder / GIT_STATE).is_file():
-        return json.loads((folder / GIT_STATE).read_text())
+        return _sent_state(folder / GIT_STATE)
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -319,6 +319,17 @@ def git_state(folder: Path) -> dict[str, Any]:
         }
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def _sent_state(file: Path) -> dict[str, Any]:
+    """What was written down where a tree was sent. Raises BadSetting if it is not that."""
+    try:
+        said = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
+    return said
 
 
 def user_here() -> str:

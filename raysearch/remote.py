@@ -194,6 +194,8 @@ class Remote:
 
     def _refuse(self, answer: requests.Response) -> None:
         there = answer.headers.get(HEADER)
+        if there is None and answer.status_code == 503:
+            raise Unreachable(f"{self.address} is busy (status 503): try again")
         if there is None:
             raise Unreachable(
                 f"--address must be that of a raysearch service, as http://head:8267; "

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from raysearch.errors import BadSetting
+
 LARGEST_TEXT = 20_000
 """Characters of one text; the system takes 128 KiB for one argument of a command."""
 _ARGUMENTS, _CHARACTERS = 200, 100_000
@@ -20,15 +22,15 @@ _INTEGERS = range(-(1 << 63), 1 << 63)
 def _plain(text: str) -> str:
     """Text that a command, a file and a database can hold."""
     if "\0" in text:
-        raise ValueError("must not contain NUL")
+        raise BadSetting("must not contain NUL")
     if not text.isascii() and text.encode(errors="replace") != text.encode(errors="ignore"):
-        raise ValueError("must be text that UTF-8 can hold")
+        raise BadSetting("must be text that UTF-8 can hold")
     return text
 
 
 def _few(arguments: list[str]) -> list[str]:
     if (found := sum(map(len, arguments))) > _CHARACTERS:
-        raise ValueError(f"must have at most {_CHARACTERS} characters in all, got {found}")
+        raise BadSetting(f"must have at most {_CHARACTERS} characters in all, got {found}")
     return arguments
 
 
@@ -39,9 +41,9 @@ def _bounded(value: Any) -> Any:
     while level:
         depth, count = depth + 1, count + len(level)
         if depth > _DEEPEST:
-            raise ValueError(f"must have at most {_DEEPEST} levels")
+            raise BadSetting(f"must have at most {_DEEPEST} levels")
         if count > _ITEMS:
-            raise ValueError(f"must have at most {_ITEMS} values")
+            raise BadSetting(f"must have at most {_ITEMS} values")
         level = [inner for one in level for inner in _inner(one)]
     return value
 
@@ -53,12 +55,12 @@ def _inner(value: Any) -> list[Any]:
         return value
     if isinstance(value, str):
         if len(value) > LARGEST_TEXT:
-            raise ValueError(f"texts must have at most {LARGEST_TEXT} characters")
+            raise BadSetting(f"texts must have at most {LARGEST_TEXT} characters")
         _plain(value)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"numbers must be finite, got {value}")
+        raise BadSetting(f"numbers must be finite, got {value}")
     elif isinstance(value, int) and value not in _INTEGERS:
-        raise ValueError("whole numbers must fit into 64 bits")
+        raise BadSetting("whole numbers must fit into 64 bits")
     return []
 
 

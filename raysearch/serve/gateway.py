@@ -43,7 +43,7 @@ _CONNECTIONS = 400
 """Connections at once: fewer than the files that a process may open."""
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal}
-    for status in sorted({401, 404, 405, 413, 415, 422, 500, *SAYS.values()})
+    for status in sorted({401, 404, 405, 408, 413, 415, 422, 500, *SAYS.values()})
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hmac
 import logging
@@ -45,6 +46,8 @@ _LONGEST = 2000
 """Characters of a sentence: what was asked is quoted in some."""
 _THINGS = {"name": "search", "code": "package"}
 """What is named by a part of a path."""
+_PATIENCE = 60.0
+"""Seconds without a byte after which the rest of a body is waited for no longer."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 log = logging.getLogger("uvicorn.error")
 
@@ -132,9 +135,13 @@ def wrong_request(findings: Sequence[Any]) -> Response:
     if first["loc"][0] == "path":
         given = str(first.get("input"))[:80]
         return refused(UnknownName(f"no {_THINGS[first['loc'][1]]} is named {given!r}"))
-    said = [f"{'.'.join(map(str, one['loc']))[:200]}: {one['msg']}" for one in findings[:5]]
+    said = [f"{'.'.join(map(str, one['loc']))[:200]}: {_rule(one)}" for one in findings[:5]]
     more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
     return refusal("; ".join(said) + more, 422, "BadSetting")
+
+
+def _rule(finding: Mapping[str, Any]) -> str:
+    return str(finding["msg"]).removeprefix("Value error, ")
 
 
 def not_there(error: HTTPException) -> Response:
@@ -146,13 +153,18 @@ def not_there(error: HTTPException) -> Response:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """Receives no more than so many bytes."""
-    size = 0
+    """Receives no more than so many bytes, and waits for none of them for ever."""
+    size, is_whole = 0, False
 
     async def receive_some() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
+        nonlocal size, is_whole
+        if is_whole:
+            return await receive()  # that nobody listens any more
+        try:
+            message = await asyncio.wait_for(receive(), _PATIENCE)
+        except TimeoutError:
+            raise HTTPException(408, "the rest did not arrive in time: try again") from None
+        size, is_whole = size + len(message.get("body", b"")), not message.get("more_body", False)
         if size > limit:
             raise HTTPException(413, _too_large(limit))
         return message

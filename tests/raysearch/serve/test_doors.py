@@ -489,6 +489,16 @@ def test_what_is_no_request_is_refused_and_the_service_goes_on(port: int, kind: 
     assert sent(port, healthy).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("door", [b"POST /run", b"PUT /code"])
+def test_a_body_that_never_arrives_is_not_waited_for(
+    port: int, door: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_PATIENCE", 0.1)
+    head = door + b" HTTP/1.1\r\n" + _SIGN + _JSON + b"Content-Length: 10\r\n\r\n{"
+    answer = sent(port, head)
+    assert answer.startswith(b"HTTP/1.1 408") and b"did not arrive in time" in answer
+
+
 def test_nothing_is_left_open_by_what_was_refused(port: int) -> None:
     for kind, content in RAW.items():
         sent(port, content, ends=kind in UNFINISHED)
