@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -148,6 +149,35 @@ def test_the_kept_code_is_imported_for_as_long_as_it_runs(begun: Any, tmp_path: 
         sys.modules.pop("pieces", None)
 
 
+def test_in_a_repository_what_is_imported_counts_committed_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "inner"
+    write(inner, own=OWN, pieces=PIECES)
+    write(tmp_path, other="x = 1\n")
+    (inner / "base.yaml").write_text("a: 1\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.chdir(inner)
+    settings = Settings.locate(tmp_path / "runs")
+    kept = snapshot.keep(settings.folder("one"), inner, ["own"], [settings.runs], 1)
+    search = ({**SPEC, "code": kept}, settings)
+    write(tmp_path, other="x = 2\n")
+    (inner / "base.yaml").write_text("a: 2\n")
+    subprocess.run([*git, "commit", "-qam", "two"], check=True)
+    assert code(search).found is not None
+    write(inner, pieces=PIECES.replace("3", "4"))
+    for command in (["status"], ["commit", "-qam", "three"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+        with pytest.raises(WrongState, match="ran last: pieces.py; go on"):
+            code(search)
+    with ExitStack() as stack:
+        found = code_of(*search, "as it was", stack)
+        assert (Path(found.paths[0]) / "pieces.py").read_text() == PIECES
+        assert found.paths[0].endswith("/0/inner")
+
+
 def test_changes_are_not_both_accepted_and_undone(begun: Any) -> None:
     with pytest.raises(BadSetting, match="--accept-changes and --as-it-was must not be given"):
         chosen(accept_changes=True, as_it_was=True)
@@ -205,7 +235,7 @@ def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     driver = started(plain, *begin, "--time-box", "10h")
     wait_until(lambda: list(plain.glob("waits-*")) or driver.poll() is not None)
     os.kill(driver.pid, signal.SIGTERM)
-    output, _ = driver.communicate()
+    output, _ = driver.communicate(timeout=900)
     assert driver.returncode == 124, output
     for folder in (edited, accepted):
         shutil.copytree(plain, folder)
