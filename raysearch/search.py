@@ -18,7 +18,7 @@ from raysearch.declare.space import Space
 from raysearch.drive.cluster import joined
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
-from raysearch.errors import BadSetting, UnknownName
+from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
 from raysearch.record.collecting import uncollected
@@ -231,7 +231,7 @@ def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
         ("space", spec["space"], space.fingerprint()),
     ):
         if then != now:
-            raise BadSetting(
+            raise WrongState(
                 f"the {what} of {spec['sweep']} changed since search {name!r} began ({then} then, "
                 f"{now} now); undo the change, begin a new search, or go on all the same with "
                 f"`raysearch resume {name} --accept-changes`"

@@ -55,7 +55,7 @@ def ray(mode: str, secret: str, *, dashboard: bool) -> Generator[tuple[str, str]
         family = psutil.Process(head.pid).children(recursive=True)
         head.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            head.wait(10)
+            head.wait(900)
         for process in family:
             with suppress(psutil.Error):
                 process.kill()
