@@ -377,9 +377,10 @@ def _service(address: str) -> Remote:
 
 def _arguments(overrides: Mapping[str, object] | None) -> list[str]:
     """As they are typed: `path=value`."""
-    if not isinstance(overrides or {}, Mapping):
-        raise BadSetting(f"overrides must be a mapping, got a {type(overrides).__name__}")
-    return [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
+    given: Any = overrides or {}
+    if not isinstance(given, Mapping):
+        raise BadSetting(f"overrides must be a mapping, got a {type(given).__name__}")
+    return [f"{path}={json.dumps(value)}" for path, value in given.items()]
 
 
 def _several(names: str | Sequence[str]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -134,12 +135,10 @@ def test_the_kept_code_is_imported_for_as_long_as_it_runs(begun: Any, tmp_path: 
     write(tmp_path, pieces="def factor():\n    return 7\n")
     sys.path.insert(0, str(tmp_path))
     try:
-        import pieces  # pyright: ignore[reportMissingImports]
-
+        pieces: Any = importlib.import_module("pieces")
         with ExitStack() as stack:
             found = code_of(*begun, "as it was", stack)
-            import pieces as kept  # pyright: ignore[reportMissingImports]
-
+            kept: Any = importlib.import_module("pieces")
             assert kept.factor() == 1 / 3 and found.paths[-1] == str(tmp_path)
             assert Path(kept.__file__).is_relative_to(found.paths[0])
         assert sys.modules["pieces"] is pieces and pieces.factor() == 7

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from raysearch.record.imported import imported
 
 
-def used(
-    modules: list[str] | None = None, paths: list[str] | None = None, **files: str
-) -> set[str]:
-    """The files in use; `a__b_py` is the file a/b.py of the first root."""
-    named = {
-        name if name[0].isdigit() else f"0/{name.replace('__', '/').replace('_py', '.py')}": text
-        for name, text in files.items()
-    }
-    contents = {name: text.encode() for name, text in named.items()}
-    return set(imported(contents, paths or ["0"], modules or ["own"]))
+def used(files: Mapping[str, str], paths: Sequence[str] = ("0",)) -> set[str]:
+    """The files that the module `own` uses."""
+    return set(imported({name: text.encode() for name, text in files.items()}, paths, ["own"]))
 
 
 @pytest.mark.parametrize(
@@ -34,13 +29,12 @@ def used(
     ],
 )
 def test_what_is_imported_in_any_way_is_in_use(text: str) -> None:
-    assert used(own_py=text, pieces_py="", other_py="") == {"own.py", "pieces.py"}
+    assert used({"0/own.py": text, "0/pieces.py": "", "0/other.py": ""}) == {"own.py", "pieces.py"}
 
 
 def test_imports_are_followed_through_packages_with_their_beginnings() -> None:
     files = {
-        "own_py": "from p.q import deep",
-        "p____init___py": "",
+        "0/own.py": "from p.q import deep",
         "0/p/__init__.py": "from . import first",
         "0/p/first.py": "",
         "0/p/q/__init__.py": "",
@@ -49,8 +43,7 @@ def test_imports_are_followed_through_packages_with_their_beginnings() -> None:
         "0/p/sibling.py": "",
         "0/p/unused.py": "",
     }
-    del files["p____init___py"]
-    assert used(**files) == {
+    assert used(files) == {
         *("own.py", "p/__init__.py", "p/first.py", "p/q/__init__.py", "p/q/deep.py"),
         *("p/q/near.py", "p/sibling.py"),
     }
@@ -58,7 +51,7 @@ def test_imports_are_followed_through_packages_with_their_beginnings() -> None:
 
 def test_the_first_folder_that_has_a_module_is_the_one() -> None:
     files = {"0/own.py": "import x", "1/src/x.py": "", "0/x.py": "import y", "1/src/y.py": ""}
-    assert used(paths=["0", "1/src"], **files) == {"own.py", "x.py", "y.py"}
+    assert used(files, ["0", "1/src"]) == {"own.py", "x.py", "y.py"}
 
 
 @pytest.mark.parametrize(
@@ -74,16 +67,19 @@ def test_the_first_folder_that_has_a_module_is_the_one() -> None:
 )
 def test_other_files_are_in_use_if_they_are_named(text: str, expected: set[str]) -> None:
     files = {"0/conf/base.yaml": "", "0/conf/more.yaml": "", "0/pyproject.toml": ""}
-    assert used(own_py=text, **files) - {"own.py"} == expected
+    assert used({"0/own.py": text, **files}) - {"own.py"} == expected
 
 
 def test_this_package_is_not_part_of_what_it_runs() -> None:
     files = {"0/raysearch/__init__.py": "", "0/raysearch/errors.py": ""}
-    assert used(own_py="from raysearch.errors import BadSetting", **files) == {"own.py"}
+    assert used({"0/own.py": "from raysearch.errors import BadSetting", **files}) == {"own.py"}
 
 
 def test_what_cannot_be_parsed_counts_and_imports_nothing() -> None:
-    assert used(own_py="import x", x_py="import y; def", y_py="") == {"own.py", "x.py"}
+    assert used({"0/own.py": "import x", "0/x.py": "import y; def", "0/y.py": ""}) == {
+        "own.py",
+        "x.py",
+    }
 
 
 def test_a_content_that_differs_is_another_hash() -> None:
