@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Client:
     """Searches in a folder of runs: begun, watched and compared from Python.
 
-    Every method does what the command of its name does, and raises what that would say: LookupError
-    for a name, ValueError for a setting, each with one sentence. Tables are pandas data frames.
+    Every method does what the command of its name does, and raises what that would say, each with
+    one sentence and of the same kind here and at a service: `raysearch.errors`. Tables are pandas
+    data frames.
 
     Args:
         runs: the folder in which everything lies.
@@ -146,34 +147,56 @@ class Client:
         package = pack(folder or Path.cwd())
         return self._there.submit(request, self._there.plan(request, package), package)
 
-    def resume(self, name: str, *, accept_changes: bool = False) -> str:
-        """Goes on with a search that was killed, interrupted or stopped."""
+    def resume(self, name: str, *, accept_changes: bool = False, as_it_was: bool = False) -> str:
+        """Goes on with a search that was killed, interrupted or stopped.
+
+        Where its code changed, with what is here (`accept_changes`) or what was kept (`as_it_was`).
+        """
         from raysearch.search import resume
 
         return self._driven(
-            lambda listen: resume(name, self.settings, listen, accept_changes=accept_changes)
+            lambda listen: resume(
+                name, self.settings, listen, accept_changes=accept_changes, as_it_was=as_it_was
+            )
         )
 
-    def extend(self, name: str, *, trials: int | None = None, time: float | None = None) -> str:
+    def extend(
+        self,
+        name: str,
+        *,
+        trials: int | None = None,
+        time: float | None = None,
+        accept_changes: bool = False,
+        as_it_was: bool = False,
+    ) -> str:
         """Goes on with a search for more trials, or more time (seconds)."""
         from raysearch.search import extend
 
+        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
-            lambda listen: extend(name, self.settings, listen, trials=trials, seconds=time)
+            lambda listen: extend(name, self.settings, listen, trials=trials, seconds=time, **said)
         )
 
-    def retry(self, name: str, *, infeasible: bool = False) -> str:
+    def retry(
+        self,
+        name: str,
+        *,
+        infeasible: bool = False,
+        accept_changes: bool = False,
+        as_it_was: bool = False,
+    ) -> str:
         """Runs the failed trials of a search again."""
         from raysearch.search import retry
 
+        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
-            lambda listen: retry(name, self.settings, listen, infeasible=infeasible)
+            lambda listen: retry(name, self.settings, listen, infeasible=infeasible, **said)
         )
 
     def stop(self, name: str, trial: int | None = None) -> None:
         """Asks the driver of a search, in another process, to end it, or one trial."""
         if self._there is not None:
-            self._there.said(["stop", name, *([] if trial is None else [f"--trial={trial}"])])
+            self._there.stop(name, trial)
             return
         store, view = verbs.view_of(name, self.settings)
         verbs.request_stop(store, view, trial, self.settings)
@@ -360,7 +383,10 @@ def _service(address: str) -> Remote:
 
 def _arguments(overrides: Mapping[str, object] | None) -> list[str]:
     """As they are typed: `path=value`."""
-    return [f"{path}={json.dumps(value)}" for path, value in (overrides or {}).items()]
+    given: Any = overrides or {}
+    if not isinstance(given, Mapping):
+        raise BadSetting(f"overrides must be a mapping, got a {type(given).__name__}")
+    return [f"{path}={json.dumps(value)}" for path, value in given.items()]
 
 
 def _several(names: str | Sequence[str]) -> Sequence[str]:

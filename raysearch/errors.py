@@ -39,6 +39,17 @@ class WrongState(RaysearchError, ValueError):
     """A search or its files are not in the state that this needs: in use, finished, damaged."""
 
 
+KIND_TO = "RAYSEARCH_KIND_TO"
+"""The descriptor to which a command says the kind of its error, for the service that runs it."""
+KINDS = {one.__name__: one for one in (UnknownName, BadSetting, Unreachable, WrongState)}
+"""The kinds by their names, as a service says them to its clients."""
+
+
+def kind_of(error: RaysearchError) -> str:
+    """The name of the kind that an error is, or is derived from."""
+    return next((name for name, kind in KINDS.items() if isinstance(error, kind)), "BadSetting")
+
+
 def sentence(error: BaseException) -> str:
     """What an exception of any kind says, on one line; of pydantic's findings each with its path.
 

@@ -15,15 +15,12 @@ from pathlib import Path, PurePosixPath
 from raysearch.errors import BadSetting
 from raysearch.plan import GIT_STATE, git_state
 from raysearch.record.sources import is_secret
-
-LIMIT = 100 << 20
-"""Bytes of all files of a package together, before they are compressed."""
+from raysearch.unpacking import LIMIT, MOST_FILES, refuse_names
 
 _NEVER = (".git", ".venv", "runs", "__pycache__")
 _NAMED = 5
 _LENGTH = 32
 """Hexadecimal digits of the hash that names a package."""
-_LINK = 0o120000
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,13 @@ def pack(folder: Path) -> Package:
     packed as what it points to.
 
     Raises:
-        ValueError: more than `LIMIT`, naming the largest; or a link that leads out of the tree.
+        ValueError: more than `LIMIT`, naming the largest; too many files; a name that cannot be
+            unpacked everywhere; or a link that leads out of the tree.
     """
     root = folder.resolve()
-    files = {name: _within(root, name) for name in sorted(set(_names(root)))}
+    files = {name: _within(root, name) for name in sorted({*_names(root)} - {GIT_STATE})}
     _refuse_large(root, files)
+    _refuse_many(root, files)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in files.items():
@@ -62,36 +61,6 @@ def pack(folder: Path) -> Package:
 def digest(content: bytes) -> str:
     """The name of a package."""
     return hashlib.sha256(content).hexdigest()[:_LENGTH]
-
-
-def unpack(content: bytes, folder: Path) -> None:
-    """Writes the files of a package below a folder that is empty.
-
-    Raises:
-        ValueError: it is no zip, is damaged, is larger than `LIMIT`, or has a name that leads out.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > LIMIT + (1 << 20):
-                raise BadSetting(f"a package must have at most {LIMIT >> 20} MiB of files")
-            for entry in entries:
-                path = folder / _checked(entry)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(archive.read(entry))
-                path.chmod(0o755 if entry.external_attr >> 16 & 0o100 else 0o644)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise BadSetting(f"the package cannot be unpacked: {error}") from None
-
-
-def _checked(entry: zipfile.ZipInfo) -> PurePosixPath:
-    """The name of a file, which stays below the folder that it is written to."""
-    path = PurePosixPath(entry.filename)
-    is_out = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or not path.parts
-    if is_out or entry.is_dir() or entry.external_attr >> 16 & 0o170000 == _LINK:
-        name = entry.orig_filename
-        raise BadSetting(f"a package must have plain files below its folder, got {name!r}")
-    return path
 
 
 def _entry(name: str, is_executable: bool) -> zipfile.ZipInfo:
@@ -168,6 +137,15 @@ def _refuse_large(root: Path, files: dict[str, Path]) -> None:
         f"{total / (1 << 20):.0f} MiB, the largest {_listed(largest, sizes)}; have git ignore what "
         f"is no code"
     )
+
+
+def _refuse_many(root: Path, files: dict[str, Path]) -> None:
+    if len(files) >= MOST_FILES:
+        raise BadSetting(
+            f"the working tree {root} must have fewer than {MOST_FILES} files to be sent, got "
+            f"{len(files)}; have git ignore what is no code"
+        )
+    refuse_names([*files, GIT_STATE])
 
 
 def _listed(names: Sequence[str], sizes: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from raysearch.bring.known import read_known
 from raysearch.declare.catalog import find_sweep
@@ -20,6 +20,7 @@ from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.record.passwords import hidden
+from raysearch.requested import plain_options
 from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import STORE, TRACKING, Settings
 
@@ -115,7 +116,8 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     """A request whose times and sizes may be texts such as `15m` and `2G`, or plain numbers.
 
     Raises:
-        ValueError: a text that is neither. LookupError: an option that does not exist.
+        BadSetting: a text that is neither, or a value of another kind. UnknownName: an option that
+            does not exist.
     """
     known = [each.name for each in fields(Request) if each.name not in ("space", "overrides")]
     for name in options:
@@ -132,7 +134,10 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
             options[name] = read(str(options[name]), f"--{name.replace('_', '-')}")
     if options.get("known") is not None:
         options["known"] = str(options["known"])
-    return Request(space, dict(overrides), **options)
+    given = {"space": space, "overrides": overrides, **options}
+    plain = plain_options(given, get_type_hints(Request))
+    values: Mapping[str, object] = plain.pop("overrides")
+    return Request(overrides=dict(values), **plain)
 
 
 @dataclass(frozen=True)
@@ -313,7 +318,7 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
 def git_state(folder: Path) -> dict[str, Any]:
     """Commit, branch and whether there are changes not committed; empty outside a repository."""
     if (folder / GIT_STATE).is_file():
-        return json.loads((folder / GIT_STATE).read_text())
+        return _sent_state(folder / GIT_STATE)
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -328,6 +333,17 @@ def git_state(folder: Path) -> dict[str, Any]:
         }
     except (OSError, subprocess.SubprocessError):
         return {}
+
+
+def _sent_state(file: Path) -> dict[str, Any]:
+    """What was written down where a tree was sent. Raises BadSetting if it is not that."""
+    try:
+        said = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
+    return said
 
 
 def user_here() -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from raysearch.errors import BadSetting, UnknownName, Unreachable
-from raysearch.packing import Package, unpack
+from raysearch.errors import KINDS, BadSetting, UnknownName, Unreachable
+from raysearch.packing import Package
 from raysearch.plan import Plan, Request, check_name, check_study, plan
 from raysearch.record.bodies import decode
 from raysearch.record.events import Event
@@ -23,21 +23,29 @@ from raysearch.record.results import SearchView
 from raysearch.room import Machine
 from raysearch.serve.state import token
 from raysearch.settings import Settings
+from raysearch.unpacking import unpack
 from raysearch.verbs import Filter
 from raysearch.version import HEADER, version
 
 if TYPE_CHECKING:
     import requests
 
+_FAULT = 70
+"""The exit status of a command that ended by a fault of raysearch."""
 _CONNECT, _ANSWER, _SEND = 10.0, 120.0, 600.0
 """Seconds until somebody listens, until it answers, and for a package."""
+
+
+class ServiceFault(RuntimeError):
+    """Something went wrong at a service that nobody foresaw: no bad input, but a fault of it."""
 
 
 class Remote:
     """The service at `http://head:8267`.
 
     Every method raises ConnectionError for no token, a wrong one, nobody who listens, or another
-    version of raysearch there; LookupError and ValueError are what the service says.
+    version of raysearch there; what the service refuses is of the kind that it would be there.
+    ServiceFault is a fault of the service itself.
     """
 
     def __init__(self, address: str) -> None:
@@ -63,13 +71,15 @@ class Remote:
                 yield json.loads(line)
 
     def said(self, arguments: Sequence[str]) -> str:
-        """What a verb prints. Raises ValueError with what it says if it refuses."""
-        out, err, status = "", "", 0
+        """What a verb prints. Raises what the verb itself would raise."""
+        out, err, status, kind = "", "", 0, ""
         for message in self.run(arguments):
             out, err = out + message.get("out", ""), err + message.get("err", "")
-            status = message.get("exit", status)
+            status, kind = message.get("exit", status), message.get("kind", kind)
         if status == 2:
-            raise BadSetting(err.strip().removeprefix("error: "))
+            raise KINDS.get(kind, BadSetting)(err.strip().removeprefix("error: "))
+        if status == _FAULT:
+            raise ServiceFault(f"{self.address}: {err.strip()}")
         return out
 
     def events(self, name: str, after: int = 0) -> Iterator[Event]:
@@ -86,6 +96,10 @@ class Remote:
     def view(self, name: str) -> SearchView:
         """All that is known of a search."""
         return SearchView.of(name, list(self.events(name)))
+
+    def stop(self, name: str, trial: int | None = None) -> None:
+        """Asks the driver of a search there to end it, or one trial."""
+        self.said(["stop", _name(name), *([] if trial is None else [f"--trial={trial}"])])
 
     def listed(self, chosen: Filter) -> list[dict[str, Any]]:
         """The searches that are meant, a record for each."""
@@ -180,6 +194,8 @@ class Remote:
 
     def _refuse(self, answer: requests.Response) -> None:
         there = answer.headers.get(HEADER)
+        if there is None and answer.status_code == 503:
+            raise Unreachable(f"{self.address} is busy (status 503): try again")
         if there is None:
             raise Unreachable(
                 f"--address must be that of a raysearch service, as http://head:8267; "
@@ -193,12 +209,15 @@ class Remote:
         if answer.ok:
             return
         try:
-            sentence = str(answer.json()["error"])
+            said = answer.json()
+            sentence, kind = str(said["error"]), str(said["kind"])
         except (ValueError, KeyError, TypeError):
-            sentence = f"it answers with status {answer.status_code}"
-        if answer.status_code in (401, 500, 503):
+            sentence, kind = f"it answers with status {answer.status_code}", "Unreachable"
+        if answer.status_code == 500:
+            raise ServiceFault(f"{self.address}: {sentence}")
+        if kind == "Unreachable":
             raise Unreachable(f"{self.address}: {sentence}")
-        raise (UnknownName if answer.status_code == 404 else BadSetting)(sentence)
+        raise KINDS.get(kind, BadSetting)(sentence)
 
     def _lines(self, answer: requests.Response) -> Iterator[str]:
         """The lines of an answer as they come; an answer that breaks off is an error."""
@@ -253,5 +272,9 @@ def _checked(address: str) -> str:
 
 
 def _name(name: str) -> str:
-    check_name(name)
+    """The name of a search, as a part of a path. Raises UnknownName for what can be none."""
+    try:
+        check_name(name)
+    except BadSetting:
+        raise UnknownName(f"no search is named {name!r}") from None
     return name

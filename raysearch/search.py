@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from raysearch.as_it_was import chosen, code_of
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
@@ -16,7 +18,7 @@ from raysearch.declare.space import Space
 from raysearch.drive.cluster import joined
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
-from raysearch.errors import BadSetting, UnknownName
+from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
 from raysearch.record.collecting import uncollected
@@ -25,6 +27,7 @@ from raysearch.record.locks import claim
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
 from raysearch.record.snapshot import FOLDER, keep
+from raysearch.record.sources import Sources
 from raysearch.settings import Settings
 
 Listener = Callable[[SearchView], None]
@@ -92,22 +95,26 @@ def resume(
     listener: Listener | None = None,
     *,
     accept_changes: bool = False,
+    as_it_was: bool = False,
     time_box: float | None = None,
     change: Callable[[SearchView, Study], None] | None = None,
 ) -> Outcome:
     """Goes on with a search that was interrupted, stopped or killed; runs nothing twice.
 
-    `change` may alter what is to be done before it goes on, one that is finished too.
+    `change` may alter what is to be done before it goes on, one that is finished too. Where the
+    code that it runs changed since, what is here runs with `accept_changes`, and what was kept with
+    `as_it_was`.
 
     Raises:
-        LookupError: no such search, or its data is not there any more. ValueError: it is being
-            driven (the holder is named), or its space or defaults changed since it began and
-            `accept_changes` is not set.
+        UnknownName: no such search, or its data is not there any more. WrongState, BadSetting: it
+            is being driven (the holder is named), or its code, space or defaults changed since it
+            began and neither is set.
     """
     begun = time.monotonic()
+    changes = chosen(accept_changes=accept_changes, as_it_was=as_it_was)
     store = Store(settings.store)
     require(name, store)
-    with store.lock(name, settings.folder(name)) as lock:
+    with store.lock(name, settings.folder(name)) as lock, ExitStack() as stack:
         with uncollected():
             events = list(store.events(name))
             view = SearchView.of(name, events)
@@ -115,8 +122,9 @@ def resume(
                 reason = view.reason or "there was nothing left to do"
                 return Outcome(name, view.state, reason, view)
             settings = settings.tracking_of(view.spec)
+            code = code_of(view.spec, settings, changes, stack)
             space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
-            if not accept_changes:
+            if changes == "refuse" or code.found is None and not _was_recoded(view):
                 refuse_changes(name, view.spec, space)
             if space.sweep.evaluates is None:
                 refuse_lacks(space)
@@ -134,8 +142,10 @@ def resume(
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
         log.append("resumed", commit=True, command=command, left=left)
-        _say_code(log, view, _keep_code(view.spec, settings))
-        return Driver(settings, store, lock, log, view, study, clocks).run(courses)
+        if code.found is not None:
+            _say_code(log, view, _keep_code(view.spec, settings, code.found))
+        driver = Driver(settings, store, lock, log, view, study, clocks, code.paths)
+        return driver.run(courses)
 
 
 def extend(
@@ -145,6 +155,8 @@ def extend(
     *,
     trials: int | None = None,
     seconds: float | None = None,
+    accept_changes: bool = False,
+    as_it_was: bool = False,
 ) -> Outcome:
     """Goes on with a search for so many more trials, or so much more time; nothing is run again.
 
@@ -167,7 +179,8 @@ def extend(
         limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
         study.extend(None if total is None else total + (trials or 0), limit)
 
-    return resume(name, settings, listener, change=change)
+    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    return resume(name, settings, listener, change=change, **said)
 
 
 def _points(spec: Mapping[str, Any]) -> str:
@@ -181,6 +194,7 @@ def retry(
     *,
     infeasible: bool = False,
     accept_changes: bool = False,
+    as_it_was: bool = False,
 ) -> Outcome:
     """Runs the failed trials of a search again, from their start, as trials of their own.
 
@@ -201,7 +215,8 @@ def retry(
         for number in failed:
             study.retry(number)
 
-    return resume(name, settings, listener, change=change, accept_changes=accept_changes)
+    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    return resume(name, settings, listener, change=change, **said)
 
 
 def require(name: str, store: Store) -> None:
@@ -218,7 +233,7 @@ def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
         ("space", spec["space"], space.fingerprint()),
     ):
         if then != now:
-            raise BadSetting(
+            raise WrongState(
                 f"the {what} of {spec['sweep']} changed since search {name!r} began ({then} then, "
                 f"{now} now); undo the change, begin a new search, or go on all the same with "
                 f"`raysearch resume {name} --accept-changes`"
@@ -241,11 +256,19 @@ def free_name(stem: str, store: Store, settings: Settings) -> str:
     return f"{stem}-{number}"
 
 
-def _keep_code(spec: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+def _was_recoded(view: SearchView) -> bool:
+    """Whether it went on with other code than it began with, which was accepted then."""
+    return view.begun.get("code") != view.spec.get("code")
+
+
+def _keep_code(
+    spec: Mapping[str, Any], settings: Settings, found: Sources | None = None
+) -> dict[str, str]:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
     modules = [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
     folder, never = settings.folder(str(spec["search"])), [settings.runs]
-    return keep(folder, Path.cwd(), modules, never, int(spec["threads"]), spec.get("code"))
+    known, threads = spec.get("code"), int(spec["threads"])
+    return keep(folder, Path.cwd(), modules, never, threads, known, found)
 
 
 def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import ast
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
+from typer.testing import CliRunner
+
+from raysearch.cli import app
+from raysearch.record.events import Store
+from tests.raysearch.record import streams
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "ray", "mlflow", "optuna", "tensorflow", "matplotlib")
+HEAVY = (
+    *(
+        "torch",
+        "torchvision",
+        "timm",
+        "tensorflow",
+        "ray",
+        "mlflow",
+        "optuna",
+        "fastapi",
+        "uvicorn",
+    ),
+    *("matplotlib", "pandas", "numpy", "scipy", "sklearn", "requests", "jinja2", "PIL", "einops"),
+)
+"""What takes from a tenth of a second to many seconds to import."""
 SOURCES = sorted(
     path
     for folder in ("raysearch", "search_spaces", "trainables")
@@ -29,10 +48,13 @@ def test_every_import_rule_holds() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["spaces"], ["plan", "ssl.digits_vit"], ["list"], ["data"], ["status", "nothing"]],
+    [
+        *(["--help"], ["spaces"], ["plan", "ssl.digits_vit"], ["list"], ["data"]),
+        *(["status", "nothing"], ["results", "nothing"], ["best", "nothing"], ["logs", "nothing"]),
+    ],
     ids=lambda arguments: arguments[0],
 )
-def test_the_front_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
+def test_the_front_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; from raysearch.cli import app\n"
         f"try: app({arguments!r})\n"
@@ -45,19 +67,118 @@ def test_the_front_imports_no_torch(arguments: list[str], tmp_path: Path) -> Non
     assert done.stdout.strip().splitlines()[-1] == "LOADED []"
 
 
+_COUNTED = """
+import sys
+
+from raysearch.cli import app
+
+try:
+    app({arguments!r})
+except SystemExit:
+    pass
+mine = [name for name in sys.modules if name.partition(".")[0] in {packages!r}]
+print("LOADED", len(mine))
+"""
+"""A command, and how many modules of some packages it has imported at its end."""
+
+
+def loaded(folder: Path, arguments: list[str], *packages: str) -> int:
+    code = _COUNTED.format(arguments=arguments, packages=packages)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.strip().splitlines()[-1].split()[1])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["--help", "spaces", "list"])
-def test_the_front_costs_at_most_a_second_and_a_half(command: str, tmp_path: Path) -> None:
-    """Of the processor: on a busy machine the clock on the wall says nothing."""
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["status", "nothing"]])
+def test_what_asks_for_no_sweep_reads_none(arguments: list[str], tmp_path: Path) -> None:
+    assert loaded(tmp_path, arguments, "search_spaces", "trainables") == 0
 
-    def seconds() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
 
-    start = seconds()
-    program = [sys.executable, "-m", "raysearch.cli", command]
-    subprocess.run(program, cwd=tmp_path, capture_output=True, check=True)
-    assert seconds() - start < 1.5
+@pytest.mark.slow
+def test_the_sweeps_are_listed_without_the_experiments_that_they_run(tmp_path: Path) -> None:
+    """A sweep needs the configurations of its family, and those need no model and no loop."""
+    families = [path for path in (ROOT / "trainables").rglob("*.py")]
+    assert loaded(tmp_path, ["spaces"], "trainables") < len(families) / 3
+
+
+def queries(store: Store, folder: Path, command: list[str]) -> int:
+    """How many statements a command of the front sends to the database."""
+    counted = list[str]()
+
+    def hear(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        counted.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        options = ["--store", store.url, "--runs", str(folder)]
+        assert CliRunner().invoke(app, [*command, *options]).exit_code == 0
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    return len(counted)
+
+
+def test_one_search_is_looked_at_as_cheaply_beside_twenty_others(tmp_path: Path) -> None:
+    """Counted in statements: what others recorded is not read."""
+    store = Store(f"sqlite:///{tmp_path / 'raysearch.db'}")
+    streams.search(store, "one", tmp_path / "one").flush()
+    alone = queries(store, tmp_path, ["status", "one"])
+    for number in range(20):
+        log = store.create(f"other-{number}", {**streams.SPEC, "search": f"other-{number}"})
+        log.flush()
+    assert queries(store, tmp_path, ["status", "one"]) == alone
+    listed = queries(store, tmp_path, ["list"])
+    assert alone <= listed < 21 * (alone + 3)
+
+
+CLOCKS = ("monotonic", "perf_counter", "process_time", "time")
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
+
+
+def judged_by_seconds(text: str) -> list[int]:
+    """The lines in which a test asserts that a clock shows less than a number."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Assert)
+        for part in ast.walk(node.test)
+        if isinstance(part, ast.Compare) and _reads_clock(part) and _has_upper_bound(part)
+    ]
+
+
+def _reads_clock(node: ast.AST) -> bool:
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return any(isinstance(func, ast.Attribute) and func.attr in CLOCKS for func in calls)
+
+
+def _has_upper_bound(compared: ast.Compare) -> bool:
+    return any(
+        isinstance(operator, ast.Lt | ast.LtE)
+        and all(
+            isinstance(leaf, ast.Constant | ast.operator | ast.BinOp) for leaf in ast.walk(right)
+        )
+        for operator, right in zip(compared.ops, compared.comparators, strict=True)
+    )
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_judges_by_seconds(path: Path) -> None:
+    assert judged_by_seconds(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("assert time.monotonic() - start < 5", [1]),
+        ("assert 1.4 < time.monotonic() - start < 15 + 5", [1]),
+        ("assert time.monotonic() - start > 5", []),
+        ("assert time.monotonic() < deadline", []),
+        ("assert took(many) < 50 * took(few)", []),
+    ],
+)
+def test_the_walk_finds_what_is_judged_by_seconds(text: str, lines: list[int]) -> None:
+    assert judged_by_seconds(text) == lines
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

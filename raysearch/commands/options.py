@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raysearch.errors import RaysearchError
+from raysearch.errors import KIND_TO, RaysearchError, kind_of
 from raysearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def plainly() -> Generator[None]:
         yield
     except RaysearchError as error:
         print(f"error: {error}", file=sys.stderr)
+        if listener := os.environ.get(KIND_TO):
+            with suppress(OSError, ValueError):
+                os.write(int(listener), kind_of(error).encode())
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 Listener = Callable[["SearchView"], None]
 AcceptChanges = Annotated[
-    bool, typer.Option(help="Go on although the sweep or the defaults changed.")
+    bool, typer.Option(help="Go on with the code that is here, although it changed.")
 ]
+AsItWas = Annotated[bool, typer.Option("--as-it-was", help="Go on with the code that was kept.")]
 
 
 def _text(words: str) -> Any:
@@ -129,6 +130,7 @@ def search(
 def resume(
     name: Name,
     accept_changes: AcceptChanges = False,
+    as_it_was: AsItWas = False,
     time_box: TimeBox = None,
     address: Address = None,
     tracking_uri: Tracking = None,
@@ -144,7 +146,14 @@ def resume(
         from raysearch.search import resume as go
 
         box = parse_time(time_box, "--time-box") if time_box else None
-        return go(name, settings, listener, accept_changes=accept_changes, time_box=box)
+        return go(
+            name,
+            settings,
+            listener,
+            accept_changes=accept_changes,
+            as_it_was=as_it_was,
+            time_box=box,
+        )
 
     with plainly():
         view_of(name, runs, store)
@@ -157,6 +166,8 @@ def extend(
     name: Name,
     trials: Annotated[int | None, typer.Option(help="How many more trials.")] = None,
     time: Annotated[str | None, typer.Option(help="How much more time: 90s, 15m, 2h.")] = None,
+    accept_changes: AcceptChanges = False,
+    as_it_was: AsItWas = False,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
@@ -171,7 +182,8 @@ def extend(
         from raysearch.search import extend as go
 
         seconds = parse_time(time) if time else None
-        return go(name, settings, listener, trials=trials, seconds=seconds)
+        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        return go(name, settings, listener, trials=trials, seconds=seconds, **said)
 
     with plainly():
         view_of(name, runs, store)
@@ -184,6 +196,7 @@ def retry(
     name: Name,
     infeasible: Annotated[bool, typer.Option(help="Also those out of memory or diverged.")] = False,
     accept_changes: AcceptChanges = False,
+    as_it_was: AsItWas = False,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
@@ -195,7 +208,8 @@ def retry(
     def go_on(listener: Listener) -> Outcome:
         from raysearch.search import retry as go
 
-        return go(name, settings, listener, infeasible=infeasible, accept_changes=accept_changes)
+        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        return go(name, settings, listener, infeasible=infeasible, **said)
 
     with plainly():
         view_of(name, runs, store)

@@ -78,6 +78,7 @@ class Driver:
         view: SearchView,
         study: Study,
         clocks: Clocks,
+        paths: list[str] | None = None,
     ) -> None:
         self._settings, self._store, self._lock = settings, store, lock
         self._log, self._view, self._study = log, view, study
@@ -109,7 +110,7 @@ class Driver:
             slots=self._slots,
             failures=self._failures(),
             housekeeping=self._keep_house,
-            paths=[str(Path.cwd())],
+            paths=paths or [str(Path.cwd())],
         )
 
     def _failures(self) -> Failures:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raysearch.errors import BadSetting, RaysearchError
+from raysearch.errors import BadSetting, RaysearchError, WrongState
+from raysearch.record.imported import imported
 from raysearch.record.sources import Sources, gather
 from raysearch.record.surroundings import surroundings
 
@@ -34,19 +35,21 @@ def keep(
     never: Sequence[Path],
     threads: int,
     known: Mapping[str, str] | None = None,
+    found: Sources | None = None,
 ) -> dict[str, str]:
     """Keeps the code that is here now, once, in the folder of a search.
 
     A snapshot is a folder with `source.zip` (what `sources.gather` finds), `diff.patch` (all that
     is not committed; only in a repository), `versions.json` (`surroundings`) and `manifest.json`,
-    whose hash names it and which has the hashes of the others.
+    whose hash names it and which has the hashes of the others. `found` is what was gathered just
+    now, if it was.
 
     Returns:
         What the events say of it: the hashes `snapshot`, `source` and `versions`; or `known`, the
         snapshot that the search had, if that is whole and its source and versions are the same
         (only the diff may be another one: in files that are no source, or since another commit).
     """
-    found = gather(here, modules, never)
+    found = found or gather(here, modules, never)
     sources = {name: _hash(content) for name, content in sorted(found.files.items())}
     files = {
         **found.diffs,
@@ -125,6 +128,28 @@ def changed(folder: Path, before: str, after: str) -> str:
     plain = [name.partition("/")[2] for name in names]
     more = f" and {len(plain) - _NAMED} more" if len(plain) > _NAMED else ""
     return ", ".join(plain[:_NAMED]) + more
+
+
+def changed_since(folder: Path, name: str, now: Sources, modules: Iterable[str]) -> list[str]:
+    """The files that modules are made of, and that are not what a snapshot kept of them.
+
+    Raises:
+        WrongState: the snapshot is damaged, so that it cannot be said.
+    """
+    if wrong := damage(folder, name):
+        raise WrongState(
+            f"the code kept in {folder / FOLDER / name} is damaged ({wrong[0]}), so nobody can say "
+            f"whether it changed; go on with what is here by --accept-changes"
+        )
+    said = manifest(folder, name)
+    if said["sources"] == {each: _hash(content) for each, content in now.files.items()}:
+        return []
+    with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
+        kept = {entry: archive.read(entry) for entry in archive.namelist()}
+    begin = list(modules)
+    then = imported(kept, said["paths"], begin)
+    here = imported(now.files, now.paths, begin)
+    return sorted(file for file in {*then, *here} if then.get(file) != here.get(file))
 
 
 def in_words(begun: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> str:

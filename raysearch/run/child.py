@@ -144,6 +144,8 @@ def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [*paths, *filter(None, [os.environ.get("PYTHONPATH")])]
     )
+    if len(paths) > 1:  # kept code goes before the working folder
+        os.environ["PYTHONSAFEPATH"] = "1"
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     _context.set_forkserver_preload([*PRELOADED, experiment.partition(":")[0]])
@@ -151,6 +153,7 @@ def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]
         process = _context.Process(target=_nothing)
         process.start()
         process.join()
+    os.environ.pop("PYTHONSAFEPATH", None)
 
 
 def _nothing() -> None:

@@ -26,7 +26,8 @@ class Job:
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
     before the process ends itself. `objectives` are the names and directions of the metrics; `kept`
     the checkpoints that earlier attempts left (`{"step", "path", "value"}`). `paths` go to the
-    front of `sys.path`. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
+    front of `sys.path`, and the last is the working folder. `workers` above 1 are a group, each
+    with so many `cpus` and `gpus`.
     """
 
     search: str

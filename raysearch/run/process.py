@@ -220,11 +220,13 @@ def serve(text: str, connection: Connection) -> None:
     """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
     _die_with_the_host()
     job, session, error, mine = Job.read(text), None, None, os.getpid()
+    if len(job.paths) > 1:
+        os.environ.pop("PYTHONSAFEPATH", None)  # it was for the fork server alone
     for path in reversed(job.paths):
         if path not in sys.path:
             sys.path.insert(0, path)
     with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
-        os.chdir(job.paths[0])
+        os.chdir(job.paths[-1])
     try:
         write_to(job.log)
         missing = [name for name in PRELOADED if name not in sys.modules]

@@ -74,7 +74,7 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
         if path not in sys.path:
             sys.path.insert(0, path)
     with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
-        os.chdir(job.paths[0])
+        os.chdir(job.paths[-1])
     if rank:
         _finish(leash, _run(job, SilentSession(job)))
     line = Client(address, authkey=key)

@@ -23,6 +23,7 @@ def keep(state: Path) -> None:
 
     while True:
         service = ServiceState.read(state)
+        service.use_token()
         ensure(service.ray_address, service.options.get("user_limit"))
         write_privately(_sign(state), json.dumps(describe(service.ray_address)))
         time.sleep(_LOOK_EVERY)

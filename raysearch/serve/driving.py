@@ -30,7 +30,8 @@ def drive(submission: Submission, service: ServiceState) -> str:
     sys.argv = submission.command.split(" ")  # it is in the record of the search
     with Watch() as watch:
         if Store(service.store).exists(submission.name):
-            outcome = resume(submission.name, settings, watch.listen)
+            # Nobody is there who could be asked: what was sent is what runs.
+            outcome = resume(submission.name, settings, watch.listen, as_it_was=True)
         else:
             outcome = start(submission.asked(), settings, watch.listen)
     return f"{outcome.name}: {outcome.state}" + (f" ({outcome.reason})" if outcome.reason else "")
@@ -40,6 +41,7 @@ def main(name: str, state: Path) -> int:
     """Drives the submission of that name, in the folder of its code; returns the exit status."""
     try:
         service = ServiceState.read(state)
+        service.use_token()
         submission = Submissions(state).read(name)
         if submission is None:
             raise UnknownName(f"no search {name!r} was submitted to {state}")

@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 import argparse
-import hmac
+import asyncio
 import logging
-import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, FastAPI, Query, Request
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from raysearch.errors import BadSetting, RaysearchError, UnknownName, Unreachable, WrongState
-from raysearch.packing import LIMIT
-from raysearch.plan import check_name
+from raysearch.errors import RaysearchError, UnknownName
 from raysearch.record.bodies import encode
 from raysearch.serve import state as states
+from raysearch.serve.asked import After, Code, Kept, Known, Name, Named, Refusal, Submit, Verb
 from raysearch.serve.brokering import slots
 from raysearch.serve.capacity import existing
+from raysearch.serve.guard import SAYS, Guard, fault_text, not_there, refused, wrong_request
 from raysearch.serve.keeping import Keeper
 from raysearch.serve.reported import report_of
+from raysearch.serve.state import ServiceState
 from raysearch.serve.submissions import code_folder, keep_code
-from raysearch.serve.told import told_of
-from raysearch.serve.verbs_by_http import Forbidden, line, refuse_other_verbs, run
+from raysearch.serve.told import Told, told_of
+from raysearch.serve.verbs_by_http import Commands, line, refuse_other_verbs
 from raysearch.verbs import state_of, view_of
-from raysearch.version import HEADER, version
+from raysearch.version import version
 
-_LARGEST = LIMIT + (8 << 20)
-"""Bytes of a request: a package that could not be compressed, and its table of contents."""
-_NO_TOKEN = (
-    "the token is missing or wrong: it is that of the head, in ~/.ray/auth_token or RAY_AUTH_TOKEN "
-    "there"
-)
 _LINES = "application/x-ndjson"
-_SAYS: Mapping[type[Exception], int] = {
-    Forbidden: 403,
-    UnknownName: 404,
-    Unreachable: 503,
-    WrongState: 409,
-    RaysearchError: 400,
+_UPLOADS = 4
+"""Packages that are received at once, each in memory; the next ones wait."""
+_SENT_WITHIN = 600.0
+"""Seconds in which a package must be here once it is being received."""
+_CONNECTIONS = 400
+"""Connections at once: fewer than the files that a process may open."""
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal}
+    for status in sorted({401, 404, 405, 408, 413, 415, 422, 500, *SAYS.values()})
 }
-"""The errors that are said in one sentence, with their status; the first that fits."""
 
 
 def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
@@ -54,7 +52,7 @@ def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
 
     Submissions are looked after every `pause` seconds, as long as it runs.
     """
-    keeper = Keeper(state, pause=pause)
+    keeper, commands = Keeper(state, pause=pause), Commands()
 
     @asynccontextmanager
     async def living_app(app: FastAPI) -> AsyncGenerator[None]:
@@ -65,53 +63,33 @@ def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
         ended.set()
         await run_in_threadpool(thread.join, 10)
 
-    app = FastAPI(lifespan=living_app, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="raysearch",
+        version=version(),
+        lifespan=living_app,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        responses=_REFUSALS,
+    )
     app.add_middleware(Guard)
-    for kind in _SAYS:
+    for kind in (RaysearchError, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, _said)
     _add_facts(app, keeper)
-    _add_searches(app, keeper)
+    _add_verbs(app, keeper, commands)
+    _add_searches(app, keeper, commands)
     _add_submitting(app, keeper)
     return app
 
 
-class Guard:
-    """Lets in whoever has the token; says in each answer which raysearch this is."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, or lets the application answer."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (HEADER.encode(), version().encode())]
-            await send(message)
-
-        request = Request(scope)
-        request.state.is_known = _is_known(request)
-        if request.state.is_known or request.url.path == "/health":
-            await self._app(scope, receive, send_named)
-        else:
-            await JSONResponse({"error": _NO_TOKEN}, 401)(scope, receive, send_named)
-
-
-def _is_known(request: Request) -> bool:
-    given = request.headers.get("authorization", "").encode()
-    try:
-        wanted = f"Bearer {states.token()}".encode()
-    except UnknownName:
-        return False  # nobody comes in where there is no token
-    return hmac.compare_digest(given, wanted)
-
-
 async def _said(request: Request, error: Exception) -> Response:
-    status = next(status for kind, status in _SAYS.items() if isinstance(error, kind))
-    return JSONResponse({"error": str(error)}, status)
+    if isinstance(error, RequestValidationError):
+        return wrong_request(error.errors())
+    if isinstance(error, HTTPException):
+        return not_there(error)
+    if isinstance(error, RaysearchError):
+        return refused(error)
+    return Response(status_code=400)  # nobody is there any more who would read it
 
 
 def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
@@ -156,32 +134,42 @@ def _add_facts(app: FastAPI, keeper: Keeper) -> None:
         }
 
 
-def _add_searches(app: FastAPI, keeper: Keeper) -> None:
+def _add_verbs(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
     @app.post("/run")
-    async def run_verb(
-        request: Request,
-        arguments: Annotated[list[str], Body()],
-        width: Annotated[int | None, Body()] = None,
-    ) -> StreamingResponse:
-        refuse_other_verbs(arguments)
+    async def run_verb(request: Request, asked: Verb) -> StreamingResponse:
+        refuse_other_verbs(asked.arguments)
+        commands.refuse_more()
         service = await run_in_threadpool(keeper.service)
-        told = await run_in_threadpool(told_of, arguments, keeper)
-        code = await run_in_threadpool(keeper.code_of, arguments)
+        told = await run_in_threadpool(told_of, asked.arguments, keeper)
+        code = await run_in_threadpool(keeper.code_of, asked.arguments)
 
-        async def lines() -> AsyncIterator[bytes]:
+        async def messages() -> AsyncIterator[dict[str, Any]]:
+            is_left = request.is_disconnected
             if told.is_all:
-                yield line({told.where: told.text})
-                yield line({"exit": told.exit})
+                yield {"exit": told.exit}
                 return
-            async for message in run(arguments, service, request.is_disconnected, width, code):
-                if "exit" in message and told.text:
-                    yield line({told.where: told.text})
-                yield line(message)
+            async for message in commands.run(asked.arguments, service, is_left, asked.width, code):
+                yield message
 
-        return StreamingResponse(lines(), media_type=_LINES)
+        return StreamingResponse(_lines(messages(), told), media_type=_LINES)
 
+
+async def _lines(messages: AsyncIterator[dict[str, Any]], told: Told) -> AsyncIterator[bytes]:
+    """What a verb says as lines, with what is told beside it; a fault of ours ends it as such."""
+    try:
+        async for message in messages:
+            if "exit" in message and told.text:
+                yield line({told.where: told.text})
+            yield line(message)
+    except Exception as error:
+        logging.getLogger("uvicorn.error").exception("a verb could not be run")
+        yield line({"err": f"{fault_text(error)}\n"})
+        yield line({"exit": 70})
+
+
+def _add_searches(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
     @app.get("/events/{name}")
-    def events(name: str, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+    def events(name: Name, after: After = 0) -> StreamingResponse:
         view_of(name, keeper.settings())
 
         def lines() -> Iterator[str]:
@@ -192,8 +180,7 @@ def _add_searches(app: FastAPI, keeper: Keeper) -> None:
         return StreamingResponse(lines(), media_type=_LINES)
 
     @app.get("/holder/{name}")
-    def holder(name: str) -> dict[str, Any]:
-        check_name(name)
+    def holder(name: Name) -> dict[str, Any]:
         driven, settings, store = keeper.driven(name), keeper.settings(), keeper.store()
         folder = settings.folder(name)
         said: dict[str, Any] = {"name": name, "folder": str(folder), "holder": None}
@@ -209,39 +196,39 @@ def _add_searches(app: FastAPI, keeper: Keeper) -> None:
         }
 
     @app.get("/report/{name}")
-    async def report(name: str, request: Request) -> Response:
+    async def report(name: Name, request: Request) -> Response:
         await run_in_threadpool(view_of, name, keeper.settings())
-        page = await report_of(name, keeper.service(), request.is_disconnected)
+        commands.refuse_more()
+        page = await report_of(name, keeper.service(), commands, request.is_disconnected)
         return Response(page, media_type="application/zip")
 
 
 def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
-    @app.get("/code/{code}")
-    def known(code: str) -> dict[str, bool]:
-        return {"known": code_folder(keeper.settings().runs, code).is_dir()}
+    receiving = asyncio.Semaphore(_UPLOADS)
 
-    @app.put("/code")
-    async def keep(request: Request) -> dict[str, str]:
-        content = await _read(request)
-        return {"code": await run_in_threadpool(keep_code, content, keeper.settings().runs)}
+    @app.get("/code/{code}")
+    def known(code: Code) -> Known:
+        return Known(known=code_folder(keeper.settings().runs, code).is_dir())
+
+    @app.put("/code", openapi_extra={"requestBody": _PACKAGE})
+    async def keep(request: Request) -> Kept:
+        runs = (await run_in_threadpool(keeper.settings)).runs
+        async with receiving:
+            try:
+                content = await asyncio.wait_for(request.body(), _SENT_WITHIN)
+            except TimeoutError:
+                raise HTTPException(408, "the package did not arrive in time: try again") from None
+            return Kept(code=await run_in_threadpool(keep_code, content, runs))
 
     @app.post("/submit")
-    def submit(asked: Annotated[dict[str, Any], Body()]) -> dict[str, str]:
-        missing = {"space", "overrides", "options", "code", "stem"} - set(asked)
-        if missing:
-            raise BadSetting(f"a submission must have {', '.join(sorted(missing))} too")
-        return {"name": keeper.submit(asked)}
+    def submit(asked: Submit) -> Named:
+        return Named(name=keeper.submit(asked.model_dump()))
 
 
-async def _read(request: Request) -> bytes:
-    """The body of a request. Raises ValueError if it is too large, before it is all there."""
-    parts, size = list[bytes](), 0
-    async for part in request.stream():
-        size += len(part)
-        if size > _LARGEST:
-            raise BadSetting(f"a package must have at most {LIMIT >> 20} MiB")
-        parts.append(part)
-    return b"".join(parts)
+_PACKAGE = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -253,10 +240,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=states.PORT)
     given = parser.parse_args(arguments)
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # or Ray is asked without it
-    app = create_app(given.state.absolute())
+    with suppress(UnknownName):  # asked before there is a service, it says that there is none
+        ServiceState.read(given.state.absolute()).use_token()
     uvicorn.run(
-        app, host=given.host, port=given.port, timeout_graceful_shutdown=5, access_log=False
+        create_app(given.state.absolute()),
+        host=given.host,
+        port=given.port,
+        timeout_graceful_shutdown=5,
+        access_log=False,
+        limit_concurrency=_CONNECTIONS,
+        ws="none",
     )
 
 

@@ -124,6 +124,8 @@ class Jobs:
 
         try:
             yield JobSubmissionClient(self._dashboard)
-        except requests.RequestException as error:
+        except Unreachable:
+            raise
+        except (requests.RequestException, ConnectionError) as error:
             why = type(error).__name__
             raise Unreachable(f"Ray's job server at {self._dashboard}: {why}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ class Keeper:
         Raises:
             ValueError, LookupError: the request is wrong. ConnectionError: Ray does not answer.
         """
+        for name in {"space", "overrides"} & asked["options"].keys():
+            raise UnknownName(f"a search has no option {name!r}: it stands beside the options")
         request = make_request(asked["space"], asked["overrides"], **asked["options"])
         settings, code = self.settings(), str(asked["code"])
         folder = code_folder(settings.runs, code)
@@ -83,13 +86,13 @@ class Keeper:
             name = reserve(request.name, str(asked["stem"]), settings, self.known)
             before = self.known.read(name)
             jobs = [] if before is None else before.jobs
-            new = Submission(name, code, request.to_json(), command, jobs=jobs)
-            self.known.write(new)
             try:
-                self._begin(new)
-            except ConnectionError:
+                new = Submission(name, code, request.to_json(), command, jobs=jobs)
+                self._begin(self.known.write(new))
+            except BaseException:  # whatever it is, the name is free again
                 self.known.remove(name)
-                settings.folder(name).rmdir()
+                with suppress(OSError):
+                    settings.folder(name).rmdir()
                 raise
         return name
 

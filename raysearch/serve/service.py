@@ -99,7 +99,10 @@ class Service:
             "tracking_password": tracking.password,
             "ray_address": ray,
             "dashboard": dashboard,
-            "options": {"user_limit": options.user_limit},
+            "options": {
+                "user_limit": options.user_limit,
+                "ray_token": os.environ.get("RAY_AUTH_MODE") != "disabled",
+            },
         }
         self._publish()
         if ray:

@@ -62,6 +62,13 @@ class ServiceState:
         """Writes it for the owner's eyes alone; a reader sees the old one or the new one, whole."""
         write_privately(state / _FILE, json.dumps(asdict(self), indent=2) + "\n")
 
+    def use_token(self) -> None:
+        """Has Ray asked with our token in this process, unless the service was begun without.
+
+        That is said in `options`: neither Ray's own default nor what is exported here decides.
+        """
+        os.environ["RAY_AUTH_MODE"] = "token" if self.options.get("ray_token", True) else "disabled"
+
     @staticmethod
     def remove(state: Path) -> None:
         """The service has ended."""
@@ -82,7 +89,7 @@ def token() -> str:
     if given := os.environ.get("RAY_AUTH_TOKEN", "").strip():
         return given
     path = token_file()
-    found = path.read_text().strip() if path.is_file() else ""
+    found = path.read_text(errors="replace").strip() if path.is_file() else ""
     if not found:
         raise UnknownName(
             f"there is no token in {path}: copy that file from the head, or make one on the head "

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting
-from raysearch.packing import digest, unpack
+from raysearch.packing import digest
 from raysearch.plan import Request, check_name
 from raysearch.record.events import Store, now
 from raysearch.record.locks import claim
 from raysearch.serve.state import write_privately
 from raysearch.settings import Settings
+from raysearch.unpacking import unpack
 
 _FOLDER, _CODE, _DATA = "submissions", ".code", "data"
+_FRESH, _LEFT = ".fresh-", 3600.0
+"""How folders begin into which a package is being unpacked; none takes so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +106,33 @@ def keep_code(content: bytes, runs: Path) -> str:
     """Unpacks a package below the folder of runs, once; returns its name.
 
     Raises:
-        ValueError: it cannot be unpacked.
+        BadSetting: it cannot be unpacked; nothing is left of it then.
     """
     code = digest(content)
     place = code_folder(runs, code)
     if place.is_dir():
         return code
     place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".fresh-", dir=place.parent))
+    _remove_unfinished(place.parent)
+    fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=place.parent))
     try:
         unpack(content, fresh)
-        with suppress(OSError):  # another one has just put the same there
+        try:
             os.rename(fresh, place)
+        except OSError:
+            if not place.is_dir():  # or another one has just put the same there
+                raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return code
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Removes what a service that was killed has left of packages."""
+    for path in folder.glob(f"{_FRESH}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def reserve(name: str | None, stem: str, settings: Settings, known: Submissions) -> str:

@@ -8,15 +8,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import sqlalchemy as sa
 
-from raysearch.errors import BadSetting
+from raysearch.errors import KIND_TO, BadSetting, Unreachable
 from raysearch.record.passwords import without_password
 from raysearch.serve.state import ServiceState
 
@@ -29,11 +29,19 @@ VERBS = (
 _OURS = ("--runs", "--store", "--tracking-uri", "--address")
 _TRACKED = ("check", "sync")
 _PATIENCE = 3.0
+BAD_INPUT = 2
+"""The exit status of a command that says what has to be changed."""
+MOST_AT_ONCE = 32
+"""Verbs that run at once, each a process; who follows a log has one all the time."""
 _WIDTHS = range(20, 1000)
 
 
 class Forbidden(BadSetting):
     """What may not be asked for by address."""
+
+
+class Busy(Unreachable):
+    """So many verbs are running that no more is begun."""
 
 
 def refuse_other_verbs(arguments: Sequence[str]) -> None:
@@ -70,29 +78,64 @@ def command_of(
     return [sys.executable, "-m", "raysearch.cli", verb, *places, *rest], surroundings
 
 
-async def run(
-    arguments: Sequence[str],
-    service: ServiceState,
-    is_left: Callable[[], Awaitable[bool]],
-    width: int | None = None,
-    code: Path | None = None,
-) -> AsyncIterator[dict[str, Any]]:
-    """Runs a verb: `{"out": text}` and `{"err": text}` as they come, `{"exit": status}` last.
+class Commands:
+    """The commands that run for others: never more than `most` at once."""
 
-    The command ends with whoever listens: with the iterator, or when `is_left` says so.
-    """
-    command, surroundings = command_of(arguments, service, code)
-    if width is not None and width in _WIDTHS:
-        surroundings["COLUMNS"] = str(width)
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=surroundings,
-        cwd=code,
-        start_new_session=True,
-    )
+    def __init__(self, most: int = MOST_AT_ONCE) -> None:
+        self._most = most
+        self._free = asyncio.Semaphore(most)
+
+    @property
+    def are_all_taken(self) -> bool:
+        """Whether as many run as may."""
+        return self._free.locked()
+
+    def refuse_more(self) -> None:
+        """Raises Busy if as many run as may."""
+        if self.are_all_taken:
+            raise Busy(f"{self._most} verbs are running on the head, and no more may: try again")
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        service: ServiceState,
+        is_left: Callable[[], Awaitable[bool]],
+        width: int | None = None,
+        code: Path | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Runs a verb: `{"out": text}` and `{"err": text}` as they come, `{"exit": status}` last.
+
+        With `kind`, that of its error, beside a status of bad input. The command ends with whoever
+        listens: with the iterator, or when `is_left` says so.
+        """
+        command, surroundings = command_of(arguments, service, code)
+        if width is not None and width in _WIDTHS:
+            surroundings["COLUMNS"] = str(width)
+        async with self._free:
+            with _listening() as (listener, speaker):
+                surroundings[KIND_TO] = str(speaker)
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=surroundings,
+                    cwd=code,
+                    start_new_session=True,
+                    pass_fds=(speaker,),
+                )
+                async with aclosing(_said(process, is_left)) as messages:
+                    async for message in messages:
+                        yield message
+                if process.returncode is not None:
+                    kind = _heard(listener)
+                    yield {"exit": process.returncode, **({"kind": kind} if kind else {})}
+
+
+async def _said(
+    process: asyncio.subprocess.Process, is_left: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[dict[str, Any]]:
+    """What a command prints until it ends; it does not outlive this."""
     said: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(64)
     assert process.stdout is not None and process.stderr is not None
     readers = [
@@ -112,11 +155,29 @@ async def run(
                 open_streams -= 1
             else:
                 yield message
-        yield {"exit": await process.wait()}
+        await process.wait()
     finally:
         for reader in readers:
             reader.cancel()
         await _end(process)
+
+
+@contextmanager
+def _listening() -> Generator[tuple[int, int]]:
+    """A pipe to which a command says what it does not print."""
+    listener, speaker = os.pipe()
+    try:
+        os.set_blocking(listener, False)
+        yield listener, speaker
+    finally:
+        os.close(listener)
+        os.close(speaker)
+
+
+def _heard(listener: int) -> str:
+    with suppress(BlockingIOError):
+        return os.read(listener, 100).decode(errors="replace")
+    return ""
 
 
 def _own_path() -> list[str]:

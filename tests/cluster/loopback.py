@@ -113,7 +113,7 @@ class Loopback:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 900
         while "listening on 127.0.0.2" not in (self.folder / "sshd.txt").read_text():
             assert time.monotonic() < deadline, (self.folder / "sshd.txt").read_text()
             time.sleep(0.1)
@@ -183,7 +183,7 @@ def stop_ray(home: Path) -> None:
             process.terminate()
         except psutil.NoSuchProcess:
             pass
-    for process in psutil.wait_procs(ended, timeout=10)[1]:
+    for process in psutil.wait_procs(ended, timeout=900)[1]:
         process.kill()
 
 

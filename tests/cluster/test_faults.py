@@ -21,7 +21,7 @@ def survived(folder: Path, seed: int, kills: int) -> None:
     assert len(lines(folder / "log.jsonl")) == kills
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_ten_kills_of_a_cluster_lose_nothing(tmp_path: Path) -> None:
     survived(tmp_path, seed=0, kills=10)
 

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.cluster,
     pytest.mark.kill,
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
 ]
 ONE = [
     "tests.cluster.sweeps:trained",
@@ -37,7 +37,7 @@ def begun(hurt: Ward, name: str) -> None:
     """A search of one trial, which has saved a checkpoint."""
     hurt.drive("search", *ONE, "--name", name)
     runs = hurt.runs / name
-    wait_until(lambda: any(runs.glob("0000/*/checkpoints/*.pt")), 240, "for a checkpoint")
+    wait_until(lambda: any(runs.glob("0000/*/checkpoints/*.pt")), what="for a checkpoint")
 
 
 def ended(hurt: Ward, name: str) -> SearchView:
@@ -85,7 +85,7 @@ def test_a_driver_killed_while_a_group_starts_leaves_its_places_to_the_next(hurt
     grouped = ["tests.raysearch.searches.grouped_sweep:grouped", "training.steps=100"]
     hurt.drive("search", *grouped, "--name", "group")
     mark = hurt.runs / "group/0000/attempt-1/group.txt"
-    wait_until(mark.exists, 240, "for a group")
+    wait_until(mark.exists, what="for a group")
     assert not SearchView.read(Store(hurt.store), "group").trials[0].reports
     hurt.end_driver()
     hurt.drive("resume", "group")

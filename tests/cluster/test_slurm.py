@@ -14,7 +14,7 @@ from tests.cluster.slurm import Slurm
 from tests.cluster.walk import last_link
 from tests.raysearch.command import ROOT, json_of, view_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 SCRIPT = str(ROOT / "cluster.slurm.sh")
 NODES = ["--cpus-per-task=1", "--output=log.txt"]
 SHORT = ["--time=1", "--signal=B:TERM@20"]

@@ -20,7 +20,7 @@ from tests.raysearch.command import COMMAND, ROOT
 from tests.raysearch.record.postgres import programs
 from tests.raysearch.record.servers import free_port
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 PORTS = ("6379", "8265", "8267", "5000")
 
 
@@ -76,7 +76,7 @@ class Cluster:
         """The nodes that live."""
         token = (self.machines.home / ".ray/auth_token").read_text()
         headers = {"Authorization": f"Bearer {token}"}
-        said = requests.get(f"{self.address}/cluster", headers=headers, timeout=30).json()
+        said = requests.get(f"{self.address}/cluster", headers=headers, timeout=900).json()
         return said.get("nodes", [])
 
 
@@ -116,7 +116,7 @@ def test_a_search_is_submitted_runs_there_and_is_answered(cluster: Cluster, tmp_
 
 def submitted(cluster: Cluster, *arguments: str, at: Path) -> str:
     """The name of a submission; Ray takes no job in its first seconds, and says so."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 900
     while True:
         try:
             return cluster.raysearch("submit", *arguments, folder=at).strip()
@@ -129,9 +129,9 @@ def submitted(cluster: Cluster, *arguments: str, at: Path) -> str:
 def test_the_page_of_mlflow_opens_with_its_password_alone(cluster: Cluster) -> None:
     service = cluster.service()
     page = f"http://{HEAD}:{cluster.ports['5000']}/"
-    assert requests.get(page, timeout=30).status_code == 401
+    assert requests.get(page, timeout=900).status_code == 401
     known = (service["tracking_user"], service["tracking_password"])
-    assert requests.get(page, auth=known, timeout=30).status_code == 200
+    assert requests.get(page, auth=known, timeout=900).status_code == 200
 
 
 def test_down_ends_the_ray_of_the_head(cluster: Cluster) -> None:

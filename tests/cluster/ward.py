@@ -277,11 +277,11 @@ def _postgres(ward: Ward, draw: random.Random, name: str) -> Facts | None:
     if crash:
         pid = int((ward.postgres._folder / "data/postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _served(ward.postgres._folder), 30, "for its processes to end")
+        wait_until(lambda: not _served(ward.postgres._folder), what="for its processes to end")
     else:
         ward.postgres.stop()
     time.sleep(draw.uniform(0, 5))
-    wait_until(lambda: _starts(ward.postgres), 60, "for PostgreSQL")
+    wait_until(lambda: _starts(ward.postgres), what="for PostgreSQL")
     return {"how": "postmaster killed" if crash else "immediate"}
 
 

@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-m", "raysearch.cli"]
 
 
 def raysearch(
-    folder: Path, *arguments: str, program: Sequence[str] = COMMAND, limit: float = 240
+    folder: Path, *arguments: str, program: Sequence[str] = COMMAND, limit: float = 900
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end in a folder."""
     return subprocess.run(
@@ -86,8 +86,8 @@ def json_of(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def wait_until(condition: Any, limit: float = 60, what: str = "") -> None:
-    """Waits for a condition, asking ten times a second."""
+def wait_until(condition: Any, limit: float = 900, what: str = "") -> None:
+    """Waits for a condition, asking ten times a second; the limit is beyond any machine."""
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, f"waited {limit} s in vain {what}"

@@ -102,7 +102,7 @@ def test_report_and_export_write_what_the_commands_write(
 
 @pytest.mark.search
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_a_search_from_python_runs_resumes_and_is_extended(tmp_path: Path) -> None:
     client = raysearch.Client(tmp_path / "runs", show=False)
     sweep = "tests.raysearch.searches.sweeps:chain"

@@ -246,7 +246,7 @@ def prints(folder: Path) -> dict[str, str]:
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.kill
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_killed_search_evaluates_each_trial_once_with_each_setting(searched: Path) -> None:
     before = prints(searched)
     search = ["search", "ssl.digits_noise", "--of", "readers", "--name", "noisy"]
@@ -273,7 +273,7 @@ def test_a_killed_search_evaluates_each_trial_once_with_each_setting(searched: P
 
 @pytest.mark.search
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(searched: Path) -> None:
     search = ["search", "ssl.digits_noise", "evaluation.noise=0.5", "--top", "1"]
     begun = raysearch(

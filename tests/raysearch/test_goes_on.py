@@ -21,7 +21,7 @@ from tests.raysearch.command import (
 )
 from trainables.core.checkpoint import fingerprint
 
-pytestmark = [pytest.mark.search, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.search, pytest.mark.slow, pytest.mark.timeout(1800)]
 SWEEPS = "tests.raysearch.searches.sweeps"
 CAREFUL = ["search", "tests.raysearch.searches.careful_sweep:careful", "--name", "careful"]
 
@@ -54,9 +54,9 @@ def test_boxes_end_with_124_and_the_identical_command_goes_on_bit_for_bit(tmp_pa
     assert raysearch(whole, *command, limit=600).returncode == 0
     for attempt in (1, 2):
         driver = started(boxed, *command, "--time-box", "2h")
-        wait_until(lambda n=attempt: at_work(boxed, n), 120, "for training")
+        wait_until(lambda n=attempt: at_work(boxed, n), what="for training")
         os.kill(driver.pid, signal.SIGTERM)
-        output, _ = driver.communicate(timeout=120)
+        output, _ = driver.communicate(timeout=900)
         assert driver.returncode == 124, output
         assert "go on" in output and left_alive(boxed, "careful") == []
         assert raysearch(boxed, "check", "careful").returncode == 0

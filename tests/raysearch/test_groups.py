@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.search,
     pytest.mark.kill,
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 COMMAND = ["search", "tests.raysearch.searches.grouped_sweep:grouped", "--name", "one"]
 COMMAND += ["--tracking-uri", "none", "--time-box", "1h"]
@@ -31,7 +31,7 @@ def nothing_is_left_over() -> Iterator[None]:
     before = workers()
     yield
     end_all()
-    wait_until(lambda: workers() <= before, 30, "for the end of all workers")
+    wait_until(lambda: workers() <= before, what="for the end of all workers")
 
 
 def workers() -> set[int]:
@@ -48,9 +48,9 @@ def steps(folder: Path) -> list[int]:
 def interrupted(folder: Path, signum: signal.Signals, behind: int) -> int:
     """Runs the command until it has reported some steps more; its exit status."""
     process = started(folder, *COMMAND)
-    wait_until(lambda: process.poll() is not None or has_begun(folder, behind), 240)
+    wait_until(lambda: process.poll() is not None or has_begun(folder, behind))
     process.send_signal(signum)
-    process.communicate(timeout=120)
+    process.communicate(timeout=900)
     return process.returncode
 
 
@@ -68,10 +68,10 @@ def kill_the_hosts(driver: int) -> None:
 
 def test_a_lost_host_takes_its_workers_along_and_holds_no_resources(tmp_path: Path) -> None:
     process = started(tmp_path, *COMMAND)
-    wait_until(lambda: has_begun(tmp_path, 0), 240)
+    wait_until(lambda: has_begun(tmp_path, 0))
     kill_the_hosts(process.pid)
-    wait_until(lambda: not workers(), 10, "for the end of the workers")
-    process.communicate(timeout=300)
+    wait_until(lambda: not workers(), what="for the end of the workers")
+    process.communicate(timeout=900)
     trial = view_of(tmp_path, "one").trials[0]
     assert process.returncode == 0 and trial.state == "complete"
     assert [failure["kind"] for failure in trial.failures] == ["host_lost"]

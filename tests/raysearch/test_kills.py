@@ -28,7 +28,7 @@ from tests.raysearch.searches.careful import KILLS
 from tests.raysearch.searches.chain import advance
 from trainables.core.checkpoint import fingerprint
 
-pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(1800)]
 SWEEPS = "tests.raysearch.searches.sweeps"
 CAREFUL = "tests.raysearch.searches.careful_sweep:careful"
 KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
@@ -90,7 +90,7 @@ def killed_then_resumed(folder: Path, moment: str, kind: str, count: int) -> Non
         assert reported == {step: links[step] for step in reported}
         if trial.state == "complete":
             assert sorted(reported) == [2, 4, 6, 8]
-    wait_until(lambda: left_alive(folder, "one") == [], 10, "for processes to end")
+    wait_until(lambda: left_alive(folder, "one") == [], what="for processes to end")
     checked = raysearch(folder, "check", "one")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -168,7 +168,7 @@ def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed
         else:
             early = draw.random() < 0.2  # while it starts, otherwise while it trains
             if not early:
-                wait_until(lambda d=driver: d.poll() is not None or trains(killed), 60)
+                wait_until(lambda d=driver: d.poll() is not None or trains(killed))
             status = killed_after(driver, draw.uniform(0, 3))
         count += 1
         deaths += status == -signal.SIGKILL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,9 +17,11 @@ from typer.testing import CliRunner
 import raysearch
 from raysearch import remote
 from raysearch.cli import app
+from raysearch.errors import BadSetting, RaysearchError, UnknownName, Unreachable, WrongState
 from raysearch.record.events import Store
-from raysearch.remote import Remote
+from raysearch.remote import Remote, ServiceFault
 from raysearch.serve.gateway import create_app
+from raysearch.serve.keeping import Keeper
 from raysearch.serve.state import ServiceState
 from tests.raysearch.record import streams
 from tests.raysearch.record.servers import free_port
@@ -55,7 +57,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         time.sleep(0.02)
     yield Service(address, runs)
     server.should_exit = True
-    thread.join(20)
+    thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -130,8 +132,81 @@ def test_a_stop_of_what_does_not_run_is_refused_as_on_the_head(there: raysearch.
 def test_a_search_that_is_not_there_is_a_lookup_error(there: raysearch.Client) -> None:
     with pytest.raises(LookupError, match="no search is named 'two'"):
         there.results("two")
-    with pytest.raises(ValueError, match="--name must begin"):
+    with pytest.raises(LookupError, match="no search is named '../one'"):
         there.results("../one")
+
+
+CALLS: dict[str, Callable[[raysearch.Client], object]] = {
+    **{
+        f"{verb} of {name[:8]!r}": lambda client, verb=verb, name=name: getattr(client, verb)(name)
+        for verb in ("results", "view", "best", "status", "curves", "check", "report", "stop")
+        for name in ("two", "../one", "x" * 5000, "a\0b", "-x", "")
+    },
+    "a trial that is not there": lambda client: client.trial("one", 99),
+}
+
+
+def refusal(call: Callable[[raysearch.Client], object], client: raysearch.Client) -> RaysearchError:
+    with pytest.raises(RaysearchError) as refused:
+        call(client)
+    return refused.value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CALLS)
+def test_a_client_far_away_raises_the_kind_that_one_on_the_head_raises(
+    kind: str, there: raysearch.Client, here: raysearch.Client
+) -> None:
+    far, near = refusal(CALLS[kind], there), refusal(CALLS[kind], here)
+    assert type(far) is type(near)
+    if "'two'" in kind or "trial" in kind:
+        assert str(far) == str(near)
+
+
+@pytest.mark.slow
+def test_what_a_verb_refuses_there_is_of_the_kind_that_it_is_here(
+    there: raysearch.Client, here: raysearch.Client
+) -> None:
+    for trial in (None, 99):
+        calls = [lambda client, trial=trial: client.stop("one", trial)]
+        far, near = refusal(calls[0], there), refusal(calls[0], here)
+        assert (type(far), str(far)) == (type(near), str(near))
+    assert isinstance(refusal(lambda client: client.report("two"), there), UnknownName)
+
+
+def test_a_fault_of_the_service_is_no_bad_input(
+    there: raysearch.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Keeper, name: str) -> None:
+        raise KeyError("tags")
+
+    monkeypatch.setattr(Keeper, "driven", broken)
+    with pytest.raises(ServiceFault, match="this is a fault of raysearch .* log of the gateway"):
+        there.status("one")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (WrongState("search 'one' is damaged"), WrongState),
+        (UnknownName("no search is named 'one'"), UnknownName),
+        (BadSetting("x must be 1, got 2"), BadSetting),
+        (Unreachable("Ray does not answer"), Unreachable),
+    ],
+)
+def test_each_kind_arrives_as_what_it_was(
+    there: raysearch.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: RaysearchError,
+    kind: type[RaysearchError],
+) -> None:
+    def refuse(self: Keeper, name: str) -> None:
+        raise answer
+
+    monkeypatch.setattr(Keeper, "driven", refuse)
+    with pytest.raises(kind, match=str(answer)) as refused:
+        there.status("one")
+    assert type(refused.value) is kind
 
 
 def test_a_client_without_a_token_is_refused_clearly(
@@ -189,7 +264,7 @@ def test_something_else_at_the_address_is_said_and_followed_nowhere() -> None:
         thread.start()
         with pytest.raises(ConnectionError, match=r"is something else \(status 302\)"):
             Remote(f"http://127.0.0.1:{server.server_port}").state("one")
-        thread.join(5)
+        thread.join()
 
 
 @pytest.mark.parametrize("address", ["head:8267", "ftp://head", "http://", "http://me:hush@head"])

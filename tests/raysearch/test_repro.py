@@ -316,7 +316,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.search
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 class TestSearched:
     """A real search whose code changed before its last trial, and once more after that."""
 

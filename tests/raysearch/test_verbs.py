@@ -108,7 +108,7 @@ def driver(settings: Settings) -> Iterator[list[str]]:
 
     thread = threading.Thread(target=drive)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(900)
     yield followed
     done.set()
     thread.join()

@@ -113,7 +113,7 @@ def together(size: int, folder: Path, work: partial[Any]) -> list[Any]:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(900)
         process.kill()
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 

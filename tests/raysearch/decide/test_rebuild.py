@@ -99,7 +99,7 @@ def test_living_and_rebuilt_make_the_same_200_decisions(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("sweep", "pruner"),
     [

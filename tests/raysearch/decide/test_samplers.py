@@ -361,4 +361,4 @@ def test_a_decision_does_not_wait_for_a_gaussian_process() -> None:
         time.sleep(0.05)
     ended.set()
     thread.join()
-    assert statistics.median(drive.waits) < 0.02 < 0.05 < statistics.median(computed)
+    assert statistics.median(drive.waits) < statistics.median(computed) / 2

@@ -349,21 +349,24 @@ def test_a_decision_does_not_wait_for_a_sampler() -> None:
     study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), thousand(spec))
     ended = threading.Event()
 
+    computed = list[float]()
+
     def prepare() -> None:
         while not ended.is_set():
+            begin = time.perf_counter()
             study.prepare(1)
             study.drop_prepared()
+            computed.append(time.perf_counter() - begin)
 
     thread = threading.Thread(target=prepare)
     thread.start()
     drive = Drive(study, Listed(), random.Random(0))
-    while len(drive.waits) < 500:
+    while len(drive.waits) < 500 or not computed:
         drive.step()
         time.sleep(0.001)
     ended.set()
     thread.join()
-    p99 = sorted(drive.waits)[-5]
-    assert p99 < 0.03, "measured 0.002 to 0.004 s; a busy machine may need longer"
+    assert statistics.median(drive.waits) < statistics.median(computed) / 5
 
 
 def thousand(spec: Mapping[str, Any]) -> list[Event]:
@@ -377,13 +380,19 @@ def thousand(spec: Mapping[str, Any]) -> list[Event]:
 
 
 @pytest.mark.slow
-def test_a_thousand_trials_are_rebuilt_in_seconds() -> None:
+def test_ten_times_the_trials_are_rebuilt_in_about_ten_times_as_long() -> None:
+    """If each were held against all before it, it would be a hundred times."""
     spec = spec_of(CONTINUOUS, "random", "median:warmup=3")
     events = thousand(spec)
-    begin = time.process_time()
-    study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), events)
-    assert time.process_time() - begin < 3
-    assert len(frozen(study)) == 1000
+    first = [event for event in events if event.trial is not None and event.trial < 100]
+
+    def took(some: list[Event], trials: int) -> float:
+        begin = time.process_time()
+        assert len(frozen(Study.rebuild(Space(CONTINUOUS), spec, Listed(), some))) == trials
+        return time.process_time() - begin
+
+    few = min(took(first, 100) for _ in range(3))
+    assert took(events, 1000) < 50 * few
 
 
 def test_the_switch_interval_is_put_back() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 from collections import Counter
 from typing import Any
 
@@ -92,8 +91,12 @@ def test_a_fixed_value_counts_where_its_path_is_not_sampled_too() -> None:
     assert {point.config.value_at("optimizer.momentum") for point in points} == {0.3}
 
 
-def test_ten_thousand_points_take_seconds() -> None:
+def test_each_of_ten_thousand_points_is_asked_for_once() -> None:
+    calls = 0
+
     def sweep(trial: Any) -> Toy:
+        nonlocal calls
+        calls += 1
         return Toy(
             depth=trial.suggest_int("depth", 1, 10),
             patch=trial.suggest_int("patch", 1, 10),
@@ -101,9 +104,8 @@ def test_ten_thousand_points_take_seconds() -> None:
             rate=trial.suggest_float("rate", 0.0, 0.9, step=0.1),
         )
 
-    start = time.process_time()
     assert sum(1 for _ in Space(swept(sweep)).points()) == 10_000
-    assert time.process_time() - start < 3.0
+    assert calls <= 10_000 + 100
 
 
 def test_a_point_is_evaluated_at_given_parameters() -> None:

@@ -92,10 +92,10 @@ def test_after_a_signal_who_does_not_listen_is_given_up_long_before_its_box_ends
 ) -> None:
     stage = boxed(tmp_path, 0.0)
     stage.start()
-    stage.conductor.pause("SIGTERM", within=0.05)
+    stage.conductor.pause("SIGTERM", within=0.5)
     stage.conductor.tick()
     assert not stage.conductor.halted, "it may save"
-    time.sleep(0.06)
+    time.sleep(0.51)
     stage.conductor.tick()
     assert stage.conductor.halt is not None and stage.conductor.halt.state == "paused"
 

@@ -34,7 +34,7 @@ def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_for(port: int, limit: float = 90) -> None:
+def wait_for(port: int, limit: float = 900) -> None:
     """Waits until the server answers."""
     deadline = time.monotonic() + limit
     while True:

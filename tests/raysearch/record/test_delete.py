@@ -172,7 +172,7 @@ def test_a_search_that_is_driven_is_not_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_files_that_a_server_keeps_are_deleted_too(
     tmp_path: Path, tracking: str, unused_port: int
 ) -> None:

@@ -247,8 +247,8 @@ def test_a_killed_driver_frees_its_lock_although_its_child_lives_on(tmp_path: Pa
     code = (
         "import subprocess, sys, time; from raysearch.record.locks import FileLock\n"
         f"FileLock(__import__('pathlib').Path({str(tmp_path)!r}) / 'one').acquire()\n"
-        "child = subprocess.Popen(['sleep', '30'], close_fds=False)\n"
-        "print(child.pid, flush=True); time.sleep(30)"
+        "child = subprocess.Popen(['sleep', '3000'], close_fds=False)\n"
+        "print(child.pid, flush=True); time.sleep(3000)"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True

@@ -197,7 +197,7 @@ def test_a_study_in_postgresql_and_no_password_in_what_is_said(
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=900) as answer:
         return json.load(answer)
 
 
@@ -213,7 +213,7 @@ def test_optuna_dashboard_shows_the_study_and_its_trials(view: SearchView, tmp_p
     with subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"}) as server:
         try:
             base = f"http://127.0.0.1:{port}/api/studies"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 900
             while True:
                 try:
                     studies = _get(base)["study_summaries"]

@@ -18,7 +18,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium, which is absent"),
 ]
 FLAGS = [
@@ -53,7 +53,7 @@ def addresses(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def dom(address: str, profile: Path) -> str:
     """The page as the browser has it after a minute of virtual time, without tags."""
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     text = re.sub(r"<(script|style)[^>]*>.*?</\1>", " ", done.stdout, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 

@@ -16,7 +16,7 @@ from raysearch.run.child import kill_orphans
 from tests.raysearch.command import end_all, label, raysearch, started, wait_until
 from tests.raysearch.record.postgres import PASSWORD, Postgres
 
-pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(1800)]
 SWEEPS = "tests.raysearch.searches.sweeps"
 KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 
@@ -62,19 +62,19 @@ def test_a_second_driver_elsewhere_is_refused_and_a_cut_connection_ends_no_searc
     driver = started(here, "search", f"{SWEEPS}:slow", "--name", "one", *place)
     store = Store(on_server)
     reported = ["report"]
-    wait_until(lambda: list(store.events("one", kinds=reported)), 90, "for a report")
+    wait_until(lambda: list(store.events("one", kinds=reported)), what="for a report")
     refused = raysearch(elsewhere, "resume", "one", *place)
     assert refused.returncode == 2, refused.stdout
     words = " ".join(refused.stderr.split())
     assert f"is being driven by process {driver.pid} on {os.uname().nodename} since" in words
     assert postgres.cut(on_server) >= 2
     last = list(store.events("one"))[-1].seq
-    wait_until(lambda: list(store.events("one", last, kinds=reported)), 30, "for another report")
+    wait_until(lambda: list(store.events("one", last, kinds=reported)), what="for another report")
     lock = store.lock("one", here)
-    wait_until(lambda: lock.holder() is not None, 30, "for the lock to be taken again")
+    wait_until(lambda: lock.holder() is not None, what="for the lock to be taken again")
     stopped = raysearch(here, "stop", "one", *place)
     assert stopped.returncode == 0, stopped.stderr
-    driver.communicate(timeout=90)
+    driver.communicate(timeout=900)
     assert SearchView.read(store, "one").state == "stopped"
     checked = raysearch(here, "check", "one", *place)
     assert checked.returncode == 0, checked.stdout + checked.stderr

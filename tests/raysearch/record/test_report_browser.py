@@ -18,7 +18,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium, which is absent"),
 ]
 FLAGS = [
@@ -46,7 +46,7 @@ def opened(page: Path, profile: Path, script: str = "") -> tuple[Page, str]:
     copy = profile.with_suffix(".html")
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
     return Page(done.stdout), done.stderr
 
 

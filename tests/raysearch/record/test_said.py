@@ -276,7 +276,7 @@ def test_planted_damage_is_found(said: Said, damage: Callable[[Said], None], wor
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("after", [True, False], ids=["lost answer", "no answer"])
 def test_whichever_call_fails_what_is_said_is_there_once(
     tmp_path: Path, tracking: str, after: bool

@@ -226,12 +226,34 @@ def test_differences_name_what_is_another_then_and_now() -> None:
     assert differences(then, now) == expected
 
 
-@pytest.mark.slow
-def test_keeping_this_project_takes_less_than_a_third_of_a_second(tmp_path: Path) -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        modules = ["search_spaces.ssl", "trainables.ssl.experiment"]
-        snapshot.keep(tmp_path / str(start), ROOT, modules, [ROOT / "runs"], 1)
-        return time.perf_counter() - start
+def test_keeping_asks_git_as_often_for_many_files_as_for_few_and_reads_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, opened = list[str](), list[Path]()
+    ask, read = subprocess.run, Path.read_bytes
 
-    assert min(seconds() for _ in range(3)) < 0.3
+    def counted_ask(command: list[str], **options: Any) -> Any:
+        asked.append(" ".join(command))
+        return ask(command, **options)
+
+    def counted_read(path: Path) -> bytes:
+        opened.append(path)
+        return read(path)
+
+    counts = list[int]()
+    for number in (1, 200):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for each in range(number):
+            (folder / f"a{each}.py").write_text(f"x = {each}")
+        ask(["git", "init", "-q", str(folder)], check=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "run", counted_ask)
+            patch.setattr(Path, "read_bytes", counted_read)
+            snapshot.keep(tmp_path / f"kept-{number}", folder, ["a0"], [], 1)
+        ours = [path for path in opened if path.is_relative_to(folder)]
+        assert sorted(ours) == sorted(folder.glob("*.py"))
+        counts.append(len([each for each in asked if each.startswith("git ")]))
+        asked.clear()
+        opened.clear()
+    assert counts[0] == counts[1] > 0

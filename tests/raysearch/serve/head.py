@@ -147,7 +147,7 @@ class Head:
             env={**self.environment, "RAYSEARCH_ADDRESS": self.address},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=900,
             check=False,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -179,11 +179,11 @@ class Head:
                 )
             )
 
-    def _wait(self, url: str, headers: dict[str, str], limit: float = 60) -> None:
+    def _wait(self, url: str, headers: dict[str, str], limit: float = 900) -> None:
         deadline = time.monotonic() + limit
         while True:
             with suppress(requests.RequestException):
-                if requests.get(url, headers=headers, timeout=5).ok:
+                if requests.get(url, headers=headers, timeout=900).ok:
                     return
             assert time.monotonic() < deadline, f"{url} does not answer"
             time.sleep(0.2)

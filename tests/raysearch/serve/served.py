@@ -38,7 +38,7 @@ class Served:
             self.process = subprocess.Popen(
                 self.command(), env=self._environment, stdout=said, stderr=said, cwd=self.folder
             )
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 900
         while not self.is_up():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -58,7 +58,7 @@ class Served:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=900,
             check=False,
         )
 
@@ -87,7 +87,7 @@ class Served:
         os.kill(part["pid"], signal.SIGKILL)
         self.wait_for(lambda: self.part(name)["restarts"] > part["restarts"])
 
-    def wait_for(self, condition: Any, limit: float = 60) -> float:
+    def wait_for(self, condition: Any, limit: float = 900) -> float:
         """Waits for a condition; returns how long it took."""
         begun = time.monotonic()
         while not condition():
@@ -99,7 +99,7 @@ class Served:
         """Ends it, and returns its exit status."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(900)
 
     def processes(self) -> list[psutil.Process]:
         """All its processes, and those of its database; the service itself is none of them."""

@@ -37,7 +37,7 @@ def run(block: int, folder: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_what_is_backed_up_while_all_runs_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

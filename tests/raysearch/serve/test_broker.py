@@ -129,7 +129,7 @@ def marked(test: Callable[..., None]) -> Callable[..., None]:
     """A test that starts a cluster."""
     for mark in (pytest.mark.slow, pytest.mark.cluster, pytest.mark.search):
         test = mark(test)
-    return pytest.mark.timeout(300)(test)
+    return pytest.mark.timeout(1800)(test)
 
 
 @dataclass
@@ -157,7 +157,7 @@ def begin(folder: Path, nodes: Nodes, sweep: str, name: str) -> subprocess.Popen
 
 
 def finished(process: subprocess.Popen[str]) -> None:
-    output = process.communicate(timeout=240)[0]
+    output = process.communicate(timeout=900)[0]
     assert process.returncode == 0, output
 
 
@@ -178,7 +178,7 @@ def story(nodes: Nodes) -> Iterator[Story]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         grid = begin(folder, nodes, "long_grid", "grid")
-        wait_until(lambda: began(folder, "grid", 1), 60, "for the grid")
+        wait_until(lambda: began(folder, "grid", 1), what="for the grid")
         before = brokers(nodes)
         psutil.Process(before[0]).kill()
         small = begin(folder, nodes, "small", "small")

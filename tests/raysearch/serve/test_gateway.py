@@ -81,6 +81,36 @@ def test_nobody_comes_in_where_there_is_no_token(
     assert client.get("/holder/one", headers={"Authorization": "Bearer "}).status_code == 401
 
 
+@pytest.mark.parametrize("mode", ["disabled", "token", "", None])
+def test_the_token_is_asked_for_whatever_ray_is_set_to(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, mode: str | None
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    assert client.get("/holder/one", headers={"Authorization": ""}).status_code == 401
+    assert client.get("/holder/one").status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["disabled", "token", "", None])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, "token"), ({"ray_token": True}, "token"), ({"ray_token": False}, "disabled")],
+)
+def test_ray_is_asked_as_the_service_was_told_at_its_start(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str | None,
+    options: dict[str, Any],
+    expected: str,
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", mode or "")
+    if mode is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    service(tmp_path, options=options).use_token()
+    assert os.environ["RAY_AUTH_MODE"] == expected
+
+
 def test_health_tells_a_stranger_no_more_than_whether_all_is_well(client: TestClient) -> None:
     assert client.get("/health", headers={"Authorization": ""}).json() == {"ok": True}
     assert client.get("/health").json()["parts"] == {"ray": {"state": "up"}}
@@ -194,6 +224,6 @@ def test_what_ray_does_not_take_leaves_no_submission(client: TestClient, tmp_pat
 
 
 def test_a_submission_of_nonsense_is_refused_in_a_sentence(client: TestClient) -> None:
-    assert "code, " in client.post("/submit", json={"space": "own:x"}).json()["error"]
+    assert "body.code: Field" in client.post("/submit", json={"space": "own:x"}).json()["error"]
     asked = {"space": "a:b", "overrides": {}, "options": {"x": 1}, "code": "00", "stem": "mine"}
     assert "no option 'x'" in client.post("/submit", json=asked).json()["error"]

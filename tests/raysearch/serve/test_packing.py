@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from raysearch import packing
-from raysearch.packing import pack, unpack
+from raysearch.errors import BadSetting
+from raysearch.packing import pack
 from raysearch.plan import GIT_STATE, git_state
+from raysearch.unpacking import unpack
 
 
 def write(folder: Path, **files: str) -> None:
@@ -159,3 +161,10 @@ def test_a_package_that_grows_too_large_is_refused_before_it_is_unpacked(tmp_pat
 def test_what_is_no_zip_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the package cannot be unpacked"):
         unpack(b"hello", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\xff"])
+def test_a_state_that_is_none_is_refused_where_it_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / GIT_STATE).write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadSetting, match=f"{GIT_STATE} must be as it was sent"):
+        git_state(tmp_path)

@@ -46,7 +46,7 @@ def ray(mode: str, secret: str, *, dashboard: bool) -> Generator[tuple[str, str]
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 900
         while "Ray runtime started" not in (folder / "said.txt").read_text():
             assert time.monotonic() < deadline, (folder / "said.txt").read_text()
             time.sleep(0.1)
@@ -55,7 +55,7 @@ def ray(mode: str, secret: str, *, dashboard: bool) -> Generator[tuple[str, str]
         family = psutil.Process(head.pid).children(recursive=True)
         head.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            head.wait(10)
+            head.wait(900)
         for process in family:
             with suppress(psutil.Error):
                 process.kill()
