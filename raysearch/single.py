@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.catalog import find_experiment
+from raysearch.declare.given import spelled
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.sweep import Config
 from raysearch.errors import BadSetting, UnknownName, foreign, sentence
@@ -77,9 +78,9 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
         FloatingPointError: it diverged. RunFailed: the experiment raised anything else.
     """
     kind = find_experiment(name, EXPERIMENTS)
-    values = parse_overrides(overrides)
     with foreign(f"experiment {kind.name}"):
-        config = kind().with_values(values)
+        config = kind()
+        config = config.with_values(spelled(parse_overrides(overrides), config))
     refuse_missing([config])
     run = _entry_point(kind, "run")
     target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
