@@ -252,6 +252,8 @@ def _check_choice(choice: object) -> None:
             f"must have strings, numbers, truth values or None as choices, got {choice!r}; "
             f"make it a `choice.<name>` with labels"
         )
+    if isinstance(choice, int) and abs(choice) > _LARGEST:
+        raise BadSetting(f"must have choices within 64 bits (±{_LARGEST})")
     if isinstance(choice, float) and not math.isfinite(choice):
         raise BadSetting(f"must have finite numbers as choices, got {choice!r}")
     if isinstance(choice, str) and not _is_text(choice):
