@@ -185,6 +185,8 @@ def _test_lines(found: Tested) -> list[str]:
         scores = ", ".join(f"{name} {_score(score)}" for name, score in found.scores.items())
         seeds = f", {len(found.trials)} seeds" if len(found.trials) > 1 else ""
         lines.append(f"test       {found.role} ({_trials(found.trials)}): {scores}{seeds}")
+    elif not found.errors:
+        lines.append(f"test       {found.role}: none, the experiment reported no metric test/…")
     for number, error in found.errors.items():
         lines.append(f"test       {found.role} (trial {number}): failed, {error}")
     return lines

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import getpass
 import json
+import random
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from raysearch.bring.known import read_known
 from raysearch.declare.catalog import find_sweep
+from raysearch.declare.elsewhere import Elsewhere
+from raysearch.declare.given import as_json, spelled
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
@@ -96,10 +100,15 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
         if path in values:
             raise BadSetting(f"{path} is given twice: {values[path]!r} and {text!r}")
         try:
-            values[path] = json.loads(text)
-        except json.JSONDecodeError:
+            values[path] = json.loads(text, parse_constant=_refuse_constant)
+        except ValueError:
             values[path] = text
     return values
+
+
+def _refuse_constant(text: str) -> float:
+    """`NaN` and `Infinity`, which Python reads as JSON, are words: no value here is one."""
+    raise json.JSONDecodeError("no number", text, 0)
 
 
 def parse_time(text: str, option: str = "--time") -> float:
@@ -137,7 +146,7 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     given = {"space": space, "overrides": overrides, **options}
     plain = plain_options(given, get_type_hints(Request))
     values: Mapping[str, object] = plain.pop("overrides")
-    return Request(overrides=dict(values), **plain)
+    return Request(overrides={path: as_json(path, one) for path, one in values.items()}, **plain)
 
 
 @dataclass(frozen=True)
@@ -159,16 +168,17 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         LookupError, ValueError: one sentence that names the field, the value and what is allowed.
     """
     sweep = find_sweep(request.space, settings.sweeps)
-    space = Space(sweep, request.overrides)
+    space = Space(sweep, _given(request, sweep))
     space.check()
     sampler, pruner = request.sampler or sweep.sampler, request.pruner or sweep.pruner
-    trials = _trials(request, sweep, space, sampler)
-    if not quick:
-        check_study(sampler, pruner, sweep, space)
-        if sweep.evaluates is None:
-            refuse_lacks(space)
-    _check_evaluation(request, sweep, sampler, pruner)
-    repeats, finalists = _at_least_one(request, sweep)
+    with _asked_elsewhere(sweep, space, settings, quick):
+        trials = _trials(request, sweep, space, sampler)
+        if not quick:
+            check_study(sampler, pruner, sweep, space)
+            if sweep.evaluates is None:
+                refuse_lacks(space)
+        _check_evaluation(request, sweep, sampler, pruner)
+        repeats, finalists = _at_least_one(request, sweep)
     spec: dict[str, Any] = {
         **_declared(sweep, space),
         **resources(
@@ -184,7 +194,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "trials": trials,
         "points": space.count().distinct if _is_grid(sampler) else None,
         "seed": request.seed,
-        "fixed": dict(request.overrides),
+        "fixed": dict(space.fixed),
         "outside": _outside(space),
         "time": request.time,
         "trial_time": request.trial_time,
@@ -209,6 +219,21 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)
+
+
+def _asked_elsewhere(
+    sweep: Sweep, space: Space, settings: Settings, quick: bool
+) -> AbstractContextManager[object]:
+    """Asks a fresh process too, unless the sweep is one that is installed with its tests."""
+    package = sweep.function.__module__.partition(".")[0]
+    return nullcontext() if quick or package in settings.sweeps else Elsewhere(space)
+
+
+def _given(request: Request, sweep: Sweep) -> dict[str, object]:
+    """The values that are given, in the words of JSON."""
+    if not request.overrides:
+        return {}
+    return spelled(request.overrides, Space(sweep).sample(random.Random(0)).config)
 
 
 def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:

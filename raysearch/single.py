@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.catalog import find_experiment
+from raysearch.declare.given import spelled
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.sweep import Config
 from raysearch.errors import BadSetting, UnknownName, foreign, sentence
@@ -17,6 +19,8 @@ from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.settings import EXPERIMENTS
 
+_UNFINISHED = (".partial", ".tmp")
+"""The ends of names of files that are still being written."""
 SPLITS = ("val", "test", "all")
 """What `evaluate` may be asked for: all but the test split, the test split, both."""
 
@@ -40,8 +44,10 @@ class PrintingSession:
 
     def restored(self) -> Path | None:
         """The checkpoint to go on from, or to evaluate."""
-        found = sorted((self.folder / "checkpoints").glob("*.pt"))
-        return self._checkpoint or (found[-1] if found else None)
+        written = (self.folder / "checkpoints").glob("*")
+        found = [path for path in written if path.suffix not in _UNFINISHED]
+        newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        return self._checkpoint or newest
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Prints facts such as the data set and the parameter count."""
@@ -77,9 +83,9 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
         FloatingPointError: it diverged. RunFailed: the experiment raised anything else.
     """
     kind = find_experiment(name, EXPERIMENTS)
-    values = parse_overrides(overrides)
     with foreign(f"experiment {kind.name}"):
-        config = kind().with_values(values)
+        config = kind()
+        config = config.with_values(spelled(parse_overrides(overrides), config))
     refuse_missing([config])
     run = _entry_point(kind, "run")
     target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
@@ -107,10 +113,9 @@ def evaluate(
     if split not in SPLITS:
         raise BadSetting(f"--split must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}, got {split!r}")
     kind = find_experiment(name, EXPERIMENTS)
-    values = parse_overrides(overrides)
-    run, trained = _entry_point(kind, "evaluate"), _entry_point(kind, "trained")
+    run = _for_split(_entry_point(kind, "evaluate"), split)
     with foreign(f"experiment {kind.name}"):
-        config = kind.read(trained(checkpoint, values))
+        config = _evaluated(kind, checkpoint, spelled(parse_overrides(overrides), kind()))
     refuse_missing([config])
     stem = f"{kind.name}-{config.digest()}-{config.seed}-{checkpoint.stem}"
     target = folder or runs / "evaluate" / stem
@@ -120,15 +125,61 @@ def evaluate(
         raise BadSetting(f"--folder must not be that of the run that is evaluated, got {folder}")
     _prepare(target, config)
     session = PrintingSession(target.absolute(), checkpoint.absolute())
-    _carry_out(partial(run, split=split), config, session)
+    _carry_out(run, config, session)
+
+
+def _evaluated(kind: type[Config], checkpoint: Path, values: Mapping[str, object]) -> Config:
+    """The configuration to evaluate a checkpoint with.
+
+    The experiment may read the one in it by `trained(checkpoint, values)`. Otherwise it is that of
+    `config.json` in the folder of the run, or the default one, with these values.
+
+    Raises:
+        LookupError, ValueError: no such path, or a value that would change the training.
+    """
+    trained: Any = getattr(_target(kind), "trained", None)
+    if trained is not None:
+        return kind.read(trained(checkpoint, values))
+    if not checkpoint.exists():
+        raise UnknownName(f"--evaluate-only must be a checkpoint, and {checkpoint} is none")
+    files = [folder / "config.json" for folder in list(checkpoint.absolute().parents)[:2]]
+    file = next((file for file in files if file.is_file()), None)
+    before = kind() if file is None else kind.read(json.loads(file.read_text()))
+    config = before.with_values(values)
+    compare = getattr(before, "first_difference", None) if file else None
+    if compare is not None and (found := compare(config)) is not None:
+        path, there, here = found
+        raise BadSetting(
+            f"{path} must be {there!r}, as it was trained, got {here!r}; only settings of "
+            f"evaluations, in a part called evaluation, may differ"
+        )
+    return config
+
+
+def _for_split(run: Callable[..., Any], split: str) -> Callable[..., Any]:
+    """What evaluates a split. Raises BadSetting if it cannot be told which, and must be."""
+    if "split" in inspect.signature(run).parameters:
+        return partial(run, split=split)
+    if split != SPLITS[0]:
+        raise BadSetting(
+            f"--split must be {SPLITS[0]}, since the experiment's `evaluate` has no argument "
+            f"split, got {split!r}"
+        )
+    return run
 
 
 def _entry_point(kind: type[Config], purpose: str) -> Callable[..., Any]:
-    from raysearch.run.process import entry_point, resolve
+    from raysearch.run.process import entry_point
+
+    return entry_point(_target(kind), purpose)
+
+
+def _target(kind: type[Config]) -> Any:
+    from raysearch.run.process import resolve
 
     os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
     try:
-        return entry_point(resolve(kind.experiment), purpose)
+        return resolve(kind.experiment)
     except ModuleNotFoundError as error:
         raise UnknownName(f"experiment {kind.name} needs {kind.experiment}: {error}") from None
 

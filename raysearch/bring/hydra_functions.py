@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -10,6 +11,10 @@ from typing import Any
 
 from raysearch.declare.nearest import on_offer
 from raysearch.errors import BadSetting
+
+_MOST = 1_000_000
+"""A longer range is none that anybody ran."""
+_TOO_LARGE = 2**63
 
 
 class Quoted(str):
@@ -134,15 +139,23 @@ def _unquoted(value: Any) -> Any:
 def _range(start: Any, stop: Any = None, step: Any = 1) -> Range:
     bounds = (0, start) if stop is None else (start, stop)
     for each in (*bounds, step):
-        if not isinstance(each, (int, float)) or isinstance(each, bool):
-            raise BadSetting(f"range must have numbers, got {each!r}")
+        if not _is_finite(each):
+            raise BadSetting(f"range must have finite numbers, got {each!r}")
+    if step and (bounds[1] - bounds[0]) / step > _MOST:
+        raise BadSetting(f"range must have at most {_MOST:,} values, got {bounds} by {step}")
     return Range(*bounds, step)
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) < _TOO_LARGE if isinstance(value, int) else math.isfinite(value)
 
 
 def _interval(start: Any, end: Any) -> Interval:
     for each in (start, end):
-        if not isinstance(each, (int, float)) or isinstance(each, bool):
-            raise BadSetting(f"interval must have numbers, got {each!r}")
+        if not _is_finite(each):
+            raise BadSetting(f"interval must have finite numbers, got {each!r}")
     return Interval(float(start), float(end))
 
 
@@ -219,7 +232,10 @@ def _as(kind: Callable[[Any], Any], given: Any) -> Any:
         return [_as(kind, each) for each in given]
     if isinstance(given, dict):
         return {key: _as(kind, each) for key, each in given.items()}
-    return kind(given)
+    try:
+        return kind(given)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadSetting(f"{given!r} cannot be cast: {error}") from None
 
 
 def _word(value: Any) -> str:

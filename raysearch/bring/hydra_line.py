@@ -13,7 +13,7 @@ from raysearch.bring.brought import Brought, Parameter
 from raysearch.bring.fields import Fields
 from raysearch.bring.hydra_functions import Choices, Glob, Interval, Range, Swept
 from raysearch.bring.hydra_grammar import Override, read_override
-from raysearch.bring.wandb_ranges import chosen
+from raysearch.bring.wandb_ranges import chosen, constant
 from raysearch.bring.wandb_sweep import conditions, points
 from raysearch.declare.distributions import Float, Int
 from raysearch.errors import BadSetting, UnknownName
@@ -180,15 +180,17 @@ def _parameter(path: str, value: Any, fields: Fields) -> Parameter:
     if isinstance(value, Range):
         return _range(path, value)
     if not isinstance(value, Choices):
-        constant: Any = value
-        whole = type(constant) is int and isinstance(example, float)
-        return Parameter(path, None, float(constant) if whole else constant)
+        return Parameter(path, None, constant(path, value, example))
     for each in value.values:
         if isinstance(each, (list, dict)):
             raise BadSetting(
                 f"{path} must have strings, numbers, truth values or null as choices, got {each!r}"
             )
-    found = chosen(path, value.values, example)
+    try:
+        found = chosen(path, value.values, example)
+    except BadSetting as error:
+        said = str(error)
+        raise BadSetting(said if said.startswith(path) else f"{path} {said}") from None
     return replace(found, count=len(value.values))  # Hydra runs equal ones too
 
 

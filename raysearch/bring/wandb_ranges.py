@@ -41,6 +41,10 @@ KEYS: Mapping[str, frozenset[str]] = {
 _UNBOUNDED = ("normal", "q_normal", "log_normal", "q_log_normal")
 _FINITE = ("constant", "categorical", "int_uniform", "q_uniform")
 """What W&B's grid can enumerate."""
+_MOST = 1e9
+"""More steps are none that anybody meant."""
+_TOO_LARGE = 2**63
+"""Integers from here on are held neither by databases nor by NumPy."""
 _TRUTH = {"true": True, "false": False}
 _TEXT = "YAML reads a number such as 1e-4, without a point, as text"
 
@@ -57,6 +61,14 @@ def read_range(path: str, spec: Spec, *, grid: bool, example: object) -> Paramet
     Raises:
         ValueError, LookupError: what cannot be read or expressed, in one sentence.
     """
+    try:
+        return _read(path, spec, grid, example)
+    except BadSetting as error:  # what a range itself says begins with its rule
+        said = str(error)
+        raise BadSetting(said if said.startswith(path) else f"{path} {said}") from None
+
+
+def _read(path: str, spec: Spec, grid: bool, example: object) -> Parameter:
     kind = distribution_of(path, spec)
     if grid and kind not in _FINITE:
         raise BadSetting(
@@ -69,7 +81,7 @@ def read_range(path: str, spec: Spec, *, grid: bool, example: object) -> Paramet
             f"max, such as mu ± 2 sigma"
         )
     if kind == "constant":
-        return Parameter(path, None, _typed(spec["value"], example))
+        return Parameter(path, None, constant(path, spec["value"], example))
     if kind.startswith("categorical"):
         return _categorical(path, spec, example)
     if kind.endswith("beta"):
@@ -140,6 +152,25 @@ def _categorical(path: str, spec: Spec, example: object) -> Parameter:
     return chosen(path, given, example)
 
 
+def constant(path: str, value: object, example: object) -> object:
+    """A value as the configuration holds it. Raises BadSetting for what is not finite in it."""
+    found = _typed(value, example)
+    _refuse_infinite(path, found)
+    return found
+
+
+def _refuse_infinite(path: str, value: object) -> None:
+    inside: Sequence[object] = ()
+    if isinstance(value, (list, tuple)):
+        inside = cast("Sequence[object]", value)
+    elif isinstance(value, dict):
+        inside = list(cast("dict[object, object]", value).values())
+    for each in inside:
+        _refuse_infinite(path, each)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadSetting(f"{path} must have finite values, got {value!r}")
+
+
 def chosen(path: str, given: Sequence[object], example: object) -> Parameter:
     """A choice; equal values are one, whole numbers are floats where the configuration has those.
 
@@ -147,7 +178,7 @@ def chosen(path: str, given: Sequence[object], example: object) -> Parameter:
         ValueError: values that differ there and are equal here, such as 1 and true.
     """
     distinct = list(dict.fromkeys((type(value), value) for value in given))
-    values = [_typed(value, example) for _, value in distinct]
+    values = [constant(path, value, example) for _, value in distinct]
     remark = "a value that was given twice is here once" if len(distinct) < len(given) else ""
     if any(isinstance(value, str) for value in given) and not isinstance(values[0], str):
         remark = _TEXT
@@ -168,24 +199,22 @@ def _typed(value: object, example: object) -> object:
         value = value if number is None else number
     if isinstance(value, str) and isinstance(example, bool) and value.lower() in _TRUTH:
         return _TRUTH[value.lower()]
-    if type(value) is int and isinstance(example, float):
+    if type(value) is int and isinstance(example, float) and _number(value) is not None:
         return float(value)
     return value
 
 
 def _number(value: object) -> float | int | None:
     if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    return None
+        for kind in (int, float):
+            try:
+                return _number(kind(value))
+            except ValueError:
+                continue
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) < _TOO_LARGE else None
+    return value if isinstance(value, float) else None
 
 
 def _read_as_numbers(spec: Spec) -> str:
@@ -211,15 +240,25 @@ def _bounds(path: str, kind: str, spec: Spec) -> tuple[float, float]:
 
 def _step(path: str, spec: Spec) -> float | int:
     step = _number(spec.get("q", 1.0))
-    if step is None or step <= 0:
-        raise BadSetting(f"{path}: q must be above 0, got {spec.get('q')!r}")
+    if step is None or not 0 < step < math.inf:
+        rule = "finite" if step == math.inf else "above 0"
+        raise BadSetting(f"{path}: q must be {rule}, got {spec.get('q')!r}")
     return step
+
+
+def _refuse_many(path: str, low: float, high: float, step: float) -> None:
+    if not (high - low) / step < _MOST:
+        raise BadSetting(
+            f"{path}: q must leave less than {_MOST:g} steps from min to max, got {step:g} for "
+            f"{low:g} and {high:g}"
+        )
 
 
 def _stepped_in_grid(path: str, spec: Spec, whole: bool) -> Parameter:
     """W&B's grid: from min by q, `numpy.arange`, which leaves max out."""
     low, high = _bounds(path, "q_uniform", spec)
     step = _step(path, spec)
+    _refuse_many(path, low, high, step)
     count = math.ceil((high - low) / step)
     last = low + (count - 1) * step
     remark = "W&B's grid goes from min by q and leaves max out"
@@ -231,6 +270,7 @@ def _stepped(path: str, spec: Spec, whole: bool) -> Parameter:
     """Elsewhere W&B rounds to multiples of q, ends included."""
     low, high = _bounds(path, "q_uniform", spec)
     step = _step(path, spec)
+    _refuse_many(path, low, high, step)
     if not (_divides(step, low) and _divides(step, high)):
         raise BadSetting(
             f"{path}: q must divide min and max, got {step:g} for {low:g} and {high:g}; W&B rounds "

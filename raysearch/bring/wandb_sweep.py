@@ -42,7 +42,12 @@ def read_wandb(file: str | Path, fields: Fields) -> Brought:
     method = stated.get("method")
     if method not in _METHODS:
         raise BadSetting(f"method must be {', '.join(_METHODS)}, got {method!r}")
-    specs = dict(_flat(stated.get("parameters")))
+    if "parameters" not in stated:
+        raise BadSetting(
+            f"{path.name} must state its parameters by name below `parameters:`, got "
+            f"{', '.join(stated)}"
+        )
+    specs = dict(_flat(stated["parameters"]))
     paths = fields.resolve(specs)
     _refuse_left_out(specs, paths)
     for name in paths:
@@ -111,10 +116,22 @@ def _flat(parameters: object, prefix: str = "") -> Iterator[tuple[str, Spec]]:
     for name, spec in cast("dict[str, Any]", parameters).items():
         if not isinstance(spec, dict):
             raise BadSetting(f"{prefix}{name} must be a mapping, such as value: 3, got {spec!r}")
+        _refuse_nested(f"{prefix}{name}", cast("dict[str, Any]", spec))
         if set(cast("dict[str, Any]", spec)) == {"parameters"}:
             yield from _flat(spec["parameters"], f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", cast("Spec", spec)
+
+
+def _refuse_nested(name: str, spec: Mapping[str, Any]) -> None:
+    """Parameters within a parameter that do not stand below `parameters:`, as W&B wants them."""
+    inner = [key for key, each in spec.items() if isinstance(each, dict)]
+    inner = [key for key in inner if key not in ("parameters", "value")]
+    if inner:
+        raise BadSetting(
+            f"{name} must state {', '.join(inner)} below a `parameters:` of its own, as W&B wants "
+            f"what is nested: {name}: {{parameters: {{{inner[0]}: …}}}}"
+        )
 
 
 def _choices(spec: Spec) -> list[object]:
@@ -208,4 +225,6 @@ def _from_the_top(given: Mapping[str, Any], eta: int) -> tuple[int, list[int]]:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value == int(value)

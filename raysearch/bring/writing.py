@@ -23,7 +23,7 @@ def write_sweep(brought: Brought, kind: type[Config], metric: Metric) -> str:
     parts = [
         _docstring(brought),
         "from __future__ import annotations",
-        f"from raysearch.declare.sweep import Metric, Trial, sweep\n"
+        f"from raysearch.declare.sweep import Metric, sweep\n"
         f"from {kind.__module__} import {kind.__qualname__}",
     ]
     body = "\n".join(_decorator(brought, metric) + _function(brought, kind))
@@ -90,7 +90,7 @@ def _function(brought: Brought, kind: type[Config]) -> list[str]:
     conditional = [each for each in brought.parameters if each.path in brought.conditions]
     always = [each for each in brought.parameters if each.path not in brought.conditions]
     lines = [
-        f"def {function_name(brought)}(trial: Trial) -> {name}:",
+        f"def {function_name(brought)}(trial):",
         f'{_INDENT}"""{_counted(brought)}"""',
         f"{_INDENT}values: dict[str, object] = {{" + ("" if always else "}"),
     ]

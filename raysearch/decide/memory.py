@@ -10,13 +10,13 @@ from typing import Any
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
     IntDistribution,
 )
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysearch.declare.distributions import Distribution, Float, Int
+from raysearch.record.optuna_ranges import optuna_float
 
 _FEASIBLE = "feasible"
 INFEASIBLE_ATTRS = create_trial(state=TrialState.PRUNED, constraints={_FEASIBLE: 1.0}).system_attrs
@@ -33,7 +33,7 @@ def to_optuna(distribution: Distribution) -> BaseDistribution:
     """One of our distributions as Optuna's."""
     if isinstance(distribution, Float):
         low, high = distribution.low, distribution.high
-        return FloatDistribution(low, high, log=distribution.log, step=distribution.step)
+        return optuna_float(low, high, distribution.log, distribution.step)
     if isinstance(distribution, Int):
         low, high = distribution.low, distribution.high
         return IntDistribution(low, high, log=distribution.log, step=distribution.step)

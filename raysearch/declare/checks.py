@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from raysearch.declare.distributions import Distribution
+from raysearch.declare.distributions import Distribution, plain
 from raysearch.declare.nearest import on_offer
+from raysearch.declare.repeatable import refuse_change
 from raysearch.declare.sweep import bare
 from raysearch.declare.trials import from_params, from_rng, where
-from raysearch.errors import BadSetting, UnknownName
+from raysearch.errors import BadSetting, UnknownName, sentence
 
 if TYPE_CHECKING:
     from raysearch.declare.space import Point, Space
 
+_FEW = 100
+"""Each value of parameters with at most so many is written as JSON and read back once."""
 _TRIED = 2_000
 """At so many points another value of a parameter is tried before it counts as void."""
 
@@ -28,12 +32,14 @@ def check_space(space: Space) -> None:
     """
     first = space.sample(random.Random(0))
     _check_config(space, first.config)
+    refuse_change(space)
     paths = type(first.config).paths()
     _check_choices(space, paths)
     _check_fixed_names(space, paths)
     for name in space.survey.distributions:
         _check_name(space, name, paths)
     effective: set[str] = set()
+    looked = _Looked()
     for point in _seen(space):
         if type(point.config) is not type(first.config):
             raise BadSetting(
@@ -41,6 +47,8 @@ def check_space(space: Space) -> None:
                 f"{type(first.config).__name__} and {type(point.config).__name__}"
             )
         _check_values(space, point)
+        if looked.adds(point):
+            _check_json(space, point.config)
         effective.update(path for path in space.fixed if _holds(space, point, path))
     _check_fixed_effects(space, effective)
     _check_void(space)
@@ -68,14 +76,64 @@ def _check_config(space: Space, config: Any) -> None:
 
 def _check_use(space: Space, config: Any) -> None:
     """What is asked of each configuration: a decorator on the class may have broken it."""
+    _check_json(space, config)
     try:
-        _ = config.seed, config.digest(), config.to_json()
+        seed, digest = config.seed, config.digest()
+        other = config.with_seed(seed + 1)
+        follows = other.seed == seed + 1 and type(config.seed) is int
+        counts = other.digest() == digest and other.to_json() != config.to_json()
     except Exception as error:
         raise BadSetting(
             f"sweep {space.sweep.name} must return a configuration of an experiment, and "
             f"{type(config).__name__} is none that works ({type(error).__name__}: {error}); derive "
-            f"it from that of all configurations, without a decorator"
+            f"it from RunConfig (trainables.core.run) or ExperimentConfig, without a decorator"
         ) from None
+    if not (follows and counts):
+        raise BadSetting(
+            f"{type(config).__name__} of sweep {space.sweep.name} must have its seed where "
+            f"with_seed puts it, and a digest without it: with another seed, {seed + 1}, it says "
+            f"seed {other.seed!r}, digest {other.digest()} instead of {digest}; a field or method "
+            f"of it hides one of all configurations"
+        )
+
+
+def _check_json(space: Space, config: Any) -> None:
+    """All values survive JSON, in which they travel to trials and into the events.
+
+    A configuration may say by `lossy()` which do not: paths, each with why.
+    """
+    what = f"{type(config).__name__} of sweep {space.sweep.name}"
+    lossy: dict[str, str] = config.lossy() if hasattr(config, "lossy") else {}
+    for path, why in lossy.items():
+        raise BadSetting(f"{path} of {what} must have a type and value that JSON keeps: {why}")
+    try:
+        written = config.to_json()
+        again = type(config).read(json.loads(json.dumps(written, allow_nan=False)))
+    except Exception as error:  # people's own validators and serializers
+        raise BadSetting(f"{what} must be readable from its own JSON: {sentence(error)}") from error
+    if again != config or again.to_json() != written:
+        changed = [name for name in written if getattr(again, name, 0) != getattr(config, name, 0)]
+        raise BadSetting(
+            f"{', '.join(changed) or 'a field'} of {what} must have a type that JSON keeps: read "
+            f"back, it is another value"
+        )
+
+
+class _Looked:
+    """The values of sampled parameters that were looked at, a few of each."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, object]] = set()
+
+    def adds(self, point: Point) -> bool:
+        """Whether a point has a value that was not there, of parameters that have only a few."""
+        new = {
+            (name, repr(value))
+            for name, value in point.params.items()
+            if not isinstance(value, float) and (point.distributions[name].count or 0) <= _FEW
+        } - self._seen
+        self._seen |= new
+        return bool(new)
 
 
 def _check_choices(space: Space, paths: frozenset[str]) -> None:
@@ -129,7 +187,7 @@ def _check_values(space: Space, point: Point) -> None:
                 f"{name} of sweep {space.sweep.name} is asked for where its configuration has no "
                 f"{bare(name)}: at {where(point.params)}"
             ) from None
-        if found != value:
+        if plain(found) != value:
             raise BadSetting(
                 f"{name} of sweep {space.sweep.name} must be set in the configuration as it was "
                 f"suggested, got {found!r} instead of {value!r} at {bare(name)}"
@@ -145,9 +203,13 @@ def _check_values(space: Space, point: Point) -> None:
 def _holds(space: Space, point: Point, path: str) -> bool:
     if path.startswith("choice."):
         return any(bare(name) == path for name in point.answered)
+    value = space.fixed[path]
     try:
-        return bool(point.config.value_at(path) == space.fixed[path])
-    except LookupError:
+        found = point.config.value_at(path)
+        if found == value:
+            return True  # else it may be written otherwise: a path with two slashes, a set
+        return bool(point.config.with_values({path: value}).value_at(path) == found)
+    except (LookupError, ValueError):
         return False
 
 

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any, cast
 
 from raysearch.errors import BadSetting
 
 Scalar = str | int | float | bool | None
+_TOLERANCE = 1e-9
+"""The share by which a number of steps may miss a whole one, by rounding, as that of π/2 in 4π."""
+_LARGEST = 2**63 - 1
+"""What a database, NumPy and the samplers hold."""
+
+
+def plain(value: object) -> object:
+    """NumPy's scalars, arrays and tensors without dimensions, and enumerations, as Python's own.
+
+    A member of an enumeration is its value. Anything else stays as it is.
+    """
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if type(value) in (bool, int, float, str):
+        return value
+    item: Any = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():
+        value = item()
+    own = next((kind for kind in (int, float, str) if isinstance(value, kind)), None)
+    return value if own is None or isinstance(value, bool) else own(cast("Any", value))
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two scalars are equal and of one type: 1, 1.0 and True are three."""
+    return type(one) is type(other) and one == other
 
 
 def _shown(value: object) -> str:
@@ -34,13 +61,29 @@ def _check_range(low: object, high: object, log: bool, step: object) -> None:
         return
     if not _is_number(step) or cast("float", step) <= 0:
         raise BadSetting(f"must have a step above 0, got {step!r}")
-    count = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
-    last = Decimal(str(low)) + count * Decimal(str(step))
-    if last != Decimal(str(high)):
+    _check_steps(bottom, top, cast("float", step))
+
+
+def _check_steps(low: float, high: float, step: float) -> None:
+    """High is a whole number of steps above low: as a person writes it, or but for rounding."""
+    start, size = Decimal(str(low)), Decimal(str(step))
+    count = (Decimal(str(high)) - start) // size
+    last = start + count * size
+    if last != Decimal(str(high)) and steps_between(low, high, step) is None:
+        is_whole = isinstance(low, int) and isinstance(step, int)
         raise BadSetting(
             f"must have high a whole number of steps above low, got {_shown(low)} to "
-            f"{_shown(high)} by {_shown(step)}; try high={last}"
+            f"{_shown(high)} by {_shown(step)}; try high={int(last) if is_whole else float(last)}"
         )
+
+
+def steps_between(low: float, high: float, step: float) -> int | None:
+    """How many steps lead from low to high, rounding aside; None if that is no whole number."""
+    ratio = (high - low) / step
+    if not math.isfinite(ratio):
+        return None
+    missed = abs(ratio - round(ratio))
+    return round(ratio) if missed <= min(_TOLERANCE * ratio, 1e-3) else None
 
 
 @dataclass(frozen=True)
@@ -54,11 +97,18 @@ class Float:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a range that cannot be."""
+        for name in ("low", "high", "step"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         _check_range(self.low, self.high, self.log, self.step)
         if self.log and self.step is not None:
             raise BadSetting("must have either log or a step, got both")
         object.__setattr__(self, "low", float(self.low))
         object.__setattr__(self, "high", float(self.high))
+        if not math.isfinite(self.high - self.low):
+            raise BadSetting(
+                f"must have low and high less than {sys.float_info.max:g} apart, got "
+                f"{_shown(self.low)} and {_shown(self.high)}"
+            )
 
     @property
     def count(self) -> int | None:
@@ -71,6 +121,8 @@ class Float:
         """The value at an index from 0, with the digits a person would write."""
         if self.step is None:
             return self.low
+        if index + 1 == self.count:
+            return self.high
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
     def snap(self, value: Any) -> float:
@@ -83,7 +135,8 @@ class Float:
         """Whether the range has this value."""
         if not _is_number(value) or not self.low <= cast("float", value) <= self.high:
             return False
-        return math.isclose(self.snap(value), cast("float", value), rel_tol=1e-9, abs_tol=1e-12)
+        near = _TOLERANCE * (self.step or 0.0)
+        return math.isclose(self.snap(value), cast("float", value), rel_tol=1e-9, abs_tol=near)
 
     def draw(self, rng: random.Random) -> float:
         """A random value, uniform on its scale; each end has a chance of its own."""
@@ -134,8 +187,12 @@ class Int:
     def __post_init__(self) -> None:
         """Raises ValueError for a range that cannot be."""
         for name in ("low", "high", "step"):
-            if type(getattr(self, name)) is not int:
-                raise BadSetting(f"must have an integer as {name}, got {getattr(self, name)!r}")
+            value = plain(getattr(self, name))
+            if type(value) is not int:
+                raise BadSetting(f"must have an integer as {name}, got {value!r}")
+            if abs(value) > _LARGEST:
+                raise BadSetting(f"must have {name} within 64 bits (±{_LARGEST}), got {value}")
+            object.__setattr__(self, name, value)
         _check_range(self.low, self.high, self.log, self.step)
         if self.log and self.step != 1:
             raise BadSetting(f"must have either log or a step, got log and step {self.step}")
@@ -189,6 +246,28 @@ class Int:
         return f"{self.low} … {self.high}{how}"
 
 
+def _check_choice(choice: object) -> None:
+    if choice is not None and not isinstance(choice, (str, int, float)):
+        raise BadSetting(
+            f"must have strings, numbers, truth values or None as choices, got {choice!r}; "
+            f"make it a `choice.<name>` with labels"
+        )
+    if isinstance(choice, int) and abs(choice) > _LARGEST:
+        raise BadSetting(f"must have choices within 64 bits (±{_LARGEST})")
+    if isinstance(choice, float) and not math.isfinite(choice):
+        raise BadSetting(f"must have finite numbers as choices, got {choice!r}")
+    if isinstance(choice, str) and not _is_text(choice):
+        raise BadSetting(f"must have texts of Unicode as choices, got {choice!r}")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: no database takes it
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Choice:
     """One of some words, numbers, truth values or None."""
@@ -197,16 +276,17 @@ class Choice:
 
     def __post_init__(self) -> None:
         """Raises ValueError for choices that are none, equal, or no JSON scalars."""
+        object.__setattr__(self, "choices", tuple(map(plain, self.choices)))
         if not self.choices:
             raise BadSetting("must have at least one choice, got none")
-        for index, choice in enumerate(cast("tuple[object, ...]", self.choices)):
-            if choice is not None and not isinstance(choice, (str, int, float)):
-                raise BadSetting(
-                    f"must have strings, numbers, truth values or None as choices, got {choice!r}; "
-                    f"make it a `choice.<name>` with labels"
-                )
+        for index, choice in enumerate(self.choices):
+            _check_choice(choice)
             if choice in self.choices[:index]:
-                raise BadSetting(f"must have choices that differ, got {choice!r} twice")
+                known = self.choices[self.choices.index(choice)]
+                got = f"{choice!r} twice"
+                if type(known) is not type(choice):
+                    got = f"{known!r} and {choice!r}, which are equal"
+                raise BadSetting(f"must have choices that differ, got {got}")
 
     @property
     def count(self) -> int:
@@ -223,7 +303,7 @@ class Choice:
 
     def contains(self, value: object) -> bool:
         """Whether this is one of the choices, of the same type."""
-        return any(value == choice and type(value) is type(choice) for choice in self.choices)
+        return any(same(value, choice) for choice in self.choices)
 
     def draw(self, rng: random.Random) -> Scalar:
         """A random choice."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
-from raysearch.declare.distributions import Choice, Distribution, Float, Int
+from raysearch.declare.distributions import Choice, Distribution, Float, Int, plain, same
 from raysearch.declare.sweep import Trial, bare
 from raysearch.errors import BadSetting
 
@@ -43,8 +44,16 @@ class Asking:
         return self._ask(name, lambda: Int(low, high, log, step))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        return self._ask(name, lambda: Choice(tuple(choices)))
+        """One of the choices; what is recorded of a member of an enumeration is its value."""
+        if isinstance(choices, (set, frozenset)):
+            raise BadSetting(
+                f"{name} must have choices in an order, such as a list or sorted(…), got a "
+                f"{type(choices).__name__}, which has another one in each process"
+            )
+        offered = tuple(choices)
+        value = self._ask(name, lambda: Choice(offered))
+        members = (each for each in offered if isinstance(each, Enum))
+        return next((each for each in members if same(plain(each), value)), value)
 
     def _ask(self, name: str, declare: Callable[[], Distribution]) -> Any:
         try:

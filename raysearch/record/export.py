@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
     IntDistribution,
 )
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -22,6 +21,7 @@ from sqlalchemy import exc as sa_exc
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting
+from raysearch.record.optuna_ranges import optuna_float
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, TrialView
 
@@ -242,7 +242,7 @@ def _distribution(data: Mapping[str, Any]) -> BaseDistribution:
         return CategoricalDistribution(data["choices"])
     low, high, log = data["low"], data["high"], data.get("log", False)
     if data["type"] == "float":
-        return FloatDistribution(low, high, log=log, step=data.get("step"))
+        return optuna_float(low, high, log, data.get("step"))
     return IntDistribution(low, high, log=log, step=data.get("step", 1))
 
 

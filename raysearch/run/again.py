@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import traceback
 import zipfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -130,7 +130,7 @@ def main(file: str) -> int:
         target = _resolve(job["experiment"])
         _set_threads(int(job["threads"]))
         with suppress(Enough), _group(job["workers"]):
-            getattr(target, job["purpose"], target)(job["config"], session)
+            _entry_point(target, job["purpose"])(job["config"], session)
         if not rank:
             _compare(job, session)
             _test(job, target, session)
@@ -168,6 +168,11 @@ def _resolve(name: str) -> Any:
     return target
 
 
+def _entry_point(target: Any, purpose: str) -> Callable[..., Any]:
+    """What is called for a purpose; a function is its own `run`, and no other."""
+    return getattr(target, purpose, target) if purpose == "run" else getattr(target, purpose)
+
+
 def _set_threads(threads: int) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -185,7 +190,7 @@ def _compare(job: Mapping[str, Any], session: Session) -> None:
 def _test(job: Mapping[str, Any], target: Any, session: Session) -> None:
     """The test split, from the checkpoint of the step that it was evaluated at then."""
     own = session.checkpoints.get(job["test_step"]) if job["test_step"] is not None else None
-    if own is None:
+    if own is None or not hasattr(target, "test"):
         return
     folder = session.folder / "test"
     folder.mkdir(exist_ok=True)

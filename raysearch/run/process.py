@@ -206,14 +206,26 @@ def resolve(name: str) -> Any:
 def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], None]:
     """What is called for a purpose: `run` (or the object itself), `test` or `evaluate`.
 
+    A function has the other two as attributes, as in `run.test = test`. Without a `test` there is
+    nothing to do on the test split.
+
     Raises:
         LookupError: the experiment has nothing for this purpose.
     """
     found = getattr(target, purpose, target if purpose == "run" else None)
+    if found is None and purpose == "test":
+        return _without_test
     if found is None:
         name = getattr(target, "__qualname__", type(target).__name__)
-        raise UnknownName(f"experiment {name} has no {purpose!r}, which is needed here")
+        raise UnknownName(
+            f"experiment {name} has no {purpose!r}, which is needed here; a function has it as an "
+            f"attribute: {name}.{purpose} = {purpose}"
+        )
     return cast("Callable[[dict[str, Any], Any], None]", found)
+
+
+def _without_test(config: dict[str, Any], session: Any) -> None:
+    print("this experiment has no `test`: nothing is evaluated on the test split", flush=True)
 
 
 def serve(text: str, connection: Connection) -> None:

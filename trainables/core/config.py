@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Mapping
-from difflib import get_close_matches
+import inspect
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Any, ClassVar, Self, cast, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
-KIND = "kind"
-"""The field by which the variants of a part are told apart."""
+from trainables.core import complaints, parts
+from trainables.core.parts import KIND
+
+_METHODS = (classmethod, staticmethod, property)
 
 
 class Config(BaseModel):
     """A part of a configuration: frozen, nothing unknown, nothing cast but int to float.
 
-    Variants of a part are a union on the literal field `kind`. A subclass that has fields without
-    effect under some settings names them in `void`. What a validator of a subclass says begins with
-    the name of the field at fault, which then stands behind the path of the part.
+    A field may have any type that pydantic writes as JSON and reads back the same: tuples, paths,
+    enumerations, dates, sets, dataclasses and named tuples too. Variants of a part are a union on
+    the literal field `kind`. A subclass that has fields without effect under some settings names
+    them in `void`. What a validator of a subclass says begins with the name of the field at fault,
+    which then stands behind the path of the part.
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        validate_by_name=True,
+        ser_json_bytes="base64",  # any bytes; as text only UTF-8 would come back
+        val_json_bytes="base64",
     )
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Raises ValueError for a field that would hide what each configuration has."""
+        super().__init_subclass__(**arguments)
+        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+            if not _is_class_variable(annotation):
+                _refuse_hidden(cls, name)
 
     def void(self) -> frozenset[str]:
         """Names of own fields that change nothing in this configuration."""
         return frozenset()
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, as plain JSON."""
-        return self.model_dump(mode="json")
+        """Every field, as plain JSON; sets as sorted lists."""
+        plain = self.model_dump(mode="json")
+        return parts.ordered(self, plain) if parts.has_sets(type(self)) else plain
 
     def canonical(self) -> dict[str, Any]:
         """What this configuration is: `to_json` without the seed of the training and what is void.
@@ -56,18 +74,29 @@ class Config(BaseModel):
         return canonical
 
     def value_at(self, path: str) -> Any:
-        """The value at a dotted path. Raises LookupError if there is none in this configuration."""
+        """The value at a dotted path, as plain JSON; a whole `Config` there as it is.
+
+        Raises LookupError if there is none in this configuration.
+        """
         value: Any = self
-        for part in path.split("."):
-            if not isinstance(value, Config) or part not in type(value).model_fields:
+        for name in path.split("."):
+            if name not in parts.fields_of(type(value)):
                 raise LookupError(self._no_field(path))
-            value = getattr(value, part)
-        return value
+            value = getattr(value, name)
+        return value if isinstance(value, Config) or parts.is_plain(value) else self._plain_at(path)
+
+    def _plain_at(self, path: str) -> Any:
+        value, plain = cast("Any", self), cast("Any", self.to_json())
+        for name in path.split("."):
+            plain = plain[_key(plain, type(value), name)]
+            value = getattr(value, name)
+        return plain
 
     def with_values(self, values: Mapping[str, object]) -> Self:
         """This configuration with other values at dotted paths, checked.
 
-        Another `kind` of a part starts from that variant's defaults.
+        A value is what JSON has for the field (a list for a tuple, a text for a path), or one of
+        the field's own type. Another `kind` of a part starts from that variant's defaults.
 
         Raises:
             LookupError: no such path, with the nearest one.
@@ -76,14 +105,8 @@ class Config(BaseModel):
         data = self.to_json()
         for path in sorted(values, key=_kinds_first):
             if path not in type(self).paths():
-                raise LookupError(_unknown(type(self), path))
-            *parents, last = path.split(".")
-            at: dict[str, Any] = data
-            for parent in parents:
-                at = at.setdefault(parent, {})
-            if last == KIND and at.get(KIND) != values[path]:
-                at.clear()
-            at[last] = values[path]
+                raise LookupError(complaints.unknown(type(self), path))
+            _put(type(self), data, path, values[path])
         return type(self).read(data)
 
     @classmethod
@@ -94,14 +117,22 @@ class Config(BaseModel):
             LookupError: a field that does not exist, with the nearest one.
             ValueError: a value that is not allowed, with its path and what is.
         """
+        faults: dict[str, ValidationError] = {}
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(_read(cls, data, "", faults))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            path, kinds = _place(cls, first["loc"])
-            if first["type"] == "extra_forbidden":
-                raise LookupError(_unknown(cls, path, kinds)) from None
-            raise ValueError(_sentence(first, path)) from None
+            raise complaints.of(cls, error, data, faults) from None
+
+    def lossy(self) -> dict[str, str]:
+        """The paths whose values are not the same once they were written as JSON, each with why."""
+        found: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Config):
+                found |= {f"{name}.{path}": why for path, why in value.lossy().items()}
+            elif parts.needs_reading(type(self), name):
+                found |= {f"{name}.{path}".rstrip("."): why for path, why in _loss(self, name)}
+        return found
 
     @classmethod
     def paths(cls) -> frozenset[str]:
@@ -116,7 +147,7 @@ class Config(BaseModel):
             value = getattr(value, part, None)
             if isinstance(value, Config) and KIND in type(value).model_fields:
                 kinds[".".join(path.split(".")[:depth])] = str(getattr(value, KIND))
-        return _unknown(type(self), path, kinds)
+        return complaints.unknown(type(self), path, kinds)
 
 
 def _kinds_first(path: str) -> tuple[bool, int, str]:
@@ -125,81 +156,139 @@ def _kinds_first(path: str) -> tuple[bool, int, str]:
 
 
 @cache
-def _paths(cls: type[Config]) -> frozenset[str]:
-    """`Config.paths`, found once: spaces of many points ask for them at each."""
+def _paths(cls: type, outside: tuple[type, ...] = ()) -> frozenset[str]:
+    """`Config.paths`, found once: spaces of many points ask for them at each.
+
+    A part that holds others of its own kind ends there.
+    """
     found: set[str] = set()
-    for name, field in cls.model_fields.items():
-        parts = _configs(field.annotation)
-        found |= {f"{name}.{path}" for part in parts for path in part.paths()}
-        if not parts:
+    for name, annotation in parts.fields_of(cls).items():
+        inside = [part for part in parts.parts_in(annotation) if part not in (*outside, cls)]
+        found |= {f"{name}.{path}" for part in inside for path in _paths(part, (*outside, cls))}
+        if not inside or parts.may_be_none(annotation):
             found.add(name)
     return frozenset(found)
 
 
-def _configs(annotation: Any) -> list[type[Config]]:
-    """The configuration classes in an annotation: itself, or the members of a union."""
-    if isinstance(annotation, type) and issubclass(annotation, Config):
-        return [annotation]
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [one for member in get_args(annotation) for one in _configs(member)]
-    if get_origin(annotation) is Annotated:
-        return _configs(get_args(annotation)[0])
-    return []
+def _key(plain: Any, kind: type, name: str) -> str | int:
+    """Where the JSON of a part has a field: that of a named tuple is a list."""
+    return list(parts.fields_of(kind)).index(name) if isinstance(plain, list) else name
 
 
-def _unknown(cls: type[Config], path: str, kinds: Mapping[str, str] | None = None) -> str:
-    """The sentence about a path that is no field, given which variants are chosen on its way."""
-    name = getattr(cls, "name", cls.__name__)
-    paths = cls.paths()
-    if path in paths:
-        chosen = " and ".join(f"{part}.{KIND} {kind!r}" for part, kind in (kinds or {}).items())
-        return f"{path} is no field of {name} with {chosen}"
-    inside = sorted(one for one in paths if one.startswith(f"{path}."))
-    if inside:
-        return f"{path} is a part of {name}, not a field; it has {', '.join(inside)}"
-    parts = {one[:end] for one in paths for end, letter in enumerate(one) if letter == "."}
-    near = get_close_matches(path, sorted(paths | parts), 1, 0.5)
-    near += sorted(one for one in paths if one.split(".")[-1] == path.split(".")[-1])
-    shown = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths))}"
-    return f"{path} is no field of {name}; {shown}"
+def _put(cls: type, data: dict[str, Any], path: str, value: object) -> None:
+    """Sets a value at a path of the JSON of a configuration."""
+    *above, last = path.split(".")
+    at: Any = data
+    kinds = [cls]
+    for name in above:
+        kinds = [kind for kind in kinds if name in parts.fields_of(kind)]
+        key = _key(at, kinds[0], name)
+        if isinstance(at, dict) and at.get(key) is None:  # a part that was left out
+            at[key] = {}
+        at = at[key]
+        kinds = [part for kind in kinds for part in parts.parts_in(parts.fields_of(kind)[name])]
+    kinds = [kind for kind in kinds if last in parts.fields_of(kind)]
+    plain = _plain(kinds, last, path, value)
+    if last == KIND and at.get(KIND) != plain:
+        at.clear()
+    at[_key(at, kinds[0], last)] = plain
 
 
-def _place(cls: type[Config], location: tuple[int | str, ...]) -> tuple[str, dict[str, str]]:
-    """The dotted path of an error, and the variants on its way.
+def _plain(kinds: Sequence[type], name: str, path: str, value: object) -> Any:
+    """A value of a field's own type as JSON; what is JSON already stays as it is."""
+    if parts.is_plain(value):
+        return value
+    error: ValidationError | None = None
+    for kind in kinds:
+        try:
+            return parts.as_json(parts.leaf(kind, name), value)
+        except ValidationError as found:
+            error = error or found
+    assert error is not None
+    raise ValueError(complaints.of_leaf(error, path, {"value": value})) from None
 
-    Behind a part that has variants pydantic puts the tag of the one that was read.
+
+def _read(
+    cls: type[Config], data: object, place: str, faults: dict[str, ValidationError]
+) -> dict[str, Any] | Any:
+    """JSON with each leaf in its own type; one for which that cannot be stays, with its fault.
+
+    Leaf by leaf, since pydantic reads a whole as JSON no longer behind people's own validators.
     """
-    parts: list[str] = []
-    kinds: dict[str, str] = {}
-    candidates = [cls]
-    for step in map(str, location):
-        if len(candidates) > 1:
-            kinds[".".join(parts)] = step
-            candidates = [one for one in candidates if step in _tags(one)]
+    if not isinstance(data, Mapping):
+        return data
+    found = dict(cast("Mapping[str, Any]", data))
+    for name in cls.model_fields.keys() & found.keys():
+        value, path = found[name], f"{place}{name}"
+        known = _configs(cls, name)
+        if known and isinstance(value, Mapping):
+            part = _variant(known, value)
+            found[name] = value if part is None else _read(part, value, f"{path}.", faults)
+        elif parts.needs_reading(cls, name) and parts.is_plain(value):
+            try:
+                found[name] = parts.from_json(parts.leaf(cls, name), value)
+            except ValidationError as error:
+                faults[path] = error
+    return found
+
+
+def _loss(config: Config, name: str) -> Iterator[tuple[str, str]]:
+    """The places in a field that JSON does not keep, each with why."""
+    kind, value = parts.leaf(type(config), name), getattr(config, name)
+    try:
+        again = parts.from_json(kind, parts.as_json(kind, value))
+    except (ValueError, TypeError) as error:  # pydantic's own are ValueErrors
+        yield "", f"{value!r} cannot be read back from JSON ({' '.join(str(error).split())[:200]})"
+        return
+    for path in parts.differences(value, again):
+        was, now = (_inside(each, path) for each in (value, again))
+        yield path, f"{was!r} is read back from JSON as {now!r}"
+
+
+def _inside(value: Any, path: str) -> Any:
+    for name in path.split(".") if path else ():
+        value = getattr(value, name)
+    return value
+
+
+@cache
+def _configs(cls: type[Config], name: str) -> Sequence[type[Config]]:
+    """The configurations that a field may hold."""
+    found = parts.parts_in(parts.fields_of(cls)[name])
+    return [one for one in found if issubclass(one, Config)]
+
+
+def _variant(known: Sequence[type[Config]], value: Mapping[str, Any]) -> type[Config] | None:
+    """The configuration that an object of JSON is; None if it does not say which."""
+    if len(known) == 1:
+        return known[0]
+    return next((one for one in known if value.get(KIND) in complaints.tags(one)), None)
+
+
+def _is_class_variable(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return re.match(r"(\w+\.)?ClassVar\b", annotation) is not None
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _refuse_hidden(cls: type, name: str) -> None:
+    """Refuses a field that would hide what a class of this package has: a method, a property."""
+    for base in cls.__mro__[1:]:
+        if base.__module__.rpartition(".")[0] != __package__ or name in _fields_of_base(base):
             continue
-        parts.append(step)
-        field = candidates[0].model_fields.get(step) if candidates else None
-        candidates = _configs(field.annotation) if field else []
-    return ".".join(parts), kinds
+        if callable(member := vars(base).get(name)) or isinstance(member, _METHODS):
+            says = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
+            raise ValueError(
+                f"{cls.__name__} must not have a field called {name!r}, which each configuration "
+                f"has already ({says.rstrip('.')}); leave it out or call it otherwise"
+            )
+        if name in base.__dict__.get("__annotations__", {}):
+            raise ValueError(
+                f"{cls.__name__} must not have a field called {name!r}, which says of each "
+                f"experiment what it is; write {name} = '…' without a type, or call it otherwise"
+            )
 
 
-def _tags(cls: type[Config]) -> list[str]:
-    """The values of `kind` that a variant answers to."""
-    return [str(tag) for tag in get_args(cls.model_fields[KIND].annotation)]
-
-
-def _sentence(error: ErrorDetails, path: str) -> str:
-    """One sentence: the path, the rule, the value."""
-    rule = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
-        return f"{path}.{rule}" if path else rule
-    context = error.get("ctx", {})
-    if error["type"] == "union_tag_invalid":
-        tags = context["expected_tags"].replace(", ", " or ")
-        return f"{path}.{KIND} must be {tags}, got {context['tag']!r}"
-    if error["type"] == "union_tag_not_found":
-        return f"{path}.{KIND} must be given, got {error['input']!r}"
-    if error["type"] in ("model_type", "model_attributes_type"):
-        return f"{path or 'a configuration'} must be an object with fields, got {error['input']!r}"
-    rule = rule.removeprefix("Input should be ").removeprefix("Input ")
-    return f"{path} must be {rule}, got {error['input']!r}"
+def _fields_of_base(base: type) -> Collection[str]:
+    """The names of the fields of a base, if it is a configuration."""
+    return getattr(base, "__pydantic_fields__", {})

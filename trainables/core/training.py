@@ -1,22 +1,16 @@
-"""The settings of a run that every experiment has: how long, how much at once, how often, how."""
+"""The settings of a training: how long, how much at once, how often, how."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
+from trainables.core.run import SeededConfig
 
 Count = Annotated[int, Field(ge=1)]
 Cadence = Annotated[int, Field(ge=0)]
-
-EVALUATION = "evaluation"
-"""The part of an experiment's configuration, if it has one, with the settings of evaluations."""
-_ABSENT = "absent"
 
 
 class Training(Config):
@@ -88,63 +82,27 @@ class Training(Config):
         return last or step % (every or self.steps_an_epoch(examples)) == 0
 
 
-class ExperimentConfig(Config):
-    """The configuration of a whole experiment.
+class ExperimentConfig(SeededConfig):
+    """The configuration of an experiment that is trained: its own fields, and `training`.
 
-    `experiment` names what runs it, as `module:attribute`; `name` is `family.experiment`. What
-    stands in a part called `evaluation` changes how networks are measured, not how they are
-    trained: trained ones may be evaluated with other values there.
+    One that has no use for the settings of a training derives from `run.RunConfig` instead.
     """
 
-    experiment: ClassVar[str]
-    name: ClassVar[str]
+    SEED: ClassVar[str] = "training.seed"
     training: Training = Training()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
+        """Raises ValueError if `training` was made something else."""
+        super().__pydantic_init_subclass__(**arguments)
+        kind = cls.model_fields["training"].annotation
+        if not (isinstance(kind, type) and issubclass(kind, Training)):
+            raise ValueError(
+                f"training of {cls.__name__} must be a Training, since the seed of the run is in "
+                f"it; call the field otherwise"
+            )
 
     @property
     def seed(self) -> int:
-        """The seed of the run; with the digest it identifies a trial."""
+        """The seed of the run: it is training.seed, as config["training"]["seed"] in a run."""
         return self.training.seed
-
-    def with_seed(self, seed: int) -> Self:
-        """The same configuration with another seed of the run."""
-        return self.with_values({"training.seed": seed})
-
-    def missing(self) -> str | None:
-        """What a run needs and is not there, such as its data: one sentence on what to do, or None.
-
-        Asked before a run or a search begins, so that none begins in vain.
-        """
-        return None
-
-    def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the experiment's name and the canonical form."""
-        facts: list[Any] = [self.experiment, self.canonical()]
-        text = json.dumps(facts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def first_difference(self, other: ExperimentConfig) -> tuple[str, Any, Any] | None:
-        """Why networks trained with the other configuration are not those of this one.
-
-        Returns the path of the first value, the seed included, on which training depends and that
-        differs, with both values (`absent` where it is none); None if there is no such value.
-        """
-        mine, others = _trained(self), _trained(other)
-        for path in dict.fromkeys([*mine, *others]):
-            values = mine.get(path, _ABSENT), others.get(path, _ABSENT)
-            if values[0] != values[1]:
-                return path, *values
-        return None
-
-
-def _trained(config: ExperimentConfig) -> dict[str, Any]:
-    """The values on which training depends, by path."""
-    parts = {name: part for name, part in config.canonical().items() if name != EVALUATION}
-    return {**_leaves(parts, ""), "training.seed": config.seed}
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        is_part = isinstance(value, Mapping)
-        found |= _leaves(value, f"{prefix}{name}.") if is_part else {f"{prefix}{name}": value}
-    return found

@@ -227,7 +227,8 @@ def test_brackets_are_no_part_of_a_path() -> None:
         (lambda: Int(1, 2.5), "an integer as high, got 2.5"),  # pyright: ignore
         (lambda: Int(1, 8, log=True, step=2), "whole number of steps|either log or a step"),
         (lambda: Choice(()), "at least one choice"),
-        (lambda: Choice((1, 1.0)), "choices that differ, got 1.0 twice"),
+        (lambda: Choice((1, 1.0)), "choices that differ, got 1 and 1.0, which are equal"),
+        (lambda: Choice(("a", "a")), "choices that differ, got 'a' twice"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(make: Any, text: str) -> None:

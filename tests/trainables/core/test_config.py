@@ -71,7 +71,7 @@ def test_paths_are_those_of_all_variants() -> None:
         *("shape.kind", "shape.side", "shape.radius", "shape.colour"),
         *("shape.content.kind", "shape.content.side"),
         *("shape.content.radius", "shape.content.colour"),
-        *("extra.kind", "extra.radius", "extra.colour"),
+        *("extra", "extra.kind", "extra.radius", "extra.colour"),
     }
 
 
