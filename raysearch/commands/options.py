@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ import typer
 
 from raysearch.errors import RaysearchError
 from raysearch.settings import Settings
+from raysearch.terminal import say
+from raysearch.texts import one_line
 
 if TYPE_CHECKING:
     from raysearch.record.events import Store
@@ -49,6 +50,8 @@ Overrides = Annotated[
     typer.Argument(metavar="[PATH=VALUE]...", help="Values; one given to a sampled name fixes it."),
 ]
 RUNS = Path("runs")
+_ERROR = 4000
+"""Letters of an error, which may list what is on offer."""
 
 
 @contextmanager
@@ -60,14 +63,14 @@ def plainly() -> Generator[None]:
     try:
         yield
     except RaysearchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {one_line(error, _ERROR)}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" for {error.filename}" if error.filename else ""
         text = f"no space is left on the disk{where}: make some, and give the same command again"
-        print(f"error: {text}", file=sys.stderr)
+        say(f"error: {text}", err=True)
         raise typer.Exit(BAD_INPUT) from None
 
 
