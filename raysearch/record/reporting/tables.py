@@ -11,8 +11,11 @@ from raysearch.record.reporting.words import listed, number
 from raysearch.record.results import SearchView, TrialView, columns_of, rows
 from raysearch.record.standing import winner
 from raysearch.record.tested import on_test_split
+from raysearch.texts import cut
 
 MOST_STANDINGS = 50
+MESSAGE = 600
+"""Letters of a cell that is no number, such as the reason why a trial failed."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ def cell(value: Any) -> Cell:
         return Cell("")
     if isinstance(value, bool):
         return Cell(str(value), str(value))
-    return Cell(number(value), repr(value) if isinstance(value, int | float) else str(value))
+    if isinstance(value, int | float):
+        return Cell(number(value), repr(value))
+    return Cell(cut(str(value), MESSAGE), cut(str(value), MESSAGE))
 
 
 def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
@@ -91,7 +96,8 @@ def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list
 def _param(trial: TrialView, name: str) -> Cell:
     """The value of a parameter; None is a value too, unlike that of a branch not taken."""
     text = value_of(trial, name)
-    return Cell(text, text) if text == "None" else cell(trial.params.get(name))
+    value = trial.params.get(name)
+    return cell(value) if isinstance(value, int | float) else Cell(text, text)
 
 
 def _spread(row: dict[str, Any], column: str) -> Cell:
