@@ -57,11 +57,10 @@ class Watch:
         """Takes over the terminal, if there is one that can be drawn on."""
         with self._never_fatal():
             if self._console.is_terminal and not self._console.is_dumb_terminal:
-                self._live = Live(
-                    console=self._console, auto_refresh=True, refresh_per_second=4, transient=True
-                )
+                # Without a thread of its own, in which an error would be nobody's.
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.__enter__()
-                self._live.update(Text("starting …"))
+                self._live.update(Text("starting …"), refresh=True)
         return self
 
     def __exit__(
@@ -87,9 +86,13 @@ class Watch:
         try:
             yield
         except Exception as error:  # whatever it is, hours of trials matter more
-            self._is_broken = True
             with suppress(Exception):
-                say(f"the display ends, the search goes on: {described(error)}", err=True)
+                if self._live is not None:
+                    self._live.stop()
+            with suppress(Exception):
+                if not self._is_broken:
+                    say(f"the display ends, the search goes on: {described(error)}", err=True)
+            self._is_broken = True
 
     def _listen(self, view: SearchView) -> None:
         first, self._view = self._view is None, view
@@ -102,9 +105,8 @@ class Watch:
         now = time.monotonic()
         if now - self._drawn >= _DRAW_EVERY:
             self._drawn = now
-            self._live.update(
-                Group(headline(view), trials_table(view, self._rows, self._console.width))
-            )
+            table = trials_table(view, self._rows, self._console.width)
+            self._live.update(Group(headline(view), table), refresh=True)
 
     def _lines(self, view: SearchView, first: bool) -> None:
         told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}

@@ -173,7 +173,7 @@ def program(
     command = f'"$0" -c "$1" {redirect}'
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}", sys.executable, WRITES + code],
-        capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})},
+        capture_output=True, text=True, errors="replace", check=False, env={**os.environ, **(environment or {})},
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def noted(error: Exception, note: str) -> Exception:
          "ExceptionGroup: several (2 sub-exceptions): ValueError: one; TypeError: two"),
         (caused(RuntimeError("top"), ValueError("middle"), OSError("root")),
          "RuntimeError: top (because of OSError: root)"),
-        (noted(ValueError("nan"), "in layer 3\nof the head"), "ValueError: nan: in layer 3 of the head"),
+        (noted(ValueError("nan"), "in layer 3\nof it"), "ValueError: nan: in layer 3 of it"),
         (FileNotFoundError("no images below [/data/imagenet/train]"),
          "FileNotFoundError: no images below [/data/imagenet/train]"),
     ],
