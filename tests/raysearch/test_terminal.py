@@ -173,7 +173,8 @@ def program(
     command = f'"$0" -c "$1" {redirect}'
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}", sys.executable, WRITES + code],
-        capture_output=True, text=True, errors="replace", check=False, env={**os.environ, **(environment or {})},
+        capture_output=True, text=True, errors="replace", check=False,
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
 
 
@@ -220,18 +221,18 @@ def test_no_file_gets_the_descriptor_of_a_stream_that_is_closed() -> None:
     ids=str,
 )  # fmt: skip
 def test_letters_that_the_terminal_has_not_are_spelt_out(environment: dict[str, str]) -> None:
-    odd = list(ODD.values())
+    odd, last = list(ODD.values()), "0.5 ± 0.1 … größe → ok"
     code = (
-        f"import sys\nfrom raysearch.terminal import say, show, table_of\nfor text in {odd!r}:\n"
+        f"import sys\nfrom raysearch.terminal import say, show, table_of\nfor text in {odd!a}:\n"
         "    say(text); say(text, err=True); show(table_of([text], [[text]])); print(text)\n"
-        "print('0.5 ± 0.1 … größe → ok')"
+        f"print({last!a})"
     )
     done = program(code, environment=environment)
     assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    assert last.startswith("0.5 ") and last.endswith(" ok")
+    found = done.stdout.splitlines()[-1]
+    assert found.startswith("0.5 ") and found.endswith(" ok")
     if environment.get("PYTHONIOENCODING") == "ascii":
-        assert last == r"0.5 +- 0.1 ... gr\xf6\xdfe -> ok"
+        assert found == r"0.5 +- 0.1 ... gr\xf6\xdfe -> ok"
 
 
 FULL = "print_json({'a': 1})"
