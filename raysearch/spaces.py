@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from raysearch.declare.catalog import sweeps
@@ -16,10 +17,10 @@ _WORDS = 200
 """Letters of a question or of the metrics in the table."""
 
 
-def declared() -> list[dict[str, Any]]:
-    """All declared sweeps, a record for each."""
+def declared(packages: Sequence[str] = SWEEPS) -> list[dict[str, Any]]:
+    """All declared sweeps of these packages, a record for each."""
     with Reading() as reading:
-        found = sweeps(SWEEPS)
+        found = sweeps(packages)
     kept = KeptCounts.here(reading)
     counts = {name: kept.count(name, sweep, _count) for name, sweep in found.items()}
     kept.write()

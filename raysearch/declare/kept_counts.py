@@ -31,6 +31,7 @@ class Reading:
     """Notices which files are read while it is open, those of modules left aside.
 
     A sweep may take its choices from a file: then that file is among what its count depends on.
+    `is_whole` says that no module of people's was loaded before, which may have read any.
     """
 
     _open: ClassVar[list[Reading]] = []
@@ -38,6 +39,7 @@ class Reading:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self.is_whole = not any(map(_is_peoples, list(sys.modules.values())))
 
     def __enter__(self) -> Reading:
         """Begins to notice."""
@@ -85,7 +87,8 @@ class KeptCounts:
     @classmethod
     def here(cls, reading: Reading) -> KeptCounts:
         """Those of the sources that are loaded now, and of the files that were read so far."""
-        folder, state = cache_folder(), state_of_sources(reading.files)
+        folder = cache_folder() if reading.is_whole else None
+        state = state_of_sources(reading.files) if folder else None
         return cls(folder / f"{state}.json" if folder and state else None, reading)
 
     def count(self, name: str, sweep: Sweep, count: Callable[[Sweep], Count]) -> Count:
@@ -150,8 +153,8 @@ def state_of_sources(files: set[str]) -> str | None:
             is_ours = not _is_installed(path)
             told, text = _state_of(path, began, whole=is_ours)
             state.update(f"{name} {told}\n".encode())
-            own = not name.startswith("raysearch") and is_ours
-            asks_for_surroundings |= own and _SURROUNDINGS.search(text) is not None
+            asks = _is_peoples(module) and _SURROUNDINGS.search(text) is not None
+            asks_for_surroundings |= asks
         for path in sorted(files):
             told = _state_of_read(path, began)
             state.update(f"{path} {told}\n".encode("utf-8", "backslashreplace"))
@@ -194,19 +197,29 @@ def _source_of(module: ModuleType) -> str | None:
     return None if is_pythons or module.__name__ == "__main__" else path
 
 
+def _is_peoples(module: ModuleType) -> bool:
+    """Whether it is neither Python's nor installed, nor of the service itself."""
+    path, name = _source_of(module), str(getattr(module, "__name__", ""))
+    is_own = name.partition(".")[0] == "raysearch"
+    return path is not None and not is_own and not _is_installed(path)
+
+
 def _is_installed(path: str) -> bool:
     """Whether it belongs to a package that was installed, or lies in an archive of Python's."""
     return any(part in path for part in _INSTALLED) or path.endswith(".zip")
 
 
 def _began() -> float:
-    """When this process began, in seconds since 1970; before all time where that is not known."""
+    """When this process began, in seconds since 1970; before all time where that is not known.
+
+    To a tick of the kernel's clock, rounded up: by then no module of ours can have been loaded.
+    """
     try:
         fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
         ticks = int(fields.rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return float("-inf")
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - (ticks + 1) / os.sysconf("SC_CLK_TCK")
     return time.time() - age
 
 
