@@ -13,7 +13,7 @@ from raysearch.record.reporting.objectives import drawn, objectives
 from raysearch.record.reporting.words import elapsed, moment, number, plural, ranges
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.snapshot import in_words
-from raysearch.texts import cut
+from raysearch.texts import block, cut
 
 LONG = 160
 """Letters of a value in a table; the winner's configuration has all of them."""
@@ -46,11 +46,17 @@ def shown_winner(view: SearchView, folder: Path) -> Shown | None:
         trial=best,
         parameters=[(n, value_of(best, n), value_of(default, n)) for n in names],
         has_default=default is not None and default.digest != best.digest,
-        config=json.dumps(best.config, indent=2, ensure_ascii=False),
+        config=_json(best.config),
         command=shell(repeat_command(view, best)),
         checkpoint=checkpoint or (f"none ({best.removed})" if best.removed else "none"),
         evaluates=evaluated(best),
     )
+
+
+def _json(config: dict[str, Any]) -> str:
+    """JSON to read and to copy: with letters as they are, unless some of them cannot be shown."""
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    return text if block(text) == text else json.dumps(config, indent=2)
 
 
 def value_of(trial: TrialView | None, name: str) -> str:
