@@ -17,9 +17,11 @@ from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.pictures import Pictures, kind_of
 from raysearch.record.reporting.words import listed
 from raysearch.record.results import SearchView
-from raysearch.texts import block, encodable, visible
+from raysearch.texts import block, cut, encodable, visible
 
 _HERE = Path(__file__).parent
+_NAME = 300
+"""Letters of a name in the head of a column or a row."""
 
 
 def render(view: SearchView, folder: Path, pictures: Pictures) -> str:
@@ -90,7 +92,7 @@ def embedded(picture: Picture) -> Markup:
 
 def breakable(name: str) -> Markup:
     """A dotted name that may be broken behind its dots and strokes."""
-    text = str(escape(visible(name)))
+    text = str(escape(cut(visible(name), _NAME)))
     for mark in (".", "/", "_", "]"):
         text = text.replace(mark, f"{mark}<wbr>")
     return Markup(text)
