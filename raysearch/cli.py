@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> Any:
             f"This is a fault of raysearch {version()}, not of your input. What was reported is "
             f"kept: `raysearch resume` goes on with a search. Please send the lines above and the "
             f"command to whoever looks after raysearch.",
-            file=sys.stderr,
+            err=True,
         )
         sys.exit(OUR_FAULT)
     finally:

@@ -175,7 +175,7 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"name": view.search, "state": state, **summary(view), "trials": rows(view)})
         return
-    say(f"{view.search}: {state}" + (f" ({view.reason})" if view.reason else ""))
+    say(f"{view.search}: {state}" + (f" ({one_line(view.reason)})" if view.reason else ""))
     if state in ("killed", "interrupted", "stopped", "paused"):
         say(f"go on with: raysearch resume {view.search}{_runs(settings)}")
     if view.begun.get("code") != view.spec.get("code"):
@@ -272,7 +272,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     if settings.tracking_uri != "none":
         say(f"open       {ui_command(settings, outcome.name)}")
     if outcome.untracked:
-        say(f"missing    MLflow lacks the end of this search: {outcome.untracked}")
+        say(f"missing    MLflow lacks the end of this search: {one_line(outcome.untracked)}")
         say(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
     if best is not None:
         say(f"best       raysearch best {outcome.name}{_runs(settings)}")
@@ -297,7 +297,7 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
         print_json([asdict(finding) for finding in findings])
         return bool(findings)
     for finding in findings:
-        say(finding)
+        say(one_line(finding, 1000))
     if not findings:
         say(f"{name}: events, Optuna study, MLflow and folders agree")
     return bool(findings)

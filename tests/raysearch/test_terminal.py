@@ -32,8 +32,8 @@ from tests.raysearch.test_texts import acts
 
 ROOT = Path(raysearch.__file__).parent
 ONLY = {"terminal.py"}
-IN_A_TRIAL = {"run/process.py", "run/again.py", "single.py"}
-"""What prints to the log of a trial, or is itself a trial in the foreground."""
+IN_A_TRIAL = {"run/process.py", "run/again.py"}
+"""What prints to the log of a trial."""
 
 
 def written(tree: ast.AST) -> list[tuple[int, str]]:
@@ -147,7 +147,8 @@ def test_json_is_lossless_and_csv_keeps_what_utf_8_can_write(
     print_json([{text: text}])
     found = stream.buffer.getvalue()  # type: ignore[attr-defined]
     assert json.loads(found.decode("ascii")) == [{text: text}]
-    stream.buffer.truncate(0), stream.buffer.seek(0)
+    stream.buffer.truncate(0)
+    stream.buffer.seek(0)
     print_csv([{"a": text, "b": 1}])
     found = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
     row = next(csv.DictReader(io.StringIO(found, newline="")))
@@ -302,3 +303,18 @@ def test_each_trial_has_one_line_of_text(text: str) -> None:
 def test_a_table_takes_texts_as_they_are() -> None:
     table = table_of(["[b]"], [["[/b]"]])
     assert drawn(table, Console(file=io.StringIO())).split() == ["[b]", "[/b]"]
+
+
+@pytest.mark.slow
+def test_a_fault_of_ours_is_told_with_its_traceback_and_nothing_that_acts() -> None:
+    code = (
+        "from raysearch import cli\n"
+        "def broken(arguments): raise KeyError('tags \\x1b[31m\\u202e', '\\udce9')\n"
+        "cli.app = broken\ncli.main([])"
+    )
+    for redirect in ("", "> /dev/full", ">&-"):
+        done = program(code, redirect=redirect)
+        assert done.returncode == 70
+        assert done.stderr.startswith("Traceback") and "KeyError: ('tags " in done.stderr
+        assert "This is a fault of raysearch" in done.stderr
+        assert set(acts(done.stderr)) <= {"\n"}

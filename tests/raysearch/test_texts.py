@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 
@@ -134,5 +135,6 @@ def test_causes_that_go_round_in_a_circle_end() -> None:
 
 
 def test_a_traceback_that_cannot_be_formatted_is_told_all_the_same() -> None:
-    error = SyntaxError("bad", ("f.py", "three", object(), 7))
+    odd: Any = ("f.py", "three", object(), 7)
+    error = SyntaxError("bad", odd)
     assert "SyntaxError" in formatted(error)

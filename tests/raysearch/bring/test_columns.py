@@ -108,7 +108,7 @@ def test_what_results_wrote_is_known(
 def test_a_parameter_stands_under_its_own_name_and_all_else_is_there_too(
     metrics: tuple[str, ...],
 ) -> None:
-    hand, points = ran(declared(*metrics), seeds=2)
+    hand, _ = ran(declared(*metrics), seeds=2)
     columns = columns_of(hand.view)
     table = {row[columns.own("trial")]: row for row in rows(hand.view)}
     for number, trial in hand.view.trials.items():
