@@ -13,6 +13,7 @@ from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
+from raysearch.texts import one_line, shown
 
 _NOTICES = 5
 
@@ -70,8 +71,8 @@ def answer_lines(view: SearchView) -> list[str]:
         runs = ", ".join(str(run.number) for run in won.standing.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
-        shown = len(winners(view))
-        lines.append(f"           {shown} of the {len(won.front)} on the front were tested")
+        tested = len(winners(view))
+        lines.append(f"           {tested} of the {len(won.front)} on the front were tested")
     return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
 
 
@@ -82,7 +83,7 @@ def _setting_lines(view: SearchView) -> list[str]:
     for trial in view.trials.values():
         if trial.is_feasible and trial.values:
             setting = {name: value for name, value in trial.params.items() if name not in own}
-            named = ", ".join(f"{name}={value}" for name, value in setting.items())
+            named = ", ".join(f"{shown(name)}={_as_is(v)}" for name, v in setting.items())
             found.setdefault(named or "as trained", []).append(trial.values[0])
     lines: list[str] = []
     for setting, values in found.items():
@@ -95,18 +96,24 @@ def _setting_lines(view: SearchView) -> list[str]:
 def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
     """The values that were given, and where one lies outside of what the sweep offers."""
     outside = spec.get("outside") or {}
-    shown = [
-        f"{path}={value}" + (f" (the sweep says {outside[path]})" if path in outside else "")
+    found = [
+        f"{shown(path, 80)}={_as_is(value)}"
+        + (f" (the sweep says {shown(outside[path], 80)})" if path in outside else "")
         for path, value in (spec.get("fixed") or {}).items()
     ]
-    return [f"fixed      {', '.join(shown)}"] if shown else []
+    return [f"fixed      {', '.join(found)}"] if found else []
+
+
+def _as_is(value: object) -> str:
+    """A value that a person gave, with all of its digits, cut if it is long."""
+    return shown(str(value))
 
 
 def unfinished_lines(view: SearchView) -> list[str]:
     """How far the trials are that have not ended."""
     open_trials = [trial for trial in view.trials.values() if trial.ended is None]
-    shown = [f"trial {trial.number} at {_reached(trial, view)}" for trial in open_trials]
-    return [f"unfinished {', '.join(shown)}"] if shown else []
+    found = [f"trial {trial.number} at {_reached(trial, view)}" for trial in open_trials]
+    return [f"unfinished {', '.join(found)}"] if found else []
 
 
 def _reached(trial: TrialView, view: SearchView) -> str:
@@ -122,7 +129,8 @@ def failure_lines(view: SearchView) -> list[str]:
             reasons.setdefault(trial.reason or trial.state, []).append(trial)
     most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]
     return [
-        f"{len(trials)} times: {reason}  (raysearch logs {view.search} {trials[0].number})"
+        f"{len(trials)} times: {one_line(reason, 300)}  "
+        f"(raysearch logs {view.search} {trials[0].number})"
         for reason, trials in most
     ]
 
@@ -182,13 +190,13 @@ def _test_means(found: Iterable[Tested], number: int) -> Mapping[str, dict[str, 
 def _test_lines(found: Tested) -> list[str]:
     lines: list[str] = []
     if found.scores:
-        scores = ", ".join(f"{name} {_score(score)}" for name, score in found.scores.items())
+        scores = ", ".join(f"{shown(name)} {_score(score)}" for name, score in found.scores.items())
         seeds = f", {len(found.trials)} seeds" if len(found.trials) > 1 else ""
         lines.append(f"test       {found.role} ({_trials(found.trials)}): {scores}{seeds}")
     elif not found.errors:
         lines.append(f"test       {found.role}: none, the experiment reported no metric test/…")
     for number, error in found.errors.items():
-        lines.append(f"test       {found.role} (trial {number}): failed, {error}")
+        lines.append(f"test       {found.role} (trial {number}): failed, {one_line(error, 300)}")
     return lines
 
 

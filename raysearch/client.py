@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.record.results import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
 
@@ -55,7 +55,7 @@ class Client:
 
     def spaces(self) -> pd.DataFrame:
         """The declared sweeps: points, sampler, pruner, metrics, question."""
-        from raysearch.front import declared
+        from raysearch.spaces import declared
 
         return _frame(declared(), "name")
 
@@ -279,7 +279,8 @@ class Client:
 
     def results(self, name: str) -> pd.DataFrame:
         """All trials, best first, with the parameters that vary."""
-        return _frame(rows(self.view(name)), "trial")
+        view = self.view(name)
+        return _frame(rows(view), columns_of(view).own("trial"))
 
     def curves(self, name: str) -> pd.DataFrame:
         """All reports of all trials: `trial`, `step`, fidelity, and a column for each metric.

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from raysearch.texts import SENTENCE, cut, one_line
+
 _OWN = str(Path(__file__).parent)
+MOST = 2000
+"""Letters of what one exception says."""
+_FEW = 8
+"""Exceptions of a group, notes of one, or links of a chain, that are looked at."""
 
 
 class RaysearchError(Exception):
@@ -53,17 +59,56 @@ def kind_of(error: RaysearchError) -> str:
 def sentence(error: BaseException) -> str:
     """What an exception of any kind says, on one line; of pydantic's findings each with its path.
 
-    One that says nothing, or whose `str` raises, is called by its type. It never raises.
+    One that says nothing is called by its type, one whose `str` raises by what it was made with.
+    Of a long one beginning and end are kept. It never raises.
     """
     try:
         findings: Any = getattr(error, "errors", None)
         if type(error).__module__.startswith("pydantic") and callable(findings):
             found: Any = findings()
-            text = "; ".join(map(_finding, found))
-        else:
-            text = str(error.args[0]) if isinstance(error, LookupError) else str(error)
-        return " ".join(text.split()) or type(error).__name__
-    except Exception:  # a foreign `str` may do anything
+            return one_line("; ".join(map(_finding, found)), MOST) or type(error).__name__
+        return one_line(_words(error), MOST) or type(error).__name__
+    except BaseException:  # a foreign `str` may do anything
+        return _made_with(error)
+
+
+def described(error: BaseException, most: int = SENTENCE) -> str:
+    """Type and words of an exception, its notes, those of a group, and what caused it.
+
+    On one line of at most so many letters; it never raises.
+    """
+    said = [_named(error)]
+    if isinstance(error, BaseExceptionGroup):
+        said.append("; ".join(_named(one) for one in error.exceptions[:_FEW]))
+    notes: Any = getattr(error, "__notes__", None)
+    if isinstance(notes, list):
+        said += [one_line(note) for note in notes[:_FEW] if isinstance(note, str)]
+    cause = error.__cause__
+    for _ in range(_FEW):
+        if cause is None or cause.__cause__ is None:
+            break
+        cause = cause.__cause__
+    end = "" if cause is None or cause is error else f" (because of {_named(cause)})"
+    text = ": ".join(filter(None, said))
+    return one_line(f"{cut(text, max(most - len(end), most // 2))}{end}", most)
+
+
+def _named(error: BaseException) -> str:
+    name, said = type(error).__name__, sentence(error)
+    return name if said in ("", name) else f"{name}: {said}"
+
+
+def _words(error: BaseException) -> str:
+    """What `str` says, but that a `KeyError` of a text is that text, without quotes."""
+    key = error.args[0] if isinstance(error, KeyError) and len(error.args) == 1 else None
+    return key if isinstance(key, str) and type(error).__str__ is KeyError.__str__ else str(error)
+
+
+def _made_with(error: BaseException) -> str:
+    try:
+        made = ", ".join(map(repr, error.args))
+        return one_line(f"{type(error).__name__}({made})") if made else type(error).__name__
+    except BaseException:  # a foreign `repr` too
         return type(error).__name__
 
 

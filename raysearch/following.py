@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from raysearch.errors import UnknownName
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
 from raysearch.settings import Settings
+from raysearch.streams import lost_output
+from raysearch.terminal import say, say_piece
 
 _EVERY = 0.5
 _LAST = 2.0
@@ -33,10 +34,12 @@ def follow_logs(name: str, trial: int, settings: Settings) -> None:
             for path in sorted(folder.glob("*-*/*"), key=lambda path: path.parent.name):
                 if path.name in _FILES:
                     seen[path] = _print_new(path, seen.get(path))
+            if lost_output() is not None:
+                return  # nobody reads on, such as `head`
             if ends_at is None or time.monotonic() < ends_at:
                 time.sleep(_EVERY)
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        say(err=True)
 
 
 def _until_it_ends(
@@ -69,11 +72,11 @@ def _print_new(path: Path, before: int | None) -> int:
     if path.name == "traceback.txt" and "Traceback" in _text(path.with_name("log.txt")):
         return 0
     if before is None and path.name == "log.txt":
-        print(f"== {path.parent.name}: {path.parent}", flush=True)
+        say(f"== {path.parent.name}: {path.parent}")
     with path.open("rb") as file:
         file.seek(before or 0)
         new = file.read()
-    print(new.decode(errors="replace"), end="", flush=True)
+    say_piece(new.decode(errors="replace"))
     return (before or 0) + len(new)
 
 

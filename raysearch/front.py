@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv as csv_writer
-import json
 import os
 import subprocess
 import sys
@@ -12,9 +10,6 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.table import Table
 
 from raysearch.answer import (
     answer,
@@ -35,65 +30,21 @@ from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
 from raysearch.record.snapshot import in_words
 from raysearch.record.standing import has_repeats, winner
-from raysearch.settings import EXPERIMENTS, SWEEPS, Settings
+from raysearch.settings import EXPERIMENTS, Settings
+from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
+from raysearch.texts import one_line, shown
 from raysearch.verbs import Filter, searches, state_of, store_of, view_of
-from raysearch.watch import best_table, duration, headline, shown, size, trials_table
+from raysearch.watch import best_table, duration, headline, params_line, size, trials_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from raysearch.declare.space import Space
     from raysearch.drive.driver import Outcome
     from raysearch.plan import Request
 
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
-
-
-def print_json(value: Any) -> None:
-    """JSON on standard output, the same on a terminal and in a pipe."""
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def declared() -> list[dict[str, Any]]:
-    """All declared sweeps, a record for each."""
-    from raysearch.declare.catalog import sweeps
-    from raysearch.declare.space import Space
-
-    found: list[dict[str, Any]] = []
-    for name, sweep in sweeps(SWEEPS).items():
-        count = Space(sweep).count()
-        found.append(
-            {
-                "name": name,
-                "count": str(count),
-                "points": count.points,
-                "distinct": count.distinct,
-                "stated": count.stated,
-                "sampler": sweep.sampler,
-                "pruner": sweep.pruner,
-                "trials": sweep.trials,
-                "metrics": [f"{metric.direction} {metric.name}" for metric in sweep.metrics],
-                "question": sweep.question,
-            }
-        )
-    return found
-
-
-def show_spaces(as_json: bool) -> None:
-    """All declared sweeps."""
-    found = declared()
-    if as_json:
-        print_json(found)
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("sweep", "points", "trials", "sampler", "metric", "question"):
-        table.add_column(column, overflow="fold")
-    for row in found:
-        points = row["count"]
-        if row["stated"] is not None and row["stated"] != row["points"]:
-            points += f" (stated {row['stated']})"
-        trials = "all" if row["trials"] is None else str(row["trials"])
-        metrics = ", ".join(row["metrics"])
-        table.add_row(row["name"], points, trials, row["sampler"], metrics, row["question"])
-    console.print(table)
+_WORDS = 80
+"""Letters of a note or of any other words in a table."""
 
 
 def show_plan(request: Request, settings: Settings, count: int) -> None:
@@ -103,36 +54,34 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     planned = plan(request, settings, Machine.here(), quick=True)
     sweep, space, spec = planned.sweep, planned.space, planned.spec
     counted = space.count()
-    print(f"sweep      {sweep.name}  ({sweep.reference})")
+    say(f"sweep      {sweep.name}  ({sweep.reference})")
     if sweep.question:
-        print(f"question   {sweep.question}")
-    print("metric     " + ", ".join(f"{m.direction} {m.name} ({m.reduce})" for m in sweep.metrics))
-    print(f"points     {counted}")
+        say(f"question   {one_line(sweep.question)}")
+    say("metric     " + ", ".join(f"{m.direction} {m.name} ({m.reduce})" for m in sweep.metrics))
+    say(f"points     {counted}")
     if counted.stated is not None:
-        print(f"stated     {counted.stated}")
+        say(f"stated     {counted.stated}")
     if sweep.evaluates:
         spec["evaluates"], said = foreseen(space, request.of, request.top, settings, store_of)
-        print(f"evaluates  {said}")
+        say(f"evaluates  {said}")
     trials = spec["trials"] or "all points"
-    print(
-        f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
-    )
+    say(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}")
     for line in fixed_lines(spec):
-        print(line)
-    print(f"forecast   {_expected(spec, settings)}")
+        say(line)
+    say(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
-        print(f"missing    {said}")
-    print("parameters")
+        say(f"missing    {said}")
+    say("parameters")
     conditions = space.conditions()
     for parameter, distribution in space.parameters().items():
         when = " or ".join(
-            " and ".join(f"{parent} = {shown(value)}" for parent, value in condition.items())
+            " and ".join(f"{shown(parent)} = {shown(value)}" for parent, value in condition.items())
             for condition in conditions.get(parameter, [])
         )
-        print(f"  {parameter}: {distribution}" + (f"   if {when}" if when else ""))
-    print("first configurations")
+        say(f"  {shown(parameter, _WORDS)}: {shown(distribution, 200)}{when and f'   if {when}'}")
+    say("first configurations")
     for point in islice(space.preview(count), count):
-        print("  " + ", ".join(f"{key}={shown(value)}" for key, value in point.params.items()))
+        say(f"  {params_line(point.params)}")
 
 
 def _repeated(spec: Mapping[str, Any], space: Space) -> str:
@@ -200,27 +149,26 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
     if not found:
         is_any = next(searches(settings), None) is not None
         begin = "no search yet; begin with: raysearch search ssl.digits_vit"
-        print("no search fits" if is_any else begin)
+        say("no search fits" if is_any else begin)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in found[0]:
-        table.add_column(column.replace("_", " "))
     for row in found:
         row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
-        table.add_row(*("" if value is None else shown(value) for value in row.values()))
-    console.print(table)
+    header = [column.replace("_", " ") for column in found[0]]
+    show(table_of(header, [[_cell(value) for value in row.values()] for row in found]))
 
 
 def columns_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Records side by side: a column for each, a line for each field that any of them has."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for row in rows:
-        table.add_column(str(next(iter(row.values()))), overflow="fold")
-    for key in list(dict.fromkeys(key for row in rows for key in row))[1:]:
-        values = [row.get(key) for row in rows]
-        table.add_row(key, *("" if value is None else shown(value) for value in values))
+    heads = [shown(next(iter(row.values()))) for row in rows]
+    keys = list(dict.fromkeys(key for row in rows for key in row))[1:]
+    cells = [[shown(key, 80), *(_cell(row.get(key)) for row in rows)] for key in keys]
+    table = table_of(["", *heads], cells, overflow="fold")
+    table.columns[0].no_wrap = True
     return table
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else shown(value, _WORDS)
 
 
 def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
@@ -229,17 +177,17 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"name": view.search, "state": state, **summary(view), "trials": rows(view)})
         return
-    print(f"{view.search}: {state}" + (f" ({view.reason})" if view.reason else ""))
+    say(f"{view.search}: {state}" + (f" ({one_line(view.reason)})" if view.reason else ""))
     if state in ("killed", "interrupted", "stopped", "paused"):
-        print(f"go on with: raysearch resume {view.search}{_runs(settings)}")
+        say(f"go on with: raysearch resume {view.search}{_runs(settings)}")
     if view.begun.get("code") != view.spec.get("code"):
-        print(f"code: {in_words(view.begun, view.spec, settings.folder(view.search))}")
-    console.print(headline(view))
+        say(f"code: {in_words(view.begun, view.spec, settings.folder(view.search))}")
+    show(headline(view))
     if view.best() is not None:
-        print(winner(view))
+        say(winner(view))
     for line in [*view.notices, *trial_notices(view)]:
-        print(f"noticed: {line}")
-    console.print(trials_table(view, 20))
+        say(f"noticed: {line}")
+    show(trials_table(view, 20, make_console().width))
 
 
 def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
@@ -248,12 +196,9 @@ def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
     if as_json:
         print_json(table)
     elif csv:
-        columns = list(dict.fromkeys(key for row in table for key in row))
-        writer = csv_writer.DictWriter(sys.stdout, columns)
-        writer.writeheader()
-        writer.writerows(table)
+        print_csv(table)
     else:
-        console.print(trials_table(view, len(view.trials)))
+        show(trials_table(view, len(view.trials), make_console().width))
 
 
 def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
@@ -262,8 +207,8 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    print(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
-    print(f"checkpoint: {record['checkpoint'] or 'none'}")
+    say(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
+    say(f"checkpoint: {record['checkpoint'] or 'none'}")
     print_json(record["config"])
 
 
@@ -277,19 +222,20 @@ def show_logs(view: SearchView, folder: Path, trial: int) -> None:
         )
     attempts = sorted((folder / f"{trial:04d}").glob("*-*"), key=lambda path: path.stat().st_ctime)
     for attempt in attempts:
-        print(f"== trial {trial}, {attempt.name}: {attempt}")
+        say(f"== trial {trial}, {attempt.name}: {attempt}")
         files = [attempt / name for name in ("log.txt", "traceback.txt")]
         if not any(file.exists() and file.stat().st_size for file in files):
-            print("(it said nothing)")
+            say("(it said nothing)")
         for file in files:
             name, text = file.name, file.read_text(errors="replace") if file.exists() else ""
             if text and not (name == "traceback.txt" and "Traceback" in _log(attempt)):
-                print(text, end="" if text.endswith("\n") else "\n")
+                say_block(text, log=True)
     shown_failures = view.trials[trial].failures
     for failure in shown_failures:
-        print(f"attempt {failure['attempt']} failed: {failure['kind']}: {failure['message']}")
+        message = one_line(failure["message"])
+        say(f"attempt {failure['attempt']} failed: {failure['kind']}: {message}")
     if not attempts:
-        print(f"trial {trial} is {view.trials[trial].state}: no attempt has a log")
+        say(f"trial {trial} is {view.trials[trial].state}: no attempt has a log")
 
 
 def _log(attempt: Path) -> str:
@@ -301,45 +247,45 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     """What a finished search says: the best trials, the test score, where everything lies."""
     view, folder = outcome.view, settings.folder(outcome.name)
     settings = settings.tracking_of(view.spec)
-    print()
-    console.print(headline(view))
+    say()
+    show(headline(view))
     if outcome.state != "finished":
         go_on = f"raysearch resume {outcome.name}{_runs(settings)}"
-        print(f"{outcome.state}: {outcome.reason}; go on with: {go_on}")
+        say(f"{outcome.state}: {outcome.reason}; go on with: {go_on}")
         for line in unfinished_lines(view):
-            print(line)
+            say(line)
     elif outcome.reason:
         more = f"raysearch extend {outcome.name}{_runs(settings)}"
-        print(f"finished: {outcome.reason}; for more: {more}")
+        say(f"finished: {outcome.reason}; for more: {more}")
     best = view.best()
     if best is None:
-        print("no trial completed")
+        say("no trial completed")
         for line in failure_lines(view):
-            print(f"  {line}")
+            say(f"  {line}")
     else:
-        print("best configurations" if has_repeats(view) else "best trials")
-        console.print(best_table(view, 4))
+        say("best configurations" if has_repeats(view) else "best trials")
+        show(best_table(view, 4))
         for line in answer_lines(view):
-            print(line)
+            say(line)
         for index, line in enumerate(failure_lines(view)):
-            print(f"{'' if index else 'failed':10} {line}")
+            say(f"{'' if index else 'failed':10} {line}")
     for line in [*view.notices, *trial_notices(view)]:
-        print(f"noticed    {line}")
+        say(f"noticed    {line}")
     for line in fixed_lines(view.spec):
-        print(line)
-    print(f"took       {duration(view.seconds())}")
-    print(f"folder     {folder}")
-    print(f"events     {hidden(settings.store)}")
-    print(f"mlflow     {hidden(settings.tracking_uri)}")
+        say(line)
+    say(f"took       {duration(view.seconds())}")
+    say(f"folder     {folder}")
+    say(f"events     {hidden(settings.store)}")
+    say(f"mlflow     {hidden(settings.tracking_uri)}")
     if settings.tracking_uri != "none":
-        print(f"open       {ui_command(settings, outcome.name)}")
+        say(f"open       {ui_command(settings, outcome.name)}")
     if outcome.aside:
-        print(f"set aside  {outcome.aside}")
+        say(f"set aside  {outcome.aside}")
     if outcome.untracked:
-        print(f"missing    MLflow lacks the end of this search: {outcome.untracked}")
-        print(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
+        say(f"missing    MLflow lacks the end of this search: {one_line(outcome.untracked)}")
+        say(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
     if best is not None:
-        print(f"best       raysearch best {outcome.name}{_runs(settings)}")
+        say(f"best       raysearch best {outcome.name}{_runs(settings)}")
 
 
 def _runs(settings: Settings) -> str:
@@ -361,9 +307,9 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
         print_json([asdict(finding) for finding in findings])
         return bool(findings)
     for finding in findings:
-        print(finding)
+        say(one_line(finding, 1000))
     if not findings:
-        print(f"{name}: events, Optuna study, MLflow and folders agree")
+        say(f"{name}: events, Optuna study, MLflow and folders agree")
     return bool(findings)
 
 
@@ -385,10 +331,10 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
         uri = mlflow_address(file)
     if name is not None and store is not None:
         for title, link in links(store, name, uri, address).items():
-            print(f"{title}: {link}")
+            say(f"{title}: {link}")
     if uri.startswith("http"):
         return
-    print(f"MLflow on {address}, Ctrl-C ends it", flush=True)
+    say(f"MLflow on {address}, Ctrl-C ends it")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv as csv_writer
 import sys
 from collections.abc import Mapping, Sequence
 
 from raysearch import verbs
 from raysearch.errors import BadSetting
-from raysearch.front import columns_table, console, print_json
+from raysearch.front import columns_table
 from raysearch.settings import Settings
+from raysearch.terminal import print_csv, print_json, say, show
 
 
 def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_json: bool) -> None:
@@ -18,18 +18,15 @@ def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_j
     if as_json:
         print_json(rows)
     elif csv:
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        writer = csv_writer.DictWriter(sys.stdout, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+        print_csv(rows)
     else:
-        console.print(columns_table(rows))
+        show(columns_table(rows))
 
 
 def show_said(missing: Mapping[str, str]) -> None:
     """Which searches were changed, and where MLflow does not have it yet."""
     for name, problem in missing.items():
-        print(f"{name}: written" + (f"; MLflow does not have it yet: {problem}" if problem else ""))
+        say(f"{name}: written" + (f"; MLflow does not have it yet: {problem}" if problem else ""))
 
 
 def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
@@ -45,11 +42,11 @@ def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
         if not sys.stdin.isatty():
             raise BadSetting(f"--yes must be given where nobody can be asked: {question}")
         if input(f"{question}? [y/N] ").strip().lower() not in ("y", "yes"):
-            print("nothing was deleted")
+            say("nothing was deleted")
             return
     for name in names:
         left = verbs.delete(name, settings)
         if left:
-            names = ", ".join(path.name for path in left[:5]) + (" …" if len(left) > 5 else "")
-            print(f"{name}: left in {left[0].parent}, since it is none of the search's: {names}")
-        print(f"{name}: deleted")
+            some = ", ".join(path.name for path in left[:5]) + (" …" if len(left) > 5 else "")
+            say(f"{name}: left in {left[0].parent}, since it is none of the search's: {some}")
+        say(f"{name}: deleted")

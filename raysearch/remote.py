@@ -23,6 +23,7 @@ from raysearch.record.results import SearchView
 from raysearch.room import Machine
 from raysearch.serve.state import token
 from raysearch.settings import Settings
+from raysearch.terminal import say_piece
 from raysearch.unpacking import unpack
 from raysearch.verbs import Filter
 from raysearch.version import HEADER, version
@@ -257,9 +258,9 @@ class Printed:
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "out" in message:
-            print(message["out"], end="", flush=True)
+            say_piece(message["out"])
         elif "err" in message:
-            print(message["err"], end="", file=sys.stderr, flush=True)
+            say_piece(message["err"], err=True)
         else:
             self.status = int(message["exit"])
 

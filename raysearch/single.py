@@ -18,6 +18,7 @@ from raysearch.errors import BadSetting, UnknownName, foreign, sentence
 from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.settings import EXPERIMENTS
+from raysearch.terminal import say
 
 _UNFINISHED = (".partial", ".tmp")
 """The ends of names of files that are still being written."""
@@ -53,7 +54,7 @@ class PrintingSession:
         """Prints facts such as the data set and the parameter count."""
         self.has_begun = True
         for name, value in facts.items():
-            print(f"{name}: {value}")
+            say(f"{name}: {value}")
 
     def report(
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
@@ -61,13 +62,13 @@ class PrintingSession:
         """Prints the metrics with at most one part after the first `/`."""
         self.has_begun = True
         shown = {name: value for name, value in metrics.items() if name.count("/") <= 1}
-        print(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+        say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
         if checkpoint is not None:
             remove(self._keeper.add(Kept(step, str(checkpoint))))
 
     def artifact(self, name: str, path: Path) -> None:
         """Prints where a picture lies."""
-        print(f"{name}: {path}")
+        say(f"{name}: {path}")
 
     def should_stop(self) -> bool:
         """Never: Ctrl-C ends it, and the same command goes on."""
@@ -198,7 +199,7 @@ def _prepare(folder: Path, config: Config) -> None:
         file.write_text(json.dumps(config.to_json(), indent=2))
     except OSError as error:
         raise BadSetting(f"--folder {folder} cannot be written: {error.strerror}") from None
-    print(f"folder: {folder.absolute()}")
+    say(f"folder: {folder.absolute()}")
 
 
 def _refuse_another(folder: Path, known: Any, config: Config) -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import accumulate, islice
 from types import TracebackType
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from raysearch.answer import fixed_lines
+from raysearch.errors import described
 from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
+from raysearch.terminal import letters, make_console, say, table_of
+from raysearch.texts import CELL, one_line, shown
 
 _STYLES = {
     "running": "cyan",
@@ -28,6 +35,8 @@ _STYLES = {
 }
 _VAGUE = ("kind", "name")
 """Last parts of names that say nothing by themselves."""
+_LINES = 24
+"""Parameters in the table of the best trials."""
 _LINE_EVERY = 10.0
 _DRAW_EVERY = 0.5
 
@@ -36,21 +45,22 @@ class Watch:
     """Shows a search while it runs; its `listen` is called by the driver after each event."""
 
     def __init__(self, console: Console | None = None, rows: int = 12) -> None:
-        self._console = console or Console()
+        self._console = console or make_console()
         self._rows = rows
         self._live: Live | None = None
         self._told: set[int] = set()
         self._drawn = 0.0
         self._view: SearchView | None = None
+        self._is_broken = False
 
     def __enter__(self) -> Watch:
-        """Takes over the terminal, if there is one."""
-        if self._console.is_terminal:
-            self._live = Live(
-                console=self._console, auto_refresh=True, refresh_per_second=4, transient=True
-            )
-            self._live.__enter__()
-            self._live.update(Text("starting …"))
+        """Takes over the terminal, if there is one that can be drawn on."""
+        with self._never_fatal():
+            if self._console.is_terminal and not self._console.is_dumb_terminal:
+                # Without a thread of its own, in which an error would be nobody's.
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.__enter__()
+                self._live.update(Text("starting …"), refresh=True)
         return self
 
     def __exit__(
@@ -61,10 +71,30 @@ class Watch:
     ) -> None:
         """Gives the terminal back."""
         if self._live is not None:
-            self._live.__exit__(kind, error, traceback)
+            with self._never_fatal():
+                self._live.__exit__(kind, error, traceback)
 
     def listen(self, view: SearchView) -> None:
         """Draws at most twice a second; on a plain output each told trial has a line."""
+        if not self._is_broken:
+            with self._never_fatal():
+                self._listen(view)
+
+    @contextmanager
+    def _never_fatal(self) -> Generator[None]:
+        """What goes wrong with the display is said once, and ends the display: not the search."""
+        try:
+            yield
+        except Exception as error:  # whatever it is, hours of trials matter more
+            with suppress(Exception):
+                if self._live is not None:
+                    self._live.stop()
+            with suppress(Exception):
+                if not self._is_broken:
+                    say(f"the display ends, the search goes on: {described(error)}", err=True)
+            self._is_broken = True
+
+    def _listen(self, view: SearchView) -> None:
         first, self._view = self._view is None, view
         if first:
             for line in fixed_lines(view.spec):
@@ -75,7 +105,8 @@ class Watch:
         now = time.monotonic()
         if now - self._drawn >= _DRAW_EVERY:
             self._drawn = now
-            self._live.update(Group(headline(view), trials_table(view, self._rows)))
+            table = trials_table(view, self._rows, self._console.width)
+            self._live.update(Group(headline(view), table), refresh=True)
 
     def _lines(self, view: SearchView, first: bool) -> None:
         told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
@@ -88,7 +119,7 @@ class Watch:
             self._say(headline(view))
 
     def _say(self, text: str | Text) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
+        self._console.print(letters(text) if isinstance(text, str) else text, soft_wrap=True)
 
 
 def headline(view: SearchView) -> Text:
@@ -117,7 +148,7 @@ def headline(view: SearchView) -> Text:
         parts.append(f"disk {size(ahead.used)}{_at_the_end(view, ahead.disk)}")
     if ahead.seconds is not None:
         parts.append(f"ETA {duration(ahead.seconds)}")
-    return Text(f"{view.search}: " + ", ".join(parts), style="bold")
+    return letters(f"{view.search}: " + ", ".join(parts), "bold")
 
 
 def _at_the_end(view: SearchView, disk: int | None) -> str:
@@ -128,25 +159,35 @@ def _at_the_end(view: SearchView, disk: int | None) -> str:
     return "" if disk is None else f", {size(disk)} at the end"
 
 
-def trials_table(view: SearchView, rows: int) -> Table:
+def trials_table(view: SearchView, rows: int, width: int | None = None) -> Table:
     """The running trials and the best of the others, with the parameters that vary.
 
     Where configurations were run again, the run that stands for one shows its mean ± half of the
-    95 % interval, and over how many seeds.
+    95 % interval, and over how many seeds. Parameters that do not fit into `width` are counted.
     """
     names = view.varying()
-    table = Table(box=None, pad_edge=False)
-    for column in labels(view):
-        table.add_column(column, no_wrap=True)
-    for name in short_names(names):
-        table.add_column(name, overflow="ellipsis", no_wrap=True)
+    header = [shown(name) for name in (*labels(view), *short_names(names))]
     running = [trial for trial in view.trials.values() if trial.state == "running"]
     others = [trial for trial in view.ranked() if trial.state != "running"]
     stands, repeated = {each.trial.number: each for each in view.standings()}, has_repeats(view)
-    for trial in [*running, *others[: max(rows - len(running), 3)]]:
-        row = cells(view, trial, names, stands.get(trial.number), repeated=repeated)
-        table.add_row(*row, style=_STYLES.get(trial.state, ""))
+    trials = [*running, *others[: max(rows - len(running), 3)]]
+    found = [cells(view, t, names, stands.get(t.number), repeated=repeated) for t in trials]
+    fit = _fitting([header, *found], len(header) - len(names), width)
+    left = [f"… {len(header) - fit} more"] if fit < len(header) else []
+    table = table_of([*header[:fit], *left], no_wrap=True)
+    for trial, row in zip(trials, found, strict=True):
+        table.add_row(*map(letters, row[:fit]), style=_STYLES.get(trial.state, ""))
     return table
+
+
+def _fitting(rows: Sequence[Sequence[str]], least: int, width: int | None) -> int:
+    """How many columns of a table fit, with the count of the others; at least one parameter."""
+    columns = len(rows[0])
+    ends = list(accumulate(2 + max(cell_len(row[at]) for row in rows) for at in range(columns)))
+    if width is None or ends[-1] - 2 <= width:
+        return columns
+    fit = sum(end + len("… 999 more") <= width for end in ends)
+    return min(max(fit, least + 1), columns)
 
 
 def labels(view: SearchView) -> list[str]:
@@ -207,13 +248,11 @@ def best_table(view: SearchView, count: int) -> Table:
     won, names, repeated = winner(view), view.varying(), has_repeats(view)
     best = won.front if won is not None and len(won.metrics) > 1 else view.standings()
     columns = [cells(view, each.trial, names, each, repeated=repeated) for each in best[:count]]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(f"trial {column[0]}", no_wrap=True)
-    for index, label in list(enumerate([*labels(view), *names]))[2:]:
-        table.add_row(label, *(column[index] for column in columns))
-    return table
+    every = list(enumerate([*labels(view), *names]))[2:]
+    rows = [[shown(label, 2 * CELL), *(each[at] for each in columns)] for at, label in every]
+    if len(rows) > _LINES:
+        rows = [*rows[:_LINES], [f"… and {len(rows) - _LINES} more: raysearch best", ""]]
+    return table_of(["", *(f"trial {column[0]}" for column in columns)], rows, no_wrap=True)
 
 
 def short_names(names: list[str]) -> list[str]:
@@ -223,11 +262,6 @@ def short_names(names: list[str]) -> list[str]:
         name if last.count(short) > 1 or short in _VAGUE else short
         for short, name in zip(last, names, strict=True)
     ]
-
-
-def shown(value: Any) -> str:
-    """A value as a table shows it: four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def size(number: float) -> str:
@@ -248,10 +282,13 @@ def duration(seconds: float) -> str:
 
 def _line(view: SearchView, trial: TrialView) -> str:
     value = f" {trial.values[0]:.4f}" if trial.values else ""
-    why = f" ({trial.reason})" if trial.reason else ""
-    names = list(trial.params)
-    params = ", ".join(
-        f"{short}={shown(trial.params[name])}"
-        for short, name in zip(short_names(names), names, strict=True)
-    )
-    return f"trial {trial.number} {trial.state}{value}{why}: {params}"
+    why = f" ({one_line(trial.reason)})" if trial.reason else ""
+    short = dict(zip(short_names(list(trial.params)), trial.params.values(), strict=True))
+    return f"trial {trial.number} {trial.state}{value}{why}: {params_line(short)}"
+
+
+def params_line(params: Mapping[str, Any], most: int = 24) -> str:
+    """`lr=0.001, layers=2`; of very many the first, and how many more."""
+    texts = [f"{shown(name)}={shown(value)}" for name, value in islice(params.items(), most)]
+    more = f" and {len(params) - most} more" if len(params) > most else ""
+    return ", ".join(texts) + more

@@ -181,6 +181,30 @@ def test_the_walk_finds_what_is_judged_by_seconds(text: str, lines: list[int]) -
     assert judged_by_seconds(text) == lines
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "modules"),
+    [
+        ("--help", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.front", "trainables")),
+        ("spaces", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.front")),
+        ("list", ("pandas", "numpy", "trainables")),
+    ],
+)
+def test_the_front_imports_only_what_it_needs(
+    command: str, modules: tuple[str, ...], tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; from raysearch.cli import app\n"
+        f"try: app([{command!r}])\n"
+        f"except SystemExit: pass\n"
+        f"print('LOADED', [name for name in {modules!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "LOADED []"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_one_idea(path: Path) -> None:
     text = path.read_text()

@@ -7,17 +7,19 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysearch.declare.columns import Columns
 from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, RaysearchError, UnknownName, sentence
 
-_KEPT_BOOKS = ("trial", "state", "step", "seconds", "reason", "seeds", "counted", "repeat_of")
-"""Columns of `raysearch results --csv` that say nothing of a configuration."""
+_KEPT_BOOKS = ("trial", "step", "seconds", "reason", "seeds", "counted", "repeat_of", "evaluates")
+"""Columns of `raysearch results --csv` that say nothing of a configuration, besides the state."""
 
 Row = Mapping[str, Any]
 
@@ -25,10 +27,11 @@ Row = Mapping[str, Any]
 def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     """The rows of a file as `params` (by full names) and `values` (one for each objective).
 
-    A row names parameters, in full or by their config paths, and the objectives. An empty cell is a
-    parameter that this row does not have. A column may also be a path that the sweep does not
-    sample, if its value is the one that the configuration has there. What `raysearch results --csv`
-    writes can be read: rows of a state other than complete are left out.
+    A row names parameters, in full or by their config paths, and the objectives. An empty cell, or
+    null, is a parameter that this row does not have, or the choice None. A column may also be a
+    path that the sweep does not sample, if its value is the one that the configuration has there.
+    What `raysearch results` writes with `--csv` or `--json` can be read, whatever parameters and
+    metrics are called (`declare.columns`): rows of a state other than complete are left out.
 
     Args:
         file: CSV with a header, or JSON: a list of objects.
@@ -43,16 +46,16 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     if not path.is_file():
         raise UnknownName(f"--known must be a file, got {str(file)!r}")
     unit, rows = _rows(path)
-    metrics = [metric.name for metric in space.sweep.metrics]
-    _check_columns(path, rows, space, metrics)
+    header = _Header.of(space)
+    _check_columns(path, rows, space, header)
     found: list[dict[str, Any]] = []
     first: dict[tuple[str, int], int] = {}
     for line, row in rows:
-        if row.get("state", "complete") not in ("complete", "known"):
+        if (row.get(header.state) or "complete") not in ("complete", "known"):
             continue
         try:
-            point = _point(row, space, metrics)
-            values = [_objective(row, name) for name in metrics]
+            point = _point(row, space, header, as_text=unit == "line")
+            values = [_objective(row, name, column) for name, column in header.metrics.items()]
             if point.key in first:
                 raise BadSetting(
                     f"it has the configuration of {unit} {first[point.key]}; give one row for both,"
@@ -67,11 +70,36 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     return found
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What columns mean: the objectives by their names, `names` of parameters, `books` of ours."""
+
+    metrics: dict[str, str]
+    state: str
+    names: frozenset[str]
+    books: frozenset[str]
+
+    @classmethod
+    def of(cls, space: Space) -> _Header:
+        """As a search of this space would call them."""
+        kind = type(next(iter(space.preview(1))).config)
+        sampled = space.parameters()
+        names = frozenset({*sampled, *map(bare, sampled), *kind.paths(), *space.sweep.choices})
+        columns = Columns(names.__contains__, [metric.name for metric in space.sweep.metrics])
+        metrics = {each.name: columns.metric(each.name) for each in space.sweep.metrics}
+        words = ("mean", "low", "high")
+        books = {columns.of_metric(name, word) for name in metrics for word in words}
+        state = columns.own("state")
+        books |= {state, *map(columns.own, _KEPT_BOOKS)}
+        return cls(metrics, state, names, frozenset(books))
+
+
 def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
-    """Rows with their lines, what is empty left out; a line of a CSV is where its row ends."""
-    text = path.read_text(encoding="utf-8-sig")
+    """Rows with their lines, None where a cell is empty; a line of a CSV is where its row ends."""
+    text = path.read_bytes().decode("utf-8-sig")  # line ends inside of a cell stay as they are
     if path.suffix.lower() == ".json":
-        return "entry", [(place, _filled(row)) for place, row in enumerate(_list(path, text), 1)]
+        found = enumerate(_list(path, text), 1)
+        return "entry", [(place, _named(row)) for place, row in found]
     reader = csv.DictReader(io.StringIO(text, newline=""))
     rows: list[tuple[int, Row]] = []
     for row in reader:
@@ -80,7 +108,8 @@ def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
                 f"--known {path.name}, line {reader.line_num}: a row must have as many cells as "
                 f"the header ({len(reader.fieldnames or [])})"
             )
-        rows.append((reader.line_num, _filled(row)))
+        filled = {name: value or None for name, value in _named(row).items()}
+        rows.append((reader.line_num, filled))
     return "line", rows
 
 
@@ -97,47 +126,44 @@ def _list(path: Path, text: str) -> list[Row]:
     return data
 
 
-def _filled(row: Row) -> Row:
-    return {str(name).strip(): value for name, value in row.items() if value not in ("", None)}
+def _named(row: Row) -> Row:
+    return {str(name).strip(): value for name, value in row.items()}
 
 
 def _check_columns(
-    path: Path, rows: Sequence[tuple[int, Row]], space: Space, metrics: Sequence[str]
+    path: Path, rows: Sequence[tuple[int, Row]], space: Space, header: _Header
 ) -> None:
-    kind = type(next(iter(space.preview(1))).config)
-    names = set(space.parameters()) | kind.paths() | set(metrics) | set(space.sweep.choices)
-    shown = {*map(bare, space.parameters()), *metrics}
-    books = {f"{metric} {word}" for metric in metrics for word in ("mean", "low", "high")}
+    known = {*header.names, *header.books, *header.metrics.values()}
+    shown = {*map(bare, space.parameters()), *header.metrics.values()}
     for line, row in rows:
-        for name in row:
-            if name not in names and name not in books and name not in _KEPT_BOOKS:
+        for name, given in row.items():
+            if given is not None and name not in known:
                 raise UnknownName(
                     f"--known {path.name}, line {line}: column {name!r} is no parameter, no path "
                     f"and no objective of sweep {space.sweep.name}{on_offer(name, shown)}"
                 )
 
 
-def _point(row: Row, space: Space, metrics: Sequence[str]) -> Point:
-    """The point of a row, all of whose cells must hold there."""
+def _point(row: Row, space: Space, header: _Header, *, as_text: bool) -> Point:
+    """The point of a row, all of whose cells must hold there; `as_text`: they have no types."""
 
     def answer(name: str, distribution: Distribution) -> object:
-        given = row.get(name, row.get(bare(name)))
-        if given is None:
-            raise BadSetting(f"{bare(name)} must be given, it is in {distribution}")
-        value = _typed(given, distribution)
-        if not distribution.contains(value):
-            raise BadSetting(f"{bare(name)} must be in {distribution}, got {given!r}")
+        given = row.get(name) if row.get(name) is not None else row.get(bare(name))
+        is_there = name in row or bare(name) in row
+        value = _typed(name, given, distribution, as_text=as_text)
+        if (given is None and not is_there) or not distribution.contains(value):
+            rule = "must be given, it is" if given is None else "must be"
+            got = "" if given is None else f", got {given!r}"
+            raise BadSetting(f"{bare(name)} {rule} in {distribution}{got}")
         return value
 
     try:
         point = space.run(answer)
     except RaysearchError as error:
         raise BadSetting(sentence(error.__cause__ or error)) from None
-    asked = {*point.params, *map(bare, point.params)}
+    asked = {*point.params, *map(bare, point.params), *header.metrics.values(), *header.books}
     for name, given in row.items():
-        if name in metrics or name in asked or name.partition(" ")[0] in metrics:
-            continue
-        if name not in _KEPT_BOOKS:
+        if given is not None and name not in asked:
             _check_value(name, given, point)
     return point
 
@@ -154,10 +180,24 @@ def _check_value(name: str, given: Any, point: Point) -> None:
         raise BadSetting(f"{name} must be {has!r}, as the sweep has it here, got {given!r}")
 
 
-def _typed(given: Any, distribution: Distribution) -> Any:
-    """A cell as a value of a distribution's own type; as it is if it is none."""
+def _typed(name: str, given: Any, distribution: Distribution, *, as_text: bool) -> Any:
+    """A cell as a value of a distribution's own type; as it is if it is none.
+
+    Raises:
+        ValueError: as text it may be two choices, such as True and 'True'.
+    """
     if isinstance(distribution, Choice):
-        return next((each for each in distribution.choices if _is_same(given, each)), given)
+        found = [each for each in distribution.choices if _is_same(given, each, as_text=as_text)]
+        exact = [each for each in found if type(each) is type(given) and each == given]
+        # None is written as nothing, so that the letters None are those of a text.
+        if exact and (not as_text or all(each in (given, None) for each in found)):
+            found = exact
+        if len(found) > 1:
+            raise BadSetting(
+                f"{bare(name)} must be told by JSON: as text {given or ''!r} may be "
+                f"{' or '.join(map(repr, found))}"
+            )
+        return found[0] if found else given
     number = _number(given)
     if number is None:
         return given
@@ -166,8 +206,10 @@ def _typed(given: Any, distribution: Distribution) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _is_same(given: Any, choice: Any) -> bool:
-    """Whether a cell says a choice: CSV knows texts only."""
+def _is_same(given: Any, choice: Any, *, as_text: bool = True) -> bool:
+    """Whether a cell says a choice: CSV knows texts only, and writes None as nothing."""
+    if given is None:
+        return choice is None or (as_text and choice == "")
     if not isinstance(given, str) or isinstance(choice, str):
         same_kind = isinstance(given, bool) == isinstance(choice, bool)
         return bool(same_kind and given == choice)
@@ -185,8 +227,8 @@ def _number(given: Any) -> float | None:
         return None
 
 
-def _objective(row: Row, name: str) -> float:
-    number = _number(row.get(name))
+def _objective(row: Row, name: str, column: str) -> float:
+    number = _number(row.get(column))
     if number is None or not math.isfinite(number):
-        raise BadSetting(f"{name} must be a finite number, got {row.get(name)!r}")
+        raise BadSetting(f"{name} must be a finite number, got {row.get(column)!r}")
     return number

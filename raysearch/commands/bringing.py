@@ -9,6 +9,7 @@ import typer
 
 from raysearch.commands.options import app, plainly
 from raysearch.settings import Settings
+from raysearch.terminal import say
 
 if TYPE_CHECKING:
     from raysearch import importing
@@ -64,15 +65,15 @@ def import_(
 def _show(found: importing.Imported) -> None:
     sweep, brought = found.sweep, found.brought
     points = "infinite" if brought.points is None else str(brought.points)
-    print(f"written    {found.path}")
-    print("metric     " + ", ".join(f"{m.direction} {m.name}" for m in sweep.metrics), end="")
-    print(f"  (from {found.metric_from})")
-    print(f"method     {sweep.sampler}, pruner {sweep.pruner}")
+    say(f"written    {found.path}")
+    metrics = ", ".join(f"{m.direction} {m.name}" for m in sweep.metrics)
+    say(f"metric     {metrics}  (from {found.metric_from})")
+    say(f"method     {sweep.sampler}, pruner {sweep.pruner}")
     seeds = f", each with {brought.repeats} seeds" if brought.repeats > 1 else ""
-    print(f"points     {brought.tool} {points}, raysearch {found.count}{seeds}")
+    say(f"points     {brought.tool} {points}, raysearch {found.count}{seeds}")
     for path, (chooser, having) in brought.conditions.items():
-        print(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
+        say(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
     for note in brought.notes:
-        print(f"note       {note}")
-    print(f"look at it raysearch plan {sweep.reference}")
-    print(f"run it     raysearch search {sweep.reference}")
+        say(f"note       {note}")
+    say(f"look at it raysearch plan {sweep.reference}")
+    say(f"run it     raysearch search {sweep.reference}")

@@ -14,6 +14,7 @@ from raysearch.declare.catalog import data_sets, find_data_set
 from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.settings import EXPERIMENTS
+from raysearch.terminal import make_console, print_json, say
 
 group = typer.Typer(
     help="List the data sets, get, make or prepare one, check them.",
@@ -59,7 +60,7 @@ def get(
 ) -> None:
     """Get a data set from its home, resumed if it broke off, or from a file that is at hand."""
     with plainly(), foreign(f"data set {name}"):
-        find_data_set(name, EXPERIMENTS).get(root, given, typer.echo)
+        find_data_set(name, EXPERIMENTS).get(root, given, say)
 
 
 @group.command()
@@ -75,9 +76,9 @@ def check(
         sets = named or there
         found = {one.name: one.check(root) for one in sets}
     if not found:
-        typer.echo("no data set is there; `raysearch data` lists them")
+        say("no data set is there; `raysearch data` lists them")
     for name, wrong in found.items():
-        typer.echo(f"{name}: {'right' if not wrong else '; '.join(wrong)}")
+        say(f"{name}: {'right' if not wrong else '; '.join(wrong)}")
     raise typer.Exit(NOTHING_COMPLETED if any(found.values()) else FINISHED)
 
 
@@ -142,7 +143,7 @@ def make(
                 rules=given,
                 progress=progress,
             )
-        typer.echo(f"made: {folder}")
+        say(f"made: {folder}")
         if prepares:
             _prepare(name, root, made=True, image_size=image_size)
 
@@ -169,9 +170,9 @@ def _prepare(
             interpolation=interpolation,
             sizes=sizes,
             progress=progress,
-            say=typer.echo,
+            say=say,
         )
-    typer.echo(f"prepared: {folder}")
+    say(f"prepared: {folder}")
 
 
 def _rules(given: list[str]) -> dict[str, Any]:
@@ -193,7 +194,6 @@ def _rules(given: list[str]) -> dict[str, Any]:
 @contextmanager
 def _bar(what: str) -> Generator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         Progress,
@@ -202,8 +202,8 @@ def _bar(what: str) -> Generator[Progress]:
         TimeRemainingColumn,
     )
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    console = Console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    console = make_console(stderr=True)
     with Progress(
         *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
     ) as bars:
@@ -212,22 +212,20 @@ def _bar(what: str) -> Generator[Progress]:
 
 
 def _show(rows: list[dict[str, object]], as_json: bool) -> None:
-    import json
-
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     for row in rows:
         size = row["bytes"]
         missing, places = row["missing"], row["looked for"]
-        typer.echo(f"{row['name']}: {row['what']}")
-        typer.echo(f"  licence    {row['licence']}")
-        typer.echo(f"  source     {row['source']}")
+        say(f"{row['name']}: {row['what']}")
+        say(f"  licence    {row['licence']}")
+        say(f"  source     {row['source']}")
         if isinstance(size, int) and size:
-            typer.echo(f"  size       {_in_words(size)}")
+            say(f"  size       {_in_words(size)}")
         if isinstance(places, list) and places:
-            typer.echo(f"  looked for {', '.join(map(str, places))}")
-            typer.echo(f"  there      {'yes' if missing is None else f'no: {missing}'}")
+            say(f"  looked for {', '.join(map(str, places))}")
+            say(f"  there      {'yes' if missing is None else f'no: {missing}'}")
 
 
 def _in_words(size: int) -> str:

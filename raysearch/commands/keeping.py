@@ -21,6 +21,7 @@ from raysearch.commands.options import (
 from raysearch.record.passwords import hidden
 from raysearch.record.refusals import aside_sentence
 from raysearch.settings import Settings
+from raysearch.terminal import say
 
 
 @app.command()
@@ -37,7 +38,7 @@ def stop(
     with plainly():
         verbs.request_stop(*view_of(name, runs, store), trial, Settings.locate(runs, store))
     what = "search" if trial is None else f"trial {trial} of"
-    print(f"asked the driver to end {what} {name}")
+    say(f"asked the driver to end {what} {name}")
 
 
 @app.command()
@@ -52,9 +53,9 @@ def sync(
     with plainly():
         written = verbs.sync(name, settings, aside)
     uri = settings.tracking_of(view_of(name, runs, store)[1].spec).tracking_uri
-    print(f"{written} events written to {hidden(uri)}")
+    say(f"{written} events written to {hidden(uri)}")
     if aside:
-        print(aside_sentence(aside))
+        say(aside_sentence(aside))
 
 
 @app.command()
@@ -110,7 +111,7 @@ def export(
     with plainly():
         number = verbs.export(name, optuna, study, Settings.locate(runs, store))
     shown = hidden(optuna)
-    print(f"{number} trials written to {shown}; look at them by: optuna-dashboard {shown}")
+    say(f"{number} trials written to {shown}; look at them by: optuna-dashboard {shown}")
 
 
 @app.command()

@@ -21,15 +21,16 @@ from raysearch.commands.options import (
     view_of,
 )
 from raysearch.settings import Settings
+from raysearch.terminal import say
 
 
 @app.command()
 def spaces(as_json: Json = False) -> None:
     """List the declared sweeps: how many points, the metric, the question."""
-    from raysearch import front
+    from raysearch.spaces import show_spaces
 
     with plainly():
-        front.show_spaces(as_json)
+        show_spaces(as_json)
 
 
 @app.command()
@@ -190,7 +191,7 @@ def _fetch_report(address: str, context: typer.Context) -> None:
     from raysearch.remote import Remote
 
     name = str(context.params["name"])
-    print(Remote(address).report(name, Settings.locate().folder(name) / "report"))
+    say(Remote(address).report(name, Settings.locate().folder(name) / "report"))
 
 
 @app.command()
@@ -201,6 +202,6 @@ def report(name: Name, store: StoreUrl = None, runs: Runs = RUNS) -> None:
 
     with plainly():
         page, missing = verbs.report(name, Settings.locate(runs, store))
-    print(page)
+    say(page)
     if missing:
-        print(f"missing    MLflow does not have it yet: {missing}")
+        say(f"missing    MLflow does not have it yet: {missing}")

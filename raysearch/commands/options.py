@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,8 @@ import typer
 
 from raysearch.errors import KIND_TO, RaysearchError, kind_of
 from raysearch.settings import Settings
+from raysearch.terminal import say
+from raysearch.texts import one_line
 
 if TYPE_CHECKING:
     from raysearch.record.events import Store
@@ -50,6 +51,8 @@ Overrides = Annotated[
     typer.Argument(metavar="[PATH=VALUE]...", help="Values; one given to a sampled name fixes it."),
 ]
 RUNS = Path("runs")
+_ERROR = 4000
+"""Letters of an error, which may list what is on offer."""
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def plainly() -> Generator[None]:
     try:
         yield
     except RaysearchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {one_line(error, _ERROR)}", err=True)
         if listener := os.environ.get(KIND_TO):
             with suppress(OSError, ValueError):
                 os.write(int(listener), kind_of(error).encode())
@@ -71,7 +74,7 @@ def plainly() -> Generator[None]:
             raise
         from raysearch.record.files import full_disk
 
-        print(f"error: {full_disk(error.filename)}", file=sys.stderr)
+        say(f"error: {full_disk(error.filename)}", err=True)
         raise typer.Exit(BAD_INPUT) from None
 
 

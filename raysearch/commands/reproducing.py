@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from raysearch.commands.options import (
     plainly,
 )
 from raysearch.settings import Settings
+from raysearch.terminal import print_json, say, show, table_of
 
 if TYPE_CHECKING:
     from raysearch.repro import Reproduction
@@ -40,13 +42,11 @@ def repro(
     """Run a trial again from the code that was kept, and say which numbers are equal."""
     from raysearch.repro import reproduce
 
-    def say(text: str) -> None:
-        typer.echo(text, err=as_json)
-
     with plainly():
         settings = Settings.locate(runs, store)
+        tell = partial(say, err=as_json)
         try:
-            found = reproduce(name, trial, settings, folder, here=here, say=say)
+            found = reproduce(name, trial, settings, folder, here=here, say=tell)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
     _show(found, as_json)
@@ -54,9 +54,6 @@ def repro(
 
 
 def _show(found: Reproduction, as_json: bool) -> None:
-    from rich.table import Table
-
-    from raysearch.front import console, print_json
     from raysearch.record.sameness import shortened
 
     if as_json:
@@ -76,12 +73,11 @@ def _show(found: Reproduction, as_json: bool) -> None:
             }
         )
         return
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for row in shortened(found.rows):
-        table.add_row(row.what, row.verdict, row.text)
-    console.print(table, markup=False)
+    table = table_of(["", "", ""], [(r.what, r.verdict, r.text) for r in shortened(found.rows)])
+    table.show_header = False
+    show(table)
     code = "the code that is here" if found.code is None else f"the kept code {found.code[:8]}"
     if found.error:
-        print(f"failed     {found.error}")
+        say(f"failed     {found.error}")
     verdict = "all numbers are equal" if found.is_equal else "not all numbers are equal"
-    print(f"trial {found.trial} of {found.search}, run again with {code}: {verdict}")
+    say(f"trial {found.trial} of {found.search}, run again with {code}: {verdict}")

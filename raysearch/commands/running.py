@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ from raysearch.commands.options import (
 )
 from raysearch.errors import BadSetting
 from raysearch.settings import Settings
+from raysearch.terminal import say, say_block
+from raysearch.texts import one_line
 
 if TYPE_CHECKING:
     from raysearch.drive.driver import Outcome
@@ -263,11 +264,11 @@ def _to_its_end() -> Generator[None]:
     try:
         yield
     except FloatingPointError as error:
-        print(f"diverged: {error}", file=sys.stderr)
+        say(f"diverged: {one_line(error)}", err=True)
     except RunFailed as error:
-        traceback.print_exception(error.__cause__ or error)
+        say_block("".join(traceback.format_exception(error.__cause__ or error)), err=True)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last checkpoint", file=sys.stderr)
+        say("interrupted: the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(INTERRUPTED) from None
     else:
         return

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from raysearch.commands.options import RUNS, Runs, app, plainly
+from raysearch.terminal import say
 
 
 def _text(words: str, **more: Any) -> Any:
@@ -60,7 +61,7 @@ def serve(
             user_limit,
             only_database,
         )
-        Service(options, lambda line: print(line, flush=True)).run()
+        Service(options, say).run()
 
 
 def _look(state: Path) -> bool:
@@ -74,10 +75,10 @@ def _look(state: Path) -> bool:
         if part.get("restarts"):
             known.append(f"started again {part['restarts']} times")
         known += [part["reason"]] if part["reason"] else []
-        print(f"{name:<10} {part['state']:<9} {', '.join(known)}".rstrip())
-    print(f"{'address':<10} {service.address}")
+        say(f"{name:<10} {part['state']:<9} {', '.join(known)}".rstrip())
+    say(f"{'address':<10} {service.address}")
     for row in slots(state):
-        print(
+        say(
             f"{'slots':<10} {row['name']} of {row['user']}, priority {row['priority']}: "
             f"{row['granted']} of the {row['wants']} that it could use"
         )

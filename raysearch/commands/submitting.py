@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,8 @@ from raysearch.commands.by_address import Head, declared
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
 from raysearch.commands.running import search
 from raysearch.errors import BadSetting
+from raysearch.streams import lost_output
+from raysearch.terminal import say
 
 if TYPE_CHECKING:
     from raysearch.remote import Remote
@@ -51,9 +52,9 @@ def _submit(context: typer.Context, **given: Any) -> None:
         package = pack(Path.cwd())
         name = remote.submit(request, remote.plan(request, package), package)
         if given["as_json"]:
-            print(json.dumps({"name": name, "address": remote.address}), flush=True)
+            say(json.dumps({"name": name, "address": remote.address}))
         else:
-            print(name, flush=True)
+            say(name)
         if given["follow"]:
             raise typer.Exit(_follow(remote, name))
 
@@ -67,13 +68,15 @@ def _follow(remote: Remote, name: str) -> int:
             text = remote.said(["status", name])
             head = "\n".join(text.splitlines()[: 2 if state != "failed" else None])
             if head != said:
-                print(head, flush=True)
+                say(head)
                 said = head
             if state not in _GOING:
                 return FINISHED if state == "finished" else NOTHING_COMPLETED
+            if lost_output() is not None:
+                return FINISHED  # nobody reads on, such as `head`
             time.sleep(_LOOK_EVERY)
     except KeyboardInterrupt:
-        print(f"{name} goes on; look at it by `raysearch status {name}`", file=sys.stderr)
+        say(f"{name} goes on; look at it by `raysearch status {name}`", err=True)
         return FINISHED
 
 

@@ -37,15 +37,25 @@ def encode(body: Mapping[str, Any]) -> str:
 
 def decode(text: str) -> dict[str, Any]:
     """The body that `encode` wrote."""
-    body = orjson.loads(text)
+    body = _loads(text)
     return _unmarked(body) if '"__' in text else body
 
 
 def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
     """Many bodies at once: faster than one by one."""
     whole = f"[{','.join(texts)}]"
-    bodies = orjson.loads(whole)
+    bodies = _loads(whole)
     return [_unmarked(body) for body in bodies] if '"__' in whole else bodies
+
+
+def _loads(text: str) -> Any:
+    """JSON, half characters too: Python writes a file name that is no UTF-8 with them."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" not in str(error):
+            raise
+        return json.loads(text)
 
 
 def _marked(value: Any) -> Any:

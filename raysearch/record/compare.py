@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raysearch.declare.columns import Columns
 from raysearch.errors import BadSetting
 from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView
@@ -29,12 +30,13 @@ def compare(views: Sequence[SearchView]) -> list[dict[str, Any]]:
         ValueError: their objectives differ, in name or direction; names both.
     """
     _check(views)
-    rows = [_row(view) for view in views]
-    differing = _differing(views)
+    called = _columns(views)
+    rows = [_row(view, called) for view in views]
+    differing = _differing(views, called)
     for row, extra in zip(rows, differing, strict=True):
         row.update(extra)
     if len(views) == 2 and len(views[0].spec["metrics"]) == 1:
-        _judge(views, rows)
+        _judge(views, rows, called)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return [{key: row.get(key) for key in columns} for row in rows]
 
@@ -53,10 +55,15 @@ def _check(views: Sequence[SearchView]) -> None:
             )
 
 
-def _row(view: SearchView) -> dict[str, Any]:
+def _columns(views: Sequence[SearchView]) -> Columns:
+    """Names of columns: a score on the test split, or a word of ours, gives way to a metric."""
+    return Columns(lambda name: False, [metric["name"] for metric in views[0].spec["metrics"]])
+
+
+def _row(view: SearchView, called: Columns) -> dict[str, Any]:
     counts, hours, won = view.counts(), view.seconds() / 3600, winner(view)
     spec = view.spec
-    return {
+    before = {
         "search": view.search,
         "sweep": spec["sweep_name"],
         "state": view.state,
@@ -66,7 +73,9 @@ def _row(view: SearchView) -> dict[str, Any]:
         "trials": len(view.trials) - counts.get("duplicate", 0) - counts.get("known", 0),
         **{key: counts.get(key, 0) for key in ("complete", "pruned", "failed", "infeasible")},
         "winner": won.standing.trial.number if won is not None else None,
-        **_means(spec["metrics"], won.standing if won is not None else None),
+    }
+    after = {
+        "seeds": won.standing.seeds if won is not None else None,
         "ties": len(won.ties) if won is not None else None,
         **_front(won),
         **_test_scores(view, won),
@@ -75,13 +84,16 @@ def _row(view: SearchView) -> dict[str, Any]:
         "hours": hours,
         "trials_an_hour": view.done() / hours if hours else None,
     }
+    means = _means(spec["metrics"], won.standing if won is not None else None)
+    own = [{called.own(name): value for name, value in each.items()} for each in (before, after)]
+    return {**own[0], **means, **own[1]}
 
 
 def _means(metrics: Sequence[Mapping[str, Any]], best: Standing | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
         found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
-    return {**found, "seeds": best.seeds if best is not None else None}
+    return found
 
 
 def _interval(name: str, found: Interval | None) -> dict[str, Any]:
@@ -132,13 +144,13 @@ def _steps(view: SearchView) -> int:
     return sum(trial.reports[-1][0] for trial in runs if trial.reports)
 
 
-def _differing(views: Sequence[SearchView]) -> list[dict[str, Any]]:
+def _differing(views: Sequence[SearchView], called: Columns) -> list[dict[str, Any]]:
     """Of each search what is not the same in all."""
     flat = [_conditions(view.spec) for view in views]
     keys = list(dict.fromkeys(key for each in flat for key in each))
     return [
         {
-            key: each.get(key)
+            called.own(key): each.get(key)
             for key in keys
             if any(other.get(key) != each.get(key) for other in flat)
         }
@@ -157,21 +169,22 @@ def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
     return found | {f"package {k}": v for k, v in (spec.get("packages") or {}).items()}
 
 
-def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]]) -> None:
+def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]], called: Columns) -> None:
     """Whether the winners of two searches can be told apart."""
     first, second = (winner(view) for view in views)
     if first is None or second is None:
         return
     for row, one, other in ((rows[0], first, second), (rows[1], second, first)):
         gap = compared(one.standing, other.standing)
-        row["difference"] = gap.mean if gap is not None else one.standing.mean - other.standing.mean
-        row["difference low"] = gap.low if gap is not None else None
-        row["difference high"] = gap.high if gap is not None else None
-        is_more = row["difference"] > 0
+        more = gap.mean if gap is not None else one.standing.mean - other.standing.mean
+        row[called.own("difference")] = more
+        row[called.own("difference low")] = gap.low if gap is not None else None
+        row[called.own("difference high")] = gap.high if gap is not None else None
         if gap is None:
-            row["verdict"] = _SAME
+            verdict = _SAME
         elif gap.is_tie:
-            row["verdict"] = "tie"
+            verdict = "tie"
         else:
             maximize = views[0].spec["metrics"][0]["direction"] == "maximize"
-            row["verdict"] = "better" if is_more == maximize else "worse"
+            verdict = "better" if (more > 0) == maximize else "worse"
+        row[called.own("verdict")] = verdict

@@ -14,6 +14,8 @@ from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, WrongState
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
+from raysearch.record.rows import columns_of as columns_of
+from raysearch.record.rows import rows as rows
 from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
@@ -396,63 +398,3 @@ _FOLLOW = {
     "tested": _tested,
     "removed": _removed,
 }
-
-
-def rows(view: SearchView) -> list[dict[str, Any]]:
-    """All trials, best first, as flat records that are strict JSON: not finite becomes None.
-
-    Where configurations were run again each completed run also has the mean of its configuration
-    and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
-    is one that is `counted`, and which trial it is a `repeat_of`.
-    """
-    names = view.varying()
-    metrics = [metric["name"] for metric in view.spec["metrics"]]
-    places = {each.trial.digest: each for each in view.standings()}
-    is_repeated = any(each.is_repeated for each in places.values())
-    table: list[dict[str, Any]] = []
-    for trial in view.ranked():
-        values = trial.values or (trial.reports[-1][2] if trial.reports else None)
-        row: dict[str, Any] = {"trial": trial.number, "state": trial.state}
-        for index, metric in enumerate(metrics):
-            row[metric] = _strict(values[index] if values else None)
-        if is_repeated:
-            standing = places.get(trial.digest) if trial.is_feasible else None
-            row |= _standing_row(metrics, trial, standing)
-        row["step"] = trial.reports[-1][0] if trial.reports else None
-        row["seconds"] = (
-            (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
-        )
-        row.update({name: _strict(trial.params.get(name)) for name in names})
-        row["reason"] = trial.reason or _failed_before(trial)
-        if trial.evaluates is not None:
-            row["evaluates"] = trial.evaluates["trial"]
-        table.append(row)
-    return table
-
-
-def _failed_before(trial: TrialView) -> str:
-    """Why a trial that has not ended was tried again, or waits for that."""
-    if trial.ended is not None or not trial.failures:
-        return ""
-    last = trial.failures[-1]
-    return f"attempt {last['attempt']}: {last['kind']}: {last['message']}"
-
-
-def _standing_row(
-    metrics: Sequence[str], trial: TrialView, standing: Standing | None
-) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for index, metric in enumerate(metrics):
-        found = standing.intervals[index] if standing is not None else None
-        several = found is not None and found.count > 1
-        row[f"{metric} mean"] = found.mean if found is not None else None
-        row[f"{metric} low"] = found.low if found is not None and several else None
-        row[f"{metric} high"] = found.high if found is not None and several else None
-    row["seeds"] = standing.seeds if standing is not None else None
-    row["counted"] = standing is not None and any(run is trial for run in standing.runs)
-    row["repeat_of"] = trial.repeat_of
-    return row
-
-
-def _strict(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from raysearch.errors import BadSetting
 from raysearch.run.job import Message
+from raysearch.texts import encodable
 
 LARGEST = 16 << 20
 """Bytes of a message at most: whatever is larger belongs into a file."""
@@ -293,7 +294,7 @@ def _plain(what: str, value: object, depth: int = 0) -> Any:
 
 def _text(text: str) -> str:
     """A text that can be stored: undecodable bytes of file names and NULs are written out."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return encodable(text).replace("\0", "\\x00")
 
 
 def _listed(value: object) -> Iterable[object] | None:

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from raysearch.errors import UnknownName, sentence
+from raysearch.errors import UnknownName, described, sentence
 from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import (
@@ -36,6 +36,7 @@ from raysearch.run.messages import (
     is_file,
     send,
 )
+from raysearch.texts import cut, encodable
 
 PRELOADED = (
     "torch",
@@ -61,6 +62,8 @@ _NO_MEMORY = (
 )
 """What torch's own `RuntimeError`s say where there is no memory left."""
 
+TRACEBACK = 100_000
+"""Letters of a traceback that are kept: its beginning and its end."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
 _PR_SET_PDEATHSIG = 1
@@ -307,12 +310,22 @@ def left_well(error: BaseException) -> bool:
 
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
-    text = "".join(traceback.format_exception(error))
+    text = formatted(error)
     with suppress(OSError):  # on a full disk all the same it must be said how it ended
         sys.stderr.write(text)
-        job.traceback.write_text(text)
-    message = f"{type(error).__name__}: {error}".strip().splitlines()[0][:500]
+        job.traceback.write_text(text, encoding="utf-8")
+    message = described(error)
     return {"kind": "end", "outcome": outcome_of(error), "message": message, "traceback": text}
+
+
+def formatted(error: BaseException) -> str:
+    """The traceback of an exception, of at most `TRACEBACK` letters that UTF-8 can write."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:  # foreign attributes, such as those of a SyntaxError, may be anything
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        text = f"Traceback (most recent call last):\n{frames}{described(error)}\n"
+    return encodable(cut(text, TRACEBACK))
 
 
 def outcome_of(error: BaseException) -> str:
@@ -360,8 +373,10 @@ def write_to(log: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 (lives as long as we do)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    # A file name that is no UTF-8 may be printed: that must not end a trial.
+    how: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "closefd": False}
+    sys.stdout = open(1, "w", buffering=1, **how)  # noqa: SIM115 (lives as long as we do)
+    sys.stderr = open(2, "w", buffering=1, **how)  # noqa: SIM115
 
 
 def _die_with_the_host() -> None:

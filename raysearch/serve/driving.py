@@ -11,6 +11,8 @@ from raysearch.record.events import Store
 from raysearch.serve.state import ServiceState
 from raysearch.serve.submissions import Submission, Submissions, code_folder, link_data
 from raysearch.settings import Settings
+from raysearch.streams import open_streams
+from raysearch.terminal import say
 
 FINISHED, BAD_INPUT = 0, 2
 
@@ -39,6 +41,7 @@ def drive(submission: Submission, service: ServiceState) -> str:
 
 def main(name: str, state: Path) -> int:
     """Drives the submission of that name, in the folder of its code; returns the exit status."""
+    open_streams()
     try:
         service = ServiceState.read(state)
         service.use_token()
@@ -51,9 +54,9 @@ def main(name: str, state: Path) -> int:
         code = code_folder(Path(service.runs), submission.code)
         link_data(code, Path(service.runs))
         os.chdir(code)
-        print(drive(submission, service), flush=True)
+        say(drive(submission, service))
     except RaysearchError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        say(f"error: {error}", err=True)
         return BAD_INPUT
     return FINISHED
 

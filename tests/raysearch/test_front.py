@@ -170,7 +170,7 @@ def test_the_tables_show_mean_and_seeds_where_there_are_repeats(repeated: Hand) 
 def test_the_tables_of_a_search_without_repeats_have_neither() -> None:
     hand = Hand()
     hand.trial("a", 0.6)
-    assert [column.header for column in trials_table(hand.view, 20).columns] == [
+    assert [str(column.header) for column in trials_table(hand.view, 20).columns] == [
         "trial", "state", "val/accuracy", "epochs"
     ]  # fmt: skip
     assert "best 0.6000 (trial 0)" in headline(hand.view).plain

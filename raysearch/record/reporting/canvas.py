@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from raysearch.texts import one_line
+
 DPI = 168
 """Seven pixels of the file for four of the page, which has 96 to the inch: sharp on any screen."""
 
@@ -62,9 +64,13 @@ def width_of(size: tuple[float, float]) -> int:
 
 def plain(text: object, most: int = 40) -> str:
     """A text as matplotlib is to write it: no formulas, on one line, at most so many letters."""
-    line = " ".join(str(text).split())
-    line = line if len(line) <= most else line[: most - 1] + "…"
-    return line.replace("$", r"\$")
+    return one_line(text, most).replace("$", r"\$")
+
+
+def named(text: object, most: int = 40) -> str:
+    """The same as a name in a legend, where matplotlib leaves out what begins with a stroke."""
+    line = plain(text, most)
+    return f" {line}" if line.startswith("_") else line
 
 
 def dress(axes: Axes, x: str, y: str, *, grid: str = "both") -> None:
@@ -93,7 +99,7 @@ def star(axes: Axes, x: float, y: float, label: str = "winner") -> None:
         markeredgecolor="white",
         markeredgewidth=0.6,
         linestyle="",
-        label=plain(label, 28),
+        label=named(label, 28),
         zorder=5,
         clip_on=False,
     )

@@ -26,7 +26,7 @@ from raysearch.record.reporting.canvas import (
     canvas,
     dress,
     legend,
-    plain,
+    named,
     width_of,
 )
 from raysearch.record.reporting.objectives import (
@@ -152,7 +152,7 @@ def _key(states: set[str], best: str) -> list[Line2D]:
             line.set_label(state)
             marks.append(line)
     if best:
-        marks.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label=plain(best, 28)))
+        marks.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label=named(best, 28)))
     return marks
 
 

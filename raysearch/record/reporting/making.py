@@ -13,6 +13,10 @@ from raysearch.record.reporting.objectives import drawn, objectives
 from raysearch.record.reporting.words import elapsed, moment, number, plural, ranges
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.snapshot import in_words
+from raysearch.texts import block, cut
+
+LONG = 160
+"""Letters of a value in a table; the winner's configuration has all of them."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,17 @@ def shown_winner(view: SearchView, folder: Path) -> Shown | None:
         trial=best,
         parameters=[(n, value_of(best, n), value_of(default, n)) for n in names],
         has_default=default is not None and default.digest != best.digest,
-        config=json.dumps(best.config, indent=2, ensure_ascii=False),
+        config=_json(best.config),
         command=shell(repeat_command(view, best)),
         checkpoint=checkpoint or (f"none ({best.removed})" if best.removed else "none"),
         evaluates=evaluated(best),
     )
+
+
+def _json(config: dict[str, Any]) -> str:
+    """JSON to read and to copy: with letters as they are, unless some of them cannot be shown."""
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    return text if block(text) == text else json.dumps(config, indent=2)
 
 
 def value_of(trial: TrialView | None, name: str) -> str:
@@ -54,7 +64,7 @@ def value_of(trial: TrialView | None, name: str) -> str:
     if trial is None or name not in trial.params:
         return ""
     value = trial.params[name]
-    return "None" if value is None else number(value)
+    return "None" if value is None else cut(number(value), LONG)
 
 
 def evaluated(trial: TrialView) -> str:
@@ -81,7 +91,10 @@ def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:
         ("early stopping", str(spec["pruner"])),
         ("seeds", f"search {spec['seed']}; runs {ranges(seeds)}"),
         ("repeats", f"{repeats} seeds" if repeats > 1 else ""),
-        ("given", ", ".join(f"{path} = {json.dumps(v)}" for path, v in spec["fixed"].items())),
+        (
+            "given",
+            ", ".join(f"{path} = {cut(json.dumps(v), LONG)}" for path, v in spec["fixed"].items()),
+        ),
         ("resources", _resources(spec)),
         ("begun", moment(view.created)),
         ("last event", f"{moment(_last(view))} (number {view.last})"),

@@ -20,7 +20,7 @@ from raysearch.record.reporting.canvas import (
     canvas,
     dress,
     legend,
-    plain,
+    named,
     width_of,
 )
 from raysearch.record.reporting.objectives import Objective
@@ -85,7 +85,7 @@ def draw_settings(view: SearchView, objective: Objective, path: Path) -> Picture
                 [at + shift for at in curve],
                 [one.mean for one in curve.values()],
                 yerr=[one.half for one in curve.values()],
-                label=plain(label),
+                label=named(label),
                 color=COLOURS[place],
                 marker="o",
                 markersize=4,

@@ -8,11 +8,14 @@ from typing import Any
 from raysearch.record.reporting.making import evaluated, value_of
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.words import listed, number
-from raysearch.record.results import SearchView, TrialView, rows
+from raysearch.record.results import SearchView, TrialView, columns_of, rows
 from raysearch.record.standing import winner
 from raysearch.record.tested import on_test_split
+from raysearch.texts import cut
 
 MOST_STANDINGS = 50
+MESSAGE = 600
+"""Letters of a cell that is no number, such as the reason why a trial failed."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ def cell(value: Any) -> Cell:
         return Cell("")
     if isinstance(value, bool):
         return Cell(str(value), str(value))
-    return Cell(number(value), repr(value) if isinstance(value, int | float) else str(value))
+    if isinstance(value, int | float):
+        return Cell(number(value), repr(value))
+    return Cell(cut(str(value), MESSAGE), cut(str(value), MESSAGE))
 
 
 def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
@@ -75,21 +80,24 @@ def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list
     """Header and rows of all trials, best first: number, state, and the other cells."""
     names, goals = view.varying(), objectives(view)
     repeated = any(each.is_repeated for each in view.standings())
-    own = [goal.name for goal in goals]
-    columns = [*own, *([*(f"{n} mean" for n in own), "seeds"] if repeated else [])]
-    columns += ["step", "seconds"]
+    called, own = columns_of(view), [goal.name for goal in goals]
+    columns = [called.metric(name) for name in own]
+    if repeated:
+        columns += [*(called.of_metric(name, "mean") for name in own), called.own("seeds")]
+    columns += [called.own("step"), called.own("seconds")]
     table: list[tuple[int, str, list[Cell]]] = []
     for row in rows(view):
-        trial = view.trials[row["trial"]]
+        trial = view.trials[row[called.own("trial")]]
         cells = [_spread(row, column) for column in columns] + [_param(trial, n) for n in names]
         table.append((trial.number, trial.state, [*cells, cell(remark(trial))]))
-    return [*columns, *names, "remark"], table
+    return [*columns, *names, called.own("remark")], table
 
 
 def _param(trial: TrialView, name: str) -> Cell:
     """The value of a parameter; None is a value too, unlike that of a branch not taken."""
     text = value_of(trial, name)
-    return Cell(text, text) if text == "None" else cell(trial.params.get(name))
+    value = trial.params.get(name)
+    return cell(value) if isinstance(value, int | float) else Cell(text, text)
 
 
 def _spread(row: dict[str, Any], column: str) -> Cell:

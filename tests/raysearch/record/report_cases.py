@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from tests.raysearch.record.report_streams import (
@@ -183,6 +184,35 @@ def hostile() -> Stream:
             stream.report(number, epoch, [draw.random()], [0.5])
         stream.tell(number, "complete", [draw.random()])
     stream.say("finished", reason="", best=0)
+    return stream
+
+
+def odd(texts: Sequence[str]) -> Stream:
+    """All that people, trials and libraries write is one of these texts."""
+    first = texts[0]
+    metrics = [{"name": text, "direction": "maximize", "reduce": "last"} for text in texts[:2]]
+    spec = {
+        "question": first, "notes": first, "tags": {first: first}, "group": first,
+        "metrics": metrics, "command": first, "trials": 24, "fixed": {first: first},
+        "packages": {first: first}, "git": {"commit": first, "branch": first, "dirty": True},
+    }  # fmt: skip
+    stream, draw = Stream(spec), random.Random(9)
+    kinds = {f"{text}.x": choice(*texts) for text in texts}
+    for number in range(24):
+        params = {name: draw.choice(texts) for name in kinds}
+        stream.ask(number, params, kinds, origin="sampler" if number else "default")
+        if number % 4 == 3:
+            stream.tell(number, "failed", None, texts[number % len(texts)])
+            continue
+        for epoch in (1, 2):
+            stream.report(number, epoch, [draw.random() for _ in metrics], [0.5 for _ in metrics])
+        stream.tell(number, "complete", [draw.random() for _ in metrics])
+    best = stream.view().best()
+    assert best is not None
+    scores = {f"test/{first.replace('/', '')}": 0.5}
+    stream.say("tested", best.number, role="winner", metrics=scores, error="")
+    stream.say("artifact", best.number, name=first, path="none.png")
+    stream.say("finished", reason=first, best=0)
     return stream
 
 

@@ -17,6 +17,7 @@ from raysearch.record.bodies import decode, decode_all, encode
 from raysearch.record.database import Database
 from raysearch.record.events import Event, SearchIsRunning, Store
 from raysearch.record.locks import FileLock
+from tests.raysearch.odd import ODD
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,6 +37,20 @@ def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
     metrics = list(store.events("one"))[-1].body["metrics"]
     assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
     assert math.isnan(metrics["b"][1])
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+def test_any_text_comes_back_exactly(text: str, store: Store) -> None:
+    body = {"a": text, text: [text, {"b": text}], "c": 2**70}
+    store.create("one", {}).append("described", 3, commit=True, facts=body)
+    assert list(store.events("one"))[-1].body == {"facts": body}
+    assert decode_all([encode(body), encode({})]) == [body, {}] and decode(encode(body)) == body
+
+
+def test_a_body_that_is_no_json_is_still_refused() -> None:
+    for text in ("{", '{"a": nan}', '{"a": "\\ud83d"} x', "[1,]"):
+        with pytest.raises(ValueError):
+            decode(text)
 
 
 @pytest.mark.parametrize(

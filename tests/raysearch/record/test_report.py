@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shlex
 import subprocess
@@ -19,9 +20,12 @@ from raysearch.record.reporting.facts import failures, repeat_command, savings, 
 from raysearch.record.reporting.words import elapsed, listed, number, ranges
 from raysearch.record.results import SearchView, rows
 from raysearch.record.standing import winner
+from raysearch.texts import block
+from tests.raysearch.odd import ODD
 from tests.raysearch.record import report_cases as cases
 from tests.raysearch.record import report_streams as streams
 from tests.raysearch.record.report_pages import Page
+from tests.raysearch.test_texts import acts
 from tests.raysearch.toys import Adam, Toy, Training
 
 QUICK = ("none_completed", "empty")
@@ -116,6 +120,31 @@ def test_what_people_wrote_is_text(written: Written) -> None:
     for text in ("<script>alert('q')</script>", "<script>alert(2)</script>", "<img src=x>"):
         assert text in page.text
     assert "</style><script>alert(1)</script>" in page.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 4, 8, 12])
+def test_texts_of_any_kind_are_texts_of_the_page(first: int, tmp_path: Path) -> None:
+    texts = list(ODD.values())[first : first + 4]
+    view = cases.odd(texts).view()
+    path = write_report(view, tmp_path)
+    page, source = Page.read(path), path.read_text(encoding="utf-8")
+    assert page.unclosed == []
+    assert len(page.all("script")) == len(page.all("style")) == 1
+    assert {tag["src"][:15] for tag in page.all("img")} == {"data:image/png;"}
+    assert not [name for _, tag in page.tags for name in tag if name.startswith("on")]
+    assert set(acts(source)) <= {"\n", "\t", "\r"}
+    for text in filter(lambda text: len(text) < 100, texts):
+        assert "".join(block(text).split()) in "".join(page.text.split())
+
+
+@pytest.mark.slow
+def test_the_page_allows_one_script_and_that_is_its_own(written: Written) -> None:
+    page = written("hostile")[1].read_text(encoding="utf-8")
+    policy = next(t["content"] for t in Page(page).all("meta") if "http-equiv" in t)
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy and policy.startswith("default-src 'none';")
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -42,9 +44,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchView, Path]
 
 
 def opened(page: Path, profile: Path, script: str = "") -> tuple[Page, str]:
-    """The page as the browser has it after a script, and what the browser said."""
+    """The page as the browser has it after a script, which it allows, and what the browser said."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = page.read_text().replace("script-src ", f"script-src &#39;sha256-{digest}&#39; ", 1)
+    return _shown(allowed.replace("</body>", f"<script>{script}</script></body>"), profile)
+
+
+def _shown(html: str, profile: Path) -> tuple[Page, str]:
     copy = profile.with_suffix(".html")
-    copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
+    copy.write_text(html)
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
     return Page(done.stdout), done.stderr
@@ -104,3 +112,24 @@ def test_words_are_sorted_as_words_and_the_table_begins_best_first(
     assert order(first, "trial") == [str(row["trial"]) for row in rows(view)]
     words, _ = opened(page, tmp_path / "words", click("state"))
     assert order(words, "state") == sorted(order(first, "state"))
+
+
+def test_a_script_that_is_not_the_pages_own_is_not_run(
+    written: tuple[SearchView, Path], tmp_path: Path
+) -> None:
+    """Should a text ever get through as markup, the browser still refuses it."""
+    html, script = written[1].read_text(), "document.body.dataset.ran = 'yes'"
+    for number, markup in enumerate(
+        (f"<script>{script}</script>", f'<img src=x onerror="{script}">')
+    ):
+        page, said = _shown(html.replace("</body>", f"{markup}</body>"), tmp_path / str(number))
+        assert "data-ran" not in page.all("body")[0]
+        assert "Content Security Policy" in said
+    page, _ = opened(written[1], tmp_path / "allowed", script)
+    assert page.all("body")[0]["data-ran"] == "yes"
+
+
+def test_of_hostile_texts_nothing_is_run(tmp_path: Path) -> None:
+    path = write_report(cases.hostile().view(), tmp_path / "hostile")
+    page, said = _shown(path.read_text(), tmp_path / "profile")
+    assert len(page.all("script")) == 1 and not re.search(r"ERROR:CONSOLE|Security Policy", said)

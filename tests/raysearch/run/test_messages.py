@@ -144,7 +144,7 @@ def test_facts_become_plain_data() -> None:
         "tuple": [1, [2, None]],
         "enum": "mean",
         "nested": {"1": {"a": True}},
-        "file": "caf\\udce9\\x00",
+        "file": "caf\\xe9\\x00",
     }
 
 
