@@ -62,7 +62,9 @@ def answer_lines(view: SearchView) -> list[str]:
     if "evaluates" in view.spec:
         return _setting_lines(view)
     lines = [f"winner     {won}"]
-    if won.standing.seeds == 1:
+    if won.standing.is_incomplete:
+        lines.append("           of its seeds some were lost: the mean is of those that survived")
+    elif won.standing.seeds == 1:
         lines.append("           it may be chance: --repeats 3 runs the best with further seeds")
     if len(won.metrics) == 1 and won.standing.seeds > 1:
         runs = ", ".join(str(run.number) for run in won.standing.runs)
@@ -129,6 +131,15 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return {
         **_interval(standing.intervals[0]),
         "runs": [run.number for run in standing.runs],
+        **_doubts(standing),
+    }
+
+
+def _doubts(standing: Standing) -> dict[str, Any]:
+    """How all its seeds ended, and why equal ones are suspicious (None if they are not)."""
+    return {
+        "outcomes": {"complete": standing.complete, **standing.others},
+        "suspicious": standing.suspicion or None,
     }
 
 
@@ -147,6 +158,7 @@ def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[st
     return {
         "trial": standing.trial.number,
         "means": {name: _interval(found) for name, found in means},
+        **_doubts(standing),
         "checkpoint": _path(standing.trial, folder),
         "config": standing.trial.config,
     }

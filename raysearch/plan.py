@@ -17,7 +17,7 @@ from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep, bare
+from raysearch.declare.sweep import Sweep, bare, check_incomplete
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.record.passwords import hidden, without_password
 from raysearch.room import Machine, parse_memory, resources
@@ -61,6 +61,7 @@ class Request:
     disk: int | None = None
     repeats: int | None = None
     finalists: int | None = None
+    incomplete: str | None = None
     group: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: str | None = None
@@ -160,6 +161,8 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
             refuse_lacks(space)
     _check_evaluation(request, sweep, sampler, pruner)
     repeats, finalists = _at_least_one(request, sweep)
+    if request.incomplete is not None:
+        check_incomplete("--incomplete", request.incomplete)
     spec: dict[str, Any] = {
         **_declared(sweep, space),
         **resources(
@@ -182,6 +185,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "disk": request.disk,
         "repeats": repeats,
         "finalists": finalists,
+        "incomplete": request.incomplete or sweep.incomplete,
         "group": sweep.group if request.group is None else request.group,
         "tags": {**sweep.tags, **request.tags},
         "notes": sweep.notes if request.notes is None else request.notes,

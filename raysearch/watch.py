@@ -108,7 +108,7 @@ def headline(view: SearchView) -> Text:
         parts.append(f"{counts['known']} known before")
     if view.standings():
         best = view.standings()[0]
-        seeds = f", {best.seeds} seeds" if best.seeds > 1 else ""
+        seeds = f", {best.of_seeds}" if best.seeds > 1 or best.others else ""
         parts.append(f"best {_mean(best)[0]} (trial {best.trial.number}{seeds})")
     ahead = forecast(view)
     if ahead.rate:
@@ -178,7 +178,7 @@ def cells(
     count = len(view.spec["metrics"])
     means: list[str] = []
     if repeated:
-        means = [""] * (count + 1) if standing is None else [*_mean(standing), str(standing.seeds)]
+        means = [""] * (count + 1) if standing is None else [*_mean(standing), _seeds(standing)]
     of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
@@ -197,6 +197,12 @@ def _mean(standing: Standing) -> list[str]:
         f"{found.mean:.4f}" + (f" ± {found.half:.4f}" if found.count > 1 else "")
         for found in standing.intervals
     ]
+
+
+def _seeds(standing: Standing) -> str:
+    """`3`, or `3: 1 complete, 2 diverged`, or `3: suspicious, identical results`."""
+    text = standing.of_seeds.replace(" seeds", "").replace(" seed", "")
+    return f"{text}: suspicious, identical results" if standing.suspicion else text
 
 
 def best_table(view: SearchView, count: int) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
 from itertools import count, takewhile
 from typing import Any
 
@@ -11,7 +10,7 @@ from raysearch.decide.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
-from raysearch.errors import BadSetting
+from raysearch.errors import BadSetting, foreign
 
 
 class Evaluations(Sampler):
@@ -132,33 +131,15 @@ def _own_paths(config: Any) -> list[str]:
     """The paths that a configuration of a sweep states by itself, without having been asked."""
     named: Callable[[], frozenset[str]] | None = getattr(config, "evaluation_paths", None)
     settings = frozenset[str]() if named is None else named()
-    mine, default = config.to_json(), _default(config).to_json()
+    with foreign(f"the default of {type(config).__name__}"):
+        default = type(config)().to_json()
+    mine = config.to_json()
     return [
         path
         for path in sorted(type(config).paths())
         if (value := _at(mine, path)) is not _NONE
         and (path in settings or value != _at(default, path))
     ]
-
-
-def _default(config: Any) -> Any:
-    """The configuration of the same class with all its defaults; what has none is as here.
-
-    Raises:
-        ValueError: the class cannot be made so.
-    """
-    kind = type(config)
-    needed: list[str] = []
-    if is_dataclass(kind):
-        bare_fields = [one for one in fields(kind) if one.init and one.default is MISSING]
-        needed = [one.name for one in bare_fields if one.default_factory is MISSING]
-    try:
-        return kind(**{name: getattr(config, name) for name in needed})
-    except Exception as error:
-        raise BadSetting(
-            f"{kind.__name__} must have a default for each field, so that it is known what a sweep "
-            f"that evaluates states, got {type(error).__name__}: {error}"
-        ) from error
 
 
 _NONE = object()

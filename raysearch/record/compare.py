@@ -81,6 +81,10 @@ def _means(metrics: Sequence[Mapping[str, Any]], best: Standing | None) -> dict[
     found: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
         found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
+    if best is not None and best.others:
+        found["outcomes"] = best.outcomes
+    if best is not None and best.suspicion:
+        found["suspicious"] = best.suspicion
     return {**found, "seeds": best.seeds if best is not None else None}
 
 
@@ -151,7 +155,16 @@ def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
     git = spec.get("git") or {}
     found: dict[str, Any] = {f"fixed {k}": v for k, v in (spec.get("fixed") or {}).items()}
     found |= {f"reduce {metric['name']}": metric.get("reduce") for metric in spec["metrics"]}
-    for key in ("space", "defaults", "fidelity", "repeats", "finalists", "concurrent", "threads"):
+    for key in (
+        "space",
+        "defaults",
+        "fidelity",
+        "repeats",
+        "finalists",
+        "incomplete",
+        "concurrent",
+        "threads",
+    ):
         found[key] = spec.get(key)
     found |= {"git commit": git.get("commit"), "git changed": git.get("dirty")}
     return found | {f"package {k}": v for k, v in (spec.get("packages") or {}).items()}

@@ -349,7 +349,8 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
 
     Where configurations were run again each completed run also has the mean of its configuration
     and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
-    is one that is `counted`, and which trial it is a `repeat_of`.
+    is one that is `counted`, and which trial it is a `repeat_of`; where some seed did not complete
+    the `outcomes` of all, and where they gave identical results why that is `suspicious`.
     """
     names = view.varying()
     metrics = [metric["name"] for metric in view.spec["metrics"]]
@@ -364,6 +365,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         if is_repeated:
             standing = places.get(trial.digest) if trial.is_feasible else None
             row |= _standing_row(metrics, trial, standing)
+            row |= _doubts(list(places.values()), standing)
         row["step"] = trial.reports[-1][0] if trial.reports else None
         row["seconds"] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
@@ -389,6 +391,15 @@ def _standing_row(
     row["seeds"] = standing.seeds if standing is not None else None
     row["counted"] = standing is not None and any(run is trial for run in standing.runs)
     row["repeat_of"] = trial.repeat_of
+    return row
+
+
+def _doubts(all_of_them: Sequence[Standing], standing: Standing | None) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    if any(each.others for each in all_of_them):
+        row["outcomes"] = standing.outcomes if standing is not None else None
+    if any(each.suspicion for each in all_of_them):
+        row["suspicious"] = (standing.suspicion if standing is not None else "") or None
     return row
 
 

@@ -69,6 +69,8 @@ def duplicates(view: SearchView) -> dict[int, list[int]]:
 def winner_metrics(view: SearchView) -> dict[str, float]:
     """The mean of the winner over its seeds, its 95 % interval, and their number.
 
+    Where some seed did not complete also how many ended how (`search/winner_diverged` …).
+
     Empty where no configuration was run again.
     """
     won = winner(view)
@@ -80,4 +82,8 @@ def winner_metrics(view: SearchView) -> dict[str, float]:
         "search/winner_low": standing.low,
         "search/winner_high": standing.high,
         "search/winner_seeds": float(standing.seeds),
+        **{
+            f"search/winner_{what.replace(' ', '_')}": float(count)
+            for what, count in standing.others.items()
+        },
     }

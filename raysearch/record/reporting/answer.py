@@ -42,6 +42,8 @@ def answer(view: SearchView) -> list[str]:
                 f"It is tied with {_named(won.ties)}: the 95 % interval of the difference "
                 f"includes 0."
             )
+    if best.suspicion:
+        said.append(f"That is suspicious: {best.suspicion}")
     if view.state == "running":
         said[0] = f"So far: {said[0][0].lower()}{said[0][1:]}"
     return [*said, *_test_sentence(view)]
@@ -63,6 +65,9 @@ def _values(view: SearchView, standing: Standing) -> str:
         + (f" (95 % interval {number(each.low)} to {number(each.high)})" if each.count > 1 else "")
         for goal, each in zip(objectives(view), standing.intervals, strict=True)
     ]
+    if standing.others:
+        mean = f"mean of {standing.complete}" if standing.complete > 1 else "no interval"
+        return f"{' and '.join(parts)} ({standing.of_seeds}; {mean})"
     if standing.seeds < 2:
         return f"{' and '.join(parts)} (one seed, so no interval)"
     return f"{' and '.join(parts)}, mean of {standing.seeds} seeds"
@@ -100,6 +105,8 @@ def tiles(view: SearchView) -> list[tuple[str, str, str]]:
         below = f"trial {won.standing.trial.number}, {plural(each.count, 'seed')}"
         if each.count > 1:
             below = f"95 % interval {number(each.low)} – {number(each.high)}, {each.count} seeds"
+        if won.standing.others:
+            below = f"trial {won.standing.trial.number}, {won.standing.of_seeds}"
         found.append((goal.label, number(each.mean), below))
     counts = view.counts()
     total = expected_runs(view.spec) if view.state != "finished" else None

@@ -9,7 +9,7 @@ from raysearch.record.reporting.making import evaluated, value_of
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.words import listed, number
 from raysearch.record.results import SearchView, TrialView, rows
-from raysearch.record.standing import winner
+from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import on_test_split
 
 MOST_STANDINGS = 50
@@ -57,18 +57,30 @@ def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     if won is None:
         return [], []
     front = len(goals) > 1
-    found = won.front if front else [each for each in view.standings() if each.seeds > 1]
+    found = won.front if front else [each for each in view.standings() if _has_several(each)]
     ties = {each.trial.number for each in won.ties}
     table: list[list[str]] = []
     for each in list(found)[:MOST_STANDINGS]:
         run = each.trial
         tie = "best" if each is won.standing else "tied" if run.number in ties else ""
-        row = [str(run.number), *(str(mean) for mean in each.intervals), str(each.seeds)]
+        row = [str(run.number), *(str(mean) for mean in each.intervals), _seeds(each)]
         row += [] if front else [tie, listed(number((r.values or [0.0])[0]) for r in each.runs)]
         table.append([*row, *(value_of(run, name) for name in names)])
     header = ["trial", *(goal.name for goal in goals), "seeds"]
     header += [] if front else ["standing", "runs"]
     return [*header, *names], table
+
+
+def _has_several(standing: Standing) -> bool:
+    return standing.seeds > 1 or bool(standing.others)
+
+
+def _seeds(standing: Standing) -> str:
+    """Their number, and what else there is to say of them."""
+    count = standing.complete + sum(standing.others.values())
+    said = [standing.outcomes] if standing.others else []
+    said += [f"suspicious: {standing.suspicion}"] if standing.suspicion else []
+    return "; ".join([str(count), *said])
 
 
 def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list[Cell]]]]:
@@ -77,9 +89,11 @@ def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list
     repeated = any(each.is_repeated for each in view.standings())
     own = [goal.name for goal in goals]
     columns = [*own, *([*(f"{n} mean" for n in own), "seeds"] if repeated else [])]
+    found = rows(view)
+    columns += [name for name in ("outcomes", "suspicious") if any(row.get(name) for row in found)]
     columns += ["step", "seconds"]
     table: list[tuple[int, str, list[Cell]]] = []
-    for row in rows(view):
+    for row in found:
         trial = view.trials[row["trial"]]
         cells = [_spread(row, column) for column in columns] + [_param(trial, n) for n in names]
         table.append((trial.number, trial.state, [*cells, cell(remark(trial))]))
@@ -94,7 +108,7 @@ def _param(trial: TrialView, name: str) -> Cell:
 
 def _spread(row: dict[str, Any], column: str) -> Cell:
     """A cell of the row; a mean is shown with its interval, if it has one."""
-    found, name = cell(row[column]), column.removesuffix(" mean")
+    found, name = cell(row.get(column)), column.removesuffix(" mean")
     if row.get(f"{name} low") is None or name == column:
         return found
     ends = f"[{number(row[f'{name} low'])}, {number(row[f'{name} high'])}]"
