@@ -10,6 +10,7 @@ from typing import Any
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
 from raysearch.record.intervals import Interval
+from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
@@ -43,6 +44,8 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
         "values": best.values,
         **_standing(won.standing),
         "ties": [each.trial.number for each in won.ties],
+        "references": {name: dict(rows) for name, rows in references(view).items()},
+        "below_blind": {blind.metric: blind.row for blind in won.blind},
         "test": _strict(best.tested.get("metrics")),
         "test_means": _test_means(on_test_split(view), best.number),
         "seed": best.seed,
@@ -61,7 +64,7 @@ def answer_lines(view: SearchView) -> list[str]:
         return []
     if "evaluates" in view.spec:
         return _setting_lines(view)
-    lines = [f"winner     {won}"]
+    lines = [f"winner     {won}", *_reference_lines(view)]
     if won.standing.is_incomplete:
         lines.append("           of its seeds some were lost: the mean is of those that survived")
     elif won.standing.seeds == 1:
@@ -75,19 +78,44 @@ def answer_lines(view: SearchView) -> list[str]:
     return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
 
 
+def references(view: SearchView) -> dict[str, Mapping[str, float]]:
+    """What learns nothing scores at the winner's settings, by metric, each best first: on the
+    objectives, and on the values of the test split that are called alike.
+    """
+    won = winner(view)
+    found: dict[str, Mapping[str, float]] = {}
+    for metric in view.spec["metrics"] if won is not None else ():
+        for name in (metric["name"], f"test/{metric['name'].partition('/')[2]}"):
+            rows = reference_rows(won.standing.runs if won else (), name)
+            if rows:
+                found[name] = ordered(rows, metric["direction"])
+    return found
+
+
+def _reference_lines(view: SearchView) -> list[str]:
+    return [
+        f"blind      {name}: " + ", ".join(f"{row} {value:.4f}" for row, value in rows.items())
+        for name, rows in references(view).items()
+    ]
+
+
 def _setting_lines(view: SearchView) -> list[str]:
     """Of a search that evaluates finished trials: what each setting does to them on average."""
     own = {bare(name) for trial in view.spec["evaluates"]["trials"] for name in trial["params"]}
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[TrialView]] = {}
     for trial in view.trials.values():
         if trial.is_feasible and trial.values:
             setting = {name: value for name, value in trial.params.items() if name not in own}
             named = ", ".join(f"{name}={value}" for name, value in setting.items())
-            found.setdefault(named or "as trained", []).append(trial.values[0])
+            found.setdefault(named or "as trained", []).append(trial)
     lines: list[str] = []
-    for setting, values in found.items():
+    metric = view.spec["metrics"][0]
+    for setting, trials in found.items():
+        values = [(trial.values or [math.nan])[0] for trial in trials]
         mean = math.fsum(values) / len(values)
-        text = f"mean {mean:.4f}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
+        blind = below(mean, trials, metric["name"], metric["direction"])
+        said = f"mean {mean:.4f}" + (f", below blind ({blind})" if blind else "")
+        text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 

@@ -68,6 +68,7 @@ def _row(view: SearchView) -> dict[str, Any]:
         "winner": won.standing.trial.number if won is not None else None,
         **_means(spec["metrics"], won.standing if won is not None else None),
         "ties": len(won.ties) if won is not None else None,
+        **({"below_blind": ", ".join(one.row for one in won.blind)} if won and won.blind else {}),
         **_front(won),
         **_test_scores(view, won),
         "found_after": _found_after(view, won),

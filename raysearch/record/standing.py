@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from raysearch.record.identical import identical_seeds
 from raysearch.record.intervals import Difference, Interval, difference, interval
+from raysearch.record.references import Blind, below
 
 if TYPE_CHECKING:
     from raysearch.record.results import SearchView, TrialView
@@ -92,21 +93,25 @@ class Winner:
 
     With several objectives the answer is the `front`, those that no other one dominates, by the
     first objective, of which `standing` is the first; nothing ties. `metrics` names the objectives.
+    `blind` has an entry for each objective in which none of them beats what learns nothing.
     """
 
     standing: Standing
     ties: tuple[Standing, ...]
     front: tuple[Standing, ...]
     metrics: tuple[str, ...]
+    blind: tuple[Blind, ...] = ()
 
     def __str__(self) -> str:
         """`trial 7 is best: 0.982 [0.975, 0.989], 3 seeds; tied with trials 3 and 9`."""
         best = f"trial {self.standing.trial.number}"
         if len(self.metrics) > 1:
-            where = f"the Pareto front of {' and '.join(self.metrics)}: {named(self.front)}"
+            blind = "".join(f" (in {one.metric} below blind: {one})" for one in self.blind)
+            where = f"the Pareto front of {' and '.join(self.metrics)}{blind}: {named(self.front)}"
             return f"{where}; best in {self.metrics[0]}: {best}, {self.standing}"
         tied = f"; tied with {named(self.ties)}" if self.ties else ""
-        return f"{best} is best: {self.standing}{tied}"
+        blind = f", but below blind ({self.blind[0]})" if self.blind else ""
+        return f"{best} is best{blind}: {self.standing}{tied}"
 
 
 def named(found: Sequence[Standing]) -> str:
@@ -173,10 +178,24 @@ def winner(view: SearchView) -> Winner | None:
     best, metrics = found[0], tuple(metric["name"] for metric in view.spec["metrics"])
     if len(metrics) > 1:
         rivals = [each for each in found if each.is_repeated] if best.is_repeated else found
-        return Winner(best, (), tuple(front(rivals, _signs(view))), metrics)
+        members = tuple(front(rivals, _signs(view)))
+        return Winner(best, (), members, metrics, _blind(view, members))
     rest = [(each, compared(best, each)) for each in found[1:]]
     ties = tuple(each for each, gap in rest if gap is not None and gap.is_tie)
-    return Winner(best, ties, (best,), metrics)
+    return Winner(best, ties, (best,), metrics, _blind(view, (best,)))
+
+
+def _blind(view: SearchView, members: Sequence[Standing]) -> tuple[Blind, ...]:
+    """The objectives in which the best of these is no better than what learns nothing."""
+    found: list[Blind] = []
+    for index, (metric, sign) in enumerate(zip(view.spec["metrics"], _signs(view), strict=True)):
+        best = min(
+            members, key=lambda each, index=index, sign=sign: sign * each.intervals[index].mean
+        )
+        mean, name = best.intervals[index].mean, metric["name"]
+        one = below(mean, best.runs, name, metric["direction"])
+        found += [one] if one is not None else []
+    return tuple(found)
 
 
 def has_repeats(view: SearchView) -> bool:

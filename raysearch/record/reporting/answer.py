@@ -33,10 +33,12 @@ def answer(view: SearchView) -> list[str]:
     if len(goals) > 1:
         names = " and ".join(f"{goal.name} ({goal.direction})" for goal in goals)
         count = plural(len(won.front), "configuration")
-        said = [f"The Pareto front of {names} has {count}: " + _named(won.front) + "."]
+        blind = "".join(f", in {one.metric} below blind ({one})" for one in won.blind)
+        said = [f"The Pareto front of {names} has {count}{blind}: " + _named(won.front) + "."]
         said.append(f"Best in {goals[0].name} is trial {best.trial.number}: {_values(view, best)}.")
     else:
-        said = [f"Trial {best.trial.number} is best: {_values(view, best)}."]
+        blind = f", but below blind ({won.blind[0]})" if won.blind else ""
+        said = [f"Trial {best.trial.number} is best{blind}: {_values(view, best)}."]
         if won.ties:
             said.append(
                 f"It is tied with {_named(won.ties)}: the 95 % interval of the difference "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from raysearch.record.references import reference_rows
 from raysearch.record.reporting.making import evaluated, value_of
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.words import listed, number
@@ -49,6 +51,23 @@ def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     if not any(row[-1] for row in table):
         header, table = header[:-1], [row[:-1] for row in table]
     return header, table
+
+
+def reference_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
+    """The winner beside what learns nothing, by objective; the best in the first one on top."""
+    won, goals = winner(view), objectives(view)
+    if won is None:
+        return [], []
+    found = [reference_rows(won.standing.runs, goal.name) for goal in goals]
+    names = list(dict.fromkeys(row for rows in found for row in rows))
+    if not names:
+        return [], []
+    means = [each.mean for each in won.standing.intervals]
+    table = [(f"trial {won.standing.trial.number}", *means)]
+    table += [(name, *(rows.get(name) for rows in found)) for name in names]
+    first = goals[0]
+    table.sort(key=lambda row: math.inf if row[1] is None else first.sign * row[1])
+    return ["", *(goal.label for goal in goals)], [[row[0], *map(number, row[1:])] for row in table]
 
 
 def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
