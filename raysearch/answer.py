@@ -9,6 +9,7 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
+from raysearch.record.averaged import long_means
 from raysearch.record.intervals import Interval
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
@@ -72,6 +73,7 @@ def answer_lines(view: SearchView) -> list[str]:
     if len(won.metrics) == 1 and won.standing.seeds > 1:
         runs = ", ".join(str(run.number) for run in won.standing.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
+    lines += [f"           {said}" for said in long_means(view)]
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
         shown = len(winners(view))
         lines.append(f"           {shown} of the {len(won.front)} on the front were tested")
@@ -128,6 +130,11 @@ def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
         for path, value in (spec.get("fixed") or {}).items()
     ]
     return [f"fixed      {', '.join(shown)}"] if shown else []
+
+
+def warning_lines(spec: Mapping[str, Any]) -> list[str]:
+    """What is doubtful of a search before it begins."""
+    return [f"warning    {said}" for said in spec.get("warnings") or ()]
 
 
 def unfinished_lines(view: SearchView) -> list[str]:

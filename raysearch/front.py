@@ -23,6 +23,7 @@ from raysearch.answer import (
     fixed_lines,
     summary,
     unfinished_lines,
+    warning_lines,
 )
 from raysearch.declare.needs import lacks
 from raysearch.errors import UnknownName
@@ -115,7 +116,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     print(
         f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
     )
-    for line in fixed_lines(spec):
+    for line in [*fixed_lines(spec), *warning_lines(spec)]:
         print(line)
     print(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:

@@ -19,6 +19,7 @@ from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare, check_incomplete
 from raysearch.errors import BadSetting, UnknownName, foreign
+from raysearch.record.averaged import long_mean
 from raysearch.record.passwords import hidden, without_password
 from raysearch.room import Machine, parse_memory, resources
 from raysearch.settings import Settings
@@ -197,6 +198,8 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "user": request.user or user_here(),
         "priority": request.priority,
     }
+    if (doubts := _long_means(sweep, space)) and sweep.evaluates is None:
+        spec["warnings"] = doubts
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)
@@ -236,6 +239,19 @@ def _outside(space: Space) -> dict[str, str]:
         for name, (value, distribution) in point.answered.items()
         if not distribution.contains(value)
     }
+
+
+def _long_means(sweep: Sweep, space: Space) -> list[str]:
+    """Where a mean is of more than half of a trial's reports, as far as configurations say it.
+
+    One says by a method `evaluations_made()` how often a run reports its evaluations, or None.
+    """
+    asked = (getattr(point.config, "evaluations_made", None) for point in space.preview(_SOME))
+    made = [number for ask in asked if ask is not None and (number := ask()) is not None]
+    if not made:
+        return []
+    metrics = ({"name": each.name, "reduce": each.reduce} for each in sweep.metrics)
+    return [said for metric in metrics if (said := long_mean(metric, min(made)))]
 
 
 def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str) -> None:

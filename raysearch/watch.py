@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysearch.answer import fixed_lines
+from raysearch.answer import fixed_lines, warning_lines
+from raysearch.record.averaged import long_means
 from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
@@ -42,6 +43,7 @@ class Watch:
         self._told: set[int] = set()
         self._drawn = 0.0
         self._view: SearchView | None = None
+        self._doubted = False
 
     def __enter__(self) -> Watch:
         """Takes over the terminal, if there is one."""
@@ -67,8 +69,13 @@ class Watch:
         """Draws at most twice a second; on a plain output each told trial has a line."""
         first, self._view = self._view is None, view
         if first:
-            for line in fixed_lines(view.spec):
+            for line in [*fixed_lines(view.spec), *warning_lines(view.spec)]:
                 self._say(line)
+            self._doubted = bool(view.spec.get("warnings"))
+        if not self._doubted and view.counts().get("complete"):
+            self._doubted = True
+            for said in long_means(view):
+                self._say(f"warning    {said}")
         if self._live is None:
             self._lines(view, first)
             return

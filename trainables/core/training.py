@@ -82,6 +82,12 @@ class Training(Config):
             return self.steps
         return self.epochs * self.steps_an_epoch(examples)
 
+    def evaluations_made(self) -> int | None:
+        """How many steps of a run have evaluations; None if that depends on the training set."""
+        if self.steps is None:
+            return None if self.evaluate_every else self.epochs
+        return -(-self.steps // self.evaluate_every) if self.evaluate_every else None
+
     def is_due(self, every: int, step: int, examples: int) -> bool:
         """Whether something that comes every so many steps (0: every epoch) is due after `step`."""
         last = step == self.total_steps(examples)
@@ -115,6 +121,10 @@ class ExperimentConfig(Config):
         Asked before a run or a search begins, so that none begins in vain.
         """
         return None
+
+    def evaluations_made(self) -> int | None:
+        """How often a run reports its evaluations; None if that depends on the data."""
+        return self.training.evaluations_made()
 
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the experiment's name and the canonical form."""

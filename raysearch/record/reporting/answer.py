@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raysearch.record.averaged import long_means
 from raysearch.record.forecast import expected_runs
 from raysearch.record.reporting.facts import savings, seconds_of
 from raysearch.record.reporting.objectives import drawn, objectives
@@ -46,6 +47,7 @@ def answer(view: SearchView) -> list[str]:
             )
     if best.suspicion:
         said.append(f"That is suspicious: {best.suspicion}")
+    said += [f"{doubt[0].upper()}{doubt[1:]}." for doubt in long_means(view)]
     if view.state == "running":
         said[0] = f"So far: {said[0][0].lower()}{said[0][1:]}"
     return [*said, *_test_sentence(view)]

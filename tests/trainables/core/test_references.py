@@ -14,7 +14,6 @@ from tests.trainables.runs import EVERYTHING, last, run
 from trainables.core.checkpoint import fingerprint
 from trainables.core.experiment import Evaluation, Experiment
 from trainables.core.session import LocalSession
-from trainables.ssl.config import Supervised
 from trainables.ssl.experiment import SupervisedExperiment
 
 SHORT = EVERYTHING.with_values({"training.steps": 3, "training.evaluate_every": 1})
@@ -80,17 +79,24 @@ def test_rows_are_computed_once_a_run_and_not_again_behind_a_checkpoint(
 
 @pytest.mark.parametrize("way", ["test", "evaluate"])
 def test_evaluations_of_a_checkpoint_have_rows_of_their_own(tmp_path: Path, way: str) -> None:
-    config: Supervised = SHORT
-    trained = run(config, tmp_path / "run")
-    measured = config.with_values({"evaluation.noise": 1.0}) if way == "evaluate" else config
-    session = LocalSession(tmp_path / way, last(trained))
-    method = SupervisedExperiment.test if way == "test" else SupervisedExperiment.evaluate
-    method(measured.to_json(), session)
-    name = "reference/test" if way == "test" else "reference/val"
-    rows: Any = session.facts[name]
-    own: Any = trained.facts["reference/val"]
-    assert rows.keys() == {"majority", "untrained"}
-    assert rows["untrained"]["loss"] != own["untrained"]["loss"]
+    trained = run(SHORT, tmp_path / "run")
+    session, step = LocalSession(tmp_path / way, last(trained)), max(trained.reports)
+    is_test = way == "test"
+    (SupervisedExperiment.test if is_test else SupervisedExperiment.evaluate)(
+        SHORT.to_json(), session
+    )
+    rows: Any = session.facts["reference/test" if is_test else "reference/val"]
+    experiment = SupervisedExperiment.create(SHORT.to_json())
+    experiment.load()
+    split = experiment.evaluations()[1 if is_test else 0]
+    assert split.references is not None
+    experiment.eval()
+    with torch.inference_mode():
+        untrained = split.function(False).values
+    assert rows == {**split.references(), "untrained": untrained}
+    if not is_test:  # the networks that are measured are the trained ones all the same
+        assert session.reports[step]["val/loss"] == trained.reports[step]["val/loss"]
+        assert rows["untrained"]["loss"] != session.reports[step]["val/loss"]
 
 
 def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
