@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -356,6 +356,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     metrics = [metric["name"] for metric in view.spec["metrics"]]
     places = {each.trial.digest: each for each in view.standings()}
     is_repeated = any(each.is_repeated for each in places.values())
+    doubts = _doubts(places.values())
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
         values = trial.values or (trial.reports[-1][2] if trial.reports else None)
@@ -365,7 +366,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         if is_repeated:
             standing = places.get(trial.digest) if trial.is_feasible else None
             row |= _standing_row(metrics, trial, standing)
-            row |= _doubts(list(places.values()), standing)
+            row |= {name: said(standing) for name, said in doubts.items()}
         row["step"] = trial.reports[-1][0] if trial.reports else None
         row["seconds"] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
@@ -394,13 +395,17 @@ def _standing_row(
     return row
 
 
-def _doubts(all_of_them: Sequence[Standing], standing: Standing | None) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    if any(each.others for each in all_of_them):
-        row["outcomes"] = standing.outcomes if standing is not None else None
-    if any(each.suspicion for each in all_of_them):
-        row["suspicious"] = (standing.suspicion if standing is not None else "") or None
-    return row
+def _doubts(
+    found: Iterable[Standing],
+) -> dict[str, Callable[[Standing | None], str | None]]:
+    """The columns on seeds that are needed, each with what it says of a standing."""
+    columns: dict[str, Callable[[Standing | None], str | None]] = {}
+    several = [each for each in found if each.is_repeated]
+    if any(each.others for each in several):
+        columns["outcomes"] = lambda each: None if each is None else each.outcomes
+    if any(each.suspicion for each in several):
+        columns["suspicious"] = lambda each: None if each is None else each.suspicion or None
+    return columns
 
 
 def _strict(value: Any) -> Any:
