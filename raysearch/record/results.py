@@ -400,10 +400,10 @@ def _doubts(
 ) -> dict[str, Callable[[Standing | None], str | None]]:
     """The columns on seeds that are needed, each with what it says of a standing."""
     columns: dict[str, Callable[[Standing | None], str | None]] = {}
-    several = [each for each in found if each.is_repeated]
-    if any(each.others for each in several):
+    places = list(found)
+    if any(each.others for each in places):
         columns["outcomes"] = lambda each: None if each is None else each.outcomes
-    if any(each.suspicion for each in several):
+    if any(each.suspicion for each in places if each.seeds > 1):
         columns["suspicious"] = lambda each: None if each is None else each.suspicion or None
     return columns
 

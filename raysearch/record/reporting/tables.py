@@ -62,12 +62,14 @@ def reference_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(row for rows in found for row in rows))
     if not names:
         return [], []
-    means = [each.mean for each in won.standing.intervals]
-    table = [(f"trial {won.standing.trial.number}", *means)]
-    table += [(name, *(rows.get(name) for rows in found)) for name in names]
-    first = goals[0]
-    table.sort(key=lambda row: math.inf if row[1] is None else first.sign * row[1])
-    return ["", *(goal.label for goal in goals)], [[row[0], *map(number, row[1:])] for row in table]
+    table: list[tuple[str, list[float | None]]] = []
+    table.append((f"trial {won.standing.trial.number}", [m.mean for m in won.standing.intervals]))
+    table += [(name, [rows.get(name) for rows in found]) for name in names]
+    sign = goals[0].sign
+    table.sort(key=lambda row: math.inf if row[1][0] is None else sign * row[1][0])
+    return ["", *(goal.label for goal in goals)], [
+        [name, *map(number, values)] for name, values in table
+    ]
 
 
 def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:

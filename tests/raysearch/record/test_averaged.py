@@ -75,7 +75,8 @@ def test_before_a_trial_completed_nothing_is_said() -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_no_sweep_that_ships_averages_over_more_than_half_of_its_curve(name: str) -> None:
-    found = [point.config.evaluations_made() for point in Space(SWEEPS[name]).preview(64)]
+    configs: list[Any] = [point.config for point in Space(SWEEPS[name]).preview(64)]
+    found = [config.evaluations_made() for config in configs]
     metrics = [{"name": one.name, "reduce": one.reduce} for one in SWEEPS[name].metrics]
     assert not [long_mean(one, made) for one in metrics for made in found if made is not None
                 if long_mean(one, made)]  # fmt: skip

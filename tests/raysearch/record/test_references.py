@@ -27,7 +27,8 @@ ROWS = {"blocks": {"foreground_ari": 0.6}, "colors": {"foreground_ari": 0.1, "ar
 
 def found(*scores: float, rows: Any = ROWS, **spec: Any) -> Hand:
     """A search whose trials say what learns nothing scores, each in its one report."""
-    hand = Hand(**{"metrics": SEGMENTS, "repeats": 1, **spec})
+    stated: dict[str, Any] = {"metrics": SEGMENTS, "repeats": 1, **spec}
+    hand = Hand(**stated)
     for digest, score in enumerate(scores):
         number = hand.trial(str(digest), score)
         hand.say("described", number, facts={"reference/val": rows, "data.name": "scenes"})
