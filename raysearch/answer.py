@@ -9,7 +9,9 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
+from raysearch.record.averaged import long_means
 from raysearch.record.intervals import Interval
+from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
@@ -46,6 +48,8 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
         "values": best.values,
         **_standing(won.standing),
         "ties": [each.trial.number for each in won.ties],
+        "references": {name: dict(rows) for name, rows in references(view).items()},
+        "below_blind": {blind.metric: blind.row for blind in won.blind},
         "test": _strict(best.tested.get("metrics")),
         "test_means": _test_means(on_test_split(view), best.number),
         "seed": best.seed,
@@ -64,31 +68,59 @@ def answer_lines(view: SearchView) -> list[str]:
         return []
     if "evaluates" in view.spec:
         return _setting_lines(view)
-    lines = [f"winner     {won}"]
-    if won.standing.seeds == 1:
+    lines = [f"winner     {won}", *_reference_lines(view)]
+    if won.standing.is_incomplete:
+        lines.append("           of its seeds some were lost: the mean is of those that survived")
+    elif won.standing.seeds == 1:
         lines.append("           it may be chance: --repeats 3 runs the best with further seeds")
     if len(won.metrics) == 1 and won.standing.seeds > 1:
         runs = ", ".join(str(run.number) for run in won.standing.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
+    lines += [f"           {said}" for said in long_means(view)]
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
         tested = len(winners(view))
         lines.append(f"           {tested} of the {len(won.front)} on the front were tested")
     return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
 
 
+def references(view: SearchView) -> dict[str, Mapping[str, float]]:
+    """What learns nothing scores at the winner's settings, by metric, each best first: on the
+    objectives, and on the values of the test split that are called alike.
+    """
+    won = winner(view)
+    found: dict[str, Mapping[str, float]] = {}
+    for metric in view.spec["metrics"] if won is not None else ():
+        for name in (metric["name"], f"test/{metric['name'].partition('/')[2]}"):
+            rows = reference_rows(won.standing.runs if won else (), name)
+            if rows:
+                found[name] = ordered(rows, metric["direction"])
+    return found
+
+
+def _reference_lines(view: SearchView) -> list[str]:
+    return [
+        f"blind      {name}: " + ", ".join(f"{row} {value:.4f}" for row, value in rows.items())
+        for name, rows in references(view).items()
+    ]
+
+
 def _setting_lines(view: SearchView) -> list[str]:
     """Of a search that evaluates finished trials: what each setting does to them on average."""
     own = {bare(name) for trial in view.spec["evaluates"]["trials"] for name in trial["params"]}
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[TrialView]] = {}
     for trial in view.trials.values():
         if trial.is_feasible and trial.values:
             setting = {name: value for name, value in trial.params.items() if name not in own}
             named = ", ".join(f"{shown(name)}={_as_is(v)}" for name, v in setting.items())
-            found.setdefault(named or "as trained", []).append(trial.values[0])
+            found.setdefault(named or "as trained", []).append(trial)
     lines: list[str] = []
-    for setting, values in found.items():
+    metric = view.spec["metrics"][0]
+    for setting, trials in found.items():
+        values = [(trial.values or [math.nan])[0] for trial in trials]
         mean = math.fsum(values) / len(values)
-        text = f"mean {mean:.4f}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
+        blind = below(mean, trials, metric["name"], metric["direction"])
+        said = f"mean {mean:.4f}" + (f", below blind ({blind})" if blind else "")
+        text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 
@@ -107,6 +139,11 @@ def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
 def _as_is(value: object) -> str:
     """A value that a person gave, with all of its digits, cut if it is long."""
     return shown(str(value))
+
+
+def warning_lines(spec: Mapping[str, Any]) -> list[str]:
+    """What is doubtful of a search before it begins."""
+    return [f"warning    {said}" for said in spec.get("warnings") or ()]
 
 
 def unfinished_lines(view: SearchView) -> list[str]:
@@ -148,6 +185,15 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return {
         **_interval(standing.intervals[0]),
         "runs": [run.number for run in standing.runs],
+        **_doubts(standing),
+    }
+
+
+def _doubts(standing: Standing) -> dict[str, Any]:
+    """How all its seeds ended, and why equal ones are suspicious (None if they are not)."""
+    return {
+        "outcomes": {"complete": standing.complete, **standing.others},
+        "suspicious": standing.suspicion or None,
     }
 
 
@@ -166,6 +212,7 @@ def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[st
     return {
         "trial": standing.trial.number,
         "means": {name: _interval(found) for name, found in means},
+        **_doubts(standing),
         "checkpoint": _path(standing.trial, folder),
         "config": standing.trial.config,
     }

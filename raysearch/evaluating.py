@@ -10,7 +10,7 @@ from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
-from raysearch.errors import BadSetting, RaysearchError, UnknownName, foreign
+from raysearch.errors import BadSetting, RaysearchError, UnknownName
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
 from raysearch.settings import Settings
@@ -45,11 +45,9 @@ def evaluated(
         if trials:
             from raysearch.decide.evaluations import Evaluations
 
-            Evaluations(space, trials).check()
-            kind = type(next(iter(space.preview(1))).config)
-            with foreign(f"the configuration of a trial of {name}"):
-                configs = [kind.read(trial["config"]) for trial in trials]
-            refuse_missing(configs)
+            pairs = Evaluations(space, trials)
+            pairs.check()
+            refuse_missing(pairs.configurations())
             return {"search": name, "trials": trials}
     wanted = space.sweep.evaluates
     what = f"search {of!r} has none" if of is not None else f"no search of {wanted} has one"

@@ -19,6 +19,7 @@ from raysearch.answer import (
     summary,
     trial_notices,
     unfinished_lines,
+    warning_lines,
 )
 from raysearch.declare.needs import lacks
 from raysearch.errors import UnknownName
@@ -66,7 +67,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         say(f"evaluates  {said}")
     trials = spec["trials"] or "all points"
     say(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}")
-    for line in fixed_lines(spec):
+    for line in [*fixed_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:

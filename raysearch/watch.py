@@ -15,8 +15,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysearch.answer import fixed_lines
+from raysearch.answer import fixed_lines, warning_lines
 from raysearch.errors import described
+from raysearch.record.averaged import long_means
 from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
@@ -52,6 +53,7 @@ class Watch:
         self._drawn = 0.0
         self._view: SearchView | None = None
         self._is_broken = False
+        self._doubted = False
 
     def __enter__(self) -> Watch:
         """Takes over the terminal, if there is one that can be drawn on."""
@@ -97,8 +99,13 @@ class Watch:
     def _listen(self, view: SearchView) -> None:
         first, self._view = self._view is None, view
         if first:
-            for line in fixed_lines(view.spec):
+            for line in [*fixed_lines(view.spec), *warning_lines(view.spec)]:
                 self._say(line)
+            self._doubted = bool(view.spec.get("warnings"))
+        if not self._doubted and view.counts().get("complete"):
+            self._doubted = True
+            for said in long_means(view):
+                self._say(f"warning    {said}")
         if self._live is None:
             self._lines(view, first)
             return
@@ -139,7 +146,7 @@ def headline(view: SearchView) -> Text:
         parts.append(f"{counts['known']} known before")
     if view.standings():
         best = view.standings()[0]
-        seeds = f", {best.seeds} seeds" if best.seeds > 1 else ""
+        seeds = f", {best.of_seeds}" if best.seeds > 1 or best.others else ""
         parts.append(f"best {_mean(best)[0]} (trial {best.trial.number}{seeds})")
     ahead = forecast(view)
     if ahead.rate:
@@ -219,7 +226,7 @@ def cells(
     count = len(view.spec["metrics"])
     means: list[str] = []
     if repeated:
-        means = [""] * (count + 1) if standing is None else [*_mean(standing), str(standing.seeds)]
+        means = [""] * (count + 1) if standing is None else [*_mean(standing), _seeds(standing)]
     of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
@@ -238,6 +245,12 @@ def _mean(standing: Standing) -> list[str]:
         f"{found.mean:.4f}" + (f" ± {found.half:.4f}" if found.count > 1 else "")
         for found in standing.intervals
     ]
+
+
+def _seeds(standing: Standing) -> str:
+    """`3`, or `3: 1 complete, 2 diverged`, or `3: suspicious, identical results`."""
+    text = standing.of_seeds.replace(" seeds", "").replace(" seed", "")
+    return f"{text}: suspicious, identical results" if standing.suspicion else text
 
 
 def best_table(view: SearchView, count: int) -> Table:

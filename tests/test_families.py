@@ -191,9 +191,15 @@ def test_reported_metrics_are_those_that_the_sweep_declares(sweep: Sweep, tmp_pa
     config = short(samples(sweep)[0], 2)
     if said := config.missing():
         pytest.skip(said)
-    report = run(config, tmp_path).reports[2]
+    session = run(config, tmp_path)
+    report = session.reports[2]
     assert {metric.name for metric in sweep.metrics} <= report.keys()
     assert {"progress/epochs", "progress/samples"} <= report.keys()
+    for metric in sweep.metrics:  # and each has a score beside it of what learns nothing
+        evaluation, _, name = metric.name.partition("/")
+        rows: Any = session.facts[f"reference/{evaluation}"]
+        assert name in rows["untrained"]
+        assert any(name in rows[row] for row in rows.keys() - {"untrained"})
 
 
 @sweeps

@@ -83,6 +83,9 @@ def search(
     pruner: Pruner = None,
     repeats: Repeats = None,
     finalists: Annotated[int | None, _text("How many the best few are.")] = None,
+    incomplete: Annotated[
+        str | None, _text("Where stands what diverged with some seed: last, or in its rank.")
+    ] = None,
     seed: Annotated[int, _text("Seed of the search.")] = 0,
     concurrent: Annotated[int | None, _text("Trials at once.")] = None,
     workers: Workers = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from typing import Any
 
@@ -10,15 +10,17 @@ from raysearch.decide.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
-from raysearch.errors import BadSetting
+from raysearch.errors import BadSetting, foreign
 
 
 class Evaluations(Sampler):
     """All pairs of a setting and a finished trial, each once: all trials with the first setting
     before any with the second.
 
-    Of a setting only what the sweep samples, or its user fixes, is put into the trial's own
-    configuration.
+    What a setting states is put into the trial's own configuration: what the sweep samples or its
+    user fixes, what differs from the defaults of the configuration, and of the paths that the class
+    names in `evaluation_paths()` all of them. What it leaves at its default otherwise is as in the
+    trial.
 
     Args:
         space: the settings; finite.
@@ -52,6 +54,12 @@ class Evaluations(Sampler):
                         f"{self._space.sweep.name} cannot evaluate trial {trial['trial']} of "
                         f"{trial['search']}: {error}"
                     ) from None
+
+    def configurations(self) -> Iterator[Any]:
+        """Those that are evaluated, of all pairs."""
+        for setting in self._space.points():
+            for trial in self._evaluated:
+                yield self._pair(setting, trial).config
 
     def _refuse_other(self, setting: Point, trial: Mapping[str, Any]) -> None:
         trained: Any = type(setting.config).read(trial["config"])
@@ -103,15 +111,44 @@ class Evaluations(Sampler):
     def _pair(self, setting: Point, trial: Mapping[str, Any]) -> Point:
         known = {name: distribution_from_json(d) for name, d in trial["distributions"].items()}
         config = type(setting.config).read(trial["config"])
-        values = {path: setting.config.value_at(path) for path in self._paths(setting)}
         return Point(
             {**trial["params"], **setting.params},
             {**known, **setting.distributions},
-            config.with_values(values),
+            config.with_values(self._stated(setting)),
             {},
         )
 
-    def _paths(self, setting: Point) -> list[str]:
+    def _stated(self, setting: Point) -> dict[str, Any]:
+        """The values that a setting states, by path."""
         sets = self._space.sweep.choices
         names = [*map(bare, setting.params), *self._space.fixed]
-        return list(dict.fromkeys(path for name in names for path in sets.get(name, (name,))))
+        asked = [path for name in names for path in sets.get(name, (name,))]
+        own = _own_paths(setting.config)
+        return {path: setting.config.value_at(path) for path in dict.fromkeys([*asked, *own])}
+
+
+def _own_paths(config: Any) -> list[str]:
+    """The paths that a configuration of a sweep states by itself, without having been asked."""
+    named: Callable[[], frozenset[str]] | None = getattr(config, "evaluation_paths", None)
+    settings = frozenset[str]() if named is None else named()
+    with foreign(f"the default of {type(config).__name__}"):
+        default = type(config)().to_json()
+    mine = config.to_json()
+    return [
+        path
+        for path in sorted(type(config).paths())
+        if (value := _at(mine, path)) is not _NONE
+        and (path in settings or value != _at(default, path))
+    ]
+
+
+_NONE = object()
+
+
+def _at(plain: Any, path: str) -> Any:
+    """The value at a dotted path of plain JSON, `_NONE` where there is none."""
+    for part in path.split("."):
+        if not isinstance(plain, Mapping) or part not in plain:
+            return _NONE
+        plain = plain[part]
+    return plain

@@ -11,6 +11,7 @@ from raysearch.errors import BadSetting
 
 Direction = Literal["maximize", "minimize"]
 Fidelity = Literal["epochs", "samples", "evaluations"]
+Incomplete = Literal["last", "rank"]
 
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
 _REDUCTION = re.compile(r"last|best|mean\([1-9][0-9]*\)")
@@ -155,8 +156,10 @@ class Sweep:
     `trials` None means every point of a grid, otherwise no limit. `stated` is the number of points
     that the notes give, shown beside the exact count. `choices` says which config paths each
     `choice.<name>` sets. With `repeats` above 1 each cell of a grid is run with so many seeds, and
-    of any other search, at its end, the best few (`finalists`). `evaluates` names the sweep whose
-    finished trials this one evaluates.
+    of any other search, at its end, the best few (`finalists`). `incomplete` says where a
+    configuration stands of which a seed diverged or failed by its own fault: `last`, behind all
+    whose seeds completed, or in its `rank` by the mean of those that survived. `evaluates` names
+    the sweep whose finished trials this one evaluates.
     """
 
     name: str
@@ -169,6 +172,7 @@ class Sweep:
     stated: int | None = None
     repeats: int = 1
     finalists: int = 3
+    incomplete: Incomplete = "last"
     resources: Resources = Resources()
     question: str = ""
     group: str = ""
@@ -191,6 +195,7 @@ class Sweep:
                 f"fidelity of sweep {self.name} must be 'epochs', 'samples' or 'evaluations', "
                 f"got {self.fidelity!r}"
             )
+        check_incomplete(f"incomplete of sweep {self.name}", self.incomplete)
         for what, number in (
             ("trials", self.trials),
             ("repeats", self.repeats),
@@ -209,6 +214,12 @@ class Sweep:
         return f"{self.function.__module__}:{self.function.__qualname__}"
 
 
+def check_incomplete(what: str, value: str) -> None:
+    """Raises ValueError for a rule that does not exist."""
+    if value not in ("last", "rank"):
+        raise BadSetting(f"{what} must be 'last' or 'rank', got {value!r}")
+
+
 def sweep(
     *,
     metrics: Sequence[Metric],
@@ -220,6 +231,7 @@ def sweep(
     stated: int | None = None,
     repeats: int = 1,
     finalists: int = 3,
+    incomplete: Incomplete = "last",
     resources: Resources | None = None,
     question: str = "",
     group: str = "",
@@ -252,6 +264,7 @@ def sweep(
             stated=stated,
             repeats=repeats,
             finalists=finalists,
+            incomplete=incomplete,
             resources=resources or Resources(),
             question=question,
             group=group,

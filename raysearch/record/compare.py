@@ -75,8 +75,10 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "winner": won.standing.trial.number if won is not None else None,
     }
     after = {
+        **_doubts(won.standing if won is not None else None),
         "seeds": won.standing.seeds if won is not None else None,
         "ties": len(won.ties) if won is not None else None,
+        **({"below_blind": ", ".join(one.row for one in won.blind)} if won and won.blind else {}),
         **_front(won),
         **_test_scores(view, won),
         "found_after": _found_after(view, won),
@@ -93,6 +95,16 @@ def _means(metrics: Sequence[Mapping[str, Any]], best: Standing | None) -> dict[
     found: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
         found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
+    return found
+
+
+def _doubts(best: Standing | None) -> dict[str, Any]:
+    """How the seeds of the winner ended, if not all completed, and what is suspicious of them."""
+    found: dict[str, Any] = {}
+    if best is not None and best.others:
+        found["outcomes"] = best.outcomes
+    if best is not None and best.suspicion:
+        found["suspicious"] = best.suspicion
     return found
 
 
@@ -163,7 +175,16 @@ def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
     git = spec.get("git") or {}
     found: dict[str, Any] = {f"fixed {k}": v for k, v in (spec.get("fixed") or {}).items()}
     found |= {f"reduce {metric['name']}": metric.get("reduce") for metric in spec["metrics"]}
-    for key in ("space", "defaults", "fidelity", "repeats", "finalists", "concurrent", "threads"):
+    for key in (
+        "space",
+        "defaults",
+        "fidelity",
+        "repeats",
+        "finalists",
+        "incomplete",
+        "concurrent",
+        "threads",
+    ):
         found[key] = spec.get(key)
     found |= {"git commit": git.get("commit"), "git changed": git.get("dirty")}
     return found | {f"package {k}": v for k, v in (spec.get("packages") or {}).items()}

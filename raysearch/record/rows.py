@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raysearch.declare.columns import Columns, has_path
@@ -30,13 +30,15 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
 
     Where configurations were run again each completed run also has the mean of its configuration
     and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
-    is one that is `counted`, and which trial it is a `repeat_of`. Parameters have their own names,
+    is one that is `counted`, and which trial it is a `repeat_of`; where some seed did not complete
+    the `outcomes` of all, and where they gave identical results why that is `suspicious`. Parameters have their own names,
     what else is called like one has another (`columns_of`).
     """
     names, columns = view.varying(), columns_of(view)
     metrics = [metric["name"] for metric in view.spec["metrics"]]
     places = {each.trial.digest: each for each in view.standings()}
     is_repeated = any(each.is_repeated for each in places.values())
+    doubts = _doubts(places.values())
     own = {name: columns.own(name) for name in _OWN}
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
@@ -47,6 +49,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         if is_repeated:
             standing = places.get(trial.digest) if trial.is_feasible else None
             row |= _standing_row(columns, metrics, trial, standing)
+            row |= {columns.own(name): said(standing) for name, said in doubts.items()}
         row[own["step"]] = trial.reports[-1][0] if trial.reports else None
         row[own["seconds"]] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
@@ -57,6 +60,19 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
             row[own["evaluates"]] = trial.evaluates["trial"]
         table.append(row)
     return table
+
+
+def _doubts(
+    found: Iterable[Standing],
+) -> dict[str, Callable[[Standing | None], str | None]]:
+    """The columns on seeds that are needed, each with what it says of a standing."""
+    columns: dict[str, Callable[[Standing | None], str | None]] = {}
+    places = list(found)
+    if any(each.others for each in places):
+        columns["outcomes"] = lambda each: None if each is None else each.outcomes
+    if any(each.suspicion for each in places if each.seeds > 1):
+        columns["suspicious"] = lambda each: None if each is None else each.suspicion or None
+    return columns
 
 
 def _failed_before(trial: TrialView) -> str:

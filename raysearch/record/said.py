@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from raysearch.record.names import key
+from raysearch.record.references import ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import winner
 
@@ -69,15 +70,26 @@ def duplicates(view: SearchView) -> dict[int, list[int]]:
 def winner_metrics(view: SearchView) -> dict[str, float]:
     """The mean of the winner over its seeds, its 95 % interval, and their number.
 
-    Empty where no configuration was run again.
+    Only where configurations were run again; where some seed did not complete also how many ended
+    how (`search/winner_diverged` …). And the best score of what learns nothing (`search/blind`),
+    where trials say it.
     """
     won = winner(view)
-    if won is None or not won.standing.is_repeated:
+    if won is None:
         return {}
-    standing = won.standing
+    standing, metric = won.standing, view.spec["metrics"][0]
+    rows = ordered(reference_rows(standing.runs, metric["name"]), metric["direction"])
+    blind = {"search/blind": next(iter(rows.values()))} if rows else {}
+    if not standing.is_repeated:
+        return blind
     return {
+        **blind,
         "search/winner_mean": standing.mean,
         "search/winner_low": standing.low,
         "search/winner_high": standing.high,
         "search/winner_seeds": float(standing.seeds),
+        **{
+            f"search/winner_{what.replace(' ', '_')}": float(count)
+            for what, count in standing.others.items()
+        },
     }

@@ -24,6 +24,7 @@ from raysearch.record.refusals import RunIsGone, is_of_content, said_of
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import Runs, experiment_ids, runs_of, status_of, summary_name
 from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.standing import winner
 from raysearch.record.views import TAG, shared_view, view_key
 
 _ENDS = ("finished", "stopped", "interrupted", "paused")
@@ -300,6 +301,7 @@ class Writer:
         if best is not None:
             parent.tags["raysearch.best_trial"] = str(best.number)
             parent.tags["raysearch.best_run_id"] = runs.of(best, event.time)
+            parent.tags["raysearch.answer"] = str(winner(self.view))
         if best is not None and event.kind in ANSWERED:
             self._keep_winner(runs.of(best, event.time), best)
             for name, value in winner_metrics(self.view).items():

@@ -84,6 +84,14 @@ class Saved:
         Raises:
             ValueError: the model has other tensors; names the first, with both shapes.
         """
+        self.check(model)
+        model.load_state_dict(self.model)
+        if optimizer is not None:
+            optimizer.load_state_dict(self.optimizer)
+        return self.position
+
+    def check(self, model: nn.Module) -> None:
+        """Raises ValueError if the model has other tensors; names the first, with both shapes."""
         own = model.state_dict()
         for name in dict.fromkeys([*own, *self.model]):
             here, there = _described(own.get(name)), _described(self.model.get(name))
@@ -92,10 +100,6 @@ class Saved:
                     f"{self.path} is a checkpoint of another model: {name} is {there} in it and "
                     f"{here} here; {ONLY_EVALUATIONS}"
                 )
-        model.load_state_dict(self.model)
-        if optimizer is not None:
-            optimizer.load_state_dict(self.optimizer)
-        return self.position
 
 
 def save(

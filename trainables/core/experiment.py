@@ -18,6 +18,9 @@ from trainables.core.randomness import derive
 from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig
 
+References = dict[str, dict[str, float]]
+"""What methods that learn nothing score: by their name, then by that of the value."""
+
 Batch = dict[str, Tensor]
 """Tensors by name, each with the examples of the batch along its first dimension.
 
@@ -54,12 +57,15 @@ class Evaluation:
 
     It is made every so many steps (`every`, 0: once an epoch) and after the last one; on the split
     `test` only once, at the end of a search. `function` is told whether this is the last time.
+    `references`, if given, says what methods that learn nothing score on the same examples, in the
+    names of its values; it is asked once a run, and the networks are evaluated untrained then too.
     """
 
     name: str
     split: str
     function: Callable[[bool], Evaluated]
     every: int = 0
+    references: Callable[[], References] | None = None
 
 
 class Experiment(nn.Module, ABC):

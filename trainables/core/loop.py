@@ -53,6 +53,8 @@ def train(experiment: Experiment, session: Session) -> None:
     experiment.to(device)
     optimizer = experiment.optimizer(experiment.parameter_groups())
     restored = session.restored()
+    if not restored:  # later attempts know it from the first
+        facts |= measuring.references(experiment, evaluations)
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
     measuring.prepare(experiment.networks(), settings)
     session.describe({**facts, **measuring.facts_of(experiment, device)})

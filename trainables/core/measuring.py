@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import sys
 from collections.abc import Callable, Iterable
@@ -18,13 +19,16 @@ from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig, Training
 
 if TYPE_CHECKING:
-    from trainables.core.experiment import Evaluation, Experiment
+    from trainables.core.experiment import Evaluation, Experiment, References
 
 SPLITS = ("val", "test", "all")
 """What may be evaluated: all but the test split, the test split, both."""
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
 """Whose versions are recorded, as far as a run has loaded them."""
+
+UNTRAINED = "untrained"
+"""The reference row of the networks as they were drawn."""
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,9 @@ def test(experiment: Experiment, session: Session) -> None:
     """
     saved = _restored(session)
     experiment.load()
-    position = saved.restore(experiment)
     experiment.to(device_of_runs())
+    session.describe(references(experiment, _evaluations(experiment, "test")))
+    position = saved.restore(experiment)
     session.report(position.step, _measured(experiment, session, "test"))
 
 
@@ -60,7 +65,7 @@ def evaluate(experiment: Experiment, session: Session, split: str = "val") -> No
     saved = _restored(session)
     if saved.config is not None:
         refuse_other(saved, experiment.config)
-    position = saved.restore(experiment)
+    saved.check(experiment)
     facts = experiment.load()
     settings, examples, device = (
         experiment.config.training,
@@ -68,6 +73,8 @@ def evaluate(experiment: Experiment, session: Session, split: str = "val") -> No
         device_of_runs(),
     )
     experiment.to(device)
+    facts |= references(experiment, _evaluations(experiment, split))
+    position = saved.restore(experiment)
     prepare(experiment.networks(), settings)
     session.describe({**facts, **facts_of(experiment, device)})
     metrics = _measured(experiment, session, split)
@@ -95,10 +102,46 @@ def _restored(session: Session) -> Saved:
 def _measured(experiment: Experiment, session: Session, split: str) -> dict[str, float]:
     """The evaluations on a split, as after the last step."""
     metrics: dict[str, float] = {}
-    for evaluation in experiment.evaluations():
-        if split in ("all", "test" if evaluation.split == "test" else "val"):
-            metrics |= made(experiment, evaluation, session, last=True)
+    for evaluation in _evaluations(experiment, split):
+        metrics |= made(experiment, evaluation, session, last=True)
     return metrics
+
+
+def _evaluations(experiment: Experiment, split: str) -> list[Evaluation]:
+    return [
+        evaluation
+        for evaluation in experiment.evaluations()
+        if split in ("all", "test" if evaluation.split == "test" else "val")
+    ]
+
+
+def references(experiment: Experiment, evaluations: Iterable[Evaluation]) -> dict[str, References]:
+    """What methods that learn nothing score, as the fact `reference/<evaluation>` of each.
+
+    Of evaluations that state `references`: these rows, and `untrained`, the networks as they are
+    now, on the same examples. Rows have the values that the evaluation has, those that are finite.
+    Empty on ranks above 0. Nothing of it is kept: training goes on as if it had not been.
+    """
+    if distributed.rank():
+        return {}
+    found: dict[str, References] = {}
+    for evaluation in evaluations:
+        if evaluation.references is None:
+            continue
+        with torch.inference_mode():
+            experiment.eval()
+            untrained = evaluation.function(False).values
+            experiment.train()
+            rows = {**evaluation.references(), UNTRAINED: untrained}
+        found[f"reference/{evaluation.name}"] = {
+            row: {
+                name: values[name]
+                for name in untrained
+                if math.isfinite(values.get(name, math.nan))
+            }
+            for row, values in rows.items()
+        }
+    return found
 
 
 def progress(settings: Training, step: int, examples: int) -> dict[str, float]:

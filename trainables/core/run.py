@@ -53,6 +53,11 @@ class SeededConfig(Config):
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @classmethod
+    def evaluation_paths(cls) -> frozenset[str]:
+        """The paths of the settings of evaluations: what stands in the part `evaluation`."""
+        return frozenset(path for path in cls.paths() if path.startswith(f"{EVALUATION}."))
+
     def first_difference(self, other: SeededConfig) -> tuple[str, Any, Any] | None:
         """Why networks trained with the other configuration are not those of this one.
 

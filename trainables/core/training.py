@@ -76,6 +76,12 @@ class Training(Config):
             return self.steps
         return self.epochs * self.steps_an_epoch(examples)
 
+    def evaluations_made(self) -> int | None:
+        """How many steps of a run have evaluations; None if that depends on the training set."""
+        if self.steps is None:
+            return None if self.evaluate_every else self.epochs
+        return -(-self.steps // self.evaluate_every) if self.evaluate_every else None
+
     def is_due(self, every: int, step: int, examples: int) -> bool:
         """Whether something that comes every so many steps (0: every epoch) is due after `step`."""
         last = step == self.total_steps(examples)
@@ -106,3 +112,7 @@ class ExperimentConfig(SeededConfig):
     def seed(self) -> int:
         """The seed of the run: it is training.seed, as config["training"]["seed"] in a run."""
         return self.training.seed
+
+    def evaluations_made(self) -> int | None:
+        """How often a run reports its evaluations; None if that depends on the data."""
+        return self.training.evaluations_made()

@@ -96,6 +96,31 @@ def _nearest(
     return best.indices, best.values
 
 
+def constant_sets(targets: Tensor, number: int, order: Order) -> dict[str, Tensor]:
+    """The same prediction [K, 19] for every image, from targets [B, O, 19] and nothing else.
+
+    `mean_set` has K = `number` times the mean of all objects, and as confidence their number an
+    image / K, at most 1. `frequent_set` has the K most frequent combinations of categories, each
+    with the mean of its objects, and as confidence their number an image, at most 1; where there
+    are fewer than K the rest is padding.
+    """
+    real = columns(order)["real"]
+    objects = targets.flatten(0, 1)
+    objects = objects[objects[:, real.start] != 0].double()
+    middle = objects.mean(0)
+    middle[real] = min(len(objects) / len(targets) / number, 1.0)
+    kinds, which, counts = _categories(objects, columns(order)).unique(
+        dim=0, return_inverse=True, return_counts=True
+    )
+    means = objects.new_zeros(len(kinds), WIDTH).index_add(0, which, objects) / counts[:, None]
+    means[:, real] = (counts[:, None] / len(targets)).clamp(max=1.0)
+    frequent = objects.new_zeros(number, WIDTH)
+    chosen = means[counts.argsort(descending=True, stable=True)[:number]]
+    frequent[: len(chosen)] = chosen
+    sets = {"mean_set": middle.expand(number, -1), "frequent_set": frequent}
+    return {name: objects.to(targets.dtype) for name, objects in sets.items()}
+
+
 def _categories(objects: Tensor, place: dict[str, slice]) -> Tensor:
     """The four categories [B, O, 4] of objects: the largest score, the first of equals."""
     return torch.stack([objects[..., place[name]].max(-1).indices for name in CATEGORIES], -1)

@@ -18,6 +18,7 @@ from trainables.data.features import FeatureStore, Stored
 from trainables.data.scenes.store import Scenes, Store
 from trainables.layers.patches import PatchFeatures, Shape, check_layer, shape_of
 from trainables.layers.weights import locate
+from trainables.metrics.label_maps import resized
 from trainables.slots.config import Dinosaur, Features
 from trainables.slots.dinosaur_measuring import Measured
 from trainables.slots.dinosaur_model import DinosaurNetwork, distances
@@ -44,6 +45,7 @@ class DinosaurExperiment(SceneExperiment):
     """
 
     config_class = Dinosaur
+    segment_prefixes = ("", "nearest/", "attention/", "attention/nearest/")
     config: Dinosaur  # pyright: ignore[reportIncompatibleVariableOverride]
     _patches: PatchFeatures
 
@@ -129,6 +131,11 @@ class DinosaurExperiment(SceneExperiment):
         name = settings.other_set or self.config.data.name
         slots = setting.num_slots or self.config.slots.num_slots
         return measured.evaluated(last, f"{name}, {split}, {slots} slots")
+
+    def compared(self, labels: Tensor) -> Tensor:
+        """Label maps at the size at which masks are compared."""
+        side = self.config.evaluation.mask_size
+        return resized(labels, (side, side), "rounded")
 
     def _looks(self, split: str, setting: Setting, batch_size: int = 64) -> Iterator[_Look]:
         """The scenes of an evaluation in batches, on the device of the network."""

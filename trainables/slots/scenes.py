@@ -5,23 +5,29 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment
+from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, References
 from trainables.core.randomness import generator, normal, permutation, uniform
 from trainables.data import augment
 from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
 from trainables.layers.slot_attention import quasi_normal
+from trainables.metrics.blind import blind_segments
+from trainables.metrics.records import Records
 from trainables.slots import optimizers
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
 from trainables.slots.parts import Augmentation, Setting
+from trainables.slots.segments import segment_scores
 
 Positions = NDArray[np.int64]
+
+_AT_ONCE = 64
+"""Scenes that are segmented without learning at a time."""
 
 MANY = 255
 """More objects than the labels of a scene can tell apart."""
@@ -42,6 +48,8 @@ class SceneExperiment(Experiment):
     place in the global batch; in evaluations of the position of the scene instead.
     """
 
+    segment_prefixes: ClassVar[tuple[str, ...]] = ("", "attention/")
+    """In front of the names of scores of segments: those of each kind that is measured."""
     config: Discovery | SetPrediction | Dinosaur
     _store: Store
     _measured: Store
@@ -131,27 +139,57 @@ class SceneExperiment(Experiment):
 
     def evaluations(self) -> list[Evaluation]:
         """The main setting and the other one, on the validation and the test split."""
-        settings, every = self.config.evaluation, self.config.training.evaluate_every
-        found = [
-            Evaluation("val", "val", partial(self.measure, "val", settings.main), every),
-            Evaluation("test", "test", partial(self.measure, "test", settings.main)),
-        ]
+        settings = self.config.evaluation
+        found = [self._evaluation("val", "val", settings.main)]
+        found.append(self._evaluation("test", "test", settings.main))
         if settings.more.num_slots is None:
             return found
-        return found + [
-            Evaluation("more", "val", partial(self.measure, "val", settings.more), every),
-            Evaluation("test_more", "test", partial(self.measure, "test", settings.more)),
-        ]
+        found.append(self._evaluation("more", "val", settings.more))
+        return [*found, self._evaluation("test_more", "test", settings.more)]
+
+    def _evaluation(self, name: str, split: str, setting: Setting) -> Evaluation:
+        return Evaluation(
+            name,
+            split,
+            partial(self.measure, split, setting),
+            every=0 if split == "test" else self.config.training.evaluate_every,
+            references=partial(self.references, split, setting),
+        )
 
     @abstractmethod
     def measure(self, split: str, setting: Setting, last: bool) -> Evaluated:
         """The networks on scenes of a split in a setting."""
 
+    def references(self, split: str, setting: Setting) -> References:
+        """What segments score that nobody has learned (`metrics.blind`), on the same scenes."""
+        scenes, rows = self._measured.splits[split], dict[str, Records]()
+        if not scenes.has_labels:
+            return {}
+        slots, positions = self.slots_in(setting), self.positions(split, setting)
+        for part in np.array_split(positions, -(-len(positions) // _AT_ONCE)):
+            labels = self.compared(torch.from_numpy(scenes.labels(part)))
+            for name, found in blind_segments(read(scenes, part), slots).items():
+                found = self.compared(found)
+                scores = segment_scores(found, int(found.max()) + 1, labels)
+                rows.setdefault(name, Records()).add(scores)
+        return {
+            row: {f"{prefix}{name}": mean for prefix in self.segment_prefixes for name, mean in own}
+            for row, own in ((row, records.means().items()) for row, records in rows.items())
+        }
+
+    def compared(self, labels: Tensor) -> Tensor:
+        """Label maps [B, H, W] of whole images as they are compared: here as they are."""
+        return labels
+
+    def slots_in(self, setting: Setting) -> int:
+        """With how many slots networks are measured in a setting."""
+        return setting.num_slots or self.config.slots.num_slots
+
     def looked_at(self, split: str, setting: Setting, batch_size: int = 64) -> Iterator[Look]:
         """The scenes of an evaluation in batches, on the device of the networks."""
         scenes, device = self._measured.splits[split], next(self.parameters()).device
         positions = self.positions(split, setting)
-        count = setting.num_slots or self.config.slots.num_slots
+        count = self.slots_in(setting)
         for start in range(0, len(positions), batch_size):
             part = positions[start : start + batch_size]
             noise = self.noise(f"{split} slots", 0, torch.from_numpy(part), count)

@@ -11,12 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainables.core.experiment import Batch, Evaluated, Loss
+from trainables.core.experiment import Batch, Evaluated, Loss, References
 from trainables.figures.segments import scene_table
 from trainables.metrics import segments
 from trainables.metrics.label_maps import label_map
 from trainables.metrics.records import Records
-from trainables.metrics.sets import THRESHOLDS, WIDTH, average_precision, columns
+from trainables.metrics.sets import (
+    THRESHOLDS,
+    WIDTH,
+    average_precision,
+    columns,
+    constant_sets,
+)
 from trainables.slots import networks, targets
 from trainables.slots.config import SetPrediction
 from trainables.slots.parts import Setting
@@ -32,6 +38,7 @@ class SetPredictionExperiment(SceneExperiment):
     """The loss of matched slots and objects; measured by average precision."""
 
     config_class = SetPrediction
+    segment_prefixes = ("attention/",)
     config: SetPrediction  # pyright: ignore[reportIncompatibleVariableOverride]
     _ranges: targets.Ranges
     _targets: Tensor
@@ -119,6 +126,30 @@ class SetPredictionExperiment(SceneExperiment):
         draw = partial(self._draw, split=split, first=first, rows=rows, title=title)
         return Evaluated(values, {"scenes": draw}, {"scenes": rows.write})
 
+    def references(self, split: str, setting: Setting) -> References:
+        """Segments that nobody has learned, and the same set for each image: `mean_set` and
+        `frequent_set` (`metrics.sets.constant_sets`) of the scenes that are trained on.
+        """
+        positions = torch.from_numpy(self.positions(split, setting))
+        goals = self._encoded(self._measured.splits[split].fields)[positions]
+        trained = self._targets[torch.from_numpy(self._order)]
+        rows = super().references(split, setting)
+        sets = constant_sets(trained, self.slots_in(setting), self.config.target.order)
+        for name, objects in sets.items():
+            properties = objects.expand(len(goals), -1, -1)
+            off = (objects[:, self._real] > CONFIDENT).sum() - (goals[..., self._real] != 0).sum(1)
+            rows[name] = {
+                **self._precision(properties, goals),
+                "loss": float(set_loss(properties, goals, real=self._real).matched.mean()),
+                "count_error": float(off.abs().double().mean()),
+            }
+        return rows
+
+    def compared(self, labels: Tensor) -> Tensor:
+        """Of every 2^halvings-th pixel, one for each token."""
+        step = 2**self.config.encoder.halvings
+        return labels[:, ::step, ::step]
+
     def _by_number(self, rows: Records, properties: Tensor, goals: Tensor) -> dict[str, float]:
         """`<metric>/<n>_objects` for the scenes with n objects."""
         objects = rows.column("objects")
@@ -172,8 +203,7 @@ class SetPredictionExperiment(SceneExperiment):
     def _labels(self, split: str, look: Look) -> Tensor:
         """Labels [B, h, w], one for each token: those of every 2^halvings-th pixel."""
         labels = torch.from_numpy(self._measured.splits[split].labels(look.positions))
-        step = 2**self.config.encoder.halvings
-        return labels[:, ::step, ::step].to(look.images.device)
+        return self.compared(labels).to(look.images.device)
 
     def _precision(self, properties: Tensor, goals: Tensor) -> dict[str, float]:
         """Average precision by its name, `ap/inf` … `ap/0.125`."""

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, Loss
+from trainables.core.experiment import (
+    Batch,
+    Evaluated,
+    Evaluation,
+    Experiment,
+    Loss,
+    References,
+)
 from trainables.core.randomness import derive, normal, permutation, uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import augment
@@ -138,11 +145,24 @@ class SupervisedExperiment(Experiment):
 
     def evaluations(self) -> list[Evaluation]:
         """The same on the validation and the test split."""
-        every = self.config.training.evaluate_every
+        every, val, test = self.config.training.evaluate_every, self._data.val, self._data.test
+        classify, blind = self._classify, self.references
+        validation = partial(classify, val, "validation")
         return [
-            Evaluation("val", "val", partial(self._classify, self._data.val, "validation"), every),
-            Evaluation("test", "test", partial(self._classify, self._data.test, "test")),
+            Evaluation("val", "val", validation, every, partial(blind, val)),
+            Evaluation("test", "test", partial(classify, test, "test"), 0, partial(blind, test)),
         ]
+
+    def references(self, split: Split) -> References:
+        """`majority`: every image is of the class that training has most of; the loss is that of
+        the shares of the classes there.
+        """
+        counts = self._data.train.labels.bincount(minlength=len(self.facts.classes))
+        labels = split.labels
+        found = scores(confusion(counts.argmax().expand(len(labels)), labels, len(counts)))
+        shares = counts.double() / counts.sum()
+        loss = float(-shares[labels].log().mean())
+        return {"majority": {"accuracy": found.accuracy, "f1": found.macro_f1, "loss": loss}}
 
     def _classify(self, split: Split, title: str, last: bool) -> Evaluated:
         """Loss, accuracy, mean F1; at the last time the scores of each class and the picture."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raysearch.record.averaged import long_means
 from raysearch.record.forecast import expected_runs
 from raysearch.record.reporting.facts import savings, seconds_of
 from raysearch.record.reporting.objectives import drawn, objectives
@@ -33,15 +34,20 @@ def answer(view: SearchView) -> list[str]:
     if len(goals) > 1:
         names = " and ".join(f"{goal.name} ({goal.direction})" for goal in goals)
         count = plural(len(won.front), "configuration")
-        said = [f"The Pareto front of {names} has {count}: " + _named(won.front) + "."]
+        blind = "".join(f", in {one.metric} below blind ({one})" for one in won.blind)
+        said = [f"The Pareto front of {names} has {count}{blind}: " + _named(won.front) + "."]
         said.append(f"Best in {goals[0].name} is trial {best.trial.number}: {_values(view, best)}.")
     else:
-        said = [f"Trial {best.trial.number} is best: {_values(view, best)}."]
+        blind = f", but below blind ({won.blind[0]})" if won.blind else ""
+        said = [f"Trial {best.trial.number} is best{blind}: {_values(view, best)}."]
         if won.ties:
             said.append(
                 f"It is tied with {_named(won.ties)}: the 95 % interval of the difference "
                 f"includes 0."
             )
+    if best.suspicion:
+        said.append(f"That is suspicious: {best.suspicion}")
+    said += [f"{doubt[0].upper()}{doubt[1:]}." for doubt in long_means(view)]
     if view.state == "running":
         said[0] = f"So far: {said[0][0].lower()}{said[0][1:]}"
     return [*said, *_test_sentence(view)]
@@ -63,6 +69,9 @@ def _values(view: SearchView, standing: Standing) -> str:
         + (f" (95 % interval {number(each.low)} to {number(each.high)})" if each.count > 1 else "")
         for goal, each in zip(objectives(view), standing.intervals, strict=True)
     ]
+    if standing.others:
+        mean = f"mean of {standing.complete}" if standing.complete > 1 else "no interval"
+        return f"{' and '.join(parts)} ({standing.of_seeds}; {mean})"
     if standing.seeds < 2:
         return f"{' and '.join(parts)} (one seed, so no interval)"
     return f"{' and '.join(parts)}, mean of {standing.seeds} seeds"
@@ -100,6 +109,8 @@ def tiles(view: SearchView) -> list[tuple[str, str, str]]:
         below = f"trial {won.standing.trial.number}, {plural(each.count, 'seed')}"
         if each.count > 1:
             below = f"95 % interval {number(each.low)} – {number(each.high)}, {each.count} seeds"
+        if won.standing.others:
+            below = f"trial {won.standing.trial.number}, {won.standing.of_seeds}"
         found.append((goal.label, number(each.mean), below))
     counts = view.counts()
     total = expected_runs(view.spec) if view.state != "finished" else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from raysearch.record.references import ordered, reference_rows
 from raysearch.record.reporting.axes import brief
 from raysearch.record.reporting.canvas import (
     BLUE,
@@ -81,13 +82,14 @@ def draw_curves(view: SearchView, objective: Objective, path: Path) -> Picture |
         return f"No trial reported {objective.name} more than once: there are no curves."
     best = named_best(view, long)
     others = [trial for trial in drawn(view) if trial.number in long and trial.number not in best]
-    shown = thinned(others, MOST)
+    shown, blind = thinned(others, MOST), _references(view, objective)
     with canvas(path, NARROW) as figure:
         axes = figure.subplots()
         states = {trial.number: trial.state for trial in shown}
         paint(axes, {number: long[number] for number in states}, states)
         ends = [y for curve in long.values() for _, y in curve]
-        axes.set_ylim(*limits(ends, objective))
+        axes.set_ylim(*limits([*ends, *list(blind.values())[:1]], objective))
+        shown_blind = label_references(axes, blind)
         label_best(axes, [(number, long[number]) for number in best])
         axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
         dress(axes, over, objective.label)
@@ -101,6 +103,8 @@ def draw_curves(view: SearchView, objective: Objective, path: Path) -> Picture |
         )
     caption = f"{objective.name} as it was reported, by {over}"
     caption += "; a dot ends the curve of a trial that was pruned." if pruned else "."
+    if shown_blind:
+        caption += f" Dashed: what learns nothing, {', '.join(shown_blind)}."
     if len(shown) < len(others):
         caption += f" The best {len(best)} and {len(shown)} of the other {len(others)} are drawn."
     return Picture(path, f"{alt}.", caption, width_of(NARROW))
@@ -175,6 +179,33 @@ def label_best(axes: Axes, best: Sequence[tuple[int, Curve]]) -> None:
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkB": 2},
         )
+
+
+def _references(view: SearchView, objective: Objective) -> dict[str, float]:
+    """What learns nothing scores, best first, at the winner's settings."""
+    won = view.standings()
+    rows = reference_rows(won[0].runs if won else (), objective.name)
+    return ordered(rows, objective.direction)
+
+
+def label_references(axes: Axes, rows: Mapping[str, float]) -> list[str]:
+    """A dashed line for each row that is within the axes, named at its left; the names."""
+    low, high = axes.get_ylim()
+    shown = {row: value for row, value in rows.items() if low <= value <= high}
+    ends = [(number, [(0.0, value)]) for number, value in enumerate(shown.values())]
+    for (row, value), shift in zip(shown.items(), _shifts(axes, ends), strict=True):
+        axes.axhline(value, color=MUTED, linewidth=0.9, linestyle="--", zorder=2)
+        axes.annotate(
+            plain(row, 28),
+            (0.0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, shift + 4),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=7.5,
+            annotation_clip=False,
+        )
+    return [f"{plain(row, 28)} {brief(value)}" for row, value in shown.items()]
 
 
 def _shifts(axes: Axes, best: Sequence[tuple[int, Curve]]) -> list[float]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from raysearch.record.references import reference_rows
 from raysearch.record.reporting.making import evaluated, value_of
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.words import listed, number
 from raysearch.record.results import SearchView, TrialView, columns_of, rows
-from raysearch.record.standing import winner
+from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import on_test_split
 from raysearch.texts import cut
 
@@ -56,24 +58,55 @@ def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     return header, table
 
 
+def reference_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
+    """The winner beside what learns nothing, by objective; the best in the first one on top."""
+    won, goals = winner(view), objectives(view)
+    if won is None:
+        return [], []
+    found = [reference_rows(won.standing.runs, goal.name) for goal in goals]
+    names = list(dict.fromkeys(row for rows in found for row in rows))
+    if not names:
+        return [], []
+    table: list[tuple[str, list[float | None]]] = []
+    table.append((f"trial {won.standing.trial.number}", [m.mean for m in won.standing.intervals]))
+    table += [(name, [rows.get(name) for rows in found]) for name in names]
+    sign = goals[0].sign
+    table.sort(key=lambda row: math.inf if row[1][0] is None else sign * row[1][0])
+    return ["", *(goal.label for goal in goals)], [
+        [name, *map(number, values)] for name, values in table
+    ]
+
+
 def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     """The Pareto front, or else the configurations with several seeds, best first."""
     won, goals, names = winner(view), objectives(view), view.varying()
     if won is None:
         return [], []
     front = len(goals) > 1
-    found = won.front if front else [each for each in view.standings() if each.seeds > 1]
+    found = won.front if front else [each for each in view.standings() if _has_several(each)]
     ties = {each.trial.number for each in won.ties}
     table: list[list[str]] = []
     for each in list(found)[:MOST_STANDINGS]:
         run = each.trial
         tie = "best" if each is won.standing else "tied" if run.number in ties else ""
-        row = [str(run.number), *(str(mean) for mean in each.intervals), str(each.seeds)]
+        row = [str(run.number), *(str(mean) for mean in each.intervals), _seeds(each)]
         row += [] if front else [tie, listed(number((r.values or [0.0])[0]) for r in each.runs)]
         table.append([*row, *(value_of(run, name) for name in names)])
     header = ["trial", *(goal.name for goal in goals), "seeds"]
     header += [] if front else ["standing", "runs"]
     return [*header, *names], table
+
+
+def _has_several(standing: Standing) -> bool:
+    return standing.seeds > 1 or bool(standing.others)
+
+
+def _seeds(standing: Standing) -> str:
+    """Their number, and what else there is to say of them."""
+    count = standing.complete + sum(standing.others.values())
+    said = [standing.outcomes] if standing.others else []
+    said += [f"suspicious: {standing.suspicion}"] if standing.suspicion else []
+    return "; ".join([str(count), *said])
 
 
 def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list[Cell]]]]:
@@ -84,9 +117,12 @@ def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list
     columns = [called.metric(name) for name in own]
     if repeated:
         columns += [*(called.of_metric(name, "mean") for name in own), called.own("seeds")]
+    found = rows(view)
+    doubts = [called.own(name) for name in ("outcomes", "suspicious")]
+    columns += [name for name in doubts if any(row.get(name) for row in found)]
     columns += [called.own("step"), called.own("seconds")]
     table: list[tuple[int, str, list[Cell]]] = []
-    for row in rows(view):
+    for row in found:
         trial = view.trials[row[called.own("trial")]]
         cells = [_spread(row, column) for column in columns] + [_param(trial, n) for n in names]
         table.append((trial.number, trial.state, [*cells, cell(remark(trial))]))
@@ -102,7 +138,7 @@ def _param(trial: TrialView, name: str) -> Cell:
 
 def _spread(row: dict[str, Any], column: str) -> Cell:
     """A cell of the row; a mean is shown with its interval, if it has one."""
-    found, name = cell(row[column]), column.removesuffix(" mean")
+    found, name = cell(row.get(column)), column.removesuffix(" mean")
     if row.get(f"{name} low") is None or name == column:
         return found
     ends = f"[{number(row[f'{name} low'])}, {number(row[f'{name} high'])}]"

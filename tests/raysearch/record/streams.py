@@ -171,7 +171,7 @@ class Hand:
         self.view, self._count = SearchView(name), 0
         self.say("created", **{**SPEC, **spec})
 
-    def say(self, kind: str, number: int | None = None, **body: Any) -> None:
+    def say(self, kind: str, number: int | None = None, /, **body: Any) -> None:
         self._count += 1
         time = 1_700_000_000_000 + 1000 * self._count
         self.view.apply(Event(self._count, self.view.search, number, kind, time, body))

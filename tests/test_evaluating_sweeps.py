@@ -1,0 +1,96 @@
+"""Sweeps that evaluate: what is evaluated is the trained configuration as it is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from raysearch.decide.evaluations import Evaluations
+from raysearch.declare import catalog
+from raysearch.declare.space import Space
+from raysearch.declare.sweep import Sweep, sweep
+from raysearch.errors import BadSetting
+from tests.raysearch.toys import SCORE
+from trainables.slots.config import Discovery
+from trainables.slots.parts import Evaluations as Measured
+from trainables.slots.parts import Setting, Slots
+
+SWEEPS = catalog.sweeps(["search_spaces"])
+EVALUATING = {name: one for name, one in SWEEPS.items() if one.evaluates is not None}
+
+
+def trained(space: Space, count: int = 3) -> list[dict[str, Any]]:
+    """Trials of a sweep as if they had been finished."""
+    found: list[dict[str, Any]] = []
+    for number, point in enumerate(islice(space.preview(count), count)):
+        params = {name: d.to_json() for name, d in point.distributions.items()}
+        where = {"search": "trained", "trial": number, "checkpoint": f"/{number}.pt"}
+        config = point.config.to_json()
+        found.append({**where, "config": config, "params": point.params, "distributions": params})
+    return found
+
+
+def leaves(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        path = f"{prefix}{name}"
+        found |= leaves(value, f"{path}.") if isinstance(value, dict) else {path: value}
+    return found
+
+
+@pytest.mark.parametrize("name", EVALUATING)
+def test_what_is_evaluated_is_what_is_declared_path_by_path(name: str) -> None:
+    space, trials = Space(EVALUATING[name]), trained(Space(SWEEPS[str(EVALUATING[name].evaluates)]))
+    settings = list(space.points())
+    pairs = Evaluations(space, trials)
+    pairs.check()
+    declared = [(setting, trial) for setting in settings for trial in trials]
+    evaluated = list(pairs.configurations())
+    assert len(evaluated) == len(declared) == len(settings) * len(trials)
+    for config, (setting, trial) in zip(evaluated, declared, strict=True):
+        said, own = leaves(setting.config.to_json()), leaves(trial["config"])
+        for path, value in leaves(config.to_json()).items():
+            assert value == (said if path.startswith("evaluation.") else own)[path], path
+
+
+def discovery(function: Any) -> Sweep:
+    return sweep(metrics=[SCORE], name="tests.measured", evaluates="tests.trained")(function)
+
+
+def trial_of(config: Discovery) -> dict[str, Any]:
+    where = {"search": "trained", "trial": 0, "checkpoint": "/0.pt"}
+    return {**where, "config": config.to_json(), "params": {}, "distributions": {}}
+
+
+def test_a_constant_of_training_that_differs_is_refused_by_name() -> None:
+    def function(trial: Any) -> Discovery:
+        count = trial.suggest_categorical("evaluation.main.num_slots", [7, 9])
+        main = Measured(main=Setting(num_slots=count))
+        return Discovery(slots=Slots(iterations=5), evaluation=main)
+
+    with pytest.raises(BadSetting) as error:
+        Evaluations(Space(discovery(function)), [trial_of(Discovery())]).check()
+    assert str(error.value) == (
+        "tests.measured cannot evaluate trial 0 of trained: slots.iterations must be 3, as it was "
+        "trained, got 5; only settings of evaluations may differ"
+    )
+
+
+def test_what_a_trial_decided_and_the_sweep_leaves_at_its_default_is_the_trials() -> None:
+    def function(trial: Any) -> Discovery:
+        return Discovery(
+            evaluation=Measured(
+                main=Setting(num_slots=trial.suggest_categorical("evaluation.main.num_slots", [9]))
+            )
+        )
+
+    own = Discovery(slots=Slots(num_slots=5, iterations=2)).with_values(
+        {"decoder.kind": "stationary", "evaluation.main.scenes": 3, "training.steps": 10}
+    )
+    (found,) = Evaluations(Space(discovery(function)), [trial_of(own)]).configurations()
+    assert found.slots == own.slots and found.decoder == own.decoder
+    assert found.training == own.training
+    assert found.evaluation == Measured(main=Setting(num_slots=9))
