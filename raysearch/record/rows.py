@@ -31,8 +31,8 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     Where configurations were run again each completed run also has the mean of its configuration
     and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
     is one that is `counted`, and which trial it is a `repeat_of`; where some seed did not complete
-    the `outcomes` of all, and where they gave identical results why that is `suspicious`. Parameters have their own names,
-    what else is called like one has another (`columns_of`).
+    the `outcomes` of all, and where they gave identical results why that is `suspicious`.
+    Parameters have their own names, what else is called like one has another (`columns_of`).
     """
     names, columns = view.varying(), columns_of(view)
     metrics = [metric["name"] for metric in view.spec["metrics"]]

@@ -28,6 +28,7 @@ from raysearch.record.reporting.canvas import (
     dress,
     legend,
     named,
+    plain,
     width_of,
 )
 from raysearch.record.reporting.objectives import (
