@@ -5,20 +5,23 @@ This module is preloaded by the fork server: it must import neither Ray nor anyt
 
 from __future__ import annotations
 
-import ctypes
+import atexit
 import errno
+import hashlib
 import importlib
+import json
 import os
+import random
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from raysearch.errors import UnknownName
 from raysearch.run.checkpoints import Keeper, Kept, remove
@@ -40,8 +43,55 @@ PRELOADED = (
 
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+_HANDLERS_LIMIT = 10.0
+"""Seconds for the experiment's exit handlers: some hang on threads that do not end."""
+_FAREWELL = 60.0
+"""Seconds after which a process that has said its last word ends, whether it was heard or not."""
+
+
+class SessionLine(Connection):
+    """The line of a session. Only the trial's own process speaks and listens on it: what the trial
+    forks inherits it, and would speak in its name.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        super().__init__(os.dup(connection.fileno()))
+        connection.close()
+        self._owner = os.getpid()
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is the trial's own process."""
+        return os.getpid() == self._owner
+
+    def send(self, obj: Any) -> None:
+        """Sends a message.
+
+        Raises:
+            RuntimeError: in a process that the trial forked.
+        """
+        self._refuse_forks()
+        super().send(obj)
+
+    def recv(self) -> Any:
+        """Receives a message.
+
+        Raises:
+            RuntimeError: in a process that the trial forked.
+        """
+        self._refuse_forks()
+        return super().recv()
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether there is a message: never for a process that the trial forked."""
+        return self.ours and super().poll(timeout)
+
+    def _refuse_forks(self) -> None:
+        if not self.ours:
+            raise RuntimeError(
+                f"a session belongs to the trial's own process, {self._owner}; "
+                f"process {os.getpid()}, which that one forked, cannot use it"
+            )
 
 
 class PipeSession:
@@ -155,10 +205,13 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
     return cast("Callable[[dict[str, Any], Any], None]", found)
 
 
-def serve(text: str, connection: Connection) -> None:
-    """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
-    _die_with_the_host()
-    job = Job.read(text)
+def serve(connection: Connection) -> None:
+    """The main function of a trial's process: sets up, runs the experiment, says how it ended.
+
+    The first message on the connection is the job.
+    """
+    job = Job.read(connection.recv())
+    line = SessionLine(connection)
     for path in reversed(job.paths):
         if path not in sys.path:
             sys.path.insert(0, path)
@@ -170,17 +223,15 @@ def serve(text: str, connection: Connection) -> None:
         if missing:
             print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
         set_threads(job.threads)
-        session = PipeSession(job, connection)
+        seed_globally(job.config)
+        session = PipeSession(job, line)
         _take_notice(session)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
         outcome = "paused" if session.stopped else "complete"
         end: Message = {"kind": "end", "outcome": outcome, "message": ""}
     except BaseException as error:  # every way in which foreign code can end is a result
-        end = failure(job, error)
-    try:
-        connection.send(end)
-    finally:
-        leave(0 if end["outcome"] in ("complete", "paused") else 1)
+        end = failure(job, error) if line.ours else _of_a_fork(error)
+    finish(line, end)
 
 
 def _take_notice(session: PipeSession) -> None:
@@ -200,7 +251,46 @@ def _take_notice(session: PipeSession) -> None:
     signal.signal(signal.SIGTERM, notice)
 
 
-def leave(status: int) -> None:
+def finish(line: SessionLine, end: Message) -> NoReturn:
+    """Runs the exit handlers of the experiment, says how it ended, and waits to be let go.
+
+    It waits so that what it shares with other processes can still be seen and removed with it.
+    """
+    once = threading.Lock()
+
+    def say() -> None:
+        if not once.acquire(blocking=False):
+            time.sleep(_FAREWELL)  # the other thread has said it, and ends this process
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        deadline = time.monotonic() + _FAREWELL
+        with suppress(OSError, EOFError):
+            line.send(end)
+            while line.poll(deadline - time.monotonic()):
+                line.recv()
+        os._exit(0 if end["outcome"] in ("complete", "paused") else 1)
+
+    if not line.ours:
+        leave(0 if end["outcome"] == "complete" else 1)
+    late = threading.Timer(_HANDLERS_LIMIT, say)
+    late.daemon = True
+    with suppress(RuntimeError):  # no more threads: then it takes as long as it takes
+        late.start()
+    with suppress(BaseException):
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    late.cancel()
+    say()
+    os._exit(1)
+
+
+def _of_a_fork(error: BaseException) -> Message:
+    """A process that the trial forked has left the experiment: that is no end of the trial."""
+    traceback.print_exception(error)
+    return {"kind": "end", "outcome": "exception", "message": ""}
+
+
+def leave(status: int) -> NoReturn:
     """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
     with suppress(OSError):
         sys.stdout.flush()
@@ -253,6 +343,22 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def seed_globally(config: Mapping[str, Any], rank: int = 0) -> None:
+    """Seeds what an experiment may draw from without seeding it: Python's, NumPy's and torch's
+    global generators, as a function of the configuration (its seed included) and the rank.
+
+    The fork server's own state would be the same in all trials of a host, and new in each search.
+    """
+    import torch
+
+    text = json.dumps([config, rank], sort_keys=True, default=str)
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    random.seed(seed)
+    torch.manual_seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+
+
 def write_to(log: Path) -> None:
     """Sends standard output and error of this process, and of all that it starts, to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -262,21 +368,3 @@ def write_to(log: Path) -> None:
     os.close(descriptor)
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 (lives as long as we do)
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-
-
-def _die_with_the_host() -> None:
-    """Ties this process to its host.
-
-    The kernel kills it when the fork server ends, and the fork server ends when the host does: for
-    that the inherited end of its "alive" pipe is closed. What this process starts stays under it
-    (child subreaper), so that nothing can hide by forking twice. A session of its own keeps Ctrl-C
-    for the driver.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    server: dict[str, Any] = vars(vars(forkserver)["_forkserver"])
-    if server.get("_forkserver_alive_fd") is not None:
-        os.close(server["_forkserver_alive_fd"])
-        server["_forkserver_alive_fd"] = None
-    os.setsid()

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from raysearch.run.child import family, kernel_kills, kill_tree, private_memory
+from raysearch.run.child import kernel_kills, private_memory
 from raysearch.run.door import Door
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import (
@@ -29,6 +29,7 @@ from raysearch.run.launcher import (
     storage_of,
 )
 from raysearch.run.rank import fatal_of
+from raysearch.run.tree import family, kill_tree
 
 GRACE = 10.0
 """Seconds in which Ray Train takes down a group whose workers are gone, before it is ended too."""
