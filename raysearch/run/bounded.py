@@ -11,12 +11,15 @@ LARGEST = 10 << 20
 HEAD, TAIL = 1 << 20, 4 << 20
 """Bytes that stay of its beginning and of its end."""
 
+_PIECE = 1 << 18
+
 
 class BoundedLog:
     """Cuts the middle out of a log that has grown too large.
 
-    Those that write to it append, so they go on behind the cut: none has to be told. What they
-    write in the moment between copy and cut is lost; a line in the log says how much is missing.
+    Those that write to it append, so they go on behind the cut: none has to be told. What comes
+    while the end is moved forward is moved too; only what comes in the moment between the last look
+    and the cut is lost. A line in the log says how much is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,13 +33,16 @@ class BoundedLog:
                 self._shorten()
 
     def _shorten(self) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND)
+        descriptor = os.open(self._path, os.O_RDWR)
         try:
-            size = os.fstat(descriptor).st_size
-            tail = os.pread(descriptor, TAIL, size - TAIL)
-            os.ftruncate(descriptor, HEAD)
-            self._cut += size - HEAD - len(tail)
-            note = f"\n[{self._cut / 1e6:.1f} MB of output were cut out here]\n"
-            os.write(descriptor, note.encode() + tail)
+            start = os.fstat(descriptor).st_size - TAIL
+            self._cut += start - HEAD
+            note = f"\n[{self._cut / 1e6:.1f} MB of output were cut out here]\n".encode()
+            end = HEAD + os.pwrite(descriptor, note, HEAD)
+            last = start + 2 * TAIL  # some write faster than anybody moves
+            while start < last and (moved := os.pread(descriptor, _PIECE, start)):
+                start += len(moved)
+                end += os.pwrite(descriptor, moved, end)
+            os.ftruncate(descriptor, end)
         finally:
             os.close(descriptor)

@@ -140,7 +140,7 @@ class Guardian:
             traceback.print_exc()
         try:
             own = _Attempt(BoundedLog(Path(os.devnull)), self._made)
-            self._kill(tree.children(os.getpid()), [own, *self._attempts.values()])
+            self._kill(tree.children(os.getpid()), [own, *self._attempts.values()], died=False)
             for attempt in (own, *self._attempts.values()):
                 attempt.made.remove()
         finally:
@@ -189,9 +189,10 @@ class Guardian:
         """Ends an attempt: nothing of it is left, here or in /dev/shm."""
         attempt = self._attempts.pop(pid, None)
         tops = self._strays()
-        if pid in tree.family(os.getpid()):  # it may be gone, and another have its number
+        lives = pid in tree.family(os.getpid())  # if not, another may have its number
+        if lives:
             tops.append(pid)
-        self._kill(tops, [attempt] if attempt is not None else [])
+        self._kill(tops, [attempt] if attempt is not None else [], died=not lives)
         if attempt is not None:
             attempt.made.remove()
             attempt.log.look()
@@ -201,12 +202,16 @@ class Guardian:
         server = self._server.pid if self._server is not None else None
         return [each for each in tree.children(os.getpid()) if each != server]
 
-    def _kill(self, tops: Sequence[int], attempts: Iterable[_Attempt]) -> None:
-        """Kills trees, having seen what they made; trackers may clean up when all others are dead."""
+    def _kill(self, tops: Sequence[int], attempts: Iterable[_Attempt], *, died: bool) -> None:
+        """Kills trees, having seen what they made.
+
+        What a trial made that has died by itself cannot be seen: then its trackers clean up first.
+        Otherwise they do not: Python's also remove what was made by others and only used here.
+        """
         members = [member for top in tops for member in tree.stop_tree(top)]
         for attempt in attempts:
             attempt.made.look(members)
-        trackers = [member for member in members if _tracks(member)]
+        trackers = [member for member in members if died and _tracks(member)]
         for member in members:
             tree.send(member, signal.SIGCONT if member in trackers else signal.SIGKILL)
         tree.gone([member for member in members if member not in trackers], _DYING)
@@ -269,6 +274,7 @@ class Guardian:
         if message["said"] == "forked":
             request = self._requests.pop(0)
             self._attempts[message["pid"]] = request.attempt
+            request.attempt.made.look([message["pid"]])
             _close(request)
             return
         server.phase, server.since = message["said"], time.monotonic()
@@ -288,7 +294,7 @@ class Guardian:
         self._server = None
         if server.phase == "experiment":
             self._experiment = ""
-        self._kill(self._strays(), self._attempts.values())
+        self._kill(self._strays(), self._attempts.values(), died=True)
         for request in [one for one in self._requests if one.starts >= _STARTS]:
             self._requests.remove(request)
             _close(request)

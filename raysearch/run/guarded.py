@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -107,16 +107,18 @@ class Guarded:
 
         A trial has a session of its own, and so has all below it: nothing joins that of another.
         """
-        ours = os.getsid(0)
         deadline = time.monotonic() + _END_LIMIT
         while time.monotonic() < deadline:
-            found = [pid for pid in tree.children(os.getpid()) if pid not in self._others]
-            strays = [pid for pid in found if (tree.stat_of(pid) or ("", 0, ours))[2] != ours]
-            if not strays:
-                return
-            for pid in strays:
-                tree.kill_tree(pid)
-            tree.gone(strays, 1.0)
-            for pid in strays:
+            for pid in self._adopted(tree.dead_children(os.getpid())):
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
+            strays = self._adopted(tree.children(os.getpid()))
+            for pid in strays:
+                tree.kill_tree(pid)
+            if not strays:
+                return
+            tree.gone(strays, 1.0)
+
+    def _adopted(self, pids: Iterable[int]) -> list[int]:
+        found = ((pid, tree.stat_of(pid)) for pid in pids if pid not in self._others)
+        return [pid for pid, stat in found if stat is not None and stat[2] != os.getsid(0)]

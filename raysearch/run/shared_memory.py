@@ -73,17 +73,17 @@ def _entries() -> set[Entry]:
 
 
 def _used(pid: int, entries: Collection[Entry]) -> set[Entry]:
-    """Which of these entries a process has mapped or open."""
-    prefix, names = f"{FOLDER}/", set[str]()
+    """Which of these entries a process has mapped or open.
+
+    By inode: the maps call a semaphore by the name under which the C library made it.
+    """
+    found: set[int] = set()
     with suppress(OSError), open(f"/proc/{pid}/maps", errors="replace") as lines:
-        for line in lines:
-            _, found, name = line.rstrip("\n").partition(prefix)
-            if found:
-                names.add(name)
+        found.update(int(line.split(None, 5)[4]) for line in lines if f" {FOLDER}/" in line)
     with suppress(OSError):
         for descriptor in os.listdir(f"/proc/{pid}/fd"):
             with suppress(OSError):
-                target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
-                if target.startswith(prefix):
-                    names.add(target.removeprefix(prefix))
-    return {entry for entry in entries if entry[0] in names}
+                file = f"/proc/{pid}/fd/{descriptor}"
+                if os.readlink(file).startswith(f"{FOLDER}/"):
+                    found.add(os.stat(file).st_ino)
+    return {entry for entry in entries if entry[1] in found}

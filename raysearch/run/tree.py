@@ -78,6 +78,12 @@ def children(pid: int) -> list[int]:
     return _by_parent().get(pid, [])
 
 
+def dead_children(pid: int) -> list[int]:
+    """The zombies of which this process is the parent."""
+    found = ((each, stat_of(each)) for each in processes())
+    return [each for each, stat in found if stat is not None and stat[:2] == ("Z", pid)]
+
+
 def _by_parent() -> dict[int, list[int]]:
     below: dict[int, list[int]] = {}
     for pid in processes():
