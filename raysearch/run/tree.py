@@ -53,6 +53,15 @@ def stat_of(pid: int) -> tuple[str, int, int] | None:
     return state.decode(), int(parent), int(session)
 
 
+def birth(pid: int) -> int:
+    """When a process was started, in ticks of this machine's clock; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b") ")[2].split()[19])
+    except (OSError, ValueError):
+        return 0
+
+
 def processes() -> list[int]:
     """All processes that can be seen."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]
