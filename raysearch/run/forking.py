@@ -64,7 +64,7 @@ def serve_forks(line: Line, guardian: int, libraries: Sequence[str], experiment:
         if pid == 0:
             line.close()
             _restore(handlers, [wakes, waked, told, *trials.values()])
-            _begin(session, server)
+            _begin(session, server, message["sockets"])
         trials[pid] = told
         os.close(session)
         _tell(told, pid)
@@ -122,7 +122,7 @@ def _tell(descriptor: int, number: int) -> None:
         os.write(descriptor, f"{number}\n".encode())
 
 
-def _begin(session: int, server: int) -> NoReturn:
+def _begin(session: int, server: int, sockets: str) -> NoReturn:
     """The process of a trial, fresh: as if it had been started by itself, with all imported.
 
     What it starts stays below it, even what forks twice; a session of its own keeps Ctrl-C for the
@@ -133,6 +133,7 @@ def _begin(session: int, server: int) -> NoReturn:
     tree.adopt_orphans()
     os.setsid()
     process.current_process().authkey = os.urandom(32)
+    vars(process.current_process())["_config"]["tempdir"] = sockets
     tracker: dict[str, Any] = vars(vars(resource_tracker)["_resource_tracker"])
     tracker["_fd"] = tracker["_pid"] = None
     try:

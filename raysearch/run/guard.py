@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -91,10 +94,18 @@ def end_children(spared: int | None = None) -> None:
 
 @dataclass
 class _Attempt:
-    """What is watched of an attempt: its log, and what it made in /dev/shm."""
+    """What is watched of an attempt: its log, and what it made in /dev/shm; and a folder for the
+    sockets of its `multiprocessing`.
+    """
 
     log: BoundedLog
     made: Made = field(default_factory=Made)
+    sockets: str = field(default_factory=partial(tempfile.mkdtemp, prefix="pymp-"))
+
+    def remove(self) -> None:
+        """Removes what its processes, which are gone, have left."""
+        self.made.remove()
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @dataclass
@@ -139,10 +150,12 @@ class Guardian:
         except Exception:
             traceback.print_exc()
         try:
-            own = _Attempt(BoundedLog(Path(os.devnull)), self._made)
-            self._kill(tree.children(os.getpid()), [own, *self._attempts.values()], died=False)
-            for attempt in (own, *self._attempts.values()):
-                attempt.made.remove()
+            attempts = [*self._attempts.values(), *(one.attempt for one in self._requests)]
+            made = [self._made, *(attempt.made for attempt in attempts)]
+            self._kill(tree.children(os.getpid()), made, died=False)
+            self._made.remove()
+            for attempt in attempts:
+                attempt.remove()
         finally:
             os._exit(0)
 
@@ -192,9 +205,9 @@ class Guardian:
         lives = pid in tree.family(os.getpid())  # if not, another may have its number
         if lives:
             tops.append(pid)
-        self._kill(tops, [attempt] if attempt is not None else [], died=not lives)
+        self._kill(tops, [attempt.made] if attempt is not None else [], died=not lives)
         if attempt is not None:
-            attempt.made.remove()
+            attempt.remove()
             attempt.log.look()
 
     def _strays(self) -> list[int]:
@@ -202,15 +215,15 @@ class Guardian:
         server = self._server.pid if self._server is not None else None
         return [each for each in tree.children(os.getpid()) if each != server]
 
-    def _kill(self, tops: Sequence[int], attempts: Iterable[_Attempt], *, died: bool) -> None:
+    def _kill(self, tops: Sequence[int], made: Iterable[Made], *, died: bool) -> None:
         """Kills trees, having seen what they made.
 
         What a trial made that has died by itself cannot be seen: then its trackers clean up first.
         Otherwise they do not: Python's also remove what was made by others and only used here.
         """
         members = [member for top in tops for member in tree.stop_tree(top)]
-        for attempt in attempts:
-            attempt.made.look(members)
+        for one in made:
+            one.look(members)
         trackers = [member for member in members if died and _tracks(member)]
         for member in members:
             tree.send(member, signal.SIGCONT if member in trackers else signal.SIGKILL)
@@ -250,7 +263,8 @@ class Guardian:
     def _ask(self, request: _Request) -> None:
         if self._server is not None:
             request.starts += 1
-            self._server.line.send({"do": "fork"}, request.descriptors)
+            sockets = request.attempt.sockets
+            self._server.line.send({"do": "fork", "sockets": sockets}, request.descriptors)
 
     def _mind(self, server: _Server, heard: bool) -> None:
         """Hears what the fork server says, and sees whether it lives."""
@@ -294,9 +308,11 @@ class Guardian:
         self._server = None
         if server.phase == "experiment":
             self._experiment = ""
-        self._kill(self._strays(), self._attempts.values(), died=True)
+        made = [attempt.made for attempt in self._attempts.values()]
+        self._kill(self._strays(), made, died=True)
         for request in [one for one in self._requests if one.starts >= _STARTS]:
             self._requests.remove(request)
+            request.attempt.remove()
             _close(request)
         self._deaths += server.phase != "ready"
         if self._deaths >= _STARTS:

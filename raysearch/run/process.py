@@ -277,7 +277,9 @@ def finish(line: SessionLine, end: Message) -> NoReturn:
     late.daemon = True
     with suppress(RuntimeError):  # no more threads: then it takes as long as it takes
         late.start()
-    with suppress(BaseException):
+    with suppress(BaseException):  # in the order of an interpreter's end: pools first
+        for handler in reversed(vars(threading)["_threading_atexits"]):
+            handler()
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
     late.cancel()
     say()
