@@ -50,6 +50,9 @@ def main() -> NoReturn:
     """Starts both; `sys.argv[1]` is JSON: descriptors of two lines to the host, what to import."""
     spec: dict[str, Any] = json.loads(sys.argv[1])
     host = os.getppid()
+    # Whatever the host ignores or blocks would be inherited by all trials.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     tree.adopt_orphans()

@@ -55,7 +55,7 @@ class Guarded:
         )
         watch.close()
         guard.close()
-        self._inner: int = self._said("guard", _HELLO).get("pid", 0)
+        self._inner: int = self._said(("guard",), _HELLO).get("pid", 0)
 
     @property
     def pids(self) -> tuple[int, int]:
@@ -64,7 +64,7 @@ class Guarded:
 
     def wait_until_ready(self) -> None:
         """Waits until the fork server has imported everything, or cannot be kept alive."""
-        self._said("ready", _READY)
+        self._said(("ready", "failed"), _READY)
 
     def fork(self, log: Path, session: int, told: int) -> bool:
         """Asks for a process with these descriptors; False if the guardians are gone."""
@@ -72,14 +72,13 @@ class Guarded:
 
     def end(self, pid: int) -> None:
         """Ends an attempt: when this returns nothing of it is left."""
-        if not self._guard.send({"do": "end", "pid": pid}):
-            self.close()
-        elif not self._said("ended", _END_LIMIT):
+        asked = self._guard.send({"do": "end", "pid": pid})
+        if not asked or not self._said(("ended",), _END_LIMIT):
             self.close()
 
     def lives(self) -> bool:
         """Whether both guardians are there."""
-        return self._process.poll() is None and tree.alive(self._inner)
+        return all(map(tree.alive, self.pids))
 
     def close(self) -> None:
         """Ends the guardians, whatever is left of them, and all below."""
@@ -91,15 +90,17 @@ class Guarded:
             self._process.wait(_END_LIMIT)
         self._end_adopted()
 
-    def _said(self, word: str, limit: float) -> dict[str, Any]:
-        """The next message of the inner guardian that says this; empty if it is gone or late."""
+    def _said(self, words: Sequence[str], limit: float) -> dict[str, Any]:
+        """The next message of the inner guardian that says one of these; empty if it is gone or
+        late.
+        """
         deadline = time.monotonic() + limit
         while True:
             try:
                 message, _ = self._guard.receive(max(deadline - time.monotonic(), 0.001))
             except TimeoutError:
                 return {}
-            if message is None or message["said"] in (word, "failed"):
+            if message is None or message["said"] in words:
                 return message or {}
 
     def _end_adopted(self) -> None:

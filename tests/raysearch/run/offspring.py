@@ -10,7 +10,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import process, resource_tracker
 from pathlib import Path
 from typing import Any
@@ -132,7 +134,17 @@ def talking(config: dict[str, Any], session: Any) -> None:
     session.report(1, {"score": 1.0})
 
 
+def lingering(config: dict[str, Any], session: Any) -> None:
+    """Has an exit handler, a thread and a pool that do not end by themselves."""
+    vars(sys.modules["raysearch.run.process"])["_HANDLERS_LIMIT"] = 0.3
+    session.report(1, {"score": 1.0})
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+    ThreadPoolExecutor(1).submit(time.sleep, 1000)
+    atexit.register(time.sleep, 1000)
+
+
 WAYS = {
+    "lingering": lingering,
     "hiding": hiding,
     "forking": forking,
     "fresh": fresh,

@@ -151,6 +151,10 @@ def test_a_trial_sees_what_a_program_of_its_own_would_see(tmp_path: Path, method
     assert repeated[0]["facts"]["draws"] == again[0]["facts"]["draws"]
 
 
+def test_exit_handlers_that_hang_do_not_keep_a_trial(tmp_path: Path) -> None:
+    assert run_to_the_end(Child(attempt(tmp_path, "lingering")))[-1]["outcome"] == "complete"
+
+
 @pytest.mark.parametrize("end", ["return", "die", "exit", "stopped"])
 def test_what_a_trial_shares_is_removed_with_it_and_nothing_of_others(
     tmp_path: Path, end: str
