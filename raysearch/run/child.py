@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import raysearch
 from raysearch.run import tree
 from raysearch.run.guard import INNER, OUTER
 from raysearch.run.guarded import Guarded
@@ -162,7 +161,7 @@ class Server:
     """The fork server of this process: what it imports, and its guardians."""
 
     def __init__(self, label: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
-        root = str(Path(raysearch.__file__).parents[1])  # the last place to look for it
+        root = str(Path(__file__).parents[2])  # the last place to look for this package
         known = [*paths, *filter(None, [os.environ.get("PYTHONPATH")]), root]
         self._environment = {
             **os.environ,
