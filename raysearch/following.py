@@ -10,6 +10,7 @@ from raysearch import verbs
 from raysearch.errors import UnknownName
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
+from raysearch.run.bounded import HEAD
 from raysearch.settings import Settings
 from raysearch.streams import lost_output
 from raysearch.terminal import say, say_piece
@@ -73,6 +74,8 @@ def _print_new(path: Path, before: int | None) -> int:
         return 0
     if before is None and path.name == "log.txt":
         say(f"== {path.parent.name}: {path.parent}")
+    if before is not None and path.name == "log.txt" and path.stat().st_size < before:
+        before = HEAD  # its middle was cut out; what is missing is said there
     with path.open("rb") as file:
         file.seek(before or 0)
         new = file.read()

@@ -7,27 +7,27 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import sys
 import time
-from collections.abc import Generator, Sequence
-from multiprocessing import forkserver, resource_tracker
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import psutil
-
+from raysearch.run import tree
+from raysearch.run.guard import INNER, OUTER
+from raysearch.run.guarded import Guarded
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import InvalidMessage, receive
-from raysearch.run.process import PRELOADED, serve
+from raysearch.run.process import PRELOADED
 
 LABEL = "RAYSEARCH_HOST"
-"""The environment variable that marks a fork server and all below it: the label of its search and
-the process id of its host, `label@pid`."""
+"""The environment variable that marks guardians, fork server and all below them: the label of the
+search and the process id of the host, `label@pid`."""
 
-_PR_SET_CHILD_SUBREAPER = 36
 _MEMORY_EVERY = 1.0
-_context = multiprocessing.get_context("forkserver")
+_CLOSING = 5.0
+"""Seconds from the end of a process's line to the word of its fork server that it is gone."""
+_LINGER = 30.0
+_server: Server | None = None
 
 
 class Child:
@@ -36,16 +36,17 @@ class Child:
     def __init__(self, job: Job) -> None:
         self.job = job
         Path(job.folder).mkdir(parents=True, exist_ok=True)
-        self._connection, theirs = multiprocessing.Pipe()
         self._kernel_kills = kernel_kills()
-        with _no_main_module():
-            # Not daemonic: a daemonic process may not start the workers of a DataLoader.
-            self._process = _context.Process(
-                target=serve, args=(job.to_json(), theirs), daemon=False
-            )
-            self._process.start()
+        self._guarded = _living_server().guarded
+        self._connection, theirs = multiprocessing.Pipe()
+        reading, told = os.pipe()
+        self._told = _Told(reading)
+        self._guarded.fork(job.log, theirs.fileno(), told)
         theirs.close()
-        self.pid = self._process.pid or 0
+        os.close(told)
+        self.pid = self._told.number(0, None) or 0
+        with contextlib.suppress(OSError):  # if it is gone already, that is told
+            self._connection.send(job.to_json())
         self._last_message = self._last_memory = time.monotonic()
         self._ended = False
 
@@ -58,9 +59,8 @@ class Child:
         deadline = time.monotonic() + timeout
         while True:
             wait = min(deadline - time.monotonic(), _MEMORY_EVERY)
-            ready = multiprocessing.connection.wait(
-                [self._connection, self._process.sentinel], max(wait, 0.0)
-            )
+            lines = [self._connection, self._told.descriptor]
+            ready = multiprocessing.connection.wait(lines, max(wait, 0.0))
             message = self._received(ready) or self._broken()
             if message is not None:
                 self._last_message = time.monotonic()
@@ -81,11 +81,9 @@ class Child:
         if self._ended:
             return
         self._ended = True
-        kill_tree(self.pid)
-        self._process.join(5)
+        self._guarded.end(self.pid)
         self._connection.close()
-        self._process.close()
-        kill_strays()
+        self._told.close()
 
     def _received(self, ready: Sequence[Any]) -> Message | None:
         if not ready:
@@ -96,13 +94,20 @@ class Child:
         except InvalidMessage as error:
             return {"kind": "end", "outcome": "exception", "message": str(error)}
         except (EOFError, OSError):
-            # The pipe closes a moment before the process is reaped: its exit code says the rest.
-            self._process.join(5)
-        if self._process.exitcode is None:
-            return None
-        return self._death(self._process.exitcode)
+            pass
+        # The line closes a moment before the process is reaped: its exit code says the rest.
+        code = self._told.number(1, _CLOSING)
+        return self._death(code) if code is not None or self._told.closed else self._deserted()
 
-    def _death(self, code: int) -> Message:
+    def _deserted(self) -> Message:
+        message = "the process closed the line to its host"
+        return {"kind": "end", "outcome": "exit", "message": message}
+
+    def _death(self, code: int | None) -> Message:
+        if code is None:
+            lost = "fork server was" if self._guarded.lives() else "guardians were"
+            message = f"its {lost} ended, and with that its process"
+            return {"kind": "end", "outcome": "killed", "message": message}
         if code >= 0:
             message = f"the process ended with exit code {code} without saying how"
             return {"kind": "end", "outcome": "exit", "message": message}
@@ -123,63 +128,90 @@ class Child:
         if not self.job.memory or now - self._last_memory < _MEMORY_EVERY:
             return None
         self._last_memory = now
-        used = sum(private_memory(pid) for pid in family(self.pid))
+        used = sum(private_memory(pid) for pid in tree.family(self.pid))
         if used <= self.job.memory:
             return None
         message = f"used {used >> 20} MiB of its {self.job.memory >> 20} MiB"
         return {"kind": "end", "outcome": "memory", "message": message}
 
 
-def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
-    """Starts the fork server of this host with everything preloaded.
+class _Told:
+    """The pipe on which a fork server says a process id and then an exit code, a line each.
 
-    It takes seconds, once a host. The server inherits this environment: thread counts, the search
-    path of modules (Python 3.11's fork server ignores `sys.path`), and the label by which what it
-    leaves behind is found.
+    It closes without the second if the server is killed, and so its processes.
     """
-    import ctypes
 
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    os.environ[LABEL] = f"{label}@{os.getpid()}"
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [*paths, *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    if len(paths) > 1:  # kept code goes before the working folder
-        os.environ["PYTHONSAFEPATH"] = "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    _context.set_forkserver_preload([*PRELOADED, experiment.partition(":")[0]])
-    with _no_main_module():
-        process = _context.Process(target=_nothing)
-        process.start()
-        process.join()
-    os.environ.pop("PYTHONSAFEPATH", None)
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.closed = False
+        self._text = b""
 
+    def number(self, index: int, limit: float | None) -> int | None:
+        """The number at this place, awaited for `limit` seconds (None: for ever) at most."""
+        deadline = None if limit is None else time.monotonic() + limit
+        while len(lines := self._text.split(b"\n")) < index + 2 and not self.closed:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            if not multiprocessing.connection.wait([self.descriptor], left):
+                return None
+            new = os.read(self.descriptor, 64)
+            self._text, self.closed = self._text + new, not new
+        return int(lines[index]) if len(lines) >= index + 2 else None
 
-def _nothing() -> None:
-    """The first child: it waits until the server has imported everything."""
-
-
-@contextlib.contextmanager
-def _no_main_module() -> Generator[None]:
-    """Hides the main module, which a child would import: in a Ray worker it is Ray's own."""
-    main = sys.modules["__main__"]
-    saved = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
-    main.__dict__.pop("__file__", None)
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        vars(main).update(saved)
+    def close(self) -> None:
+        """Listens no more."""
+        os.close(self.descriptor)
 
 
-def family(pid: int) -> list[int]:
-    """A process and all below it; empty when it is gone."""
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(child.pid for child in process.children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
+class Server:
+    """The fork server of this process: what it imports, and its guardians."""
+
+    def __init__(self, label: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
+        root = str(Path(__file__).parents[2])  # the last place to look for this package
+        known = [*paths, *filter(None, [os.environ.get("PYTHONPATH")]), root]
+        self._environment = {
+            **os.environ,
+            LABEL: f"{label}@{os.getpid()}",
+            "PYTHONPATH": os.pathsep.join(known),
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+            "OPENBLAS_NUM_THREADS": str(threads),
+        }
+        if len(paths) > 1:  # kept code goes before the working folder
+            self._environment["PYTHONSAFEPATH"] = "1"
+        self._experiment = experiment
+        self.start()
+
+    def start(self) -> None:
+        """Starts all of it; it takes seconds."""
+        self.guarded = Guarded(PRELOADED, self._experiment, self._environment)
+        self.guarded.wait_until_ready()
+
+
+def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]) -> None:
+    """Starts the fork server of this host with everything imported, and the guardians above it.
+
+    It takes seconds, once a host. All below it get thread counts, the search path of modules, and
+    the label by which what is left behind is found when guardians and host were all killed.
+    """
+    global _server
+    stop_server()
+    _server = Server(label, threads, experiment, paths)
+
+
+def stop_server() -> None:
+    """Ends the fork server of this host, and all that is left below."""
+    global _server
+    if _server is not None:
+        _server.guarded.close()
+    _server = None
+
+
+def _living_server() -> Server:
+    assert _server is not None, "start_server comes first"
+    if not _server.guarded.lives():
+        _server.guarded.close()
+        _server.start()
+    return _server
 
 
 def private_memory(pid: int) -> int:
@@ -209,69 +241,42 @@ def kernel_kills() -> int:
     return 0
 
 
-def kill_tree(pid: int) -> None:
-    """Kills a process and all below it: first stopped, so that none can start another meanwhile."""
-    stopped: set[int] = set()
-    for _ in range(20):
-        new = [member for member in family(pid) if member not in stopped]
-        if not new:
-            break
-        for member in new:
-            _signal(member, signal.SIGSTOP)
-            stopped.add(member)
-    for member in stopped:
-        _signal(member, signal.SIGKILL)
-
-
-def kill_strays() -> None:
-    """Kills what a dead child left behind: it was handed to this process, the next subreaper up."""
-    ours = {_private(forkserver, "_forkserver", "_forkserver_pid")}
-    ours.add(_private(resource_tracker, "_resource_tracker", "_pid"))
-    for child in psutil.Process().children():
-        if child.pid not in ours and _label(child.pid).endswith(f"@{os.getpid()}"):
-            kill_tree(child.pid)
-            with contextlib.suppress(ChildProcessError, psutil.Error):
-                child.wait(1)
-
-
 def kill_orphans(label: str, *, living: bool = False) -> int:
-    """Kills what the lost hosts of a search left on this machine; returns how many processes.
+    """Ends what the lost hosts of a search left on this machine; returns how many processes.
 
-    `label` is that of its jobs: searches of one name in two folders have two.
+    `label` is that of its jobs: searches of one name in two folders have two. Guardians end all
+    below them by themselves, and are waited for; the label finds what is left if they were killed.
 
-    With `living`, the processes of hosts that still live are killed too: the end of a search.
+    With `living`, the processes of hosts that still live are ended too: the end of a search.
     """
     count = 0
-    for process in psutil.process_iter():
-        marked = _label(process.pid)
-        if not marked.startswith(f"{label}@"):
-            continue
-        host = int(marked.rpartition("@")[2])
-        if process.pid == os.getpid() or (psutil.pid_exists(host) and not living):
-            continue
-        count += _signal(process.pid, signal.SIGKILL)
+    marked = _marked(label, living)
+    for pid in marked if living else ():
+        if tree.name_of(pid) == OUTER:  # then the inner one ends all
+            count += tree.send(pid, signal.SIGKILL)
+    tree.gone([pid for pid in marked if tree.name_of(pid) in (OUTER, INNER)], _LINGER)
+    for pid in _marked(label, living):
+        count += tree.send(pid, signal.SIGKILL)
     return count
 
 
-def _private(module: ModuleType, instance: str, attribute: str) -> int | None:
-    """A process id that `multiprocessing` keeps to itself."""
-    return vars(vars(module)[instance]).get(attribute)
+def _marked(label: str, living: bool) -> list[int]:
+    """The processes with the label; those of hosts that live only if that is wanted."""
+    found: list[int] = []
+    for pid in tree.processes():
+        search, _, host = _label(pid).rpartition("@")
+        if search == label and pid != os.getpid() and tree.alive(pid):
+            if living or not tree.alive(int(host)):
+                found.append(pid)
+    return found
 
 
 def _label(pid: int) -> str:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except (OSError, ProcessLookupError):
+    except OSError:
         return ""
     for entry in environment.split(b"\0"):
         if entry.startswith(LABEL.encode() + b"="):
-            return entry.partition(b"=")[2].decode()
+            return entry.partition(b"=")[2].decode(errors="replace")
     return ""
-
-
-def _signal(pid: int, number: signal.Signals) -> bool:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

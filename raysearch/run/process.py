@@ -5,18 +5,21 @@ This module is preloaded by the fork server: it must import neither Ray nor anyt
 
 from __future__ import annotations
 
-import ctypes
+import atexit
 import errno
+import hashlib
 import importlib
+import json
 import os
+import random
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -66,8 +69,64 @@ TRACEBACK = 100_000
 """Letters of a traceback that are kept: its beginning and its end."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+_HANDLERS_LIMIT = 10.0
+"""Seconds for the experiment's exit handlers: some hang on threads that do not end."""
+_FAREWELL = 60.0
+"""Seconds after which a process that has said its last word ends, whether it was heard or not."""
+
+
+class SessionLine(Connection):
+    """The line of a session. Only the trial's own process speaks and listens on it: what the trial
+    forks inherits it, and would speak in its name.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        super().__init__(os.dup(connection.fileno()))
+        connection.close()
+        self._owner = os.getpid()
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is the trial's own process."""
+        return os.getpid() == self._owner
+
+    def send(self, obj: Any) -> None:
+        """Sends a message.
+
+        Raises:
+            RuntimeError: in a process that the trial forked.
+        """
+        self._refuse_forks()
+        super().send(obj)
+
+    def send_bytes(self, buf: Any, offset: int = 0, size: int | None = None) -> None:
+        """Sends bytes.
+
+        Raises:
+            RuntimeError: in a process that the trial forked.
+        """
+        self._refuse_forks()
+        super().send_bytes(buf, offset, size)
+
+    def recv(self) -> Any:
+        """Receives a message.
+
+        Raises:
+            RuntimeError: in a process that the trial forked.
+        """
+        self._refuse_forks()
+        return super().recv()
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether there is a message: never for a process that the trial forked."""
+        return self.ours and super().poll(timeout)
+
+    def _refuse_forks(self) -> None:
+        if not self.ours:
+            raise RuntimeError(
+                f"a session belongs to the trial's own process, {self._owner}; "
+                f"process {os.getpid()}, which that one forked, cannot use it"
+            )
 
 
 class PipeSession:
@@ -84,7 +143,6 @@ class PipeSession:
         self._connection = connection
         self._stop = False
         self._looked = 0.0
-        self._process = os.getpid()
         self._reported = Reported()
         direction = job.objectives[0]["direction"] if job.objectives else "maximize"
         self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
@@ -183,11 +241,6 @@ class PipeSession:
         return self.folder.parent / checked_path(what, path, self.folder.parent)
 
     def _send(self, message: Message) -> None:
-        if os.getpid() != self._process:
-            raise InvalidMessage(
-                f"only the process that runs the experiment may {message['kind']}, got process "
-                f"{os.getpid()}, which it has forked"
-            )
         send(self._connection, message)
 
 
@@ -231,10 +284,13 @@ def _without_test(config: dict[str, Any], session: Any) -> None:
     print("this experiment has no `test`: nothing is evaluated on the test split", flush=True)
 
 
-def serve(text: str, connection: Connection) -> None:
-    """The main function of a trial's process: sets up, runs the experiment, says how it ended."""
-    _die_with_the_host()
-    job, session, error, mine = Job.read(text), None, None, os.getpid()
+def serve(connection: Connection) -> None:
+    """The main function of a trial's process: sets up, runs the experiment, says how it ended.
+
+    The first message on the connection is the job.
+    """
+    job, session = Job.read(connection.recv()), None
+    line = SessionLine(connection)
     if len(job.paths) > 1:
         os.environ.pop("PYTHONSAFEPATH", None)  # it was for the fork server alone
     for path in reversed(job.paths):
@@ -248,21 +304,19 @@ def serve(text: str, connection: Connection) -> None:
         if missing:
             print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
         set_threads(job.threads)
-        session = PipeSession(job, connection)
+        seed_globally(job.config)
+        session = PipeSession(job, line)
         _take_notice(session)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
-    except BaseException as raised:  # every way in which foreign code can end is a result
-        error = raised
-    if os.getpid() != mine:
-        _leave_fork(error)
-    if session is not None and (error is None or left_well(error)):
         end = well(session)
-    else:
-        end = failure(job, error or RuntimeError("no session"))
-    try:
-        send(connection, end)
-    finally:
-        leave(0 if end["outcome"] in ("complete", "paused") else 1)
+    except BaseException as error:  # every way in which foreign code can end is a result
+        if not line.ours:
+            end = _of_a_fork(error)
+        elif session is not None and left_well(error):
+            end = well(session)
+        else:
+            end = failure(job, error)
+    finish(line, end)
 
 
 def _take_notice(session: PipeSession) -> None:
@@ -282,20 +336,55 @@ def _take_notice(session: PipeSession) -> None:
     signal.signal(signal.SIGTERM, notice)
 
 
+def finish(line: SessionLine, end: Message) -> NoReturn:
+    """Runs the exit handlers of the experiment, says how it ended, and waits to be let go.
+
+    It waits so that what it shares with other processes can still be seen and removed with it.
+    """
+    once = threading.Lock()
+
+    def say() -> None:
+        if not once.acquire(blocking=False):
+            time.sleep(_FAREWELL)  # the other thread has said it, and ends this process
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        deadline = time.monotonic() + _FAREWELL
+        with suppress(OSError, EOFError):
+            send(line, end)
+            while line.poll(deadline - time.monotonic()):
+                line.recv()
+        os._exit(0 if end["outcome"] in ("complete", "paused") else 1)
+
+    if not line.ours:
+        leave(0 if end["outcome"] == "complete" else 1)
+    late = threading.Timer(_HANDLERS_LIMIT, say)
+    late.daemon = True
+    with suppress(RuntimeError):  # no more threads: then it takes as long as it takes
+        late.start()
+    with suppress(BaseException):  # in the order of an interpreter's end: pools first
+        for handler in reversed(vars(threading)["_threading_atexits"]):
+            handler()
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    late.cancel()
+    say()
+    os._exit(1)
+
+
+def _of_a_fork(error: BaseException) -> Message:
+    """A process that the trial forked has left the experiment: that is no end of the trial."""
+    if left_well(error):
+        return {"kind": "end", "outcome": "complete", "message": ""}
+    traceback.print_exception(error)
+    return {"kind": "end", "outcome": "exception", "message": ""}
+
+
 def leave(status: int) -> NoReturn:
     """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)
-
-
-def _leave_fork(error: BaseException | None) -> NoReturn:
-    """Ends a fork that the experiment let run on: it is not the one whose end is told."""
-    is_well = error is None or left_well(error)
-    if error is not None and not is_well:
-        traceback.print_exception(error)
-    leave(0 if is_well else 1)
 
 
 def well(session: PipeSession) -> Message:
@@ -366,6 +455,22 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def seed_globally(config: Mapping[str, Any], rank: int = 0) -> None:
+    """Seeds what an experiment may draw from without seeding it: Python's, NumPy's and torch's
+    global generators, as a function of the configuration (its seed included) and the rank.
+
+    The fork server's own state would be the same in all trials of a host, and new in each search.
+    """
+    import torch
+
+    text = json.dumps([config, rank], sort_keys=True, default=str)
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+    random.seed(seed)
+    torch.manual_seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+
+
 def write_to(log: Path) -> None:
     """Sends standard output and error of this process, and of all that it starts, to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -377,21 +482,3 @@ def write_to(log: Path) -> None:
     how: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "closefd": False}
     sys.stdout = open(1, "w", buffering=1, **how)  # noqa: SIM115 (lives as long as we do)
     sys.stderr = open(2, "w", buffering=1, **how)  # noqa: SIM115
-
-
-def _die_with_the_host() -> None:
-    """Ties this process to its host.
-
-    The kernel kills it when the fork server ends, and the fork server ends when the host does: for
-    that the inherited end of its "alive" pipe is closed. What this process starts stays under it
-    (child subreaper), so that nothing can hide by forking twice. A session of its own keeps Ctrl-C
-    for the driver.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    server: dict[str, Any] = vars(vars(forkserver)["_forkserver"])
-    if server.get("_forkserver_alive_fd") is not None:
-        os.close(server["_forkserver_alive_fd"])
-        server["_forkserver_alive_fd"] = None
-    os.setsid()

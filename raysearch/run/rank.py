@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection
@@ -17,13 +18,17 @@ from raysearch.run.job import Job, Message
 from raysearch.run.messages import send
 from raysearch.run.process import (
     PipeSession,
+    SessionLine,
     entry_point,
     failure,
+    leave,
     left_well,
     resolve,
+    seed_globally,
     set_threads,
     write_to,
 )
+from raysearch.run.watcher import watch_this_process
 
 _FAREWELL = 60.0
 """Seconds after which a worker that has said its last word ends, whether it was heard or not."""
@@ -68,6 +73,7 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
     leash = Client(address, authkey=key)
     leash.send({"kind": "arrived", "rank": rank, "pid": os.getpid(), **ray_names})
     threading.Thread(target=_obey, args=(leash,), daemon=True).start()
+    watch_this_process()
     write_to(job.log)
     faulthandler.enable(open(fatal_of(job, rank), "w"))  # noqa: SIM115 (as long as we live)
     for path in reversed(job.paths):
@@ -76,11 +82,11 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
     with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
         os.chdir(job.paths[-1])
     if rank:
-        _finish(leash, _run(job, SilentSession(job)))
-    line = Client(address, authkey=key)
+        _finish(leash, _run(job, SilentSession(job), rank))
+    line = SessionLine(Client(address, authkey=key))
     line.send({"kind": "session"})
     session = PipeSession(job, line)
-    end = _run(job, session)
+    end = _run(job, session, rank)
     if end["outcome"] == "complete" and session.stopped:
         end["outcome"] = "paused"
     _finish(line, end)
@@ -91,13 +97,19 @@ def fatal_of(job: Job, rank: int) -> Path:
     return Path(job.folder) / f"fatal-{rank}.txt"
 
 
-def _run(job: Job, session: PipeSession | SilentSession) -> Message:
+def _run(job: Job, session: PipeSession | SilentSession, rank: int) -> Message:
+    mine = os.getpid()
     try:
         set_threads(job.threads)
+        seed_globally(job.config, rank)
         entry_point(resolve(job.experiment), job.purpose)(job.config, session)
     except BaseException as error:  # every way in which foreign code can end is a result
-        if not left_well(error):
+        if os.getpid() == mine and not left_well(error):
             return failure(job, error)
+        if os.getpid() != mine:
+            traceback.print_exception(error)
+    if os.getpid() != mine:  # what the worker forked has left the experiment: no end of the trial
+        leave(1)
     return {"kind": "end", "outcome": "complete", "message": ""}
 
 

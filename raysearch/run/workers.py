@@ -16,7 +16,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from raysearch.run.child import family, kernel_kills, kill_tree, private_memory
+from raysearch.run.bounded import BoundedLog
+from raysearch.run.child import kernel_kills, private_memory
 from raysearch.run.door import Door
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import (
@@ -30,6 +31,8 @@ from raysearch.run.launcher import (
 )
 from raysearch.run.messages import InvalidMessage, receive
 from raysearch.run.rank import fatal_of
+from raysearch.run.shared_memory import Made
+from raysearch.run.tree import family, kill_tree
 
 GRACE = 10.0
 """Seconds in which Ray Train takes down a group whose workers are gone, before it is ended too."""
@@ -70,6 +73,7 @@ class Group:
         self._ranks: dict[int, _Rank] = {}
         self._session: Connection[Any, Any] | None = None
         self._ends: list[Message] = []
+        self._log, self._made = BoundedLog(job.log), Made()
         self._kernel_kills = kernel_kills()
         self._began = self._last_message = self._last_memory = time.monotonic()
         self._ended = False
@@ -116,6 +120,8 @@ class Group:
         self._door.close()
         self._end_ranks()
         self._take_down()
+        self._made.remove()
+        self._log.look()
         shutil.rmtree(storage_of(self.job), ignore_errors=True)
         for index in self._ranks:
             fatal_of(self.job, index).unlink(missing_ok=True)
@@ -126,6 +132,7 @@ class Group:
         """
         here = [rank for rank in self._ranks.values() if rank.node == self._node]
         started = [pid for rank in here for pid in family(rank.pid)]
+        self._made.look(started)
         for rank in self._ranks.values():
             ray.kill(rank.actor)
         deadline = time.monotonic() + _DYING
@@ -255,17 +262,19 @@ class Group:
     def _broken(self) -> Message | None:
         """Too much memory on this node, or too long without a word."""
         now = time.monotonic()
+        self._log.look()
         if len(self._ranks) < self.job.workers:
             return None
         if now - self._last_message > self.job.patience:
             message = f"no report for {self.job.patience:g} s"
             return {"kind": "end", "outcome": "hang", "message": message}
-        if not self.job.memory or now - self._last_memory < _MEMORY_EVERY:
+        if now - self._last_memory < _MEMORY_EVERY:
             return None
         self._last_memory = now
         here = [rank.pid for rank in self._ranks.values() if rank.node == self._node]
-        used = sum(private_memory(pid) for top in here for pid in family(top))
-        if used <= self.job.memory:
+        members = [pid for top in here for pid in family(top)]
+        self._made.look(members)
+        if not self.job.memory or (used := sum(map(private_memory, members))) <= self.job.memory:
             return None
         message = f"used {used >> 20} MiB of its {self.job.memory >> 20} MiB"
         return {"kind": "end", "outcome": "memory", "message": message}

@@ -10,6 +10,7 @@ import pytest
 from raysearch import following
 from raysearch.following import follow_logs
 from raysearch.record.events import Store
+from raysearch.run.bounded import BoundedLog
 from raysearch.settings import Settings
 from tests.raysearch.record import streams
 
@@ -64,3 +65,16 @@ def test_the_traceback_is_printed_unless_the_log_ends_with_it(
     (folder / "traceback.txt").write_text("Traceback: why\n")
     follow_logs("one", 4, settings)
     assert capsys.readouterr().out.endswith("hello\nTraceback: why\n")
+
+
+def test_a_log_whose_middle_was_cut_out_is_followed_from_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"x" * 12_000_000)
+    BoundedLog(log).look()
+    length = following._print_new(log, 12_000_000)
+    shown = capsys.readouterr().out
+    assert shown.startswith("\n[6.8 MB of output were cut out here]\nxxx")
+    assert length == log.stat().st_size and following._print_new(log, length) == length
+    assert capsys.readouterr().out == ""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.run.child import kill_orphans
+from raysearch.run.child import _label, kill_orphans
+from raysearch.run.tree import alive
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,
@@ -31,6 +32,7 @@ from trainables.core.checkpoint import fingerprint
 pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(1800)]
 SWEEPS = "tests.raysearch.searches.sweeps"
 CAREFUL = "tests.raysearch.searches.careful_sweep:careful"
+HIDING = "tests.raysearch.searches.hiding:hiding"
 KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 
 MOMENTS = [
@@ -190,6 +192,30 @@ def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed
     checked = raysearch(killed, "check", "careful")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     print(f"{deaths} kills, {sum(len(t.attempts) for t in found.trials.values())} attempts")
+
+
+def hidden(folder: Path) -> list[int]:
+    """The processes that trials have started and that hide, as they have said themselves."""
+    files = (folder / "runs/one").glob("*/attempt-*/*.pid")
+    return [int(text) for file in files if (text := file.read_text().strip())]
+
+
+def test_nothing_outlives_a_killed_driver_even_if_a_host_is_stopped(tmp_path: Path) -> None:
+    """No session, parent or environment of its own saves a process; nor does a stopped host."""
+    (tmp_path / "hold").touch()
+    driver = drive(tmp_path, "search", HIDING, "--name", "one")
+    wait_until(lambda: len(hidden(tmp_path)) >= 6, 240, "for processes that hide")
+    marks = {_label(pid) for pid in hidden(tmp_path)} - {""}
+    os.kill(int(next(iter(marks)).rpartition("@")[2]), signal.SIGSTOP)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    wait_until(lambda: not any(map(alive, hidden(tmp_path))), 120, "for their end")
+    wait_until(lambda: left_alive(tmp_path, "one") == [], 120, "for the end of all others")
+    (tmp_path / "hold").unlink()
+    done = raysearch(tmp_path, "resume", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(hidden(tmp_path)) >= 6 * 4 and not any(map(alive, hidden(tmp_path)))
+    assert raysearch(tmp_path, "check", "one").returncode == 0
 
 
 def test_a_search_killed_at_random_equals_an_unkilled_one(tmp_path: Path) -> None:

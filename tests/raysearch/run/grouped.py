@@ -9,6 +9,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from tests.raysearch.run.offspring import hide
 from tests.trainables.groups import TWENTY_STEPS, Precise
 from trainables.core.loop import train
 
@@ -22,8 +23,16 @@ class Dying(Precise):
 
 
 def run(config: dict[str, Any], session: Any) -> None:
-    """Twenty steps; or a rank hangs, raises, or is killed if this is no second attempt."""
+    """Twenty steps; or a rank hangs, raises, or is killed if this is no second attempt; or both
+    start processes that hide, and are killed."""
     way = config["way"]
+    if way == "hide":
+        folder = session.folder / f"rank-{dist.get_rank()}"
+        folder.mkdir()
+        hide(folder)
+        time.sleep(1)  # long enough to be seen
+        dist.barrier()
+        os.kill(os.getpid(), signal.SIGKILL)
     if way == "hang":
         session.report(1, {"score": 0.0})
         if dist.get_rank() == 1:

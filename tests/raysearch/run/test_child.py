@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from raysearch.run.child import Child, start_server
+from raysearch.run.child import Child, start_server, stop_server
 from raysearch.run.job import Job, Message
 
 pytestmark = pytest.mark.slow
@@ -24,12 +22,9 @@ ROOT = str(Path(__file__).parents[3])
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    environment = dict(os.environ)
     start_server("child-tests", 1, EXPERIMENT, [ROOT])
     yield
-    vars(forkserver)["_forkserver"]._stop()
-    os.environ.clear()
-    os.environ.update(environment)
+    stop_server()
 
 
 def attempt(folder: Path, way: str, **settings: Any) -> Job:

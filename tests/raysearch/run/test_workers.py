@@ -15,6 +15,7 @@ from ray.util import placement_group_table
 
 from raysearch.drive.cluster import RAY_SETTINGS
 from raysearch.drive.driver import host_resources
+from raysearch.run import tree
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import mark_of, trainer
 from raysearch.run.workers import Group
@@ -105,6 +106,15 @@ class TestGroups:
         messages, _ = run_to_the_end(attempt(tmp_path, "raise"))
         assert messages[-1]["outcome"] == "exception"
         assert messages[-1]["message"] == "ValueError: rank 1 has its reasons"
+
+    def test_nothing_that_hides_below_a_killed_worker_outlives_its_group(
+        self, tmp_path: Path
+    ) -> None:
+        messages, group = run_to_the_end(attempt(tmp_path, "hide"))
+        assert messages[-1]["outcome"] == "killed" and nothing_is_held(group)
+        hidden = [int(file.read_text()) for file in tmp_path.glob("rank-*/*.pid")]
+        assert len(hidden) == 12
+        assert tree.gone(hidden, 120)
 
     def test_one_that_hangs_in_a_collective_is_ended_after_its_patience(
         self, tmp_path: Path

@@ -67,9 +67,7 @@ def misbehave(way: str) -> None:
     elif way == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     elif way == "host":
-        # The host is the parent of the fork server that forked this process.
-        server = int(Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(server, signal.SIGKILL)
+        os.kill(int(os.environ["RAYSEARCH_HOST"].rpartition("@")[2]), signal.SIGKILL)
         time.sleep(30)
     elif way == "memory":
         raise MemoryError("no room for this configuration")
