@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
-from raysearch.drive.cluster import joined
+from raysearch.drive.cluster import joined, ray_of
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
+from raysearch.drive.own_ray import tell
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
@@ -24,10 +27,14 @@ from raysearch.record.events import EventLog, Store
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
 from raysearch.record.snapshot import FOLDER, keep
+from raysearch.room import Machine, fits
 from raysearch.settings import Settings
 
 Listener = Callable[[SearchView], None]
 """Called in the driver's loop after each event; must be quick."""
+Change = Callable[[SearchView, Study], Callable[[], None]]
+_LOSSES = 3
+"""So many times in a row another Ray is started after one was lost."""
 
 
 def start(request: Request, settings: Settings, listener: Listener | None = None) -> Outcome:
@@ -35,7 +42,37 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
 
     Raises:
         LookupError, ValueError: bad input, in one sentence; nothing was written, no trial started.
+        ConnectionError: no cluster answers, or no Ray starts here; the same.
     """
+    begun = time.monotonic()
+
+    def go_on(name: str) -> Outcome:
+        return _resume(name, settings, listener, time_box=_left(request.time_box, begun))
+
+    return _to_its_end(_start(request, settings, listener), go_on)
+
+
+def _to_its_end(outcome: Outcome, go_on: Callable[[str], Outcome]) -> Outcome:
+    """Goes on with a search whose own Ray was lost, on another one, as a resume does.
+
+    Not for ever: one that loses its Ray again and again before anything is reported is interrupted.
+    """
+    losses, reached = 0, -1
+    while outcome.lost:
+        reports = sum(len(trial.reports) for trial in outcome.view.trials.values())
+        losses, reached = (losses + 1 if reports <= reached else 1), reports
+        if losses > _LOSSES:
+            break
+        outcome = go_on(outcome.name)
+    return outcome
+
+
+def _left(time_box: float | None, begun: float) -> float | None:
+    """What is left of a time box."""
+    return None if time_box is None else max(time_box - (time.monotonic() - begun), 1.0)
+
+
+def _start(request: Request, settings: Settings, listener: Listener | None) -> Outcome:
     begun = time.monotonic()
     with joined(settings.address) as machine:
         planned = plan(request, settings, machine)
@@ -49,15 +86,15 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
     spec = {**planned.spec, "search": name, "folder": str(folder)}
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
-    with store.lock(name, folder) as lock:
+    with store.lock(name, folder) as lock, ray_of(settings.address) as own:
         spec["code"] = _keep_code(spec, settings)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
         _say_code(log, view, spec["code"])
         study = Study(planned.space, spec, log)
         study.learn()
-        driver = Driver(settings, store, lock, log, view, study, Clocks(begun, request.time_box))
-        return driver.run([])
+        clocks = Clocks(begun, request.time_box)
+        return Driver(settings, store, lock, log, view, study, clocks, own).run([])
 
 
 def _reuse(
@@ -91,11 +128,12 @@ def resume(
     *,
     accept_changes: bool = False,
     time_box: float | None = None,
-    change: Callable[[SearchView, Study], None] | None = None,
+    change: Change | None = None,
 ) -> Outcome:
     """Goes on with a search that was interrupted, stopped or killed; runs nothing twice.
 
-    `change` may alter what is to be done before it goes on, one that is finished too.
+    `change` may alter what is to be done before it goes on, one that is finished too: it checks
+    whether it can, and returns what writes it, which is called when all is there to go on.
 
     Raises:
         LookupError: no such search, or its data is not there any more. ValueError: it is being
@@ -103,9 +141,30 @@ def resume(
             `accept_changes` is not set.
     """
     begun = time.monotonic()
+    first = _resume(
+        name, settings, listener, accept_changes=accept_changes, time_box=time_box, change=change
+    )
+
+    def go_on(name: str) -> Outcome:
+        left = _left(time_box, begun)
+        return _resume(name, settings, listener, accept_changes=accept_changes, time_box=left)
+
+    return _to_its_end(first, go_on)
+
+
+def _resume(
+    name: str,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    accept_changes: bool = False,
+    time_box: float | None = None,
+    change: Change | None = None,
+) -> Outcome:
+    begun = time.monotonic()
     store = Store(settings.store)
     require(name, store)
-    with store.lock(name, settings.folder(name)) as lock:
+    with store.lock(name, settings.folder(name)) as lock, ExitStack() as stack:
         with uncollected():
             events = list(store.events(name))
             view = SearchView.of(name, events)
@@ -118,10 +177,12 @@ def resume(
                 refuse_changes(name, view.spec, space)
             if space.sweep.evaluates is None:
                 refuse_lacks(space)
+            fewer = _fewer(view.spec, settings)
             log, left, spent = store.log(name), view.driven.until, view.seconds()
             study = Study.rebuild(space, view.begun, log, events)
-            if change is not None:
-                change(view, study)
+            write = change(view, study) if change is not None else lambda: None
+            own = stack.enter_context(ray_of(settings.address))
+            write()
             log.flush()
             written = list(store.events(name, view.last))  # what study and change have added
             courses = unfinished([*events, *written], view.spec)
@@ -129,11 +190,12 @@ def resume(
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
         clocks = Clocks(begun, time_box, spent)
+        at_once = fewer.get("concurrent", view.spec["concurrent"])
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
-        log.append("resumed", commit=True, command=command, left=left)
+        log.append("resumed", commit=True, command=command, left=left, **fewer)
         _say_code(log, view, _keep_code(view.spec, settings))
-        return Driver(settings, store, lock, log, view, study, clocks).run(courses)
+        return Driver(settings, store, lock, log, view, study, clocks, own, at_once).run(courses)
 
 
 def extend(
@@ -154,7 +216,7 @@ def extend(
     if trials is not None and trials < 1:
         raise BadSetting(f"--trials must be at least 1, got {trials}")
 
-    def change(view: SearchView, study: Study) -> None:
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
         spec, total = view.spec, view.spec["trials"]
         if trials is not None and total is None:
             raise BadSetting(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
@@ -163,7 +225,7 @@ def extend(
         if seconds is not None and spec["time"] is None:
             raise BadSetting(f"--time cannot extend {name!r}: it began without a limit of time")
         limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
-        study.extend(None if total is None else total + (trials or 0), limit)
+        return partial(study.extend, None if total is None else total + (trials or 0), limit)
 
     return resume(name, settings, listener, change=change)
 
@@ -187,7 +249,7 @@ def retry(
     """
     states = ("failed", "infeasible") if infeasible else ("failed",)
 
-    def change(view: SearchView, study: Study) -> None:
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
         failed = [
             trial.number
             for trial in view.trials.values()
@@ -196,10 +258,30 @@ def retry(
         if not failed:
             hint = "" if infeasible else " (--infeasible runs those again that were infeasible)"
             raise BadSetting(f"search {name!r} has no failed trial that was not run again{hint}")
-        for number in failed:
-            study.retry(number)
+
+        def write() -> None:
+            for number in failed:
+                study.retry(number)
+
+        return write
 
     return resume(name, settings, listener, change=change, accept_changes=accept_changes)
+
+
+def _fewer(spec: Mapping[str, Any], settings: Settings) -> dict[str, int]:
+    """How many trials run at once here, if fewer than the search began with fit; or nothing."""
+    if settings.address is not None:
+        return {}  # nodes may come and go
+    machine = Machine.here()
+    at_once, before = fits(spec, machine), spec["concurrent"]
+    if at_once >= before:
+        return {}
+    tell(
+        f"search {spec['search']!r} goes on with {at_once} trials at once, not {before}, since "
+        f"only {machine.cpus} CPUs and {machine.gpus} GPUs are here; each with "
+        f"{spec['threads']} threads as before"
+    )
+    return {"concurrent": at_once}
 
 
 def require(name: str, store: Store) -> None:

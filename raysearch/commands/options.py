@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raysearch.errors import RaysearchError
+from raysearch.errors import NoRay, RaysearchError
 from raysearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUR_FAULT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 70, 124, 130
+RAY_DID_NOT_START = 69
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
 StoreUrl = Annotated[
@@ -61,7 +62,8 @@ def plainly() -> Generator[None]:
         yield
     except RaysearchError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT) from None
+        no_ray = isinstance(error, NoRay)
+        raise typer.Exit(RAY_DID_NOT_START if no_ray else BAD_INPUT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from raysearch.run.job import Job, Message
+from raysearch.run.private import short_sockets
 from raysearch.run.process import PRELOADED, serve
 
 LABEL = "RAYSEARCH_HOST"
@@ -26,6 +27,9 @@ the process id of its host, `label@pid`."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MEMORY_EVERY = 1.0
+UNWATCHED = 10.0
+"""Seconds between two looks at a child after which it was not silent but nobody listened: a look
+takes a second, and the next one follows at once unless the driver is busy or stopped."""
 _context = multiprocessing.get_context("forkserver")
 
 
@@ -45,7 +49,7 @@ class Child:
             self._process.start()
         theirs.close()
         self.pid = self._process.pid or 0
-        self._last_message = self._last_memory = time.monotonic()
+        self._last_message = self._last_memory = self._looked = time.monotonic()
         self._ended = False
 
     def next(self, timeout: float) -> Message | None:
@@ -114,6 +118,9 @@ class Child:
     def _broken(self) -> Message | None:
         """Too much memory, or too long without a word."""
         now = time.monotonic()
+        if now - self._looked > UNWATCHED:
+            self._last_message += now - self._looked  # nobody looked: all of this was suspended
+        self._looked = now
         if now - self._last_message > self.job.patience:
             message = f"no report for {self.job.patience:g} s"
             return {"kind": "end", "outcome": "hang", "message": message}
@@ -143,6 +150,7 @@ def start_server(label: str, threads: int, experiment: str, paths: Sequence[str]
     )
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
+    short_sockets()
     _context.set_forkserver_preload([*PRELOADED, experiment.partition(":")[0]])
     with _no_main_module():
         process = _context.Process(target=_nothing)

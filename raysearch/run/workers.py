@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from raysearch.run.child import family, kernel_kills, kill_tree, private_memory
+from raysearch.run.child import UNWATCHED, family, kernel_kills, kill_tree, private_memory
 from raysearch.run.door import Door
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import (
@@ -71,6 +71,7 @@ class Group:
         self._ends: list[Message] = []
         self._kernel_kills = kernel_kills()
         self._began = self._last_message = self._last_memory = time.monotonic()
+        self._looked = self._began
         self._ended = False
         give_back_orphans(Path(job.root))
         mark_of(job).write_text(f"{secrets.randbelow(1 << 20) + 1} {os.getpid()}")
@@ -252,6 +253,9 @@ class Group:
     def _broken(self) -> Message | None:
         """Too much memory on this node, or too long without a word."""
         now = time.monotonic()
+        if now - self._looked > UNWATCHED:
+            self._last_message += now - self._looked
+        self._looked = now
         if len(self._ranks) < self.job.workers:
             return None
         if now - self._last_message > self.job.patience:
