@@ -21,6 +21,7 @@ from raysearch.answer import (
     answer_lines,
     failure_lines,
     fixed_lines,
+    room_lines,
     summary,
     unfinished_lines,
 )
@@ -115,7 +116,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     print(
         f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}"
     )
-    for line in fixed_lines(spec):
+    for line in [*fixed_lines(spec), *room_lines(spec)]:
         print(line)
     print(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
@@ -317,7 +318,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         console.print(best_table(view, 4))
         for line in answer_lines(view):
             print(line)
-    for line in fixed_lines(view.spec):
+    for line in [*fixed_lines(view.spec), *room_lines(view.spec)]:
         print(line)
     print(f"took       {duration(view.seconds())}")
     print(f"folder     {folder}")

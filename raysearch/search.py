@@ -63,6 +63,7 @@ def _to_its_end(outcome: Outcome, go_on: Callable[[str], Outcome]) -> Outcome:
         losses, reached = (losses + 1 if reports <= reached else 1), reports
         if losses > _LOSSES:
             break
+        tell(f"{outcome.reason}: search {outcome.name!r} goes on with another Ray")
         outcome = go_on(outcome.name)
     return outcome
 

@@ -18,6 +18,7 @@ from raysearch.record.standing import Standing, has_repeats, winner
 
 _STYLES = {
     "running": "cyan",
+    "starting": "dim cyan",
     "complete": "green",
     "pruned": "yellow",
     "failed": "red",
@@ -98,7 +99,7 @@ def headline(view: SearchView) -> Text:
     done = sum(counts.get(state, 0) for state in ("complete", "pruned", "failed", "infeasible"))
     parts = [
         f"{done}{f'/{total}' if total else ''} done",
-        f"{counts.get('running', 0)} running",
+        *_going_on(view, counts.get("running", 0)),
         f"{counts.get('pruned', 0)} pruned",
         f"{counts.get('failed', 0) + counts.get('infeasible', 0)} failed",
     ]
@@ -118,6 +119,12 @@ def headline(view: SearchView) -> Text:
     if ahead.seconds is not None:
         parts.append(f"ETA {duration(ahead.seconds)}")
     return Text(f"{view.search}: " + ", ".join(parts), style="bold")
+
+
+def _going_on(view: SearchView, running: int) -> list[str]:
+    """How many run, and how many of them have not said anything yet."""
+    starting = sum(trial.doing == "starting" for trial in view.trials.values())
+    return [f"{running - starting} running", *([f"{starting} starting"] if starting else [])]
 
 
 def _at_the_end(view: SearchView, disk: int | None) -> str:
@@ -145,7 +152,7 @@ def trials_table(view: SearchView, rows: int) -> Table:
     stands, repeated = {each.trial.number: each for each in view.standings()}, has_repeats(view)
     for trial in [*running, *others[: max(rows - len(running), 3)]]:
         row = cells(view, trial, names, stands.get(trial.number), repeated=repeated)
-        table.add_row(*row, style=_STYLES.get(trial.state, ""))
+        table.add_row(*row, style=_STYLES.get(trial.doing, ""))
     return table
 
 
@@ -182,7 +189,7 @@ def cells(
     of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
-        trial.state,
+        trial.doing,
         *of,
         *([f"{value:.4f}" for value in values] if values else [""] * count),
         *means,

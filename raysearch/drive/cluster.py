@@ -76,7 +76,7 @@ def _choose_tokens(address: str) -> None:
     """Brings a token where the cluster asks for one: Ray goes by how the address is written."""
     import grpc
     from ray._private.services import canonicalize_bootstrap_address
-    from ray._raylet import Config
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
 
     if "RAY_AUTH_MODE" in os.environ or address.startswith("ray://"):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -88,11 +89,18 @@ def own_ray(cpus: int, namespace: str) -> Generator[OwnRay]:
 
 
 def end_left(folder: Path) -> None:
-    """Kills what the Ray of a private folder has left of itself: processes that bear its mark."""
+    """Kills what the Ray of a private folder has left of itself."""
+    for pid in marked(folder):
+        kill_tree(pid)
+
+
+def marked(folder: Path) -> list[int]:
+    """The processes that the Ray of a private folder has started, by the mark in their environment;
+    this process, which has started it, is none of them.
+    """
     mark = f"{FOLDER}={folder}".encode()
-    for process in psutil.process_iter():
-        if process.pid != os.getpid() and mark in _environ(process.pid).split(b"\0"):
-            kill_tree(process.pid)
+    found = [pid for pid in psutil.pids() if mark in _environ(pid).split(b"\0")]
+    return [pid for pid in found if pid != os.getpid()]
 
 
 def _environ(pid: int) -> bytes:
@@ -105,9 +113,11 @@ def _environ(pid: int) -> bytes:
 @contextmanager
 def _environment(folder: Path) -> Generator[None]:
     """What Ray, and all that it starts, reads from the environment; as it was, afterwards."""
+    from ray import _raylet
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
 
+    known: dict[str, Any] = vars(_raylet)
+    tokens = known["AuthenticationTokenLoader"].instance()
     values = {
         FOLDER: str(folder),
         _LOOPBACK: "0",
@@ -118,14 +128,14 @@ def _environment(folder: Path) -> Generator[None]:
     clustered = ray_constants.ENABLE_RAY_CLUSTER
     os.environ.update(values)
     ray_constants.ENABLE_RAY_CLUSTER = False  # read when Ray was imported, which may be long ago
-    AuthenticationTokenLoader.instance().reset_cache()
+    tokens.reset_cache()
     try:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = clustered
         _restore(saved)
-        AuthenticationTokenLoader.instance().reset_cache()
-        Config.initialize("")
+        tokens.reset_cache()
+        known["Config"].initialize("")
 
 
 def _restore(saved: Mapping[str, str | None]) -> None:
@@ -139,6 +149,7 @@ def _restore(saved: Mapping[str, str | None]) -> None:
 def _start(folder: Path, cpus: int, namespace: str) -> None:
     """Starts Ray in a few tries, each with a longer limit; ends what a failed one has left."""
     limits = [float(text) for text in os.environ.get(PATIENCE, _PATIENCE).split(",")]
+    why = ""
     tell(f"starting Ray, for at most {limits[0]:g} s ...")
     for number, limit in enumerate(limits):
         try:
@@ -172,7 +183,7 @@ def _limits(seconds: float) -> dict[str, str]:
 
 def _try(folder: Path, limit: float, cpus: int, namespace: str) -> None:
     import ray
-    from ray._raylet import Config
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
 
     os.environ.update(_limits(limit))
     Config.initialize("")  # which was read when Ray was imported
@@ -213,9 +224,9 @@ def _reason(folder: Path, error: Exception) -> str:
     for name in ("gcs_server", "raylet"):
         for log in sorted(folder.glob(f"session_2*/logs/{name}.*")):
             with suppress(OSError):
-                lines = log.read_text(errors="replace")[-_LOGS:].splitlines()
-                said += [line for line in lines if " C " in line or " E " in line][-1:]
-    return ": ".join(" ".join(text.split())[:200] for text in dict.fromkeys(said))
+                text = log.read_text(errors="replace")[-_LOGS:]
+                said += re.findall(rf" [CE] \d+ \d+\] \({name}\) \S+ (.*)", text)[-1:]
+    return ": ".join(text[:200].rstrip(" .") for text in dict.fromkeys(said))
 
 
 def tell(text: str) -> None:

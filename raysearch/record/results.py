@@ -50,6 +50,7 @@ class TrialView:
     configuration it runs with another seed, `retry_of` the failed one that it runs again (which
     then is `retried_by` it), `evaluates` the finished trial of another search that it only
     evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
+    `has_spoken` says whether its last attempt has sent anything.
     """
 
     number: int
@@ -81,6 +82,12 @@ class TrialView:
     evaluates: dict[str, Any] | None = None
     removed: str = ""
     checkpoint_bytes: int = 0
+    has_spoken: bool = False
+
+    @property
+    def doing(self) -> str:
+        """Its state; `starting` while its process loads what it needs, and has said nothing."""
+        return "starting" if self.state == "running" and not self.has_spoken else self.state
 
     @property
     def was_stopped(self) -> bool:
@@ -140,6 +147,7 @@ class SearchView:
             self._ask(event.trial, event.body)
         elif event.trial in self.trials:
             _FOLLOW.get(event.kind, _ignore)(self.trials[event.trial], event)
+            self.trials[event.trial].has_spoken = event.kind != "started"
 
     def _apply_to_search(self, event: Event) -> None:
         body = event.body

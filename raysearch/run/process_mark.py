@@ -22,4 +22,4 @@ def mark_of_process(pid: int | None = None) -> str:
 
 def is_there(mark: str) -> bool:
     """Whether the process of this mark is on this machine and has not ended; it may be stopped."""
-    return bool(mark) and mark_of_process(int(mark.split()[1])) == mark
+    return bool(mark) and mark_of_process(int(mark.split()[-2])) == mark
