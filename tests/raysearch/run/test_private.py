@@ -1,4 +1,4 @@
-"""Private folders: short, for their owner alone, and removed by the next when their owner is gone."""
+"""Private folders: short, for their owner alone, and removed when their owner is gone."""
 
 from __future__ import annotations
 

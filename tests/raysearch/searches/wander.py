@@ -45,6 +45,7 @@ def run(config: dict[str, Any], session: Any) -> None:
         version, state, gauss = saved["draw"]
         draw.setstate((version, tuple(state), gauss))
         place, first = saved["place"], saved["step"] + 1
+    session.describe({"threads": int(os.environ["OMP_NUM_THREADS"])})
     for step in range(first, config["steps"] + 1):
         time.sleep(config["pause"])
         place = step_from(place, config["x"], draw)
