@@ -39,8 +39,9 @@ OUT_OF_TIME = "its time was up"
 _AFTER_SIGTERM = 20.0
 """Seconds for trials to save; the driver itself then ends within some more."""
 _WATCH_EVERY = 1.0
-_COMES_OUT = 20.0
-"""Seconds in which the loop of Tune comes back after our Ray has ended, if it does."""
+_COMES_OUT, _LEAVES = 20.0, 100.0
+"""Seconds in which the loop of Tune comes back after our Ray has ended, if it does; and in which
+Ray's library then lets go of it."""
 INTERRUPTED = 130
 """The exit status of an interrupted search."""
 
@@ -97,7 +98,7 @@ class Driver:
         self._spec = spec = view.spec
         self._folder = settings.folder(spec["search"])
         self._shared = None if settings.address is None else self._folder
-        self._ended, self._out = threading.Event(), threading.Event()
+        self._ended, self._out, self._left = (threading.Event() for _ in range(3))
         limits = Limits(
             at_once or spec["concurrent"],
             spec["threads"],
@@ -156,6 +157,7 @@ class Driver:
         try:
             tune(self._conductor, self._spec, self._own, self._shared)
         except RayLost as error:
+            self._out.set()
             # While its frames are there: what Tune lets go of would ask a Ray that never answers.
             _leave_ray(self._folder)
             if self._conductor.pausing:
@@ -163,6 +165,7 @@ class Driver:
             return "" if self._conductor.over else str(error)
         finally:
             self._out.set()
+            self._left.set()
             gc.collect()
         return ""
 
@@ -207,8 +210,9 @@ class Driver:
     def _watch_ray(self) -> None:
         """Ends this process if our Ray has ended and the loop of Tune waits for its answer."""
         while self._own is not None and not self._ended.wait(_WATCH_EVERY):
+            self._own.look()
             lost = self._own.loss()
-            if not lost or self._out.wait(_COMES_OUT):
+            if not lost or (self._out.wait(_COMES_OUT) and self._left.wait(_LEAVES)):
                 continue
             self._end(lost)
             self._log.flush()

@@ -45,9 +45,10 @@ with own_ray(1, "tests") as own:
     }
     assert listening and listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, listening
     assert os.environ["RAY_AUTH_TOKEN"] and os.environ["RAY_AUTH_MODE"] == "token"
-    os.kill(own.processes["gcs_server"], signal.SIGKILL)
+    own.look()
+    os.kill(own.processes["gcs_server"], signal.SIGSTOP)
     while not (lost := own.loss()):
-        pass
+        own.look()  # it is stopped for so many looks, and then killed
     assert lost == f"Ray's gcs_server (process {own.processes['gcs_server']}) has ended"
 assert not own.folder.exists() and marked(own.folder) == []
 assert dict(os.environ) == before
