@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from raysearch.declare.space import Space
 from raysearch.drive.cluster import joined, ray_of
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
-from raysearch.drive.own_ray import tell
+from raysearch.drive.own_ray import OwnRay, tell
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
@@ -50,6 +50,20 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
         return _resume(name, settings, listener, time_box=_left(request.time_box, begun))
 
     return _to_its_end(_start(request, settings, listener), go_on)
+
+
+@contextmanager
+def _begun(folder: Path, settings: Settings) -> Generator[OwnRay | None]:
+    """The Ray of a new search; if it does not start, name and folder are as free as before."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(ray_of(settings.address))
+        except BaseException:
+            with suppress(OSError):
+                (folder / "lock").unlink()
+                folder.rmdir()
+            raise
+        yield own
 
 
 def _to_its_end(outcome: Outcome, go_on: Callable[[str], Outcome]) -> Outcome:
@@ -87,7 +101,7 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     spec = {**planned.spec, "search": name, "folder": str(folder)}
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
-    with store.lock(name, folder) as lock, ray_of(settings.address) as own:
+    with store.lock(name, folder) as lock, _begun(folder, settings) as own:
         spec["code"] = _keep_code(spec, settings)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
