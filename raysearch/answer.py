@@ -146,6 +146,16 @@ def warning_lines(spec: Mapping[str, Any]) -> list[str]:
     return [f"warning    {said}" for said in spec.get("warnings") or ()]
 
 
+def room_lines(spec: Mapping[str, Any]) -> list[str]:
+    """How many trials run at once, and with how many threads: the last bits depend on those."""
+    if "threads" not in spec:
+        return []
+    threads, workers = spec["threads"], spec.get("workers", 1)
+    each = f"{threads} thread{'s' if threads != 1 else ''} each"
+    group = f" of {workers} workers" if workers > 1 else ""
+    return [f"at once    {spec['concurrent']} trials{group}, {each}"]
+
+
 def unfinished_lines(view: SearchView) -> list[str]:
     """How far the trials are that have not ended."""
     open_trials = [trial for trial in view.trials.values() if trial.ended is None]

@@ -41,6 +41,10 @@ class Unreachable(RaysearchError, ConnectionError):
     """A cluster, a service, a database or MLflow does not answer, or refuses us."""
 
 
+class NoRay(Unreachable):
+    """A Ray of our own does not start on this machine: exit status 69, nothing was begun."""
+
+
 class WrongState(RaysearchError, ValueError):
     """A search or its files are not in the state that this needs: in use, finished, damaged."""
 

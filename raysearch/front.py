@@ -16,6 +16,7 @@ from raysearch.answer import (
     answer_lines,
     failure_lines,
     fixed_lines,
+    room_lines,
     summary,
     trial_notices,
     unfinished_lines,
@@ -67,7 +68,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         say(f"evaluates  {said}")
     trials = spec["trials"] or "all points"
     say(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}")
-    for line in [*fixed_lines(spec), *warning_lines(spec)]:
+    for line in [*fixed_lines(spec), *room_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
@@ -272,7 +273,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(f"{'' if index else 'failed':10} {line}")
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
-    for line in fixed_lines(view.spec):
+    for line in [*fixed_lines(view.spec), *room_lines(view.spec)]:
         say(line)
     say(f"took       {duration(view.seconds())}")
     say(f"folder     {folder}")

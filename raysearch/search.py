@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raysearch.as_it_was import chosen, code_of
+from raysearch.as_it_was import Changes, chosen, code_of
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
-from raysearch.drive.cluster import joined
+from raysearch.drive.cluster import joined, ray_of
 from raysearch.drive.course import unfinished
 from raysearch.drive.driver import Clocks, Driver, Outcome
+from raysearch.drive.own_ray import OwnRay, tell
 from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
@@ -28,10 +30,14 @@ from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
 from raysearch.record.snapshot import FOLDER, keep
 from raysearch.record.sources import Sources
+from raysearch.room import Machine, fits
 from raysearch.settings import Settings
 
 Listener = Callable[[SearchView], None]
 """Called in the driver's loop after each event; must be quick."""
+Change = Callable[[SearchView, Study], Callable[[], None]]
+_LOSSES = 3
+"""So many times in a row another Ray is started after one was lost."""
 
 
 def start(request: Request, settings: Settings, listener: Listener | None = None) -> Outcome:
@@ -39,7 +45,53 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
 
     Raises:
         LookupError, ValueError: bad input, in one sentence; nothing was written, no trial started.
+        ConnectionError: no cluster answers, or no Ray starts here; the same.
     """
+    begun = time.monotonic()
+
+    def go_on(name: str) -> Outcome:
+        left = _left(request.time_box, begun)
+        return _resume(name, settings, listener, "refuse", time_box=left)
+
+    return _to_its_end(_start(request, settings, listener), go_on)
+
+
+@contextmanager
+def _begun(folder: Path, settings: Settings) -> Generator[OwnRay | None]:
+    """The Ray of a new search; if it does not start, name and folder are as free as before."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(ray_of(settings.address))
+        except BaseException:
+            with suppress(OSError):
+                (folder / "lock").unlink()
+                folder.rmdir()
+            raise
+        yield own
+
+
+def _to_its_end(outcome: Outcome, go_on: Callable[[str], Outcome]) -> Outcome:
+    """Goes on with a search whose own Ray was lost, on another one, as a resume does.
+
+    Not for ever: one that loses its Ray again and again before anything is reported is interrupted.
+    """
+    losses, reached = 0, -1
+    while outcome.lost:
+        reports = sum(len(trial.reports) for trial in outcome.view.trials.values())
+        losses, reached = (losses + 1 if reports <= reached else 1), reports
+        if losses > _LOSSES:
+            break
+        tell(f"{outcome.reason}: search {outcome.name!r} goes on with another Ray")
+        outcome = go_on(outcome.name)
+    return outcome
+
+
+def _left(time_box: float | None, begun: float) -> float | None:
+    """What is left of a time box."""
+    return None if time_box is None else max(time_box - (time.monotonic() - begun), 1.0)
+
+
+def _start(request: Request, settings: Settings, listener: Listener | None) -> Outcome:
     begun = time.monotonic()
     with joined(settings.address) as machine:
         planned = plan(request, settings, machine)
@@ -54,15 +106,15 @@ def start(request: Request, settings: Settings, listener: Listener | None = None
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
     claim(folder)
-    with store.lock(name, folder) as lock:
+    with store.lock(name, folder) as lock, _begun(folder, settings) as own:
         spec["code"] = _keep_code(spec, settings)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
         _say_code(log, view, spec["code"])
         study = Study(planned.space, spec, log)
         study.learn()
-        driver = Driver(settings, store, lock, log, view, study, Clocks(begun, request.time_box))
-        return driver.run([])
+        clocks = Clocks(begun, request.time_box)
+        return Driver(settings, store, lock, log, view, study, clocks, own=own).run([])
 
 
 def _reuse(
@@ -97,13 +149,14 @@ def resume(
     accept_changes: bool = False,
     as_it_was: bool = False,
     time_box: float | None = None,
-    change: Callable[[SearchView, Study], None] | None = None,
+    change: Change | None = None,
 ) -> Outcome:
     """Goes on with a search that was interrupted, stopped or killed; runs nothing twice.
 
-    `change` may alter what is to be done before it goes on, one that is finished too. Where the
-    code that it runs changed since, what is here runs with `accept_changes`, and what was kept with
-    `as_it_was`.
+    `change` may alter what is to be done before it goes on, one that is finished too: it checks
+    whether it can, and returns what writes it, which is called when all is there to go on. Where
+    the code that it runs changed since, what is here runs with `accept_changes`, and what was kept
+    with `as_it_was`.
 
     Raises:
         UnknownName: no such search, or its data is not there any more. WrongState, BadSetting: it
@@ -112,6 +165,25 @@ def resume(
     """
     begun = time.monotonic()
     changes = chosen(accept_changes=accept_changes, as_it_was=as_it_was)
+    first = _resume(name, settings, listener, changes, time_box=time_box, change=change)
+
+    def go_on(name: str) -> Outcome:
+        left = _left(time_box, begun)
+        return _resume(name, settings, listener, changes, time_box=left)
+
+    return _to_its_end(first, go_on)
+
+
+def _resume(
+    name: str,
+    settings: Settings,
+    listener: Listener | None,
+    changes: Changes,
+    *,
+    time_box: float | None = None,
+    change: Change | None = None,
+) -> Outcome:
+    begun = time.monotonic()
     store = Store(settings.store)
     require(name, store)
     with store.lock(name, settings.folder(name)) as lock, ExitStack() as stack:
@@ -128,10 +200,12 @@ def resume(
                 refuse_changes(name, view.spec, space)
             if space.sweep.evaluates is None:
                 refuse_lacks(space)
+            fewer = _fewer(view.spec, settings)
             log, left, spent = store.log(name), view.driven.until, view.seconds()
             study = Study.rebuild(space, view.begun, log, events)
-            if change is not None:
-                change(view, study)
+            write = change(view, study) if change is not None else lambda: None
+            own = stack.enter_context(ray_of(settings.address))
+            write()
             log.flush()
             written = list(store.events(name, view.last))  # what study and change have added
             courses = unfinished([*events, *written], view.spec)
@@ -139,12 +213,13 @@ def resume(
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
         clocks = Clocks(begun, time_box, spent)
+        at_once = fewer.get("concurrent", view.spec["concurrent"])
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
-        log.append("resumed", commit=True, command=command, left=left)
+        log.append("resumed", commit=True, command=command, left=left, **fewer)
         if code.found is not None:
             _say_code(log, view, _keep_code(view.spec, settings, code.found))
-        driver = Driver(settings, store, lock, log, view, study, clocks, code.paths)
+        driver = Driver(settings, store, lock, log, view, study, clocks, code.paths, own, at_once)
         return driver.run(courses)
 
 
@@ -168,7 +243,7 @@ def extend(
     if trials is not None and trials < 1:
         raise BadSetting(f"--trials must be at least 1, got {trials}")
 
-    def change(view: SearchView, study: Study) -> None:
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
         spec, total = view.spec, view.spec["trials"]
         if trials is not None and total is None:
             raise BadSetting(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
@@ -177,7 +252,7 @@ def extend(
         if seconds is not None and spec["time"] is None:
             raise BadSetting(f"--time cannot extend {name!r}: it began without a limit of time")
         limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
-        study.extend(None if total is None else total + (trials or 0), limit)
+        return partial(study.extend, None if total is None else total + (trials or 0), limit)
 
     said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
     return resume(name, settings, listener, change=change, **said)
@@ -203,7 +278,7 @@ def retry(
     """
     states = ("failed", "infeasible") if infeasible else ("failed",)
 
-    def change(view: SearchView, study: Study) -> None:
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
         failed = [
             trial.number
             for trial in view.trials.values()
@@ -212,11 +287,31 @@ def retry(
         if not failed:
             hint = "" if infeasible else " (--infeasible runs those again that were infeasible)"
             raise BadSetting(f"search {name!r} has no failed trial that was not run again{hint}")
-        for number in failed:
-            study.retry(number)
+
+        def write() -> None:
+            for number in failed:
+                study.retry(number)
+
+        return write
 
     said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
     return resume(name, settings, listener, change=change, **said)
+
+
+def _fewer(spec: Mapping[str, Any], settings: Settings) -> dict[str, int]:
+    """How many trials run at once here, if fewer than the search began with fit; or nothing."""
+    if settings.address is not None:
+        return {}  # nodes may come and go
+    machine = Machine.here()
+    at_once, before = fits(spec, machine), spec["concurrent"]
+    if at_once >= before:
+        return {}
+    tell(
+        f"search {spec['search']!r} goes on with {at_once} trials at once, not {before}, since "
+        f"only {machine.cpus} CPUs and {machine.gpus} GPUs are here; each with "
+        f"{spec['threads']} threads as before"
+    )
+    return {"concurrent": at_once}
 
 
 def require(name: str, store: Store) -> None:

@@ -26,6 +26,7 @@ from raysearch.texts import CELL, one_line, shown
 
 _STYLES = {
     "running": "cyan",
+    "starting": "dim cyan",
     "complete": "green",
     "pruned": "yellow",
     "failed": "red",
@@ -136,7 +137,7 @@ def headline(view: SearchView) -> Text:
     done = sum(counts.get(state, 0) for state in ("complete", "pruned", "failed", "infeasible"))
     parts = [
         f"{done}{f'/{total}' if total else ''} done",
-        f"{counts.get('running', 0)} running",
+        *_going_on(view, counts.get("running", 0)),
         f"{counts.get('pruned', 0)} pruned",
         f"{counts.get('failed', 0) + counts.get('infeasible', 0)} failed",
     ]
@@ -156,6 +157,12 @@ def headline(view: SearchView) -> Text:
     if ahead.seconds is not None:
         parts.append(f"ETA {duration(ahead.seconds)}")
     return letters(f"{view.search}: " + ", ".join(parts), "bold")
+
+
+def _going_on(view: SearchView, running: int) -> list[str]:
+    """How many run, and how many of them have not said anything yet."""
+    starting = sum(trial.doing == "starting" for trial in view.trials.values())
+    return [f"{running - starting} running", *([f"{starting} starting"] if starting else [])]
 
 
 def _at_the_end(view: SearchView, disk: int | None) -> str:
@@ -183,7 +190,7 @@ def trials_table(view: SearchView, rows: int, width: int | None = None) -> Table
     left = [f"… {len(header) - fit} more"] if fit < len(header) else []
     table = table_of([*header[:fit], *left], no_wrap=True)
     for trial, row in zip(trials, found, strict=True):
-        table.add_row(*map(letters, row[:fit]), style=_STYLES.get(trial.state, ""))
+        table.add_row(*map(letters, row[:fit]), style=_STYLES.get(trial.doing, ""))
     return table
 
 
@@ -230,7 +237,7 @@ def cells(
     of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
-        trial.state,
+        trial.doing,
         *of,
         *([f"{value:.4f}" for value in values] if values else [""] * count),
         *means,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raysearch.errors import KIND_TO, RaysearchError, kind_of
+from raysearch.errors import KIND_TO, NoRay, RaysearchError, kind_of
 from raysearch.settings import Settings
 from raysearch.terminal import say
 from raysearch.texts import one_line
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUR_FAULT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 70, 124, 130
+RAY_DID_NOT_START = 69
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
 StoreUrl = Annotated[
@@ -68,7 +69,8 @@ def plainly() -> Generator[None]:
         if listener := os.environ.get(KIND_TO):
             with suppress(OSError, ValueError):
                 os.write(int(listener), kind_of(error).encode())
-        raise typer.Exit(BAD_INPUT) from None
+        no_ray = isinstance(error, NoRay)
+        raise typer.Exit(RAY_DID_NOT_START if no_ray else BAD_INPUT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -225,8 +225,13 @@ def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
     from raysearch import front
     from raysearch.watch import Watch
 
-    with Watch() as watch:
-        outcome = begin(watch.listen)
+    try:
+        with Watch() as watch:
+            outcome = begin(watch.listen)
+    except KeyboardInterrupt:  # while Ray starts, or for the second time
+        said = "interrupted at once: `raysearch list` shows what there is to resume"
+        say(said, err=True)
+        return INTERRUPTED
     front.show_answer(outcome, settings)
     if outcome.state == "interrupted":
         return INTERRUPTED

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from raysearch.drive.course import Course
 from raysearch.run.job import Job
+from raysearch.run.process_mark import mark_of_process
+
+LEASE = "RAYSEARCH_LEASE"
+"""Environment variable: the lease of attempts in seconds."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,7 @@ class Limits:
 
     `time` is for the whole search, `trial_time` for each trial, `time_box` for this command; `disk`
     is for all checkpoints together, in bytes. Each worker of a trial has so many `cpus` and `gpus`.
+    A trial that waits longer than `lease` for an answer looks whether its driver is still there.
     """
 
     concurrent: int
@@ -30,6 +36,7 @@ class Limits:
     workers: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
+    lease: float = field(default_factory=lambda: float(os.environ.get(LEASE, "300")))
 
 
 def attempt_job(
@@ -69,6 +76,8 @@ def attempt_job(
         threads=limits.threads,
         memory=limits.memory,
         patience=limits.patience,
+        lease=limits.lease,
+        driver=mark_of_process(),
         objectives=[
             {"name": metric["name"], "direction": metric["direction"]} for metric in spec["metrics"]
         ],

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysearch.drive.capacity import node_of, to_come
+from raysearch.drive.own_ray import OwnRay, own_ray
 from raysearch.errors import Unreachable
 from raysearch.room import Machine
+
+if TYPE_CHECKING:
+    import grpc
 
 NAMESPACE = "raysearch"
 """Ray's namespace of all our drivers, and of the broker."""
 
+_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 _ANSWER = 5.0
 """Seconds in which a cluster must answer."""
 
@@ -33,35 +39,93 @@ RAY_SETTINGS = {
 """The environment in which Ray is started, as far as it is not set already."""
 
 
-def connect(address: str | None) -> None:
-    """Joins the cluster at an address, or starts a Ray of our own; once a process.
+def connect(address: str) -> None:
+    """Joins the cluster at an address; once a process.
+
+    Whether it is asked with a token is said by RAY_AUTH_MODE, or else by the cluster itself.
 
     Raises:
         ConnectionError: there is no cluster at the address, or it refuses us; in one sentence.
     """
-    for name, value in RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import logging
-
+    prepare()
     import ray
 
     if ray.is_initialized():
         return
-    if address is not None:
-        _refuse_silence(address)
-    local: dict[str, Any] = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    _refuse_silence(address)
+    _choose_tokens(address)
     try:
         ray.init(
-            address=address or "local",  # None would join whatever runs on this machine
+            address=address,
             namespace=NAMESPACE,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **(_abroad() if address else local),
+            **_abroad(),
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        if address is None:
-            raise
         raise _no_cluster(address, str(error)) from None
+
+
+def prepare() -> None:
+    """Sets the environment in which Ray and its Tune are imported and started."""
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def _choose_tokens(address: str) -> None:
+    """Brings a token where the cluster asks for one: Ray goes by how the address is written."""
+    import grpc
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]
+
+    if "RAY_AUTH_MODE" in os.environ or address.startswith("ray://"):
+        return
+    try:
+        found = canonicalize_bootstrap_address(address)
+    except (ConnectionError, RuntimeError):
+        return  # there is none, which is said when it is joined
+    code = asked(found, "") if found else grpc.StatusCode.OK
+    if code in (grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED):
+        os.environ["RAY_AUTH_MODE"] = "disabled" if code == grpc.StatusCode.OK else "token"
+        Config.initialize("")  # which was read when Ray was imported
+
+
+def asked(address: str, secret: str) -> grpc.StatusCode:
+    """How Ray's head answers the smallest question; it needs no Ray in this process."""
+    import grpc
+
+    metadata = (("authorization", f"Bearer {secret}"),) if secret else ()
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary(_ALIVE)
+        try:
+            ask(b"", timeout=_ANSWER, metadata=metadata)
+        except grpc.RpcError as error:
+            return error.code()  # type: ignore[attr-defined]
+    return grpc.StatusCode.OK
+
+
+@contextmanager
+def ray_of(address: str | None) -> Generator[OwnRay | None]:
+    """The cluster at an address, or a Ray of our own: only that is given, to be watched.
+
+    At the end it is left, or ended with all that it started.
+
+    Raises:
+        ConnectionError: as `connect`; or no Ray starts here.
+    """
+    prepare()
+    import ray
+
+    if address is None and not ray.is_initialized():
+        with own_ray(len(os.sched_getaffinity(0)), NAMESPACE) as own:
+            yield own
+        return
+    if address is not None:
+        connect(address)
+    try:
+        yield None
+    finally:
+        ray.shutdown()
 
 
 def _refuse_silence(address: str) -> None:

@@ -17,6 +17,7 @@ from raysearch.drive.attempt import Limits, attempt_job
 from raysearch.drive.clock import Clock
 from raysearch.drive.course import Course
 from raysearch.drive.hearing import Ended, Hearing
+from raysearch.drive.own_ray import RayLost
 from raysearch.drive.slots import Slots
 from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog
@@ -38,9 +39,10 @@ class Conductor:
 
     `waiting` are trials to be started before new ones: after a resume, and those tried again.
     `tests` says, once all trials are told, which are evaluated on the test split, with their roles;
-    `housekeeping` is called about once a second. `wake` is set when a suggestion was used up or a
-    result arrived: the thread that computes suggestions ahead waits for it. `slots` says how many
-    may run at once: on a cluster, fewer than the limits allow.
+    `housekeeping` is called about once a second; `watch` says how a Ray of our own was lost, which
+    raises `RayLost`. `wake` is set when a suggestion was used up or a result arrived: the thread
+    that computes suggestions ahead waits for it. `slots` says how many may run at once: on a
+    cluster, fewer than the limits allow.
     """
 
     study: Study
@@ -52,6 +54,7 @@ class Conductor:
     clock: Clock | None = None
     slots: Slots | None = None
     housekeeping: Callable[[], Halted | None] = lambda: None
+    watch: Callable[[], str] = lambda: ""
     waiting: deque[Course] = field(default_factory=deque[Course])
     paths: list[str] = field(default_factory=list[str])
     wake: threading.Event = field(default_factory=threading.Event)
@@ -143,6 +146,7 @@ class Conductor:
 
     def lost(self, trial: int, attempt: int) -> None:
         """The host of this attempt is gone."""
+        self._check_ray()
         course = self._live.get(trial)
         if course is not None and course.attempt == attempt:
             outcome = {"outcome": "host_lost", "message": "the host of this trial was lost"}
@@ -175,6 +179,7 @@ class Conductor:
 
     def tick(self) -> None:
         """Follows requests and clocks; commits what has waited for a second."""
+        self._check_ray()
         now = time.monotonic()
         if now - self._flushed > 1:
             self._flushed = now
@@ -187,6 +192,11 @@ class Conductor:
         given_up = self._clock.must_end() or time.monotonic() > self._give_up
         if self.pausing and (not self._live or given_up):
             self.halt = self.halt or Halted("paused", self.why_pause)
+
+    def _check_ray(self) -> None:
+        """Raises RayLost: what follows from a lost Ray is no news of any trial."""
+        if lost := self.watch():
+            raise RayLost(lost)
 
     def resume(self, courses: Iterable[Course]) -> None:
         """Tells the trials whose end was decided but not told, and puts the others in front."""

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import shutil
 import signal
-import tempfile
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raysearch.decide.failures import KINDS, Failures
+from raysearch.decide.failures import Failures
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.clock import Clock
 from raysearch.drive.conduct import Conductor, Halted
 from raysearch.drive.course import Course
+from raysearch.drive.own_ray import OwnRay, RayLost
 from raysearch.drive.quota import finish_removals, keep_quota
 from raysearch.drive.slots import Asking, Slots
+from raysearch.drive.tuning import tune
 from raysearch.drive.winners import roles_to_test
 from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog, Lock, Store
 from raysearch.record.refusals import aside_sentence
 from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import Keeper, Kept
+from raysearch.run.child import kill_orphans
+from raysearch.run.job import label_of
 from raysearch.settings import Settings
 
-_SCRATCH = ".raysearch-tune-"
 OUT_OF_TIME = "its time was up"
 """The reason of a search that ended before its number of trials: a resume has something to do."""
 
 _AFTER_SIGTERM = 20.0
 """Seconds for trials to save; the driver itself then ends within some more."""
+_WATCH_EVERY = 1.0
+_COMES_OUT, _LEAVES = 20.0, 100.0
+"""Seconds in which the loop of Tune comes back after our Ray has ended, if it does; and in which
+Ray's library then lets go of it."""
+INTERRUPTED = 130
+"""The exit status of an interrupted search."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ class Outcome:
     """How a driver ended: the state of the search, why, and what is known of it.
 
     `untracked` says why MLflow could not be written to the end, `aside` what it would not take;
-    empty if it was, and took everything.
+    empty if it was, and took everything. `lost` if a Ray of our own has ended under it: the search
+    can go on with another one.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Outcome:
     view: SearchView
     untracked: str = ""
     aside: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,11 @@ class Clocks:
 
 
 class Driver:
-    """What lives while a search is driven: Ray, the threads, the conductor."""
+    """What lives while a search is driven: the threads and the conductor, on a Ray that is there.
+
+    `own` is that Ray if it is our own, to be watched. `at_once` is how many trials may run at once
+    if that is not what the search began with.
+    """
 
     def __init__(
         self,
@@ -79,14 +94,18 @@ class Driver:
         study: Study,
         clocks: Clocks,
         paths: list[str] | None = None,
+        own: OwnRay | None = None,
+        at_once: int | None = None,
     ) -> None:
+        self._own = own
         self._settings, self._store, self._lock = settings, store, lock
         self._log, self._view, self._study = log, view, study
         self._spec = spec = view.spec
         self._folder = settings.folder(spec["search"])
-        self._ended = threading.Event()
+        self._shared = None if settings.address is None else self._folder
+        self._ended, self._out, self._left = (threading.Event() for _ in range(3))
         limits = Limits(
-            spec["concurrent"],
+            at_once or spec["concurrent"],
             spec["threads"],
             spec["memory"],
             spec["patience"],
@@ -110,6 +129,7 @@ class Driver:
             slots=self._slots,
             failures=self._failures(),
             housekeeping=self._keep_house,
+            watch=(lambda: "") if own is None else own.loss,
             paths=paths or [str(Path.cwd())],
         )
 
@@ -129,7 +149,7 @@ class Driver:
         )
 
     def run(self, courses: list[Course]) -> Outcome:
-        """Drives the search until it ends, is stopped, or is interrupted."""
+        """Drives the search until it ends, is stopped, is interrupted, or loses its own Ray."""
         conductor = self._conductor
         with ExitStack() as stack:
             stack.enter_context(_signals(conductor))
@@ -142,24 +162,45 @@ class Driver:
             conductor.resume(courses)
             stack.enter_context(self._thread(self._prepare))
             stack.enter_context(self._thread(self._listen))
-            stack.enter_context(_ray(self._settings, self._folder))
-            stack.enter_context(_signals(conductor))  # again: Ray has put its own for SIGTERM
+            stack.callback(_leave_ray, self._folder)
+            if self._own is not None:
+                stack.enter_context(self._thread(self._watch_ray))
             if self._settings.address is not None:
                 asking = Asking(self._slots, self._spec, self._folder, conductor.claim, time.time())
                 stack.enter_context(self._thread(partial(asking.run, self._ended)))
-            _tune(conductor, self._spec, None if self._settings.address is None else self._folder)
-            reason = OUT_OF_TIME if conductor.out_of_time() else ""
-            halt = conductor.halt or Halted("finished", reason)
-            best = self._view.best()
-            self._log.append(
-                halt.state,
-                commit=True,
-                reason=halt.reason,
-                best=best.number if best is not None else None,
-            )
-        untracked = tracker.problem or ""
+            lost = self._tune()
+            halt = self._end(lost)
+        untracked, name = tracker.problem or "", self._spec["search"]
         aside = aside_sentence(tracker.aside)
-        return Outcome(self._spec["search"], halt.state, halt.reason, self._view, untracked, aside)
+        return Outcome(name, halt.state, halt.reason, self._view, untracked, aside, bool(lost))
+
+    def _tune(self) -> str:
+        """Runs the loop of Tune to its end; returns how our Ray was lost, or nothing."""
+        try:
+            tune(self._conductor, self._spec, self._own, self._shared)
+        except RayLost as error:
+            self._out.set()
+            # While its frames are there: what Tune lets go of would ask a Ray that never answers.
+            _leave_ray(self._folder)
+            if self._conductor.pausing:
+                self._conductor.halt = Halted("paused", self._conductor.why_pause)
+            return "" if self._conductor.over else str(error)
+        finally:
+            self._out.set()
+            self._left.set()
+            gc.collect()
+        return ""
+
+    def _end(self, lost: str) -> Halted:
+        """Writes how it ends."""
+        reason = OUT_OF_TIME if self._conductor.out_of_time() else ""
+        halt = self._conductor.halt or Halted("finished", reason)
+        if lost:
+            halt = Halted("interrupted", lost)
+        best = self._view.best()
+        number = best.number if best is not None else None
+        self._log.append(halt.state, commit=True, reason=halt.reason, best=number)
+        return halt
 
     def _tracker(self) -> Any:
         from raysearch.record.tracking import Tracker
@@ -187,6 +228,25 @@ class Driver:
             self._conductor.wake.clear()
             self._study.prepare(self._spec["concurrent"] + 1)
             self._conductor.wake.wait()
+
+    def _watch_ray(self) -> None:
+        """Ends this process if our Ray has ended and the loop of Tune waits for its answer."""
+        while self._own is not None and not self._ended.wait(_WATCH_EVERY):
+            self._own.look()
+            lost = self._own.loss()
+            if not lost or (self._out.wait(_COMES_OUT) and self._left.wait(_LEAVES)):
+                continue
+            self._end(lost)
+            self._log.flush()
+            name = self._spec["search"]
+            print(
+                f"interrupted: {lost}; everything is saved, and `raysearch resume {name}` goes on",
+                file=sys.stderr,
+                flush=True,
+            )
+            kill_orphans(label_of(self._folder), living=True)
+            self._own.remove()
+            os._exit(INTERRUPTED)
 
     def _listen(self) -> None:
         """Sees what others ask of this search."""
@@ -231,13 +291,16 @@ class Driver:
 
 @contextmanager
 def _signals(conductor: Conductor) -> Generator[None]:
-    """Ctrl-C ends the search in order, a second one at once; SIGTERM lets trials save first."""
+    """Ctrl-C ends the search in order, a second one at once; SIGTERM lets trials save first, and so
+    does SIGHUP, unless it is ignored.
+    """
 
     def interrupt(number: int, frame: Any) -> None:
-        if number == signal.SIGTERM:
-            # A scheduler wants its machine back, and often kills after half a minute.
+        if number != signal.SIGINT:
+            # A scheduler wants its machine back, and often kills after half a minute; or the
+            # terminal was closed.
             box = "its time box" if conductor.limits.time_box is not None else "this driver"
-            conductor.pause(f"SIGTERM ended {box}", within=_AFTER_SIGTERM)
+            conductor.pause(f"{signal.Signals(number).name} ended {box}", within=_AFTER_SIGTERM)
         else:
             conductor.halt = conductor.halt or Halted("interrupted", signal.Signals(number).name)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -245,7 +308,10 @@ def _signals(conductor: Conductor) -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    saved = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    saved = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
@@ -253,74 +319,9 @@ def _signals(conductor: Conductor) -> Generator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _ray(settings: Settings, folder: Path) -> Generator[None]:
-    """A Ray of our own, or the cluster at the address; at the end nothing of ours is left."""
-    from raysearch.drive.cluster import connect
-
-    connect(settings.address)
+def _leave_ray(folder: Path) -> None:
+    """Leaves Ray, and ends what it has left of the trials on this machine."""
     import ray
 
-    from raysearch.run.child import kill_orphans
-    from raysearch.run.job import label_of
-
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        kill_orphans(label_of(folder), living=True)
-
-
-def host_resources(spec: Mapping[str, Any]) -> dict[str, float]:
-    """What Ray reserves for the host of a trial.
-
-    The workers of a group have their own; its host then holds a byte of memory, since Ray wants it
-    to hold something, and no CPU, so that two workers fit where there are two CPUs.
-    """
-    if spec.get("workers", 1) > 1:
-        return {"cpu": 0, "memory": 1}
-    return {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
-
-
-def _tune(conductor: Conductor, spec: dict[str, Any], shared: Path | None) -> None:
-    """Ray Tune's loop around the conductor; on a cluster all nodes see the `shared` folder."""
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(spec["concurrent"])
-    from ray import tune
-
-    from raysearch.decide.bridge import Decisions, Halt, Suggestions
-    from raysearch.run.host import Host
-    from raysearch.run.process import outcome_of
-
-    for old in shared.glob(f"{_SCRATCH}*") if shared is not None else ():
-        shutil.rmtree(old, ignore_errors=True)  # of a driver that was killed
-    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=shared)
-    decisions = Decisions(conductor)
-    try:
-        tune.Tuner(
-            tune.with_resources(Host, host_resources(spec)),
-            tune_config=tune.TuneConfig(
-                num_samples=-1,
-                reuse_actors=True,
-                search_alg=Suggestions(conductor, decisions.rest),
-                trial_dirname_creator=lambda trial: str(trial.trial_id),
-                trial_name_creator=lambda trial: str(trial.trial_id),
-                scheduler=decisions,
-            ),
-            run_config=tune.RunConfig(
-                name="tune",
-                storage_path=scratch,
-                verbose=0,
-                stop=Halt(conductor),
-                failure_config=tune.FailureConfig(max_failures=0),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()
-    except Exception as error:
-        # Once all is decided, or on a full disk, Tune's own files are no reason to fail.
-        full = outcome_of(error) == "full"
-        if not full and not conductor.over:
-            raise
-        if full:
-            conductor.halt = conductor.halt or Halted("stopped", f"{KINDS['full'].what}: {error}")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    ray.shutdown()
+    kill_orphans(label_of(folder), living=True)

@@ -54,6 +54,7 @@ class TrialView:
     evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
+    `has_spoken` says whether its last attempt has sent anything.
     """
 
     number: int
@@ -88,6 +89,12 @@ class TrialView:
     notices: list[str] = field(default_factory=list[str])
     differed: str = ""
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    has_spoken: bool = False
+
+    @property
+    def doing(self) -> str:
+        """Its state; `starting` while its process loads what it needs, and has said nothing."""
+        return "starting" if self.state == "running" and not self.has_spoken else self.state
 
     @property
     def was_stopped(self) -> bool:
@@ -161,6 +168,7 @@ class SearchView:
             self._ask(event.trial, event.body)
         elif event.trial in self.trials:
             _FOLLOW.get(event.kind, _ignore)(self.trials[event.trial], event)
+            self.trials[event.trial].has_spoken = event.kind != "started"
 
     def _apply_to_search(self, event: Event) -> None:
         body = event.body

@@ -24,6 +24,9 @@ LABEL = "RAYSEARCH_HOST"
 search and the process id of the host, `label@pid`."""
 
 _MEMORY_EVERY = 1.0
+UNWATCHED = 10.0
+"""Seconds between two looks at a child after which it was not silent but nobody listened: a look
+takes a second, and the next one follows at once unless the driver is busy or stopped."""
 _CLOSING = 5.0
 """Seconds from the end of a process's line to the word of its fork server that it is gone."""
 _LINGER = 30.0
@@ -47,7 +50,7 @@ class Child:
         self.pid = self._told.number(0, None) or 0
         with contextlib.suppress(OSError):  # if it is gone already, that is told
             self._connection.send(job.to_json())
-        self._last_message = self._last_memory = time.monotonic()
+        self._last_message = self._last_memory = self._looked = time.monotonic()
         self._ended = False
 
     def next(self, timeout: float) -> Message | None:
@@ -122,6 +125,9 @@ class Child:
     def _broken(self) -> Message | None:
         """Too much memory, or too long without a word."""
         now = time.monotonic()
+        if now - self._looked > UNWATCHED:
+            self._last_message += now - self._looked  # nobody looked: all of this was suspended
+        self._looked = now
         if now - self._last_message > self.job.patience:
             message = f"no report for {self.job.patience:g} s"
             return {"kind": "end", "outcome": "hang", "message": message}

@@ -24,10 +24,10 @@ class Job:
     Paths are absolute: `root` is the folder of the search, `folder` that of the attempt. `threads`
     is the number of CPU threads of the process, `memory` its limit in bytes (0: none), `patience`
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
-    before the process ends itself. `objectives` are the names and directions of the metrics; `kept`
-    the checkpoints that earlier attempts left (`{"step", "path", "value"}`). `paths` go to the
-    front of `sys.path`, and the last is the working folder. `workers` above 1 are a group, each
-    with so many `cpus` and `gpus`.
+    before it looks whether the `driver` (its mark) is still there, and ends itself if it is not.
+    `objectives` are the names and directions of the metrics; `kept` the checkpoints that earlier
+    attempts left (`{"step", "path", "value"}`). `paths` go to the front of `sys.path`, and the last
+    is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
     """
 
     search: str
@@ -43,6 +43,7 @@ class Job:
     memory: int = 0
     patience: float = 1800.0
     lease: float = 300.0
+    driver: str = ""
     objectives: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     kept: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     paths: list[str] = field(default_factory=list[str])

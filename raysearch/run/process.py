@@ -39,6 +39,7 @@ from raysearch.run.messages import (
     is_file,
     send,
 )
+from raysearch.run.process_mark import is_there
 from raysearch.texts import cut, encodable
 
 PRELOADED = (
@@ -180,14 +181,28 @@ class PipeSession:
             self._send({"kind": "refused", "step": step, "metrics": plain, "message": message})
             raise
         self._send({"kind": "report", "step": step, "metrics": plain, "checkpoint": path})
-        if not self._connection.poll(self._job.lease):
-            print(f"no answer for {self._job.lease:g} s: the search is gone, this process ends")
-            leave(1)
+        self._wait()
         answer = self._connection.recv()
         self._stop |= bool(answer["stop"])
         if self._reported.checkpoint is not None:
             value = self._objective(self._reported.metrics)
             remove(self._keeper.add(Kept(step, self._reported.checkpoint, value)))
+
+    def _wait(self) -> None:
+        """Waits for an answer: for ever while the driver is there, which may be stopped for long.
+
+        Where it cannot be seen, and has been silent for the lease, this process ends.
+        """
+        told = False
+        while not self._connection.poll(self._job.lease):
+            if not is_there(self._job.driver):
+                text = f"no answer for {self._job.lease:g} s, and its driver is not seen here"
+                print(text, flush=True)
+                self._send({"kind": "end", "outcome": "silent", "message": text})
+                leave(0)
+            if not told:
+                print(f"no answer for {self._job.lease:g} s: waiting for the driver", flush=True)
+                told = True
 
     def artifact(self, name: str, path: Path) -> None:
         """Records a file under a name such as `figures/confusion.png`.

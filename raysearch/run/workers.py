@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from raysearch.run.bounded import BoundedLog
-from raysearch.run.child import kernel_kills, private_memory
+from raysearch.run.child import UNWATCHED, kernel_kills, private_memory
 from raysearch.run.door import Door
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import (
@@ -76,6 +76,7 @@ class Group:
         self._log, self._made = BoundedLog(job.log), Made()
         self._kernel_kills = kernel_kills()
         self._began = self._last_message = self._last_memory = time.monotonic()
+        self._looked = self._began
         self._ended = False
         give_back_orphans(Path(job.root))
         mark_of(job).write_text(f"{secrets.randbelow(1 << 20) + 1} {os.getpid()}")
@@ -263,6 +264,9 @@ class Group:
         """Too much memory on this node, or too long without a word."""
         now = time.monotonic()
         self._log.look()
+        if now - self._looked > UNWATCHED:
+            self._last_message += now - self._looked
+        self._looked = now
         if len(self._ranks) < self.job.workers:
             return None
         if now - self._last_message > self.job.patience:

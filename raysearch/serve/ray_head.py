@@ -6,13 +6,12 @@ import os
 
 import grpc
 
+from raysearch.drive.cluster import asked
 from raysearch.errors import Unreachable
 from raysearch.serve.state import token
 
 NONE = "none"
 """The address that stands for a head without Ray."""
-_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
-_TIMEOUT = 5.0
 
 
 def find(address: str) -> tuple[str, str]:
@@ -23,7 +22,7 @@ def find(address: str) -> tuple[str, str]:
             user has not said that this is meant, or it has no dashboard, which takes the jobs.
     """
     found = _located(address)
-    said = _asked(found, "")
+    said = asked(found, "")
     if said == grpc.StatusCode.OK:
         if os.environ.get("RAY_AUTH_MODE") != "disabled":
             raise Unreachable(
@@ -41,7 +40,7 @@ def find(address: str) -> tuple[str, str]:
 
 def answers(address: str) -> str:
     """Nothing if Ray answers at an address and takes our token; otherwise what is wrong."""
-    said = _asked(address, token())
+    said = asked(address, token())
     if said == grpc.StatusCode.OK:
         return ""
     if said == grpc.StatusCode.UNAUTHENTICATED:
@@ -50,18 +49,6 @@ def answers(address: str) -> str:
             f"RAY_AUTH_TOKEN or ~/.ray/auth_token says now"
         )
     return f"no Ray answers at {address}"
-
-
-def _asked(address: str, secret: str) -> grpc.StatusCode:
-    """How Ray's head answers the smallest question; it needs no Ray in this process."""
-    metadata = (("authorization", f"Bearer {secret}"),) if secret else ()
-    with grpc.insecure_channel(address) as channel:
-        ask = channel.unary_unary(_ALIVE)
-        try:
-            ask(b"", timeout=_TIMEOUT, metadata=metadata)
-        except grpc.RpcError as error:
-            return error.code()  # type: ignore[attr-defined]
-    return grpc.StatusCode.OK
 
 
 def _located(address: str) -> str:

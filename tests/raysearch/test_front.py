@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from raysearch.answer import answer, answer_lines, fixed_lines, summary, unfinished_lines
+from raysearch.answer import (
+    answer,
+    answer_lines,
+    fixed_lines,
+    room_lines,
+    summary,
+    unfinished_lines,
+)
 from raysearch.cli import app
 from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import Store
@@ -242,6 +249,30 @@ def test_given_values_are_shown_and_where_they_lie_outside_of_the_sweep() -> Non
         "fixed      model.layers=99 (the sweep says 1 … 4), training.epochs=2"
     ]
     assert fixed_lines({"fixed": {}}) == []
+
+
+def test_how_many_run_at_once_is_shown_with_the_threads_that_decide_the_last_bits() -> None:
+    assert room_lines({"concurrent": 3, "threads": 1}) == ["at once    3 trials, 1 thread each"]
+    assert room_lines({"concurrent": 1, "threads": 4, "workers": 2}) == [
+        "at once    1 trials of 2 workers, 4 threads each"
+    ]
+
+
+def test_a_trial_is_starting_until_its_process_has_said_something(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'one.db'}")
+    log = store.create("one", streams.SPEC)
+    for number in range(2):
+        streams.ask(log, number)
+        log.append("started", number, attempt=1, folder=f"{number:04d}/attempt-1", restored=None)
+    streams.report(log, 1, 3, 0.5, 0.5, tmp_path)
+    log.flush()
+    view = SearchView.read(store, "one")
+    assert [view.trials[number].doing for number in (0, 1)] == ["starting", "running"]
+    assert "1 running, 1 starting" in headline(view).plain
+    log.append("started", 1, attempt=2, folder="0001/attempt-2", restored=None)
+    log.flush()
+    again = SearchView.read(store, "one")
+    assert again.trials[1].doing == "starting", "each attempt loads what it needs"
 
 
 def test_of_a_search_that_is_paused_it_is_said_how_far_its_trials_are(tmp_path: Path) -> None:

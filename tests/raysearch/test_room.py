@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raysearch.declare.sweep import Resources
-from raysearch.room import Machine, resources
+from raysearch.room import Machine, fits, resources
 from tests.raysearch.toys import grid, swept
 
 FOUR = Machine(cpus=4, gpus=2, memory=8 << 30)
@@ -45,6 +45,46 @@ def test_what_is_asked_for_goes_before_what_the_sweep_says() -> None:
     found = room({"workers": 4, "gpus": 1}, workers=2, gpus=0.5, concurrent=1, memory=5)
     assert (found["workers"], found["gpus"], found["concurrent"]) == (2, 0.5, 1)
     assert found["memory"] == 5 and found["threads"] == 2
+
+
+def spec(**need: Any) -> dict[str, Any]:
+    return {"search": "one", "cpus": 1.0, "gpus": 0.0, "workers": 1, **need}
+
+
+@pytest.mark.parametrize(
+    ("need", "machine", "at_once"),
+    [
+        ({}, (4, 2), 4),
+        ({}, (1, 0), 1),
+        ({"cpus": 2.0}, (3, 0), 1),
+        ({"cpus": 0.5}, (1, 0), 2),
+        ({"gpus": 0.5}, (4, 1), 2),
+        ({"gpus": 1.0}, (4, 1), 1),
+        ({"workers": 2}, (3, 0), 1),
+        ({"workers": 2, "gpus": 0.5}, (4, 2), 2),
+    ],
+)
+def test_a_search_that_has_begun_runs_as_many_at_once_as_fit_here(
+    need: dict[str, Any], machine: tuple[int, int], at_once: int
+) -> None:
+    cpus, gpus = machine
+    assert fits(spec(**need), Machine(cpus, gpus, 8 << 30)) == at_once
+
+
+@pytest.mark.parametrize(
+    ("need", "machine", "sentence"),
+    [
+        ({"cpus": 2.0}, (1, 0), "each of its trials needs 2 CPUs, and 1 CPUs and 0 GPUs exist"),
+        ({"gpus": 1.0}, (4, 0), "needs 1 CPUs and 1 GPUs, and 4 CPUs and 0 GPUs exist"),
+        ({"workers": 3}, (2, 0), "needs 3 workers with 1 CPUs each, and 2 CPUs and 0 GPUs exist"),
+    ],
+)
+def test_where_not_one_trial_fits_it_is_said_what_is_needed_and_what_is_there(
+    need: dict[str, Any], machine: tuple[int, int], sentence: str
+) -> None:
+    cpus, gpus = machine
+    with pytest.raises(ValueError, match=f"^search 'one' cannot go on here: .*{sentence}"):
+        fits(spec(**need), Machine(cpus, gpus, 8 << 30))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def again(*history: Failed, shared: bool = False) -> bool:
     return verdict(history[-1].kind, history=history, shared=shared).again
 
 
-@pytest.mark.parametrize("kind", ["host_lost", "killed"])
+@pytest.mark.parametrize("kind", ["host_lost", "killed", "silent"])
 def test_a_loss_from_outside_is_tried_again_three_times_without_a_new_checkpoint(kind: str) -> None:
     lost = Failed(kind, 10)
     assert all(again(*[lost] * count) for count in (1, 2, 3))
@@ -28,7 +28,7 @@ def test_a_loss_from_outside_is_tried_again_three_times_without_a_new_checkpoint
     assert (judged.again, judged.state, judged.constraint) == (False, "failed", 0)
 
 
-@pytest.mark.parametrize("kind", ["host_lost", "killed"])
+@pytest.mark.parametrize("kind", ["host_lost", "killed", "silent"])
 def test_a_new_checkpoint_gives_three_more_tries(kind: str) -> None:
     before, after = [Failed(kind, None)] * 3, [Failed(kind, 20)] * 3
     assert again(*before, *after)

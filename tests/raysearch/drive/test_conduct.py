@@ -45,7 +45,7 @@ def test_a_bug_is_tried_once_more_and_then_failed(stage: Stage, outcome: str) ->
     assert deleted == [str(Path(job.folder) / "checkpoints/2.pt")]
 
 
-@pytest.mark.parametrize("outcome", ["killed", "host_lost"])
+@pytest.mark.parametrize("outcome", ["killed", "host_lost", "silent"])
 def test_a_loss_is_tried_again_three_times_without_a_new_checkpoint(
     stage: Stage, outcome: str
 ) -> None:

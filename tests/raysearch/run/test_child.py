@@ -14,6 +14,7 @@ import pytest
 
 from raysearch.run.child import Child, start_server, stop_server
 from raysearch.run.job import Job, Message
+from raysearch.run.process_mark import mark_of_process
 
 pytestmark = pytest.mark.slow
 EXPERIMENT = "tests.raysearch.run.misbehaving:run"
@@ -95,6 +96,46 @@ def test_a_silent_trial_is_ended_after_its_patience(tmp_path: Path) -> None:
     messages, _ = run_to_the_end(attempt(tmp_path, "hang", patience=1.5))
     assert messages[-1]["outcome"] == "hang"
     assert time.monotonic() - start > 1.4
+
+
+def test_time_in_which_nobody_listened_is_no_silence_of_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raysearch.run.child.UNWATCHED", 0.5)
+    child = Child(attempt(tmp_path, "hang", patience=1.5))
+    first = child.next(60)
+    assert first is not None and first["kind"] != "end"
+    time.sleep(2)  # longer than its patience
+    message = child.next(0.1)
+    while message is not None and message["kind"] != "report":
+        message = child.next(0.1)
+    child.kill()
+    assert message is None or message["kind"] == "report"
+
+
+def test_a_trial_waits_for_a_driver_that_is_there_however_long(tmp_path: Path) -> None:
+    child = Child(attempt(tmp_path, "well", lease=0.1, driver=mark_of_process()))
+    log = tmp_path / "log.txt"
+    messages = list[Message]()
+    while not messages or messages[-1]["kind"] != "report":
+        if (message := child.next(1.0)) is not None:
+            messages.append(message)
+    while "waiting for the driver" not in log.read_text():
+        assert child.next(0.1) is None
+    while messages[-1]["kind"] != "end":
+        child.answer(stop=False)
+        if (message := child.next(1.0)) is not None:
+            messages.append(message)
+    assert messages[-1]["outcome"] == "complete"
+
+
+def test_a_trial_whose_driver_is_not_seen_ends_by_its_lease_as_silent(tmp_path: Path) -> None:
+    child = Child(attempt(tmp_path, "well", lease=0.1, driver="another machine 1 1"))
+    message = None
+    while message is None or message["kind"] != "end":
+        message = child.next(1.0)
+    assert message["outcome"] == "silent"
+    assert message["message"] == "no answer for 0.1 s, and its driver is not seen here"
 
 
 def test_each_attempt_keeps_its_log_and_its_traceback(tmp_path: Path) -> None:

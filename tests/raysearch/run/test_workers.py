@@ -14,7 +14,7 @@ import ray
 from ray.util import placement_group_table
 
 from raysearch.drive.cluster import RAY_SETTINGS
-from raysearch.drive.driver import host_resources
+from raysearch.drive.tuning import host_resources
 from raysearch.run import tree
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import mark_of, trainer

@@ -1,0 +1,79 @@
+"""Ray Tune's loop around the conductor, and what Ray reserves for each host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raysearch.decide.failures import KINDS
+from raysearch.drive.conduct import Conductor, Halted
+from raysearch.drive.own_ray import OwnRay, RayLost
+
+_SCRATCH = ".raysearch-tune-"
+
+
+def host_resources(spec: Mapping[str, Any]) -> dict[str, float]:
+    """What Ray reserves for the host of a trial.
+
+    The workers of a group have their own; its host then holds a byte of memory, since Ray wants it
+    to hold something, and no CPU, so that two workers fit where there are two CPUs.
+    """
+    if spec.get("workers", 1) > 1:
+        return {"cpu": 0, "memory": 1}
+    return {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
+
+
+def tune(
+    conductor: Conductor, spec: dict[str, Any], own: OwnRay | None, shared: Path | None
+) -> None:
+    """Ray Tune's loop around the conductor; on a cluster all nodes see the `shared` folder.
+
+    Raises:
+        RayLost: our own Ray has ended.
+    """
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.limits.concurrent)
+    from ray import tune as ray_tune
+
+    from raysearch.decide.bridge import Decisions, Halt, Suggestions
+    from raysearch.run.host import Host
+    from raysearch.run.process import outcome_of
+
+    for old in shared.glob(f"{_SCRATCH}*") if shared is not None else ():
+        shutil.rmtree(old, ignore_errors=True)  # of a driver that was killed
+    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=shared or (own and own.folder))
+    decisions = Decisions(conductor)
+    try:
+        ray_tune.Tuner(
+            ray_tune.with_resources(Host, host_resources(spec)),
+            tune_config=ray_tune.TuneConfig(
+                num_samples=-1,
+                reuse_actors=True,
+                search_alg=Suggestions(conductor, decisions.rest),
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+                trial_name_creator=lambda trial: str(trial.trial_id),
+                scheduler=decisions,
+            ),
+            run_config=ray_tune.RunConfig(
+                name="tune",
+                storage_path=scratch,
+                verbose=0,
+                stop=Halt(conductor),
+                failure_config=ray_tune.FailureConfig(max_failures=0),
+                checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+    except Exception as error:
+        # Once all is decided, or on a full disk, Tune's own files are no reason to fail.
+        if own is not None and (lost := own.loss()):
+            raise RayLost(lost) from error
+        full = outcome_of(error) == "full"
+        if not full and not conductor.over:
+            raise
+        if full:
+            conductor.halt = conductor.halt or Halted("stopped", f"{KINDS['full'].what}: {error}")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

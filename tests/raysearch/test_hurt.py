@@ -1,0 +1,143 @@
+"""A search whose driver is stopped and whose Ray is killed under it ends as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from raysearch.plan import Request, plan
+from raysearch.room import Machine
+from raysearch.run.child import kill_orphans
+from raysearch.settings import Settings
+from tests.raysearch.command import (
+    COMMAND,
+    ENVIRONMENT,
+    end_all,
+    label,
+    left_alive,
+    raysearch,
+    started,
+    store_of,
+    view_of,
+    wait_until,
+)
+from tests.raysearch.searches.wander import walk
+
+pytestmark = [pytest.mark.search, pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(900)]
+SWEEPS = "tests.raysearch.searches.wander"
+LONG = 300
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over(tmp_path: Path) -> Iterator[None]:
+    yield
+    end_all()
+    kill_orphans(label(tmp_path, "one"), living=True)
+
+
+def part_of_ray(driver: int, name: str) -> psutil.Process | None:
+    """A living process of this name that the driver itself has started."""
+    for child in psutil.Process(driver).children():
+        if child.name() == name and child.status() != psutil.STATUS_ZOMBIE:
+            return child
+    return None
+
+
+def reported(folder: Path) -> int:
+    """How many reports there are, of all trials."""
+    if not (folder / "runs/raysearch.db").exists() or not store_of(folder).exists("one"):
+        return 0
+    return sum(len(trial.reports) for trial in view_of(folder, "one").trials.values())
+
+
+def hurt_after(folder: Path, reports: int, injure: Callable[[], None]) -> None:
+    before = reported(folder)
+    wait_until(lambda: reported(folder) >= before + reports, LONG, "for reports")
+    injure()
+
+
+def logs(folder: Path) -> str:
+    return "".join(file.read_text() for file in (folder / "runs/one").glob("*/attempt-*/log.txt"))
+
+
+def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "RAYSEARCH_LEASE", "0.3")
+    driver = started(tmp_path, "search", f"{SWEEPS}:wander", "--name", "one")
+
+    def stop() -> None:
+        os.kill(driver.pid, signal.SIGSTOP)
+        wait_until(lambda: "waiting for the driver" in logs(tmp_path), LONG, "for a trial")
+        os.kill(driver.pid, signal.SIGCONT)
+
+    def kill(name: str) -> None:
+        victim = part_of_ray(driver.pid, name)
+        assert victim is not None
+        victim.kill()
+
+    hurt_after(tmp_path, 5, stop)
+    hurt_after(tmp_path, 5, lambda: kill("raylet"))
+    hurt_after(tmp_path, 5, lambda: kill("gcs_server"))
+    hurt_after(tmp_path, 5, lambda: os.kill(driver.pid, signal.SIGHUP))
+    output, _ = driver.communicate(timeout=LONG)
+    assert driver.returncode == 124, output
+    assert "Ray's raylet (process" in output and "Ray's gcs_server (process" in output
+    assert view_of(tmp_path, "one").reason == "SIGHUP ended this driver"
+    assert left_alive(tmp_path, "one") == []
+    done = raysearch(tmp_path, "resume", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = view_of(tmp_path, "one").trials
+    assert len(trials) == 8
+    for trial in trials.values():
+        places = [metrics["val/place"] for _, _, _, metrics in trial.reports]
+        assert places == walk(trial.params["x"], 20)
+        assert trial.failures == [], "none of this is counted as a failure"
+    checked = raysearch(tmp_path, "check", "one")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_search_ignores_a_closed_terminal_if_it_was_told_to(tmp_path: Path) -> None:
+    program = ["nohup", *COMMAND]
+    arguments = ["search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2"]
+    driver = subprocess.Popen(
+        [*program, *arguments, "--tracking-uri", "none"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    hurt_after(tmp_path, 3, lambda: os.killpg(driver.pid, signal.SIGHUP))
+    assert driver.wait(LONG) == 0
+    assert view_of(tmp_path, "one").state == "finished"
+
+
+def test_where_no_trial_fits_a_resume_is_refused_and_fewer_run_where_fewer_fit(
+    tmp_path: Path,
+) -> None:
+    settings = Settings.locate(tmp_path / "runs")
+    two = Machine(2, 0, 8 << 30)
+    for name, sweep in (("wide", "wide"), ("one", "wander")):
+        planned = plan(Request(f"{SWEEPS}:{sweep}", name=name, trials=2), settings, two)
+        spec = {**planned.spec, "search": name, "folder": str(settings.folder(name))}
+        store_of(tmp_path).create(name, {**spec, "threads": 2})
+    one = ["taskset", "-c", str(min(os.sched_getaffinity(0))), *COMMAND]
+    refused = raysearch(tmp_path, "resume", "wide", program=one)
+    assert refused.returncode == 2
+    assert (
+        "search 'wide' cannot go on here: each of its trials needs 2 CPUs, and 1 CPUs and 0 GPUs "
+        "exist for this process" in refused.stderr
+    )
+    assert view_of(tmp_path, "wide").last == 1, "nothing was written"
+    done = raysearch(tmp_path, "resume", "one", program=one)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "goes on with 1 trials at once, not 2" in done.stderr
+    trials = view_of(tmp_path, "one").trials.values()
+    assert [trial.facts["threads"] for trial in trials] == [2, 2], "as it began"
