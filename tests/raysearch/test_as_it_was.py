@@ -132,12 +132,13 @@ def test_of_many_files_the_first_are_named_and_the_rest_counted(begun: Any, tmp_
 
 
 def test_the_kept_code_is_imported_for_as_long_as_it_runs(begun: Any, tmp_path: Path) -> None:
+    spec, settings = begun
     write(tmp_path, pieces="def factor():\n    return 7\n")
     sys.path.insert(0, str(tmp_path))
     try:
         pieces: Any = importlib.import_module("pieces")
         with ExitStack() as stack:
-            found = code_of(*begun, "as it was", stack)
+            found = code_of(spec, settings, "as it was", stack)
             kept: Any = importlib.import_module("pieces")
             assert kept.factor() == 1 / 3 and found.paths[-1] == str(tmp_path)
             assert Path(kept.__file__).is_relative_to(found.paths[0])

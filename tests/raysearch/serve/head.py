@@ -40,6 +40,9 @@ def run(config, session):
     first = json.loads(saved.read_text())["step"] + 1 if saved else 1
     for step in range(first, 11):
         time.sleep(config["pause"])
+        go = session.folder.parents[2] / "go"
+        while config["pause"] >= 1 and step == 5 and not go.exists():
+            time.sleep(0.1)
         print("step", step, flush=True)
         path = session.folder / "checkpoints" / f"{step}.json"
         path.parent.mkdir(parents=True, exist_ok=True)

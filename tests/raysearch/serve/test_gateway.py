@@ -19,7 +19,7 @@ from raysearch.record.bodies import decode
 from raysearch.record.events import Store
 from raysearch.serve.gateway import create_app
 from raysearch.serve.state import ServiceState
-from raysearch.serve.submissions import Submissions, reserve
+from raysearch.serve.submissions import Submission, Submissions, reserve
 from raysearch.serve.verbs_by_http import Forbidden, command_of, refuse_other_verbs
 from raysearch.settings import Settings
 from tests.raysearch.record import streams
@@ -140,6 +140,16 @@ def test_bad_input_of_a_verb_comes_back_with_its_status(client: TestClient) -> N
     out, err, status = said(client.post("/run", json={"arguments": ["best", "two"]}))
     assert (out, status) == ("", 2)
     assert err.startswith("error: no search is named 'two'")
+
+
+def test_a_submission_that_never_became_a_search_is_told_without_a_command(
+    client: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "lost").mkdir()
+    lost = Submission("lost", "00", {}, over="its driver ended", lines=["no module 'own'"])
+    Submissions(tmp_path / "state").write(lost)
+    answer = said(client.post("/run", json={"arguments": ["status", "lost"]}))
+    assert answer == ("lost: failed (its driver ended)\n  no module 'own'\n", "", 0)
 
 
 @pytest.mark.parametrize("verb", ["search", "delete", "serve", "data", "--help", ""])

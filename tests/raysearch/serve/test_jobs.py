@@ -32,7 +32,7 @@ def head() -> Iterator[Head]:
 
 @pytest.fixture(scope="module")
 def slow_search(head: Head) -> str:
-    """A search whose only trial has begun; it would take a while."""
+    """A search whose only trial has begun; it waits for a file `go` beside it at its fifth step."""
     name = head.raysearch("submit", "own:valley", "pause=1.0", "x=0.5", "--trials=1").stdout.strip()
     wait_until(lambda: events(head, name, "report"))
     return name
@@ -143,6 +143,7 @@ def test_a_driver_that_is_killed_is_started_again_and_nothing_runs_twice(
         process.kill()
     wait_until(lambda: events(head, slow_search, "resumed"))
     assert "started again (1)" in head.raysearch("status", slow_search).stdout
+    (head.runs / "go").touch()
     wait_until(lambda: finished(head, slow_search))
     steps = [event.body["step"] for event in events(head, slow_search, "report")]
     assert len(steps) == len(set(steps)) == 10
