@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.client import Client
+from raysearch.run.process import entry_point
 from trainables.core.session import LocalSession
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,18 @@ def test_the_documented_experiment_runs_and_goes_on_from_its_checkpoint(tmp_path
     rest = LocalSession(tmp_path / "rest", told.checkpoints[1])
     own["run"](own["Valley"](x=2.0).to_json(), rest)
     assert len(whole.reports) == 10 and told.reports | rest.reports == whole.reports
+
+
+def test_the_documented_experiment_is_tested_from_its_checkpoint(tmp_path: Path) -> None:
+    [code] = [block for block in BLOCKS if "def run(" in block]
+    own: dict[str, Any] = {"__name__": "own"}
+    exec(code, own)
+    config, session = own["Valley"](x=2.0).to_json(), LocalSession(tmp_path)
+    assert config == {"seed": 0, "x": 2.0}
+    own["run"](config, session)
+    tested = LocalSession(tmp_path, session.checkpoints[10])
+    entry_point(own["run"], "test")(config, tested)
+    assert [list(metrics) for metrics in tested.reports.values()] == [["test/loss"]]
 
 
 def test_the_documented_experiment_passes_its_checks(

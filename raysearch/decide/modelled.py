@@ -26,9 +26,10 @@ from optuna.trial import FrozenTrial
 from raysearch.decide.memory import Snapshot, to_optuna
 from raysearch.decide.suggestions import Known, Sampler, Suggestion
 from raysearch.decide.view import NOTHING, Bound, completed, unconstrained
-from raysearch.declare.distributions import Choice, Distribution
+from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Direction
+from raysearch.declare.trials import Source, from_trial
 
 _EXPERIMENTAL = r"Argument ``group`` is an experimental feature|QMCSampler is experimental"
 _SLOW_BOXES = r"Box decomposition \(typically used by `GPSampler`\) might be significantly slow"
@@ -270,7 +271,7 @@ class Modelled(Sampler):
             pruner=optuna.pruners.NopPruner(),
             directions=self._directions,
         )
-        point = self._space.suggest(study.ask())
+        point = self._space.run(_from_optuna(study.ask()))
         return Suggestion(point, "sampler", dict(storage.new.system_attrs), storage.study_attrs)
 
     def _sampler(self, number: int) -> BaseSampler:
@@ -283,3 +284,16 @@ class Modelled(Sampler):
 
 def _number_from(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _from_optuna(trial: optuna.Trial) -> Source:
+    """Answers by a trial of Optuna's, steps as `to_optuna` has them: all of them."""
+    suggest: Any = vars(optuna.Trial)["_suggest"]
+    rest = from_trial(trial)
+
+    def answer(name: str, distribution: Distribution) -> object:
+        if isinstance(distribution, Float) and distribution.step is not None:
+            return suggest(trial, name, to_optuna(distribution))
+        return rest(name, distribution)
+
+    return answer

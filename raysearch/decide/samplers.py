@@ -9,7 +9,7 @@ from raysearch.decide.arguments import Named, Whole, Word, read
 from raysearch.decide.grid import Grid
 from raysearch.decide.modelled import Cmaes, Gp, Model, Modelled, Nsga2, Qmc, Tpe, always_asked
 from raysearch.decide.suggestions import Sampler
-from raysearch.declare.space import Space
+from raysearch.declare.space import Choice, Float, Space
 from raysearch.declare.sweep import Direction, Sweep
 from raysearch.errors import BadSetting
 
@@ -43,6 +43,9 @@ SAMPLERS: Mapping[str, Named] = {
 }
 """Names, what they do, and their arguments."""
 
+_MOST_VALUES = {"tpe": 2**50, "gp": 10**6}
+"""TPE takes logarithms of shares of a range; gp keeps a list of all values."""
+
 
 def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
     """Refuses samplers that do not exist or cannot serve a sweep.
@@ -60,6 +63,7 @@ def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
             f"sampler cmaes serves one metric, got "
             f"{', '.join(metric.name for metric in sweep.metrics)}; take nsga2, tpe or gp"
         )
+    _refuse_many(name, space)
     apart = modelled_apart(name, space)
     if name == "qmc" and apart:
         raise BadSetting(
@@ -73,6 +77,22 @@ def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
             f"sampler {name} needs a {what} that is always asked for, and sweep {sweep.name} has "
             f"only {', '.join(apart)}; take tpe"
         )
+
+
+def _refuse_many(sampler: str, space: Space) -> None:
+    """Refuses ranges that a model cannot tell the values of: it computes with 53 bits."""
+    most = _MOST_VALUES.get(sampler)
+    for name, distribution in space.survey.distributions.items():
+        if most is None or isinstance(distribution, Choice):
+            continue
+        largest = max(abs(distribution.low), abs(distribution.high))
+        is_exact = isinstance(distribution, Float) or largest <= 2**53
+        if not is_exact or (distribution.count or 0) > most:
+            raise BadSetting(
+                f"sampler {sampler} models at most {most:,} values of a parameter, none beyond "
+                f"2^53, and {name} is in {distribution}; give a larger step, or take random or "
+                f"cmaes"
+            )
 
 
 def modelled_apart(sampler: str, space: Space) -> list[str]:

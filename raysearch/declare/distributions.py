@@ -16,6 +16,10 @@ from raysearch.errors import BadSetting
 Scalar = str | int | float | bool | None
 _TOLERANCE = 1e-9
 """The share by which a number of steps may miss a whole one, by rounding, as that of π/2 in 4π."""
+_MOST_STEPS = 1e7
+"""With more of them a float cannot say, to Optuna's 1e-8 of a step, which one it is."""
+_NARROWEST = 1e-290
+"""Closer floats lose their digits where they are squared or divided."""
 _LARGEST = 2**63 - 1
 """What a database, NumPy and the samplers hold."""
 
@@ -61,7 +65,13 @@ def _check_range(low: object, high: object, log: bool, step: object) -> None:
         return
     if not _is_number(step) or cast("float", step) <= 0:
         raise BadSetting(f"must have a step above 0, got {step!r}")
-    _check_steps(bottom, top, cast("float", step))
+    size = cast("float", step)
+    if not isinstance(size, int) and max(abs(bottom), abs(top)) > _MOST_STEPS * size:
+        raise BadSetting(
+            f"must have a step of at least {1 / _MOST_STEPS:g} of its ends, got {_shown(low)} to "
+            f"{_shown(high)} by {_shown(step)}"
+        )
+    _check_steps(bottom, top, size)
 
 
 def _check_steps(low: float, high: float, step: float) -> None:
@@ -104,6 +114,11 @@ class Float:
             raise BadSetting("must have either log or a step, got both")
         object.__setattr__(self, "low", float(self.low))
         object.__setattr__(self, "high", float(self.high))
+        if not self.log and 0 < self.high - self.low < _NARROWEST:
+            raise BadSetting(
+                f"must have low and high at least {_NARROWEST:g} apart unless on a log scale, got "
+                f"{self.low!r} and {self.high!r}"
+            )
         if not math.isfinite(self.high - self.low):
             raise BadSetting(
                 f"must have low and high less than {sys.float_info.max:g} apart, got "

@@ -24,7 +24,8 @@ _NO_CHANCE = (
 def refuse_change(space: Space) -> None:
     """Asks for some points twice. Raises BadSetting where something is another the second time."""
     rng = random.Random(0)
-    for point in [space.sample(rng) for _ in range(_POINTS)]:
+    for _ in range(_POINTS):
+        point = space.sample(rng)
         try:
             again = space.run(from_params(point.params))
         except RaysearchError as error:

@@ -44,7 +44,7 @@ def of(
     first = error.errors(include_url=False)[0]
     path, kinds, rest = _place(cls, first["loc"])
     if path in faults:
-        return _of_leaf(cls, faults[path], path, _at(data, path))
+        return of_fault(cls, faults[path], path, data)
     if first["type"] in _UNKNOWN:
         return LookupError(unknown(cls, path, kinds))
     return ValueError(_joined(error, first, path, rest, _at(data, path)))
@@ -56,10 +56,11 @@ def of_leaf(error: ValidationError, path: str, value: object) -> str:
     return _joined(error, first, path, first["loc"][1:], value, skipped=1)
 
 
-def _of_leaf(
-    cls: type, error: ValidationError, path: str, value: object
+def of_fault(
+    cls: type, error: ValidationError, path: str, data: object
 ) -> ValueError | LookupError:
-    first = error.errors(include_url=False)[0]
+    """The finding about the leaf at a path of data as an error."""
+    value, first = _at(data, path), error.errors(include_url=False)[0]
     if first["type"] in _UNKNOWN:
         return LookupError(unknown(cls, _dotted(path, first["loc"][1:], value)))
     return ValueError(of_leaf(error, path, value))

@@ -117,11 +117,14 @@ class Config(BaseModel):
             LookupError: a field that does not exist, with the nearest one.
             ValueError: a value that is not allowed, with its path and what is.
         """
-        faults: dict[str, ValidationError] = {}
+        faults = _Faults()
         try:
-            return cls.model_validate(_read(cls, data, "", faults))
+            found = cls.model_validate(_read(cls, data, "", faults))
         except ValidationError as error:
             raise complaints.of(cls, error, data, faults) from None
+        for path in faults.final:  # as a whole it passed: a class of pydantic's own is lenient
+            raise complaints.of_fault(cls, faults[path], path, data)
+        return found
 
     def lossy(self) -> dict[str, str]:
         """The paths whose values are not the same once they were written as JSON, each with why."""
@@ -208,9 +211,15 @@ def _plain(kinds: Sequence[type], name: str, path: str, value: object) -> Any:
     raise ValueError(complaints.of_leaf(error, path, {"value": value})) from None
 
 
-def _read(
-    cls: type[Config], data: object, place: str, faults: dict[str, ValidationError]
-) -> dict[str, Any] | Any:
+class _Faults(dict[str, ValidationError]):
+    """The findings about leaves, by path; those in `final` no validator can set right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.final: list[str] = []
+
+
+def _read(cls: type[Config], data: object, place: str, faults: _Faults) -> dict[str, Any] | Any:
     """JSON with each leaf in its own type; one for which that cannot be stays, with its fault.
 
     Leaf by leaf, since pydantic reads a whole as JSON no longer behind people's own validators.
@@ -229,6 +238,8 @@ def _read(
                 found[name] = parts.from_json(parts.leaf(cls, name), value)
             except ValidationError as error:
                 faults[path] = error
+                if not parts.has_validators(cls, name):
+                    faults.final.append(path)
     return found
 
 

@@ -92,7 +92,8 @@ def _needs_reading(annotation: Any) -> bool:
 @cache
 def leaf(cls: type, name: str) -> type[BaseModel]:
     """A model with the type of a field, without its own constraints, as its only field `value`."""
-    settings = cast("ConfigDict", getattr(cls, "model_config", {}))
+    own = {**getattr(cls, "model_config", {}), "validate_default": False}  # no default is JSON
+    settings = cast("ConfigDict", own)
     made: Any = create_model("Leaf", __config__=settings, value=(fields_of(cls)[name], ...))
     return made
 
@@ -168,3 +169,11 @@ def _is_same(one: Any, other: Any) -> bool:
     if names := fields_of(type(one)):
         return all(_is_same(getattr(one, name), getattr(other, name)) for name in names)
     return bool(one == other)
+
+
+@cache
+def has_validators(cls: type[BaseModel], name: str) -> bool:
+    """Whether people's own code may still change what a field is given before it is checked."""
+    decorators = cls.__pydantic_decorators__
+    wrapping = any("Validator" in type(each).__name__ for each in cls.model_fields[name].metadata)
+    return bool(decorators.field_validators or decorators.model_validators) or wrapping

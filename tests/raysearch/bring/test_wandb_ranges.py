@@ -43,6 +43,8 @@ STEPPED = [
     {"distribution": "int_uniform", "min": 3, "max": 11},
 ]
 
+INF = float("inf")
+
 
 def ours(spec: dict[str, Any], *, grid: bool = False, example: object = None) -> Any:
     return read_range("p", spec, grid=grid, example=example).range
@@ -122,6 +124,15 @@ def test_in_a_grid_it_has_the_values_that_wandb_enumerates(spec: dict[str, Any])
         ({"distribution": "int_uniform", "min": 0.5, "max": 4}, "min and max must be integers"),
         ({"min": 0.0, "max": "many"}, "max must be a number, got 'many'"),
         ({"distribution": "q_uniform", "min": 0, "max": 4, "q": 0}, "q must be above 0, got 0"),
+        ({"distribution": "q_uniform", "min": 0, "max": 4, "q": INF}, "q must be finite, got inf"),
+        ({"distribution": "q_uniform", "min": 0, "max": 4, "q": 1e-320}, "less than 1e+09 steps"),
+        ({"values": [0.1, INF]}, "finite values, got inf"),
+        ({"value": -INF}, "finite values, got -inf"),
+        ({"value": [1, INF]}, "finite values, got inf"),
+        ({"values": [1, 10**400]}, "within 64 bits"),
+        ({"min": 0.0, "max": INF}, "max must be a number, got inf"),
+        ({"min": 0.0, "max": 10**400}, "max must be a number, got 1000"),
+        ({"distribution": "log_uniform", "min": -1000, "max": 0}, "low above 0 on a log scale"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.raysearch.toys import (
     grid,
     swept,
 )
+from trainables.core.run import RunConfig
 
 
 @pytest.mark.parametrize("sweep", [GRID, CONDITIONAL, BRANCHING, CONTINUOUS, TIED])
@@ -251,3 +253,42 @@ def test_an_asked_name_is_recorded_once_and_a_given_one_not_at_all() -> None:
     assert asking.suggest_int("depth", 1, 4) == asking.suggest_int("depth", 1, 4) == 2
     assert asking.params == {"depth": 2}
     assert asking.answered == {"optimizer[sgd].lr": (1.0, Float(0.0, 0.1))}
+
+
+class Kept(RunConfig):
+    experiment = "tests:none"
+    name = "tests.kept"
+    x: float = 0.0
+    where: str | Path = "a"
+
+
+class Hiding(Toy):
+    @property
+    def seed(self) -> int:
+        return 42
+
+
+def kept(trial: Any) -> Kept:
+    return Kept(x=trial.suggest_float("x", 0, 1), where=Path("a"))
+
+
+def hiding(trial: Any) -> Hiding:
+    return Hiding(depth=trial.suggest_int("depth", 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (kept, r"where of Kept of sweep .* must have a type and value that JSON keeps: Posix"),
+        (hiding, "Hiding of sweep .* must have its seed where with_seed puts it"),
+    ],
+)
+def test_a_configuration_that_could_not_be_repeated_is_refused(function: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Space(swept(function)).check()
+
+
+def test_a_given_value_may_be_written_otherwise() -> None:
+    space = Space(swept(lambda trial: Kept(x=trial.suggest_float("x", 0, 1))), {"seed": 3})
+    space.check()
+    assert space.default() is not None
