@@ -16,7 +16,6 @@ from raysearch.errors import BadSetting
 from raysearch.packing import digest, unpack
 from raysearch.plan import Request, check_name
 from raysearch.record.events import Store, now
-from raysearch.record.locks import claim
 from raysearch.serve.state import write_privately
 from raysearch.settings import Settings
 
@@ -156,7 +155,6 @@ def link_data(code: Path, runs: Path) -> None:
 def _made(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True)
-        claim(folder)
     except FileExistsError:
         return False
     return True
