@@ -18,7 +18,7 @@ from raysearch.record.finding import Finding
 from raysearch.record.names import artifact_path, key
 from raysearch.record.outbox import ASIDE, fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.runs import experiments, runs_of, status_of, summary_name
+from raysearch.record.runs import experiments, reported_name, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
 from raysearch.record.writer import ANSWERED
 
@@ -235,10 +235,10 @@ def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[i
     for step, _, _, metrics in trial.reports:
         last = step
         for name, value in metrics.items():
-            expect(name, step, value)
+            expect(reported_name(name, view.spec), step, value)
     if trial.ended is not None and trial.values:
         for metric, value in zip(view.spec["metrics"], trial.values, strict=True):
             expect(summary_name(metric["name"]), last, value)
     for name, value in (trial.tested.get("metrics") or {}).items():
-        expect(name, last, value)
+        expect(reported_name(name, view.spec), last, value)
     return expected

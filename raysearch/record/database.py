@@ -68,9 +68,10 @@ _PAUSES = (0.0, 0.1, 0.3, 1.0)
 _GONE = re.compile("57P0[1-5]|08...|40001|40P01|55P03|53300")
 """SQLSTATEs that pass: server shut down or starting, connection lost, deadlock, no room."""
 _DISK_FULL = "53100"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _ROOM = 1 << 20
 """Bytes of free disk below which an error of its file says that SQLite found no room."""
-_TRIES = 10
+_TRIES, _SHOWN = 10, 300
 _CONNECTING = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -185,7 +186,7 @@ def passes(error: sa_exc.DBAPIError) -> bool:
 def reason(error: BaseException) -> str:
     """The first line of what a database says, without passwords."""
     text = str(getattr(error, "orig", None) or error)
-    return hidden((text.splitlines() or [type(error).__name__])[0])
+    return hidden((text.splitlines() or [type(error).__name__])[0])[:_SHOWN]
 
 
 def is_full(error: BaseException, url: str) -> bool:
@@ -203,6 +204,13 @@ def is_full(error: BaseException, url: str) -> bool:
         room = os.statvfs(file.parent)
         return room.f_bavail * room.f_frsize < _ROOM
     return False
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether what is read is no SQLite database, or not as it was written."""
+    found = getattr(error, "orig", None) or error
+    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
+    return code in _DAMAGED or "Could not decode to UTF-8" in str(found)
 
 
 def _refuse_empty(file: Path, *, is_new: bool) -> None:

@@ -20,6 +20,7 @@ from raysearch.record.database import (
     HOLDERS,
     REQUESTS,
     Database,
+    is_damage,
     is_full,
     reason,
     serialise,
@@ -70,6 +71,8 @@ class Store:
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
             if is_full(error, url):
                 raise WrongState(full_disk(hidden(url))) from None
+            if is_damage(error):
+                raise self._hurt(error) from None
             raise BadSetting(
                 f"--store {hidden(url)!r} must be a database that can be written, such as "
                 f"sqlite:///runs/raysearch.db or postgresql+psycopg://user@host/name: "
@@ -86,7 +89,13 @@ class Store:
     def _failed(self, error: sa_exc.SQLAlchemyError) -> RaysearchError:
         if is_full(error, self.url):
             return WrongState(full_disk(hidden(self.url)))
-        return self._refused(reason(error))
+        return self._hurt(error) if is_damage(error) else self._refused(reason(error))
+
+    def _hurt(self, error: BaseException) -> WrongState:
+        return WrongState(
+            f"--store {hidden(self.url)!r} is damaged, or no database: {reason(error)}; put a copy "
+            f"of it in its place"
+        )
 
     def _refused(self, why: str) -> RaysearchError:
         return BadSetting(f"--store {hidden(self.url)!r} cannot be read or written: {why}")

@@ -55,7 +55,7 @@ def _make(file: Path) -> None:
         store.engine.dispose()
         with suppress(FileExistsError):  # another process was faster
             os.link(made, file)
-            for engine in SqlAlchemyStore._engine_map.values():
+            for engine in SqlAlchemyStore._engine_map.values():  # pyright: ignore[reportPrivateUsage]
                 engine.dispose()  # one of this process may still hold a file that was removed
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,7 +88,7 @@ def _is_half_made(file: Path) -> bool:
 
     A whole one, an older MLflow's too, has at least a row for its default experiment.
     """
-    from mlflow.store.db.utils import _get_latest_schema_revision
+    from mlflow.store.db import utils
     from mlflow.store.tracking.dbmodels.models import SqlExperiment
 
     if file.stat().st_size == 0:
@@ -100,7 +100,7 @@ def _is_half_made(file: Path) -> bool:
             tables = {str(name) for (name,) in rows if not str(name).startswith("sqlite_")}
             if "alembic_version" in tables:
                 (version,) = connection.execute("SELECT max(version_num) FROM alembic_version")
-                if version[0] == _get_latest_schema_revision():
+                if version[0] == utils._get_latest_schema_revision():  # pyright: ignore
                     return False
             filled = any(_has_rows(connection, name) for name in tables - _SEEDED)
             return bool(tables & known) and not filled

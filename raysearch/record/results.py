@@ -130,8 +130,11 @@ class SearchView:
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
-        """The view after all events that are committed."""
-        return cls.of(search, store.events(search))
+        """The view after all events that are committed. Raises WrongState if they are damaged."""
+        view = cls.of(search, store.events(search))
+        if view.last and view.created is None:
+            raise WrongState(f"search {search!r} is damaged: its first event is not there")
+        return view
 
     @classmethod
     def of(cls, search: str, events: Iterable[Event]) -> SearchView:

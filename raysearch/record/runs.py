@@ -46,6 +46,12 @@ def summary_name(metric: str) -> str:
     return key(f"objective/{metric.replace('/', '_')}")
 
 
+def reported_name(metric: str, spec: Mapping[str, Any]) -> str:
+    """The name of a metric that a trial reports: not one of those by which trials are sorted."""
+    taken = {summary_name(one["name"]) for one in spec["metrics"]}
+    return f"{metric} reported" if key(metric) in taken else metric
+
+
 def experiments(client: Any) -> list[Any]:
     """All experiments."""
     return list(_pages(lambda token: client.search_experiments(page_token=token)))

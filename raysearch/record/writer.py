@@ -22,7 +22,14 @@ from raysearch.record.names import artifact_path, key
 from raysearch.record.outbox import Outbox, plain
 from raysearch.record.refusals import RunIsGone, is_of_content, said_of
 from raysearch.record.results import SearchView, TrialView
-from raysearch.record.runs import Runs, experiment_ids, runs_of, status_of, summary_name
+from raysearch.record.runs import (
+    Runs,
+    experiment_ids,
+    reported_name,
+    runs_of,
+    status_of,
+    summary_name,
+)
 from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
 from raysearch.record.standing import winner
 from raysearch.record.views import TAG, shared_view, view_key
@@ -223,7 +230,8 @@ class Writer:
             self._describe(outbox, body["facts"])
         elif event.kind == "report":
             for name, value in body["metrics"].items():
-                outbox.metric(name, value, event.time, body["step"])
+                shown = reported_name(name, self.view.spec)
+                outbox.metric(shown, value, event.time, body["step"])
         elif event.kind == "artifact":
             self._upload(run, body["path"], body["name"])
         elif event.kind == "removed":
@@ -233,7 +241,7 @@ class Writer:
         elif event.kind == "tested":
             step = trial.reports[-1][0] if trial.reports else 0
             for name, value in body["metrics"].items():
-                outbox.metric(name, value, event.time, step)
+                outbox.metric(reported_name(name, self.view.spec), value, event.time, step)
             outbox.tags["raysearch.test"] = body["role"]
 
     def _link(self, trial: TrialView, event: Event, runs: Runs) -> None:

@@ -17,7 +17,6 @@ from raysearch.errors import BadSetting
 from raysearch.packing import digest
 from raysearch.plan import Request, check_name
 from raysearch.record.events import Store, now
-from raysearch.record.locks import claim
 from raysearch.serve.state import write_privately
 from raysearch.settings import Settings
 from raysearch.unpacking import unpack
@@ -172,7 +171,6 @@ def link_data(code: Path, runs: Path) -> None:
 def _made(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True)
-        claim(folder)
     except FileExistsError:
         return False
     return True

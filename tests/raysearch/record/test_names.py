@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysearch.record.names import artifact_path, key
+from raysearch.record.runs import reported_name, summary_name
 
 ODD = {
     "val/AR@100": "val/AR_0x40_100",
@@ -80,3 +81,9 @@ def test_no_artifact_leads_out_of_its_run(name: str) -> None:
     parts = artifact_path(name).split("/")
     assert not {"", ".", ".."} & set(parts)
     assert re.search(r"[#%?\\\x00-\x1f]", "/".join(parts)) is None
+
+
+def test_a_reported_metric_is_never_that_by_which_trials_are_sorted() -> None:
+    spec = {"metrics": [{"name": "val/loss"}]}
+    assert reported_name("val/loss", spec) == "val/loss"
+    assert key(reported_name("objective/val_loss", spec)) != summary_name("val/loss")
