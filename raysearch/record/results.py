@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting
+from raysearch.record.doubts import doubts_of
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.standing import Standing, standings
@@ -356,7 +357,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     metrics = [metric["name"] for metric in view.spec["metrics"]]
     places = {each.trial.digest: each for each in view.standings()}
     is_repeated = any(each.is_repeated for each in places.values())
-    doubts = _doubts(places.values())
+    doubts = doubts_of(places.values())
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
         values = trial.values or (trial.reports[-1][2] if trial.reports else None)
@@ -393,19 +394,6 @@ def _standing_row(
     row["counted"] = standing is not None and any(run is trial for run in standing.runs)
     row["repeat_of"] = trial.repeat_of
     return row
-
-
-def _doubts(
-    found: Iterable[Standing],
-) -> dict[str, Callable[[Standing | None], str | None]]:
-    """The columns on seeds that are needed, each with what it says of a standing."""
-    columns: dict[str, Callable[[Standing | None], str | None]] = {}
-    places = list(found)
-    if any(each.others for each in places):
-        columns["outcomes"] = lambda each: None if each is None else each.outcomes
-    if any(each.suspicion for each in places if each.seeds > 1):
-        columns["suspicious"] = lambda each: None if each is None else each.suspicion or None
-    return columns
 
 
 def _strict(value: Any) -> Any:
