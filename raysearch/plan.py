@@ -23,7 +23,7 @@ from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare, check_incomplete
 from raysearch.errors import BadSetting, UnknownName, foreign
-from raysearch.record.averaged import long_mean
+from raysearch.record.averaged import foreseen_means
 from raysearch.record.passwords import hidden
 from raysearch.requested import plain_options
 from raysearch.room import Machine, parse_memory, resources
@@ -181,8 +181,6 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
                 refuse_lacks(space)
         _check_evaluation(request, sweep, sampler, pruner)
         repeats, finalists = _at_least_one(request, sweep)
-        if request.incomplete is not None:
-            check_incomplete("--incomplete", request.incomplete)
     spec: dict[str, Any] = {
         **_declared(sweep, space),
         **resources(
@@ -199,13 +197,14 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "points": space.count().distinct if _is_grid(sampler) else None,
         "seed": request.seed,
         "fixed": dict(space.fixed),
+        "warnings": foreseen_means(sweep, space),
         "outside": _outside(space),
         "time": request.time,
         "trial_time": request.trial_time,
         "disk": request.disk,
         "repeats": repeats,
         "finalists": finalists,
-        "incomplete": request.incomplete or sweep.incomplete,
+        "incomplete": _incomplete(request, sweep),
         "group": sweep.group if request.group is None else request.group,
         "tags": {**sweep.tags, **request.tags},
         "notes": sweep.notes if request.notes is None else request.notes,
@@ -221,8 +220,6 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         from raysearch.decide.failures import parse_limit
 
         spec["max_failures"] = parse_limit(request.max_failures)
-    if (doubts := _long_means(sweep, space)) and sweep.evaluates is None:
-        spec["warnings"] = doubts
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)
@@ -277,19 +274,6 @@ def _outside(space: Space) -> dict[str, str]:
         for name, (value, distribution) in point.answered.items()
         if not distribution.contains(value)
     }
-
-
-def _long_means(sweep: Sweep, space: Space) -> list[str]:
-    """Where a mean is of more than half of a trial's reports, as far as configurations say it.
-
-    One says by a method `evaluations_made()` how often a run reports its evaluations, or None.
-    """
-    asked = (getattr(point.config, "evaluations_made", None) for point in space.preview(_SOME))
-    made = [number for ask in asked if ask is not None and (number := ask()) is not None]
-    if not made:
-        return []
-    metrics = ({"name": each.name, "reduce": each.reduce} for each in sweep.metrics)
-    return [said for metric in metrics if (said := long_mean(metric, min(made)))]
 
 
 def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str) -> None:
@@ -358,6 +342,12 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
             raise BadSetting(f"{option} must be at least 1, got {given}")
         found.append(stated if given is None else given)
     return found[0], found[1]
+
+
+def _incomplete(request: Request, sweep: Sweep) -> str:
+    """Where a configuration stands of which a seed was lost."""
+    check_incomplete("--incomplete", request.incomplete or sweep.incomplete)
+    return request.incomplete or sweep.incomplete
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def small(large: Sweep, attribute: str, values: Mapping[str, object]) -> Sweep:
         name=f"{large.name}_small",
         function=function,
         repeats=1,
+        fidelity="evaluations",  # several in each of the few epochs
         evaluates=large.evaluates and f"{large.evaluates}_small",
         tags={**large.tags, "size": "small"},
     )

@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysearch.declare.space import Space
+    from raysearch.declare.sweep import Sweep
     from raysearch.record.results import SearchView, TrialView
 
+_SOME = 16
+"""So many points of a space are asked."""
 _MEAN = re.compile(r"mean\((\d+)\)")
 
 
@@ -27,6 +31,19 @@ def long_mean(metric: Mapping[str, Any], made: int) -> str:
         f"{metric['reduce']} of {metric['name']} is over {share} of a trial's reports, its "
         f"beginning too: report it more often, or reduce it by {some}"
     )
+
+
+def foreseen_means(sweep: Sweep, space: Space) -> list[str]:
+    """That sentence for each objective of a sweep, as far as its configurations know it.
+
+    One says by a method `evaluations_made()` how often a run reports its evaluations, or None.
+    """
+    if sweep.evaluates is not None:
+        return []
+    asked = (getattr(point.config, "evaluations_made", None) for point in space.preview(_SOME))
+    made = [number for ask in asked if ask is not None and (number := ask()) is not None]
+    metrics = ({"name": each.name, "reduce": each.reduce} for each in sweep.metrics)
+    return [said for metric in metrics if made and (said := long_mean(metric, min(made)))]
 
 
 def long_means(view: SearchView) -> list[str]:

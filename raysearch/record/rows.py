@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from raysearch.declare.columns import Columns, has_path
+from raysearch.record.doubts import doubts_of
 
 if TYPE_CHECKING:
     from raysearch.record.results import SearchView, TrialView
@@ -38,7 +39,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     metrics = [metric["name"] for metric in view.spec["metrics"]]
     places = {each.trial.digest: each for each in view.standings()}
     is_repeated = any(each.is_repeated for each in places.values())
-    doubts = _doubts(places.values())
+    doubts = doubts_of(places.values())
     own = {name: columns.own(name) for name in _OWN}
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
@@ -60,19 +61,6 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
             row[own["evaluates"]] = trial.evaluates["trial"]
         table.append(row)
     return table
-
-
-def _doubts(
-    found: Iterable[Standing],
-) -> dict[str, Callable[[Standing | None], str | None]]:
-    """The columns on seeds that are needed, each with what it says of a standing."""
-    columns: dict[str, Callable[[Standing | None], str | None]] = {}
-    places = list(found)
-    if any(each.others for each in places):
-        columns["outcomes"] = lambda each: None if each is None else each.outcomes
-    if any(each.suspicion for each in places if each.seeds > 1):
-        columns["suspicious"] = lambda each: None if each is None else each.suspicion or None
-    return columns
 
 
 def _failed_before(trial: TrialView) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment,
 from trainables.core.randomness import generator, normal, permutation, uniform
 from trainables.data import augment
 from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
+from trainables.data.scores import kept_scores
 from trainables.layers.slot_attention import quasi_normal
 from trainables.metrics.blind import blind_segments
 from trainables.metrics.records import Records
@@ -161,11 +164,24 @@ class SceneExperiment(Experiment):
         """The networks on scenes of a split in a setting."""
 
     def references(self, split: str, setting: Setting) -> References:
-        """What segments score that nobody has learned (`metrics.blind`), on the same scenes."""
-        scenes, rows = self._measured.splits[split], dict[str, Records]()
+        """What segments score that nobody has learned (`metrics.blind`), on the same scenes.
+
+        They depend on scenes, number of slots and size alone, and are kept for all runs of those.
+        """
+        scenes = self._measured.splits[split]
         if not scenes.has_labels:
             return {}
         slots, positions = self.slots_in(setting), self.positions(split, setting)
+        size = self.compared(torch.from_numpy(scenes.labels(positions[:1]))).shape[1:]
+        facts = [type(self).__name__, self._measured.fingerprint, split, slots, *size]
+        return kept_scores(
+            Path(self.config.data.root),
+            [*facts, hashlib.sha256(positions.tobytes()).hexdigest()],
+            lambda: self._blind(scenes, positions, slots),
+        )
+
+    def _blind(self, scenes: Scenes, positions: Positions, slots: int) -> References:
+        rows: dict[str, Records] = {}
         for part in np.array_split(positions, -(-len(positions) // _AT_ONCE)):
             labels = self.compared(torch.from_numpy(scenes.labels(part)))
             for name, found in blind_segments(read(scenes, part), slots).items():

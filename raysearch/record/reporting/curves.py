@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from raysearch.record.references import ordered, reference_rows
@@ -190,7 +191,7 @@ def _references(view: SearchView, objective: Objective) -> dict[str, float]:
 
 
 def label_references(axes: Axes, rows: Mapping[str, float]) -> list[str]:
-    """A dashed line for each row that is within the axes, named at its left; the names."""
+    """A dashed line for each row that is within the axes, named at its right; the names."""
     low, high = axes.get_ylim()
     shown = {row: value for row, value in rows.items() if low <= value <= high}
     ends = [(number, [(0.0, value)]) for number, value in enumerate(shown.values())]
@@ -198,12 +199,16 @@ def label_references(axes: Axes, rows: Mapping[str, float]) -> list[str]:
         axes.axhline(value, color=MUTED, linewidth=0.9, linestyle="--", zorder=2)
         axes.annotate(
             plain(row, 28),
-            (0.0, value),
+            (1.0, value),
             xycoords=("axes fraction", "data"),
-            xytext=(4, shift + 4),
+            xytext=(-4, shift + 4),
             textcoords="offset points",
             color=MUTED,
             fontsize=7.5,
+            ha="right",
+            va="center",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+            zorder=6,
             annotation_clip=False,
         )
     return [f"{plain(row, 28)} {brief(value)}" for row, value in shown.items()]

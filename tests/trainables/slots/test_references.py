@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from tests.trainables.slots import small
+from trainables.data.scores import kept_scores
 from trainables.metrics.blind import blocks
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
 from trainables.slots.dinosaur import DinosaurExperiment
@@ -87,6 +89,42 @@ def test_sets_that_are_the_same_for_each_image_are_scored_as_predictions(root: P
     slots = experiment.config.slots.num_slots
     claimed = slots if trained / slots > 0.5 else 0  # one confidence for all of them
     assert rows["mean_set"]["count_error"] == pytest.approx(np.abs(claimed - counts).mean())
+
+
+def test_rows_are_computed_once_for_all_runs_of_the_same_scenes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, asked = Setting(num_slots=3, scenes=4), list[int]()
+    blind = DiscoveryExperiment._blind  # pyright: ignore[reportPrivateUsage]
+
+    def counted(self: DiscoveryExperiment, scenes: Any, positions: Any, slots: int) -> Any:
+        asked.append(slots)
+        return blind(self, scenes, positions, slots)
+
+    monkeypatch.setattr(DiscoveryExperiment, "_blind", counted)
+    first = loaded(DiscoveryExperiment, root).references("val", setting)
+    again = loaded(DiscoveryExperiment, root, slots__width=4).references("val", setting)
+    assert first == again and asked == [3]
+    for other in ({"num_slots": 4}, {"scenes": 3}):
+        loaded(DiscoveryExperiment, root).references("val", setting.with_values(other))
+    loaded(DiscoveryExperiment, root).references("test", setting)
+    assert asked == [3, 4, 3, 3]
+
+
+@pytest.mark.parametrize("there", [None, "", "{", "a folder"])
+def test_a_file_of_scores_that_is_no_such_file_is_made_anew(
+    tmp_path: Path, there: str | None
+) -> None:
+    rows = {"blocks": {"ari": 0.1 + 0.2}}
+    assert kept_scores(tmp_path, ["a", 1], lambda: rows) == rows
+    (file,) = (tmp_path / "cache" / "scores").iterdir()
+    file.unlink()
+    if there == "a folder":
+        file.mkdir()
+    elif there is not None:
+        file.write_text(there)
+    assert kept_scores(tmp_path, ["a", 1], lambda: rows) == rows
+    assert kept_scores(tmp_path, ["a", 2], lambda: {}) == {}
 
 
 def test_scenes_without_labels_have_no_rows_of_segments(
