@@ -275,6 +275,8 @@ class Guardian:
         late = server.phase != "ready" and time.monotonic() - server.since > _IMPORT_LIMIT
         if late:
             tree.send(server.pid, signal.SIGKILL)
+        elif (stat := tree.stat_of(server.pid)) is not None and stat[0] == "T":
+            tree.send(server.pid, signal.SIGCONT)  # a host that waits for it sees nothing else
         while heard or dead:
             try:
                 message, _ = server.line.receive(0 if dead else None)
