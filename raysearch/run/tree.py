@@ -143,6 +143,8 @@ def reap() -> list[int]:
 
 def send(pid: int, number: signal.Signals) -> bool:
     """Sends a signal; whether there was such a process of ours."""
+    if pid <= 0:  # it would mean a whole process group
+        return False
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
