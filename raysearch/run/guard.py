@@ -20,7 +20,6 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,6 +94,14 @@ def end_children(spared: int | None = None) -> None:
             return
 
 
+def _folder() -> str:
+    """A new temporary folder; empty if the disk has no room for one."""
+    try:
+        return tempfile.mkdtemp(prefix="pymp-")
+    except OSError:
+        return ""
+
+
 @dataclass
 class _Attempt:
     """What is watched of an attempt: its log, and what it made in /dev/shm; and a folder for the
@@ -103,12 +110,13 @@ class _Attempt:
 
     log: BoundedLog
     made: Made = field(default_factory=Made)
-    sockets: str = field(default_factory=partial(tempfile.mkdtemp, prefix="pymp-"))
+    sockets: str = field(default_factory=_folder)
 
     def remove(self) -> None:
         """Removes what its processes, which are gone, have left."""
         self.made.remove()
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        if self.sockets:
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @dataclass
