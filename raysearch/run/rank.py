@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from raysearch.run.job import Job, Message
+from raysearch.run.own import SessionLine, leave, seed_globally
 from raysearch.run.process import (
     PipeSession,
-    SessionLine,
     entry_point,
     failure,
-    leave,
     resolve,
-    seed_globally,
     set_threads,
     write_to,
 )
