@@ -133,7 +133,8 @@ def _begin(session: int, server: int, sockets: str) -> NoReturn:
     tree.adopt_orphans()
     os.setsid()
     process.current_process().authkey = os.urandom(32)
-    vars(process.current_process())["_config"]["tempdir"] = sockets
+    if sockets:
+        vars(process.current_process())["_config"]["tempdir"] = sockets
     tracker: dict[str, Any] = vars(vars(resource_tracker)["_resource_tracker"])
     tracker["_fd"] = tracker["_pid"] = None
     try:

@@ -30,6 +30,9 @@ class Guarded:
         libraries: modules that the fork server imports ahead, and that no trial needs to.
         experiment: `module:attribute`; the module is imported ahead too, if that can be done.
         environment: of all below.
+
+    Raises:
+        RuntimeError: they could not be started.
     """
 
     def __init__(
@@ -56,6 +59,9 @@ class Guarded:
         watch.close()
         guard.close()
         self._inner: int = self._said(("guard",), _HELLO).get("pid", 0)
+        if not self._inner:
+            self.close()
+            raise RuntimeError("the guardians of this host ended, or hung, while they started")
 
     @property
     def pids(self) -> tuple[int, int]:

@@ -16,15 +16,13 @@ from typing import Any, NoReturn
 
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import send
+from raysearch.run.own import SessionLine, leave, seed_globally
 from raysearch.run.process import (
     PipeSession,
-    SessionLine,
     entry_point,
     failure,
-    leave,
     left_well,
     resolve,
-    seed_globally,
     set_threads,
     write_to,
 )

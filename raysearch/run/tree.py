@@ -13,6 +13,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 20
+DYING = 10.0
+"""Seconds for killed processes to be gone; longer only hangs one in an uninterruptible call."""
 
 
 def adopt_orphans() -> None:
@@ -143,8 +145,21 @@ def reap() -> list[int]:
 
 def send(pid: int, number: signal.Signals) -> bool:
     """Sends a signal; whether there was such a process of ours."""
+    if pid <= 0:  # it would mean a whole process group
+        return False
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def end_children(spared: int | None = None) -> None:
+    """Kills all that this process is the parent of, and all below; waits until they are gone."""
+    deadline = time.monotonic() + DYING
+    while strays := [pid for pid in children(os.getpid()) if pid != spared]:
+        for pid in strays:
+            kill_tree(pid)
+        gone(strays, 0.1)
+        if time.monotonic() > deadline:
+            return

@@ -39,11 +39,14 @@ def main() -> NoReturn:
 
 
 def watch(pid: int) -> None:
-    """Waits for the end of a process; then ends all that was seen below it."""
-    born, seen = tree.birth(pid), set[tuple[int, int]]()
+    """Waits for the end of a process; then ends all that was seen below it the last two times.
+
+    What is there and was not seen then had been started within the last third of a second.
+    """
+    born, before, seen = tree.birth(pid), set[tuple[int, int]](), set[tuple[int, int]]()
     while tree.alive(pid) and tree.birth(pid) == born:
-        seen |= {(each, tree.birth(each)) for each in tree.family(pid)[1:]}
+        before, seen = seen, {(each, tree.birth(each)) for each in tree.family(pid)[1:]}
         time.sleep(_EVERY)
-    for each, its_birth in seen:
+    for each, its_birth in before | seen:
         if tree.birth(each) == its_birth:
             tree.kill_tree(each)

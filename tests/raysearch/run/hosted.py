@@ -23,7 +23,7 @@ ROOT = str(Path(__file__).parents[3])
 
 def main(folder: Path) -> None:
     hosting.PRELOADED = ("torch", "raysearch.run.process")
-    start_server("hosted-tests", 1, EXPERIMENT, [ROOT])
+    start_server(f"hosted-{folder.name}", 1, EXPERIMENT, [ROOT])
     config = {"way": "hiding", "end": "hang"}
     child = Child(Job("t", str(folder), 0, 1, EXPERIMENT, config, str(folder), paths=[ROOT]))
     while (message := child.next(1.0)) is None or message["kind"] != "report":

@@ -136,7 +136,7 @@ def talking(config: dict[str, Any], session: Any) -> None:
 
 def lingering(config: dict[str, Any], session: Any) -> None:
     """Has an exit handler, a thread and a pool that do not end by themselves."""
-    vars(sys.modules["raysearch.run.process"])["_HANDLERS_LIMIT"] = 0.3
+    vars(sys.modules["raysearch.run.own"])["_HANDLERS_LIMIT"] = 0.3
     session.report(1, {"score": 1.0})
     threading.Thread(target=time.sleep, args=(1000,)).start()
     ThreadPoolExecutor(1).submit(time.sleep, 1000)

@@ -13,11 +13,25 @@ from pathlib import Path
 import pytest
 
 from raysearch.run import tree
+from raysearch.run.child import kill_orphans
+from raysearch.run.guarded import Guarded
 
 pytestmark = [pytest.mark.slow, pytest.mark.kill]
 ROOT = Path(__file__).parents[3]
 FAR = 120.0
 """Seconds, far beyond what any machine needs."""
+
+
+def hosted(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, int], list[int]]:
+    """A host below a shell, the process ids of all, and those of what hides below its trial."""
+    command = f"{sys.executable} -m tests.raysearch.run.hosted {folder}; true"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    node = subprocess.Popen(["sh", "-c", command], cwd=ROOT, env=environment)
+    wait_for(folder / "known.json")
+    known = json.loads((folder / "known.json").read_text())
+    hidden = [int(file.read_text()) for file in folder.glob("*.pid")]
+    assert len(hidden) == 6 and all(map(tree.alive, hidden))
+    return node, known, hidden
 
 
 @pytest.mark.parametrize(
@@ -34,14 +48,7 @@ FAR = 120.0
     ids=" ".join,
 )
 def test_nothing_outlives_the_processes_above_it(tmp_path: Path, victims: list[str]) -> None:
-    host = f"{sys.executable} -m tests.raysearch.run.hosted {tmp_path}; true"
-    node = subprocess.Popen(
-        ["sh", "-c", host], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    wait_for(tmp_path / "known.json")
-    known = json.loads((tmp_path / "known.json").read_text())
-    hidden = [int(file.read_text()) for file in tmp_path.glob("*.pid")]
-    assert len(hidden) == 6 and all(map(tree.alive, hidden))
+    node, known, hidden = hosted(tmp_path)
     for victim in victims:
         number = signal.SIGSTOP if victim.startswith("stop") else signal.SIGKILL
         os.kill(known[victim.removeprefix("stop ")], number)
@@ -60,6 +67,18 @@ def wait_for(file: Path) -> None:
         time.sleep(0.05)
 
 
+def test_the_end_of_a_search_ends_what_its_hosts_have_and_a_living_host_is_no_orphan(
+    tmp_path: Path,
+) -> None:
+    node, known, hidden = hosted(tmp_path)
+    label = f"hosted-{tmp_path.name}"
+    assert kill_orphans(label) == 0 and all(map(tree.alive, hidden))
+    assert kill_orphans(label, living=True) > 0
+    below = ("outer", "inner", "server", "trial")
+    assert not any(map(tree.alive, [*hidden, *(known[name] for name in below)]))
+    node.wait()
+
+
 def test_a_tree_is_a_process_and_all_below_it() -> None:
     begin = "sleep 1000 & (sleep 1000 & wait) & echo; wait"
     with subprocess.Popen(["sh", "-c", begin], stdout=subprocess.PIPE) as top:
@@ -73,3 +92,14 @@ def test_a_tree_is_a_process_and_all_below_it() -> None:
         assert tree.gone(found, FAR)
         assert tree.family(top.pid) == [] and not tree.alive(top.pid)
     assert tree.birth(top.pid) == 0 and tree.name_of(top.pid) == ""
+
+
+def test_guardians_that_cannot_start_are_an_error_and_nothing_is_left() -> None:
+    before = set(tree.children(os.getpid()))
+    with pytest.raises(RuntimeError, match="guardians of this host"):
+        Guarded([], "none:run", {"PYTHONHOME": "/nowhere"})
+    assert set(tree.children(os.getpid())) == before
+
+
+def test_no_signal_is_ever_sent_to_a_whole_group() -> None:
+    assert not tree.send(0, signal.SIGKILL) and not tree.send(-1, signal.SIGKILL)

@@ -97,6 +97,12 @@ def test_a_killed_fork_server_is_a_kill_from_outside_and_the_next_attempt_has_an
     assert messages[-1]["outcome"] == "complete" and fork_server() != first
 
 
+def test_a_stopped_fork_server_goes_on(tmp_path: Path) -> None:
+    os.kill(fork_server(), signal.SIGSTOP)
+    messages = run_to_the_end(Child(attempt(tmp_path, "hiding", end="return")))
+    assert messages[-1]["outcome"] == "complete"
+
+
 @pytest.mark.parametrize("which", [[0], [1], [0, 1]])
 def test_killed_guardians_end_the_attempt_and_the_next_one_has_others(
     tmp_path: Path, which: list[int]
