@@ -260,6 +260,8 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
         return
     print(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
     print(f"checkpoint: {record['checkpoint'] or 'none'}")
+    if record["damage"]:
+        print(f"damaged: {record['damage']}")
     print_json(record["config"])
 
 

@@ -64,7 +64,6 @@ class Conductor:
         self._hearing = Hearing(self.study, self.log, self.spec, self.folder)
         self._clock = self.clock or Clock(self.limits)
         self._slots = self.slots or Slots(self.limits.concurrent)
-        self._direction = str(self.spec["metrics"][0]["direction"])
         self._live: dict[int, Course] = {}
         self._give_up = math.inf
         self._exhausted = False
@@ -183,7 +182,7 @@ class Conductor:
         """Tells the trials whose end was decided but not told, and puts the others in front."""
         for course in courses:
             if course.settled is not None:
-                remove(self._hearing.settle(course))
+                remove(self._hearing.settle(course), self.folder)
             else:
                 self.waiting.append(course)
 
@@ -239,7 +238,7 @@ class Conductor:
             proposal.config,
             proposal.seed,
             proposal.origin,
-            Keeper(self._direction),
+            Keeper.of(self.spec["metrics"]),
             evaluates=proposal.evaluates,
         )
 
@@ -249,6 +248,8 @@ class Conductor:
         name = f"{course.number:04d}/" + (
             f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
         )
+        if course.role is None:
+            self._hearing.weed(course)
         job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
         if course.role is None:
             own = job.restored is not None and course.evaluates is None
@@ -276,6 +277,9 @@ class Conductor:
             self._hearing.describe(course, message)
         elif message["kind"] == "artifact":
             self._hearing.artifact(course, message)
+        elif message["kind"] == "damaged":
+            path = self._hearing.relative(message["path"])
+            self._hearing.damaged(course, path, str(message["what"]))
         elif course.role is None:
             self._hearing.report(course, message)
         else:
@@ -325,7 +329,7 @@ class Conductor:
             if course.number == number:
                 self.waiting.remove(course)
                 course.settled = ("pruned", "stopped by request")
-                remove(self._hearing.settle(course))
+                remove(self._hearing.settle(course), self.folder)
 
     def out_of_time(self) -> bool:
         """Whether the search has used up its time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysearch.decide.study import State
@@ -49,6 +49,7 @@ class Course:
     evaluates: dict[str, Any] | None = None
     spent: float = 0.0
     begun: float | None = None
+    artifacts: set[str] = field(default_factory=set[str])
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -69,20 +70,26 @@ class Course:
         return self.keeper.best or self.keeper.last
 
     def take(
-        self, step: int, raw: list[float] | None, checkpoint: str | None, *, said: bool = True
+        self, step: int, raw: list[float] | None, checkpoint: Kept | None, *, said: bool = True
     ) -> bool:
         """Takes in a report; False if that step was reported before (a replay after a resume).
 
         One in which nothing is `said` only brings a checkpoint.
         """
         if checkpoint is not None:
-            self.keeper.add(Kept(step, checkpoint, raw[0] if raw else None))
+            self.keeper.add(replace(checkpoint, value=raw[0] if raw else self.value_at(step)))
+        elif raw:
+            self.keeper.learn(step, raw[0])
         if step in self.steps or not said:
             return step not in self.steps
         self.steps.add(step)
         if raw is not None:
             self.history.append((step, raw))
         return True
+
+    def value_at(self, step: int) -> float | None:
+        """The first objective that was reported at a step, with or without a checkpoint."""
+        return next((raw[0] for known, raw in reversed(self.history) if known == step), None)
 
 
 def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float] | None:
@@ -94,7 +101,6 @@ def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float
 def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]:
     """The courses of all trials that were asked and not told, in order, as the events left them."""
     names = [metric["name"] for metric in spec["metrics"]]
-    direction = str(spec["metrics"][0]["direction"])
     courses: dict[int, Course] = {}
     begun: dict[int, int] = {}
     events = list(events)
@@ -104,8 +110,9 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
             continue
         body = event.body
         if event.kind == "asked" and body.get("duplicate_of") is None:
+            keeper = Keeper.of(spec["metrics"])
             courses[event.trial] = Course(
-                event.trial, body["config"], body["seed"], body["origin"], Keeper(direction)
+                event.trial, body["config"], body["seed"], body["origin"], keeper
             )
             courses[event.trial].evaluates = body.get("evaluates")
         elif event.trial in courses:
@@ -121,9 +128,14 @@ def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]
     if kind == "started":
         course.attempt = max(course.attempt, int(body["attempt"]))
     elif kind == "report":
-        course.take(int(body["step"]), objectives(body["metrics"], names), body["checkpoint"])
+        kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
+        course.take(int(body["step"]), objectives(body["metrics"], names), kept)
     elif kind == "checkpoint":
-        course.keeper.add(Kept(int(body["step"]), body["path"], body["value"]))
+        course.keeper.add(Kept.read(body, body["path"], body["value"]))
+    elif kind == "damaged":
+        course.keeper.damaged(body["path"])
+    elif kind == "artifact":
+        course.artifacts.add(body["path"])
     elif kind == "failed":
         step = course.last.step if course.last else None
         course.failures.append(Failure(body["kind"], body.get("digest") or "", step))

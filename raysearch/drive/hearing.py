@@ -12,8 +12,11 @@ from typing import Any
 from raysearch.decide.failures import KINDS, verdict
 from raysearch.decide.study import State, Study
 from raysearch.drive.course import Course, Failure, objectives
+from raysearch.drive.kept import reported, unneeded, written
+from raysearch.integrity import damage
 from raysearch.record.events import EventLog
 from raysearch.record.results import reduce_objective
+from raysearch.run.checkpoints import Kept
 
 
 @dataclass(frozen=True)
@@ -52,51 +55,57 @@ class Hearing:
     def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
         path = self.relative(message["path"])
+        course.artifacts.add(path)
         self._log.append("artifact", course.number, name=message["name"], path=path)
+
+    def damaged(self, course: Course, path: str, what: str) -> None:
+        """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
+        course.keeper.damaged(path)
+        said = {"attempt": course.attempt, "path": path, "what": what}
+        self._log.append("damaged", course.number, commit=True, **said)
+
+    def weed(self, course: Course) -> None:
+        """Looks for checkpoints that are gone, or of another size, where they are needed next."""
+        for kept in course.keeper.kept():
+            what = damage(self._folder / kept.path, kept.bytes, None)
+            if what and not course.keeper.is_damaged(kept.path):
+                self.damaged(course, kept.path, what)
 
     def report(self, course: Course, message: Mapping[str, Any]) -> None:
         """A report: an event, and a decision if it carries all objectives."""
         step, metrics = int(message["step"]), dict[str, float](message["metrics"])
-        checkpoint = message["checkpoint"] and self.relative(message["checkpoint"])
+        kept = reported(message, self._folder, self.relative)
         raw = objectives(metrics, self._names)
         if raw is not None and not all(map(math.isfinite, raw)):
             self._diverge(course, step, raw)
             return
-        is_new = course.take(step, raw, checkpoint, said=bool(metrics))
+        is_new = course.take(step, raw, kept, said=bool(metrics))
         if not metrics or not is_new:
-            self._checkpoint(course, step, checkpoint, raw)
+            self._checkpoint(course, kept)
             return
         values = None if raw is None else self.reduced(course)
         fidelity = None if raw is None else self._fidelity(course, metrics)
         self._log.append(
             "report",
             course.number,
-            commit=checkpoint is not None,
+            commit=kept is not None,
             attempt=course.attempt,
             step=step,
             fidelity=fidelity,
             metrics=metrics,
             values=values,
-            checkpoint=checkpoint,
-            **self._size(checkpoint),
+            checkpoint=kept.path if kept is not None else None,
+            **(kept.facts() if kept is not None else {}),
         )
         if values is None or fidelity is None or course.settled is not None:
             return
         if self._study.report(course.number, fidelity, values, step):
             course.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
 
-    def _checkpoint(
-        self, course: Course, step: int, checkpoint: str | None, raw: list[float] | None
-    ) -> None:
-        if checkpoint:
-            value = raw[0] if raw else None
-            self._log.append(
-                "checkpoint", course.number, commit=True, step=step, path=checkpoint, value=value
-            )
-
-    def _size(self, checkpoint: str | None) -> dict[str, int]:
-        file = self._folder / checkpoint if checkpoint else None
-        return {"bytes": file.stat().st_size} if file is not None and file.is_file() else {}
+    def _checkpoint(self, course: Course, kept: Kept | None) -> None:
+        if kept is not None and course.last is not None:
+            said = {"step": kept.step, "path": kept.path, "value": course.last.value}
+            self._log.append("checkpoint", course.number, commit=True, **said, **kept.facts())
 
     def _diverge(self, course: Course, step: int, raw: list[float]) -> None:
         shown = ", ".join(f"{name} = {value}" for name, value in zip(self._names, raw, strict=True))
@@ -179,6 +188,8 @@ class Hearing:
     def tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
         """Tells how a trial ended; returns the checkpoints to delete."""
         best = course.best if state == "complete" and course.evaluates is None else None
+        if best is not None:
+            self.weed(course)
         values = self.reduced(course) if course.history and state != "infeasible" else None
         self._study.tell(
             course.number,
@@ -189,13 +200,21 @@ class Hearing:
             best_step=best.step if best else None,
             best_checkpoint=best.path if best else None,
         )
-        return self._unneeded(course, keep=state == "complete")
+        return self._unneeded(course, keep=best is not None)
 
     def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
         """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""
-        needed = {str(self._folder / kept.path) for kept in course.keeper.kept()} if keep else set()
-        found = self._folder.glob(f"{course.number:04d}/attempt-*/checkpoints/*")
-        return sorted({str(path) for path in found} - needed)
+        kept = course.keeper.kept()
+        found = unneeded(
+            self._folder,
+            course.number,
+            kept if keep else (),
+            finished=course.attempt if keep else None,
+            named=course.keeper.sources,
+            artifacts=course.artifacts,
+        )
+        found += written(kept, course.artifacts, self._folder)
+        return sorted(set(map(str, found)))
 
     def _failed(
         self, course: Course, kind: str, message: str, traceback: str, *, again: bool

@@ -14,6 +14,7 @@ from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
+from raysearch.record.saved import Saved
 from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
@@ -49,7 +50,8 @@ class TrialView:
     `told` is the number of the event that told its end. `repeat_of` is the trial whose
     configuration it runs with another seed, `retry_of` the failed one that it runs again (which
     then is `retried_by` it), `evaluates` the finished trial of another search that it only
-    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
+    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
+    `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
     """
 
     number: int
@@ -80,7 +82,8 @@ class TrialView:
     retried_by: int | None = None
     evaluates: dict[str, Any] | None = None
     removed: str = ""
-    checkpoint_bytes: int = 0
+    checkpoints: dict[str, Saved] = field(default_factory=dict[str, Saved])
+    damaged: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def was_stopped(self) -> bool:
@@ -285,16 +288,22 @@ def _described(trial: TrialView, event: Event) -> None:
 
 def _report(trial: TrialView, event: Event) -> None:
     body = event.body
+    if body["checkpoint"]:
+        trial.checkpoints[body["checkpoint"]] = Saved.read(body)
     if trial.reports and body["step"] <= trial.reports[-1][0]:
         return
     trial.reports.append((body["step"], body["fidelity"], body["values"], body["metrics"]))
     if body["checkpoint"]:
         trial.last_checkpoint = body["checkpoint"]
-        trial.checkpoint_bytes = int(body.get("bytes") or 0)
 
 
 def _checkpoint(trial: TrialView, event: Event) -> None:
     trial.last_checkpoint = event.body["path"]
+    trial.checkpoints[event.body["path"]] = Saved.read(event.body)
+
+
+def _damaged(trial: TrialView, event: Event) -> None:
+    trial.damaged[event.body["path"]] = event.body["what"]
 
 
 def _artifact(trial: TrialView, event: Event) -> None:
@@ -308,6 +317,8 @@ def _failed(trial: TrialView, event: Event) -> None:
 
 
 def _told(trial: TrialView, event: Event) -> None:
+    if trial.told is not None:  # written twice: `check` says so, and the first one holds
+        return
     body = event.body
     state = "known" if trial.origin == "known" else body["state"]
     trial.state = "duplicate" if body.get("duplicate_of") is not None else state
@@ -335,6 +346,7 @@ _FOLLOW = {
     "described": _described,
     "report": _report,
     "checkpoint": _checkpoint,
+    "damaged": _damaged,
     "artifact": _artifact,
     "failed": _failed,
     "told": _told,

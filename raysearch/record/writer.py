@@ -20,6 +20,7 @@ from raysearch.record.outbox import Outbox, key
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import Runs, status_of, summary_name
 from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.saved import damage_of
 from raysearch.record.views import TAG, shared_view, view_key
 
 _ENDS = ("finished", "stopped", "interrupted", "paused")
@@ -146,7 +147,7 @@ class Writer:
             self._upload(run, body["path"], str(Path(body["name"]).parent))
         elif event.kind == "removed":
             self._link(trial, event, runs)
-        elif event.kind == "told":
+        elif event.kind == "told" and event.seq == trial.told:
             self._tell(outbox, trial, event, runs)
         elif event.kind == "tested":
             step = trial.reports[-1][0] if trial.reports else 0
@@ -229,8 +230,18 @@ class Writer:
     def _keep_winner(self, run: str, best: TrialView) -> None:
         upload = partial(self._client.log_dict, run, best.config, "config.json")
         self._keep(run, "config.json", upload)
-        if best.best_checkpoint:
-            self._upload(run, best.best_checkpoint, "checkpoint")
+        path = best.best_checkpoint
+        what = damage_of(path, best.checkpoints, self.folder) if path else ""
+        if what:
+            self._outbox(run).tags["raysearch.missing_artifact"] = what
+        elif path:
+            self._upload_checkpoint(run, path)
+
+    def _upload_checkpoint(self, run: str, path: str) -> None:
+        if (self.folder / path).is_dir():
+            self._upload_folder(run, path, f"checkpoint/{Path(path).name}")
+        else:
+            self._upload(run, path, "checkpoint")
 
     def _upload_folder(self, run: str, path: str, name: str) -> None:
         source = self.folder / path

@@ -24,9 +24,9 @@ class Job:
     Paths are absolute: `root` is the folder of the search, `folder` that of the attempt. `threads`
     is the number of CPU threads of the process, `memory` its limit in bytes (0: none), `patience`
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
-    before the process ends itself. `objectives` are the names and directions of the metrics; `kept`
-    the checkpoints that earlier attempts left (`{"step", "path", "value"}`). `paths` go to the
-    front of `sys.path`. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
+    before the process ends itself. `objectives` are names, directions and reductions of the
+    metrics; `kept` the checkpoints that earlier attempts left (as `checkpoints.Kept`). `paths` go
+    to the front of `sys.path`. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
     """
 
     search: str

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from raysearch.errors import UnknownName
-from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.run.job import Job, Message
+from raysearch.run.storing import Storage
 
 PRELOADED = (
     "torch",
@@ -48,8 +48,8 @@ class PipeSession:
     """The session of a trial of one process: every call is a message through a pipe to the host.
 
     `report` waits for the answer, so the trial never runs ahead of a decision; a trial that is
-    stopped is killed in that wait. After the answer the checkpoints that are no longer needed are
-    deleted: not before, since only then is the new one on record.
+    stopped is killed in that wait. A checkpoint is kept before it is reported; after the answer
+    those that are no longer needed are deleted: not before, since only then is it on record.
     """
 
     def __init__(self, job: Job, connection: Connection) -> None:
@@ -58,12 +58,24 @@ class PipeSession:
         self._connection = connection
         self._stop = False
         self._looked = 0.0
-        direction = job.objectives[0]["direction"] if job.objectives else "maximize"
-        self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
+        self._storage = Storage(job)
+        self._restored: tuple[Path | None] | None = None
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start."""
-        return Path(self._job.restored) if self._job.restored else None
+        """The checkpoint to go on from, or None for a fresh start.
+
+        It is the newest one that is as it was when it was reported; others are told to the search.
+
+        Raises:
+            ValueError: the one that is to be evaluated is damaged.
+        """
+        if self._restored is None:
+            found, wrong = self._storage.restored()
+            for kept, what in wrong:
+                print(f"checkpoint {kept.path} of step {kept.step} {what}", flush=True)
+                self._connection.send({"kind": "damaged", "path": kept.path, "what": what})
+            self._restored = (found,)
+        return self._restored[0]
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Records facts of this trial: data set, fingerprint, parameter count, versions."""
@@ -76,13 +88,16 @@ class PipeSession:
 
         Raises:
             TypeError: a metric is not a number; names the metric and the value.
+            ValueError: the checkpoint is not there or lies elsewhere, or an earlier one changed.
         """
+        stored = self._storage.store(int(step), checkpoint)
         self._connection.send(
             {
                 "kind": "report",
                 "step": int(step),
                 "metrics": {str(name): _number(name, value) for name, value in metrics.items()},
-                "checkpoint": str(checkpoint) if checkpoint is not None else None,
+                "checkpoint": stored.path if stored is not None else None,
+                **(stored.facts() if stored is not None else {}),
             }
         )
         if not self._connection.poll(self._job.lease):
@@ -90,12 +105,11 @@ class PipeSession:
             leave(1)
         answer = self._connection.recv()
         self._stop |= bool(answer["stop"])
-        if checkpoint is not None:
-            value = self._objective(metrics)
-            remove(self._keeper.add(Kept(int(step), str(checkpoint), value)))
+        self._storage.settle(int(step), metrics, stored)
 
     def artifact(self, name: str, path: Path) -> None:
         """Records a file under a name such as `figures/confusion.png`."""
+        self._storage.artifacts.add(Path(path).absolute())
         self._connection.send({"kind": "artifact", "name": name, "path": str(path)})
 
     def should_stop(self) -> bool:
@@ -119,12 +133,6 @@ class PipeSession:
     def stopped(self) -> bool:
         """Whether this trial has been asked to save and end, as far as it knows."""
         return self._stop
-
-    def _objective(self, metrics: Mapping[str, float]) -> float | None:
-        if not self._job.objectives:
-            return None
-        value = metrics.get(self._job.objectives[0]["name"])
-        return None if value is None else float(value)
 
 
 def resolve(name: str) -> Any:

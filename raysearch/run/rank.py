@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from raysearch.run.job import Job, Message
 from raysearch.run.process import PipeSession, entry_point, failure, resolve, set_threads, write_to
+from raysearch.run.storing import Storage
 
 _FAREWELL = 60.0
 """Seconds after which a worker that has said its last word ends, whether it was heard or not."""
@@ -25,11 +26,11 @@ class SilentSession:
 
     def __init__(self, job: Job) -> None:
         self.folder = Path(job.folder)
-        self._restored = Path(job.restored) if job.restored else None
+        self._storage = Storage(job)
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start."""
-        return self._restored
+        """The checkpoint to go on from, or None for a fresh start: the one of rank 0."""
+        return self._storage.restored()[0]
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Nothing."""
