@@ -48,5 +48,6 @@ def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
             print("nothing was deleted")
             return
     for name in names:
-        verbs.delete(name, settings)
-        print(f"{name}: deleted")
+        left = verbs.delete(name, settings)
+        more = f"; {settings.folder(name)} stays: {', '.join(left)}" if left else ""
+        print(f"{name}: deleted{more}")

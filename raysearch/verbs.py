@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -245,21 +244,25 @@ def export(name: str, url: str, study: str | None, settings: Settings) -> int:
     return export_study(view_of(name, settings)[1], url, study or name)
 
 
-def delete(name: str, settings: Settings) -> None:
-    """Deletes a search: its MLflow runs, its events, its folder.
+def delete(name: str, settings: Settings) -> list[str]:
+    """Deletes a search: its MLflow runs, its events, and what it wrote in its folder.
 
-    MLflow first: if it cannot be reached nothing is deleted.
+    MLflow first: if it cannot be reached nothing is deleted. Returns the names of what is left in
+    the folder, since it is not the search's.
 
     Raises:
         LookupError: no such search. SearchIsRunning: it is being driven. ConnectionError: MLflow
-            cannot be reached.
+            cannot be reached. ValueError: its name leads out of the folder of searches.
     """
+    from raysearch.deleting import delete_folder
     from raysearch.record.tracking import delete as delete_runs
 
     store, view = view_of(name, settings)
     settings = settings.tracking_of(view.spec)
     folder = settings.folder(name)
+    if folder.parent != settings.runs or folder.name in ("", ".."):
+        raise BadSetting(f"search {name!r} has no folder of its own in {settings.runs}")
     with store.lock(name, folder):
         delete_runs(store, name, settings.tracking_uri)
         store.delete(name)
-        shutil.rmtree(folder, ignore_errors=True)
+        return delete_folder(view, folder)
