@@ -25,8 +25,17 @@ def finish_removals(view: SearchView, folder: Path) -> None:
     """
     for trial in view.trials.values():
         if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
-            found = unneeded(folder, trial.number, (), artifacts=trial.artifacts.values())
-            remove(found, folder)
+            remove(
+                unneeded(
+                    folder,
+                    trial.number,
+                    (),
+                    finished=trial.attempts[-1]["attempt"] if trial.removed else None,
+                    named={saved.source or path for path, saved in trial.checkpoints.items()},
+                    artifacts=trial.artifacts.values(),
+                ),
+                folder,
+            )
 
 
 def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> None:

@@ -188,10 +188,13 @@ def _check_folders(view: SearchView, folder: Path) -> list[Finding]:
 def _check_checkpoints(view: SearchView, trial: TrialView, folder: Path) -> list[Finding]:
     """Whether each one that is there is as it was when it was reported, and none is missing.
 
-    Those of a trial that runs come and go meanwhile, and are not looked at.
+    Those of a trial that runs come and go: only its last one is looked at, if it is there.
     """
     if trial.state == "running" and view.state == "running":
-        return []
+        path = trial.last_checkpoint
+        what = damage_of(path, trial.checkpoints, folder) if path else ""
+        is_there = path is not None and (folder / path).exists()
+        return [Finding(trial.number, "folders", what)] if what and is_there else []
     if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
         return _check_removals(trial, folder)
     must = {trial.last_checkpoint: "last checkpoint", trial.best_checkpoint: "best checkpoint"}
@@ -211,10 +214,11 @@ def _check_removals(trial: TrialView, folder: Path) -> list[Finding]:
     whose = f"a {trial.state} trial" if not trial.removed else "a removed checkpoint"
     shown = {folder / path for path in trial.artifacts.values()}
     shown |= {parent for path in shown for parent in path.parents}
+    named = {folder / (saved.source or path) for path, saved in trial.checkpoints.items()}
     attempts = folder / f"{trial.number:04d}"
+    found = [*attempts.glob("attempt-*/checkpoints/*"), *attempts.glob("attempt-*/kept/*")]
     return [
         Finding(trial.number, "folders", f"{path.relative_to(folder)} of {whose} was not deleted")
-        for place in ("checkpoints", "kept")
-        for path in sorted(attempts.glob(f"attempt-*/{place}/*"))
-        if path not in shown
+        for path in sorted(found)
+        if path not in shown and (not trial.removed or path.parent.name == "kept" or path in named)
     ]

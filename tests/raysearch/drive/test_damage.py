@@ -84,6 +84,19 @@ def test_each_flipped_bit_of_each_kept_checkpoint_is_found(stage: Stage, bit: in
         flip(path, bit)
 
 
+def test_of_a_trial_that_runs_or_waits_the_last_one_is_checked(stage: Stage) -> None:
+    trial = Saving(stage, stage.start())
+    trial.report(2, 0.9)
+    last = trial.report(4, 0.5)
+    assert findings(stage) == []
+    flip(last)
+    assert len(findings(stage)) == 1
+    last.unlink()
+    assert findings(stage) == []  # it may have been superseded meanwhile
+    stage.log.append("interrupted", commit=True, reason="SIGINT")
+    assert "last checkpoint" in findings(stage)[0] and "is missing" in findings(stage)[0]
+
+
 def test_the_answer_says_that_its_checkpoint_is_damaged(stage: Stage) -> None:
     best, _ = finished(stage, 0.5, 0.9, 0.6)
     best.write_bytes(b"")

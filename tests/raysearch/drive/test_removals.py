@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from raysearch.drive.quota import finish_removals, keep_quota
+from raysearch.record.audit import _check_checkpoints
 from raysearch.record.forecast import disk_used
 from raysearch.run.checkpoints import remove
 from raysearch.run.job import Job
@@ -99,9 +100,9 @@ def test_what_was_never_reported_stays_with_a_completed_trial(tmp_path: Path) ->
     stage.say(job, kind="artifact", name="figure.png", path=str(folder / "figure.png"))
     stage.report(job, 6, 0.2)
     remove(stage.end(job, "complete") or [], tmp_path)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "2.pt",
-        "6.pt",
-        "figure.png",
-        "vocabulary.json",
-    ]
+    mine = ["figure.png", "vocabulary.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["2.pt", "6.pt", *mine]
+    stage.log.append("removed", 0, commit=True, path="", reason="for room")
+    finish_removals(stage.view(), stage.folder)
+    assert sorted(path.name for path in folder.iterdir()) == mine
+    assert _check_checkpoints(stage.view(), stage.view().trials[0], tmp_path) == []
