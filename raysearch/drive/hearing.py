@@ -200,7 +200,7 @@ class Hearing:
             best_step=best.step if best else None,
             best_checkpoint=best.path if best else None,
         )
-        return self._unneeded(course, keep=best is not None)
+        return self._unneeded(course, keep=state == "complete" and course.evaluates is None)
 
     def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
         """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""

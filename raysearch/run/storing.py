@@ -93,7 +93,8 @@ class Storage:
             )
         if is_own:
             self._stamps[str(kept)] = _stamp(kept)
-        own = str(source) if is_inside(source, self._folder) else None
+        is_known = is_inside(source, self._folder) and str(source).isprintable()
+        own = str(source) if is_known else None
         copied = not is_own
         return Kept(step, str(kept), None, found.bytes, found.sha256, own, copied)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysearch.integrity import damage, digest, size_of
@@ -121,6 +121,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert "b/s is neither a file nor a folder but a socket" in damage(tmp_path / "b", 0, "")
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.dictionaries(st.text("ab/\0", min_size=1, max_size=4), st.binary(max_size=3), max_size=4))
 def test_two_folders_of_one_digest_are_equal(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raysearch.run.checkpoints import Kept
 from raysearch.run.job import Job
@@ -279,6 +282,32 @@ def test_a_checkpoint_that_is_being_written_is_refused(
     monkeypatch.setattr(shutil, "copyfileobj", copy_and_write)
     with pytest.raises(ValueError, match="last.pt of step 2 is still being written"):
         trial.report(2, path)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.text(min_size=1, max_size=90).filter(lambda name: name not in (".", "..")),
+    st.integers(-1, 2**70),
+    st.booleans(),
+)
+def test_any_name_is_kept_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, name: str, step: int, is_folder: bool
+) -> None:
+    root = tmp_path_factory.mktemp("one").resolve()
+    trial = Trial(root)
+    path = trial.folder / name.replace("/", "|")
+    try:
+        path.mkdir() if is_folder else path.write_text("weights")
+    except (ValueError, OSError):  # no file system takes it
+        with pytest.raises((ValueError, TypeError, OSError)):
+            trial.report(step, path)
+        return
+    told = trial.report(step, path)
+    kept = Path(told["checkpoint"])
+    assert kept.exists() and kept.parent.parent == trial.folder / "kept"
+    assert json.dumps(told, ensure_ascii=False).encode() and kept.name.isprintable()
+    trial.report(step, path)
+    trial.report(step + 1, path)
 
 
 # Going on
