@@ -61,7 +61,7 @@ class Hearing:
     def damaged(self, course: Course, path: str, what: str) -> None:
         """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
         course.keeper.damaged(path)
-        said = {"attempt": course.attempt, "path": path, "what": what}
+        said = {"attempt": course.attempt, "path": path, "what": what[:500]}
         self._log.append("damaged", course.number, commit=True, **said)
 
     def weed(self, course: Course) -> None:

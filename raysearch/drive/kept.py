@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 from raysearch.integrity import size_of
 from raysearch.record.results import TrialView
-from raysearch.run.checkpoints import FOLDER, Kept, checkpoints_of, of_attempts
+from raysearch.run.checkpoints import FOLDER, Kept, checkpoints_of, is_inside, of_attempts
 from raysearch.run.storing import leftovers, own_place
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def reported(
@@ -21,8 +24,13 @@ def reported(
         return None
     path = relative(str(message["checkpoint"]))
     kept = Kept.read(message, path)
-    size = size_of(folder / path) if kept.bytes is None else kept.bytes
-    return replace(kept, bytes=size, source=relative(kept.source) if kept.source else None)
+    is_measured = isinstance(kept.bytes, int) and _SHA256.fullmatch(str(kept.sha256)) is not None
+    return replace(
+        kept,
+        bytes=kept.bytes if is_measured else size_of(folder / path),
+        sha256=kept.sha256 if is_measured else None,
+        source=relative(kept.source) if _is_below(kept.source, folder) else None,
+    )
 
 
 def kept_of(trial: TrialView) -> list[Kept]:
@@ -73,6 +81,10 @@ def unneeded(
         return path not in stays and (is_open or path in names)
 
     return [path for path in checkpoints_of(folder, number) if goes(path)]
+
+
+def _is_below(path: object, folder: Path) -> bool:
+    return isinstance(path, str) and is_inside(Path(path), folder)
 
 
 def _kept(trial: TrialView, path: str) -> Kept:
