@@ -74,8 +74,7 @@ def answer_lines(view: SearchView) -> list[str]:
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
         shown = len(winners(view))
         lines.append(f"           {shown} of the {len(won.front)} on the front were tested")
-    lines += [line for each in on_test_split(view) for line in _test_lines(each)]
-    return lines + damage_lines(view)
+    return [*lines, *(line for each in on_test_split(view) for line in _test_lines(each))]
 
 
 def _setting_lines(view: SearchView) -> list[str]:

@@ -19,6 +19,7 @@ from rich.table import Table
 from raysearch.answer import (
     answer,
     answer_lines,
+    damage_lines,
     failure_lines,
     fixed_lines,
     summary,
@@ -235,6 +236,8 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     console.print(headline(view))
     if view.best() is not None:
         print(winner(view))
+    for line in damage_lines(view):
+        print(line)
     console.print(trials_table(view, 20))
 
 
@@ -319,7 +322,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         console.print(best_table(view, 4))
         for line in answer_lines(view):
             print(line)
-    for line in fixed_lines(view.spec):
+    for line in [*damage_lines(view), *fixed_lines(view.spec)]:
         print(line)
     print(f"took       {duration(view.seconds())}")
     print(f"folder     {folder}")

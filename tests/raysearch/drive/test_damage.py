@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.answer import answer, answer_lines
+from raysearch.answer import answer, damage_lines
 from raysearch.drive.course import unfinished
 from raysearch.drive.kept import best_of
 from raysearch.record.audit import _check_checkpoints, _check_events
@@ -120,9 +120,9 @@ def test_a_checkpoint_that_was_written_to_late_is_told_before_its_trial(stage: S
     view = stage.view()
     assert [event.kind for event in stage.store.events("one")][-2:] == ["damaged", "told"]
     assert view.trials[0].state == "complete" and list(view.trials[0].damaged.values())
-    assert answer_lines(view)[-1] == (
+    assert damage_lines(view) == [
         "damaged    trial 0: checkpoint 0000/attempt-1/kept/00000002/last.pt was changed"
-    )
+    ]
 
 
 def test_one_that_is_gone_when_its_trial_completes_is_told(stage: Stage) -> None:
