@@ -47,7 +47,7 @@ def attempt_job(
     Whether it is as it was when it was reported is seen in the trial's process, not by the driver,
     for which all trials wait.
     """
-    kept = course.keeper.kept()
+    kept = [one for one in course.keeper.kept() if not course.keeper.is_damaged(one.path)]
     wanted = course.last if course.role is None else course.best
     purpose = "run" if course.role is None else "test"
     if course.evaluates is not None:  # one that is gone fails by its name
