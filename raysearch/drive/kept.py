@@ -29,7 +29,7 @@ def reported(
         kept,
         bytes=kept.bytes if is_measured else size_of(folder / path),
         sha256=kept.sha256 if is_measured else None,
-        source=relative(kept.source) if _is_below(kept.source, folder) else None,
+        source=relative(str(kept.source)) if _is_below(kept.source, folder) else None,
     )
 
 

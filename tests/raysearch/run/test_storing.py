@@ -155,13 +155,14 @@ def test_the_last_and_the_best_are_kept_with_what_they_held(trial: Trial) -> Non
 @pytest.mark.parametrize("reduce", ["last", "mean(2)"])
 def test_where_the_last_value_counts_one_checkpoint_is_kept(tmp_path: Path, reduce: str) -> None:
     trial = Trial(tmp_path, reduce=reduce)
+    folder = trial.folder / "checkpoints"
+    folder.mkdir()
     for step, score in enumerate([0.1, 0.9, 0.5], start=1):
-        path = trial.folder / "checkpoints" / f"{step}.pt"
-        path.parent.mkdir(exist_ok=True)
+        path = folder / f"{step}.pt"
         path.write_text(f"weights of step {step}")
         trial.report(step, path, score=score)
     assert trial.kept() == ["weights of step 3"]
-    assert [file.name for file in path.parent.iterdir()] == ["3.pt"]
+    assert [file.name for file in folder.iterdir()] == ["3.pt"]
 
 
 def test_a_score_after_its_checkpoint_decides_what_is_best(trial: Trial) -> None:
