@@ -12,6 +12,7 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting
+from raysearch.record import saved
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.saved import Saved
@@ -297,15 +298,6 @@ def _report(trial: TrialView, event: Event) -> None:
         trial.last_checkpoint = body["checkpoint"]
 
 
-def _checkpoint(trial: TrialView, event: Event) -> None:
-    trial.last_checkpoint = event.body["path"]
-    trial.checkpoints[event.body["path"]] = Saved.read(event.body)
-
-
-def _damaged(trial: TrialView, event: Event) -> None:
-    trial.damaged[event.body["path"]] = event.body["what"]
-
-
 def _artifact(trial: TrialView, event: Event) -> None:
     trial.artifacts[event.body["name"]] = event.body["path"]
 
@@ -329,10 +321,6 @@ def _told(trial: TrialView, event: Event) -> None:
     trial.ended, trial.told = event.time, event.seq
 
 
-def _removed(trial: TrialView, event: Event) -> None:
-    trial.best_checkpoint, trial.removed = None, event.body["reason"]
-
-
 def _requested(trial: TrialView, event: Event) -> None:
     trial.stop_requested |= event.body["action"] == "stop"
 
@@ -345,14 +333,14 @@ _FOLLOW = {
     "started": _started,
     "described": _described,
     "report": _report,
-    "checkpoint": _checkpoint,
-    "damaged": _damaged,
+    "checkpoint": saved.checkpoint,
+    "damaged": saved.damaged,
     "artifact": _artifact,
     "failed": _failed,
     "told": _told,
     "requested": _requested,
     "tested": _tested,
-    "removed": _removed,
+    "removed": saved.removed,
 }
 
 

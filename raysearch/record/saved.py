@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raysearch.integrity import damage
+
+if TYPE_CHECKING:
+    from raysearch.record.events import Event
+    from raysearch.record.results import TrialView
 
 
 class Saved(NamedTuple):
@@ -41,3 +45,22 @@ def damage_of(path: str, saved: Mapping[str, Saved], folder: Path) -> str:
     what = damage(folder / path, None, None) if known is None else known.damage(folder / path)
     of = f" of step {known.step}" if known is not None else ""
     return f"checkpoint {path}{of} {what}" if what else ""
+
+
+# Events
+
+
+def checkpoint(trial: TrialView, event: Event) -> None:
+    """One that came without metrics, or at a step that was reported before."""
+    trial.last_checkpoint = event.body["path"]
+    trial.checkpoints[event.body["path"]] = Saved.read(event.body)
+
+
+def damaged(trial: TrialView, event: Event) -> None:
+    """One that was met and was not as it was when it was reported."""
+    trial.damaged[event.body["path"]] = event.body["what"]
+
+
+def removed(trial: TrialView, event: Event) -> None:
+    """Those of a trial were deleted, for the disk quota."""
+    trial.best_checkpoint, trial.removed = None, event.body["reason"]
