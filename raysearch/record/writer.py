@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ class Writer:
             for name, value in body["metrics"].items():
                 outbox.metric(name, value, event.time, body["step"])
         elif event.kind == "artifact":
-            self._upload(run, body["path"], str(Path(body["name"]).parent))
+            self._upload_as(run, body["path"], Path(body["name"]))
         elif event.kind == "removed":
             self._link(trial, event, runs)
         elif event.kind == "told" and event.seq == trial.told:
@@ -252,6 +253,18 @@ class Writer:
         file, folder = self.folder / path, None if under in ("", ".") else under
         if file.exists():
             self._keep(run, path, partial(self._client.log_artifact, run, str(file), folder))
+
+    def _upload_as(self, run: str, path: str, name: Path) -> None:
+        """An artifact under the name that the trial gave it; MLflow would take that of the file."""
+        file = self.folder / path
+        if file.name == name.name or not file.is_file():
+            self._upload(run, path, str(name.parent))
+            return
+        with tempfile.TemporaryDirectory() as place:
+            named = Path(place) / name.name
+            named.symlink_to(file.absolute())
+            under = None if str(name.parent) == "." else str(name.parent)
+            self._keep(run, path, partial(self._client.log_artifact, run, str(named), under))
 
     def _keep(self, run: str, name: str, upload: Callable[[], None]) -> None:
         """Uploads; what a server that answers refuses is left out, with a tag that says so."""
