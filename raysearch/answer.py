@@ -13,6 +13,7 @@ from raysearch.record.averaged import long_means
 from raysearch.record.intervals import Interval
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
+from raysearch.record.saved import damage_of
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
 from raysearch.texts import one_line, shown
@@ -33,8 +34,10 @@ def summary(view: SearchView) -> dict[str, Any]:
 def answer(view: SearchView, folder: Path) -> dict[str, Any]:
     """The winner as a record: the run that stands for it, its mean and interval, what ties with it.
 
-    `low` and `high` are None with one seed. With several objectives `front` has a record for each
-    configuration of the Pareto front, with the means of all objectives.
+    `low` and `high` are None with one seed. `damage` says what is wrong with the checkpoint, which
+    is read for that; None if it is as it was when it was reported, or if there is none. With
+    several objectives `front` has a record for each configuration of the Pareto front, with the
+    means of all objectives.
 
     Raises:
         LookupError: no trial has completed.
@@ -54,6 +57,7 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
         "test_means": _test_means(on_test_split(view), best.number),
         "seed": best.seed,
         "checkpoint": _path(best, folder),
+        "damage": _damage(best, folder),
         "config": best.config,
     }
     if len(won.metrics) > 1:
@@ -123,6 +127,17 @@ def _setting_lines(view: SearchView) -> list[str]:
         text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
+
+
+def damage_lines(view: SearchView) -> list[str]:
+    """The checkpoints that were met and were not as they were when they were reported."""
+    found = [
+        f"trial {trial.number}: checkpoint {path} {what}"
+        for trial in view.trials.values()
+        for path, what in trial.damaged.items()
+    ]
+    more = [f"and {len(found) - 3} more: raysearch check {view.search}"] if len(found) > 3 else []
+    return [f"{'' if row else 'damaged':10} {text}" for row, text in enumerate(found[:3] + more)]
 
 
 def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
@@ -224,6 +239,7 @@ def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[st
         "means": {name: _interval(found) for name, found in means},
         **_doubts(standing),
         "checkpoint": _path(standing.trial, folder),
+        "damage": _damage(standing.trial, folder),
         "config": standing.trial.config,
     }
 
@@ -237,6 +253,12 @@ def _strict(metrics: Mapping[str, float] | None) -> dict[str, float | None] | No
 
 def _path(trial: TrialView, folder: Path) -> str | None:
     return str(folder / trial.best_checkpoint) if trial.best_checkpoint else None
+
+
+def _damage(trial: TrialView, folder: Path) -> str | None:
+    if not trial.best_checkpoint:
+        return None
+    return damage_of(trial.best_checkpoint, trial.checkpoints, folder) or None
 
 
 def _test_means(found: Iterable[Tested], number: int) -> Mapping[str, dict[str, Any]] | None:

@@ -103,6 +103,7 @@ def _trials(view: SearchView, folder: Path) -> list[dict[str, Any]]:
 
 def _trial(view: SearchView, trial: TrialView, folder: Path) -> dict[str, Any]:
     names: Mapping[str, Any] = trial.distributions
+    saved = trial.checkpoints.get(str(trial.best_checkpoint))
     return {
         "search": view.search,
         "trial": trial.number,
@@ -110,4 +111,6 @@ def _trial(view: SearchView, trial: TrialView, folder: Path) -> dict[str, Any]:
         "params": {name: trial.params[bare(name)] for name in names},
         "distributions": dict(names),
         "checkpoint": str(folder / str(trial.best_checkpoint)),
+        "bytes": saved.bytes if saved is not None else None,
+        "sha256": saved.sha256 if saved is not None else None,
     }

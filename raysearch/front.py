@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from raysearch.answer import (
     answer,
     answer_lines,
+    damage_lines,
     failure_lines,
     fixed_lines,
     room_lines,
@@ -187,6 +188,8 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     show(headline(view))
     if view.best() is not None:
         say(winner(view))
+    for line in damage_lines(view):
+        say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed: {line}")
     show(trials_table(view, 20, make_console().width))
@@ -211,6 +214,8 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
         return
     say(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
     say(f"checkpoint: {record['checkpoint'] or 'none'}")
+    if record["damage"]:
+        say(f"damaged: {record['damage']}")
     print_json(record["config"])
 
 
@@ -273,7 +278,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(f"{'' if index else 'failed':10} {line}")
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
-    for line in [*fixed_lines(view.spec), *room_lines(view.spec)]:
+    for line in [*damage_lines(view), *fixed_lines(view.spec), *room_lines(view.spec)]:
         say(line)
     say(f"took       {duration(view.seconds())}")
     say(f"folder     {folder}")

@@ -23,6 +23,7 @@ from raysearch.record.sameness import (
     score_rows,
     version_rows,
 )
+from raysearch.record.saved import Saved, damage_of
 from raysearch.record.surroundings import VARIABLES, differences, surroundings
 from raysearch.run.rerun import rerun
 from raysearch.settings import Settings
@@ -58,7 +59,8 @@ class Reproduction:
 class _Past:
     """What is recorded of the trial: `checkpoints` are those that are still there, by step.
 
-    `codes` are the snapshots that its attempts ran from; `then` are the surroundings of the first.
+    `codes` are the snapshots that its attempts ran from; `then` are the surroundings of the first;
+    `damaged` says of some checkpoints why they cannot be compared.
     """
 
     view: SearchView
@@ -66,6 +68,7 @@ class _Past:
     codes: list[str | None]
     then: dict[str, Any]
     checkpoints: dict[int, Path] = field(default_factory=dict[int, Path])
+    damaged: dict[int, str] = field(default_factory=dict[int, str])
     test_step: int | None = None
 
     @property
@@ -133,16 +136,24 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
         )
     if not trial.reports:
         raise BadSetting(f"trial {number} of {name!r} reported nothing that could be compared")
-    if trial.evaluates is not None and not Path(trial.evaluates["checkpoint"]).exists():
-        gone = trial.evaluates["checkpoint"]
-        raise BadSetting(f"trial {number} of {name!r} evaluates a checkpoint that is gone: {gone}")
+    if trial.evaluates is not None:
+        saved, path = Saved.read({"step": 0, **trial.evaluates}), trial.evaluates["checkpoint"]
+        what = saved.damage(Path(path))
+        if what:
+            raise BadSetting(
+                f"trial {number} of {name!r} evaluates checkpoint {path}, which {what}"
+            )
     codes = _codes(store, view, number)
     past = _Past(view, trial, codes, _surroundings(view, codes[0], folder))
     kinds = ("report", "checkpoint")
     for event in store.events(name, kinds=kinds, trial=number):
         path = event.body["checkpoint" if event.kind == "report" else "path"]
         if path and (folder / path).exists():
-            past.checkpoints[event.body["step"]] = folder / path
+            step, what = event.body["step"], damage_of(path, trial.checkpoints, folder)
+            if what:
+                past.damaged[step] = what
+            else:
+                past.checkpoints[step] = folder / path
         if path and path == trial.best_checkpoint and (trial.tested.get("metrics") or {}):
             past.test_step = event.body["step"]
     return past
@@ -181,6 +192,7 @@ def _warnings(past: _Past) -> list[str]:
     cpus = len(os.sched_getaffinity(0))
     if past.threads > cpus:
         found.append(f"threads: {past.threads} as then, but only {cpus} processors are here")
+    found += [f"it is not compared: {what}" for what in past.damaged.values()]
     if len(past.codes) > 1:
         found.append(f"the code changed while trial {past.trial.number} ran; the first is used")
     return found
@@ -278,6 +290,7 @@ def _rows(past: _Past, said: list[dict[str, Any]]) -> tuple[Row, ...]:
     return (
         *metric_rows(then, now),
         *rows,
+        *(Row(f"checkpoint of step {step}", False, what) for step, what in past.damaged.items()),
         *(score_rows(scores, tested) if scores else ()),
         *(fact_rows(past.trial.facts, facts) if facts else ()),
         *version_rows(_versions(past)),

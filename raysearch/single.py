@@ -16,7 +16,7 @@ from raysearch.declare.needs import refuse_missing
 from raysearch.declare.sweep import Config
 from raysearch.errors import BadSetting, UnknownName, foreign, sentence
 from raysearch.plan import parse_overrides
-from raysearch.run.checkpoints import Keeper, Kept, remove
+from raysearch.run.checkpoints import FOLDER, Keeper, Kept, remove
 from raysearch.settings import EXPERIMENTS
 from raysearch.terminal import say
 
@@ -64,7 +64,8 @@ class PrintingSession:
         shown = {name: value for name, value in metrics.items() if name.count("/") <= 1}
         say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
         if checkpoint is not None:
-            remove(self._keeper.add(Kept(step, str(checkpoint))))
+            path = Path(checkpoint).absolute()
+            remove(self._keeper.add(Kept(step, str(path))), self.folder)
 
     def artifact(self, name: str, path: Path) -> None:
         """Prints where a picture lies."""
@@ -121,7 +122,10 @@ def evaluate(
     stem = f"{kind.name}-{config.digest()}-{config.seed}-{checkpoint.stem}"
     target = folder or runs / "evaluate" / stem
     own = checkpoint.resolve().parent
-    own = own.parent if own.name == "checkpoints" else own / checkpoint.name
+    if own.parent.name == FOLDER:
+        own = own.parent.parent
+    else:
+        own = own.parent if own.name == "checkpoints" else own / checkpoint.name
     if own in (target.resolve(), *target.resolve().parents):
         raise BadSetting(f"--folder must not be that of the run that is evaluated, got {folder}")
     _prepare(target, config)

@@ -265,7 +265,7 @@ def delete(name: str, settings: Settings) -> list[Path]:
     Raises:
         BadSetting: it was copied or moved, and its runs may be those of another copy.
         LookupError: no such search. SearchIsRunning: it is being driven. ConnectionError: MLflow
-            cannot be reached.
+            cannot be reached. ValueError: its name leads out of the folder of searches.
     """
     from raysearch.record.tracking import delete as delete_runs
 

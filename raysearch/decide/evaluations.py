@@ -12,6 +12,9 @@ from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, foreign
 
+_LINKS = ("search", "trial", "checkpoint", "bytes", "sha256")
+"""What an evaluating trial knows of the one that it evaluates."""
+
 
 class Evaluations(Sampler):
     """All pairs of a setting and a finished trial, each once: all trials with the first setting
@@ -25,7 +28,8 @@ class Evaluations(Sampler):
     Args:
         space: the settings; finite.
         evaluated: the trials: `search`, `trial`, `config`, `params` and `distributions` (by
-            Optuna's names), and the absolute path of the `checkpoint`.
+            Optuna's names), the absolute path of the `checkpoint`, and, if known, its `bytes` and
+            `sha256`.
     """
 
     def __init__(self, space: Space, evaluated: Sequence[Mapping[str, Any]]) -> None:
@@ -103,7 +107,7 @@ class Evaluations(Sampler):
     def _pairs(self) -> Iterator[Suggestion]:
         for setting in self._space.points():
             for trial in self._evaluated:
-                links = {key: trial[key] for key in ("search", "trial", "checkpoint")}
+                links = {key: trial[key] for key in _LINKS if trial.get(key) is not None}
                 yield Suggestion(
                     self._pair(setting, trial), "evaluation", links={"evaluates": links}
                 )

@@ -139,6 +139,8 @@ class Study(Asking):
 
     def _replay(self, event: Event) -> None:
         number, body = event.trial, event.body
+        if number is not None and event.kind != "asked" and number >= len(self._trials.entries):
+            return  # of a trial that was never asked: `check` says so
         if event.kind == "report" and number is not None:
             if _is_compared(body) and not self._trials.entries[number].ending:
                 self._trials.gather(number, body["fidelity"], body["values"])
@@ -154,7 +156,8 @@ class Study(Asking):
         elif event.kind == "retried":
             self._trials.retries.append(number)
         elif event.kind == "told":
-            self._take_told(self._trials.entries[number], dict(body))
+            if self._trials.entries[number].told is None:  # else written twice: the first one holds
+                self._take_told(self._trials.entries[number], dict(body))
         elif event.kind == "decision" or (event.kind == "requested" and body["action"] == "stop"):
             self._trials.entries[number].ending = True
         elif event.kind == "attrs":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.drive.course import Course
+from raysearch.run.checkpoints import Kept
 from raysearch.run.job import Job
 from raysearch.run.process_mark import mark_of_process
 
@@ -49,20 +50,18 @@ def attempt_job(
 ) -> Job:
     """The job of the next attempt, which writes to `folder / name`.
 
-    A trial goes on from its last checkpoint, the evaluation on the test split takes the best one; a
-    checkpoint that is not on disk is as good as none.
+    A trial goes on from its last checkpoint, the evaluation on the test split takes the best one.
+    Whether it is as it was when it was reported is seen in the trial's process, not by the driver,
+    for which all trials wait.
     """
-    kept = [
-        {"step": kept.step, "path": str(folder / kept.path), "value": kept.value}
-        for kept in course.keeper.kept()
-    ]
+    kept = [one for one in course.keeper.kept() if not course.keeper.is_damaged(one.path)]
     wanted = course.last if course.role is None else course.best
-    restored = folder / wanted.path if wanted is not None else None
-    if restored is not None and not restored.exists():
-        restored = None
     purpose = "run" if course.role is None else "test"
     if course.evaluates is not None:  # one that is gone fails by its name
-        purpose, restored = "evaluate", Path(course.evaluates["checkpoint"])
+        purpose = "evaluate"
+        wanted = Kept.read({"step": 0, **course.evaluates}, str(course.evaluates["checkpoint"]))
+        kept = [wanted]
+    restored = folder / wanted.path if wanted is not None else None
     return Job(
         search=str(spec["search"]),
         root=str(folder),
@@ -79,9 +78,10 @@ def attempt_job(
         lease=limits.lease,
         driver=mark_of_process(),
         objectives=[
-            {"name": metric["name"], "direction": metric["direction"]} for metric in spec["metrics"]
+            {name: metric[name] for name in ("name", "direction", "reduce")}
+            for metric in spec["metrics"]
         ],
-        kept=kept,
+        kept=[one.below(folder) for one in kept],
         paths=paths,
         workers=limits.workers,
         cpus=limits.cpus,

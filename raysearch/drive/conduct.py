@@ -71,7 +71,6 @@ class Conductor:
         self._hearing = Hearing(self.study, self.log, self.spec, self.folder, failures)
         self._clock = self.clock or Clock(self.limits)
         self._slots = self.slots or Slots(self.limits.concurrent)
-        self._direction = str(self.spec["metrics"][0]["direction"])
         self._live: dict[int, Course] = {}
         self._give_up = math.inf
         self._exhausted = False
@@ -202,7 +201,7 @@ class Conductor:
         """Tells the trials whose end was decided but not told, and puts the others in front."""
         for course in courses:
             if course.settled is not None:
-                remove(self._hearing.settle(course))
+                remove(self._hearing.settle(course), self.folder)
             else:
                 self.waiting.append(course)
 
@@ -258,7 +257,7 @@ class Conductor:
             proposal.config,
             proposal.seed,
             proposal.origin,
-            Keeper(self._direction),
+            Keeper.of(self.spec["metrics"]),
             evaluates=proposal.evaluates,
         )
 
@@ -267,6 +266,8 @@ class Conductor:
         name = f"{course.number:04d}/" + (
             f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
         )
+        if course.role is None:
+            self._hearing.weed(course)
         job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
         if course.role is None:
             own = job.restored is not None and course.evaluates is None
@@ -297,6 +298,9 @@ class Conductor:
             self._hearing.artifact(course, message)
         elif message["kind"] == "refused":
             self._hearing.refused(course, message)
+        elif message["kind"] == "damaged":
+            path = f"{course.number:04d}/{message['path']}"
+            self._hearing.damaged(course, path, message["what"])
         elif course.role is None:
             self._hearing.report(course, message)
         else:
@@ -346,7 +350,7 @@ class Conductor:
             if course.number == number:
                 self.waiting.remove(course)
                 course.settled = ("pruned", "stopped by request")
-                remove(self._hearing.settle(course))
+                remove(self._hearing.settle(course), self.folder)
 
     def out_of_time(self) -> bool:
         """Whether the search has used up its time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysearch.decide.study import State
@@ -60,6 +60,7 @@ class Course:
     evaluates: dict[str, Any] | None = None
     spent: float = 0.0
     begun: float | None = None
+    artifacts: set[str] = field(default_factory=set[str])
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -85,7 +86,7 @@ class Course:
         self.begun, self.own, self.restored_step = now, Reported(), None
 
     def take(
-        self, step: int, metrics: Mapping[str, float], checkpoint: str | None, names: Sequence[str]
+        self, step: int, metrics: Mapping[str, float], checkpoint: Kept | None, names: Sequence[str]
     ) -> Taken:
         """Takes in a report of this attempt; what of it is new, and what differs.
 
@@ -96,7 +97,7 @@ class Course:
             InvalidMessage: the step goes back, or a metric has two values at one step.
         """
         is_first = self.own.step is None
-        added = self.own.take(step, metrics, checkpoint)
+        added = self.own.take(step, metrics, None if checkpoint is None else checkpoint.path)
         known = self.reported.get(step, {})
         fresh = {name: value for name, value in added.items() if name not in known}
         other = {name: one for name, one in added.items() if not same(known.get(name, one), one)}
@@ -109,11 +110,18 @@ class Course:
         completes = raw is not None and (not self.history or self.history[-1][0] < step)
         if raw is not None and completes:
             self.history.append((step, raw))
-        if self.own.checkpoint is not None:
-            mine = objectives(self.own.metrics, names)
-            self.keeper.add(Kept(step, self.own.checkpoint, mine[0] if mine else None))
+        mine = objectives(self.own.metrics, names)
+        if checkpoint is not None:
+            value = mine[0] if mine else self.value_at(step)
+            self.keeper.add(replace(checkpoint, value=value))
+        elif mine:
+            self.keeper.learn(step, mine[0])
         anew = is_first and self.restored_step is not None and step < self.restored_step
         return Taken(fresh, other, completes, anew)
+
+    def value_at(self, step: int) -> float | None:
+        """The first objective that was reported at a step, with or without a checkpoint."""
+        return next((raw[0] for known, raw in reversed(self.history) if known == step), None)
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,6 @@ def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float
 def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]:
     """The courses of all trials that were asked and not told, in order, as the events left them."""
     names = [metric["name"] for metric in spec["metrics"]]
-    direction = str(spec["metrics"][0]["direction"])
     courses: dict[int, Course] = {}
     begun: dict[int, int] = {}
     events = list(events)
@@ -149,8 +156,9 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
             continue
         body = event.body
         if event.kind == "asked" and body.get("duplicate_of") is None:
+            keeper = Keeper.of(spec["metrics"])
             courses[event.trial] = Course(
-                event.trial, body["config"], body["seed"], body["origin"], Keeper(direction)
+                event.trial, body["config"], body["seed"], body["origin"], keeper
             )
             courses[event.trial].evaluates = body.get("evaluates")
         elif event.trial in courses:
@@ -166,11 +174,16 @@ def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]
     if kind == "started":
         course.attempt, course.own = max(course.attempt, int(body["attempt"])), Reported()
     elif kind == "report":
+        kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
         with suppress(InvalidMessage):  # events from before steps had to go on
-            course.take(int(body["step"]), body["metrics"], body["checkpoint"], names)
+            course.take(int(body["step"]), body["metrics"], kept, names)
         course.is_compared |= body["fidelity"] is not None
     elif kind == "checkpoint":
-        course.keeper.add(Kept(int(body["step"]), body["path"], body["value"]))
+        course.keeper.add(Kept.read(body, body["path"], body["value"]))
+    elif kind == "damaged":
+        course.keeper.damaged(body["path"])
+    elif kind == "artifact":
+        course.artifacts.add(body["path"])
     elif kind == "failed":
         step = course.last.step if course.last else None
         course.failures.append(Failure(body["kind"], body.get("digest") or "", step))

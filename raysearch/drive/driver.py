@@ -21,6 +21,7 @@ from raysearch.drive.attempt import Limits
 from raysearch.drive.clock import Clock
 from raysearch.drive.conduct import Conductor, Halted
 from raysearch.drive.course import Course
+from raysearch.drive.kept import best_of
 from raysearch.drive.own_ray import OwnRay, RayLost
 from raysearch.drive.quota import finish_removals, keep_quota
 from raysearch.drive.slots import Asking, Slots
@@ -30,7 +31,7 @@ from raysearch.errors import RaysearchError
 from raysearch.record.events import EventLog, Lock, Store
 from raysearch.record.refusals import aside_sentence
 from raysearch.record.results import SearchView
-from raysearch.run.checkpoints import Keeper, Kept
+from raysearch.run.checkpoints import Keeper
 from raysearch.run.child import kill_orphans
 from raysearch.run.job import label_of
 from raysearch.settings import Settings
@@ -284,8 +285,7 @@ class Driver:
 
     def _tested_course(self, number: int) -> Course:
         trial = self._view.trials[number]
-        kept = Kept(0, str(trial.best_checkpoint), 0.0)
-        keeper = Keeper("maximize", [kept])
+        keeper = Keeper("maximize", [best_of(trial)])
         return Course(number, dict(trial.config), trial.seed, trial.origin, keeper)
 
 

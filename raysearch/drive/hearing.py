@@ -13,8 +13,11 @@ from raysearch.decide.failures import KINDS, Failures, traceback_digest, verdict
 from raysearch.decide.study import State, Study
 from raysearch.declare.nearest import listed, nearest
 from raysearch.drive.course import Course, Failure, Taken
+from raysearch.drive.kept import reported, unneeded, written
+from raysearch.integrity import damage
 from raysearch.record.events import EventLog
 from raysearch.record.results import reduce_objective
+from raysearch.run.checkpoints import Kept
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,21 @@ class Hearing:
     def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
         path = f"{course.number:04d}/{message['path']}"
+        course.artifacts.add(path)
         self._log.append("artifact", course.number, name=message["name"], path=path)
+
+    def damaged(self, course: Course, path: str, what: str) -> None:
+        """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
+        course.keeper.damaged(path)
+        said = {"attempt": course.attempt, "path": path, "what": what[:500]}
+        self._log.append("damaged", course.number, commit=True, **said)
+
+    def weed(self, course: Course) -> None:
+        """Looks for checkpoints that are gone, or of another size, where they are needed next."""
+        for kept in course.keeper.kept():
+            what = damage(self._folder / kept.path, kept.bytes, None)
+            if what and not course.keeper.is_damaged(kept.path):
+                self.damaged(course, kept.path, what)
 
     def report(self, course: Course, message: Mapping[str, Any]) -> None:
         """A report: an event, and a decision if its step has all objectives now.
@@ -72,18 +89,17 @@ class Hearing:
             InvalidMessage: it contradicts what its attempt has reported before.
         """
         step, metrics = int(message["step"]), dict[str, float](message["metrics"])
-        inside = message["checkpoint"]
-        checkpoint = f"{course.number:04d}/{inside}" if inside else None
+        kept = reported(message, self._folder, course.number)
         lost = {name: metrics[name] for name in self._names if not _is_finite(metrics.get(name))}
         if lost:
             self._diverge(course, step, lost)
             return
-        taken = course.take(step, metrics, checkpoint, self._names)
+        taken = course.take(step, metrics, kept, self._names)
         self._notice(course, step, taken)
         if taken.fresh:
-            self._append(course, step, taken, checkpoint)
+            self._append(course, step, taken, kept)
         else:
-            self._checkpoint(course, step, checkpoint)
+            self._checkpoint(course, kept)
 
     def refused(self, course: Course, message: Mapping[str, Any]) -> None:
         """A report that its session refused: it counts for nothing, and is on record."""
@@ -91,7 +107,7 @@ class Hearing:
             said = {name: message[name] for name in ("step", "metrics", "message")}
             self._log.append("refused", course.number, attempt=course.attempt, **said)
 
-    def _append(self, course: Course, step: int, taken: Taken, checkpoint: str | None) -> None:
+    def _append(self, course: Course, step: int, taken: Taken, kept: Kept | None) -> None:
         """Writes what is new of a step, and asks for a decision when it can be compared."""
         metrics, fidelity = course.reported[step], None
         is_whole = bool(course.history) and course.history[-1][0] == step
@@ -101,14 +117,14 @@ class Hearing:
         self._log.append(
             "report",
             course.number,
-            commit=checkpoint is not None,
+            commit=kept is not None,
             attempt=course.attempt,
             step=step,
             fidelity=fidelity,
             metrics=taken.fresh,
             values=values,
-            checkpoint=checkpoint,
-            **self._size(checkpoint),
+            checkpoint=kept.path if kept is not None else None,
+            **(kept.facts() if kept is not None else {}),
         )
         course.is_compared |= fidelity is not None
         if values is None or fidelity is None or course.settled is not None:
@@ -132,16 +148,10 @@ class Hearing:
                 "differed", number, attempt=attempt, step=step, metrics=taken.other, before=before
             )
 
-    def _checkpoint(self, course: Course, step: int, checkpoint: str | None) -> None:
-        if checkpoint and course.last is not None:
-            value = course.last.value
-            self._log.append(
-                "checkpoint", course.number, commit=True, step=step, path=checkpoint, value=value
-            )
-
-    def _size(self, checkpoint: str | None) -> dict[str, int]:
-        file = self._folder / checkpoint if checkpoint else None
-        return {"bytes": file.stat().st_size} if file is not None and file.is_file() else {}
+    def _checkpoint(self, course: Course, kept: Kept | None) -> None:
+        if kept is not None and course.last is not None:
+            said = {"step": kept.step, "path": kept.path, "value": course.last.value}
+            self._log.append("checkpoint", course.number, commit=True, **said, **kept.facts())
 
     def _diverge(self, course: Course, step: int, lost: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} = {value}" for name, value in lost.items())
@@ -248,6 +258,8 @@ class Hearing:
         digest = course.failures[-1].digest if course.failures else ""
         self._failures.add(digest if state == "failed" else None)
         best = course.best if state == "complete" and course.evaluates is None else None
+        if best is not None:
+            self.weed(course)
         values = self.reduced(course) if course.history and state != "infeasible" else None
         self._study.tell(
             course.number,
@@ -258,13 +270,21 @@ class Hearing:
             best_step=best.step if best else None,
             best_checkpoint=best.path if best else None,
         )
-        return self._unneeded(course, keep=state == "complete")
+        return self._unneeded(course, keep=state == "complete" and course.evaluates is None)
 
     def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
         """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""
-        needed = {str(self._folder / kept.path) for kept in course.keeper.kept()} if keep else set()
-        found = self._folder.glob(f"{course.number:04d}/attempt-*/checkpoints/*")
-        return sorted({str(path) for path in found} - needed)
+        kept = course.keeper.kept()
+        found = unneeded(
+            self._folder,
+            course.number,
+            kept if keep else (),
+            finished=course.attempt if keep else None,
+            named=course.keeper.sources,
+            artifacts=course.artifacts,
+        )
+        found += written(kept, course.artifacts, self._folder)
+        return sorted(set(map(str, found)))
 
     def _failed(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raysearch.drive.kept import kept_of, places_of, unneeded
 from raysearch.drive.winners import roles_to_test
 from raysearch.errors import WrongState
 from raysearch.record.events import EventLog
@@ -24,7 +25,17 @@ def finish_removals(view: SearchView, folder: Path) -> None:
     """
     for trial in view.trials.values():
         if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
-            remove(folder.glob(f"{trial.number:04d}/attempt-*/checkpoints/*"))
+            remove(
+                unneeded(
+                    folder,
+                    trial.number,
+                    (),
+                    finished=trial.attempts[-1]["attempt"] if trial.removed else None,
+                    named={saved.source or path for path, saved in trial.checkpoints.items()},
+                    artifacts=trial.artifacts.values(),
+                ),
+                folder,
+            )
 
 
 def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> None:
@@ -45,10 +56,10 @@ def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> Non
         if trial.number in needed or trial.state != "complete" or not trial.best_checkpoint:
             continue
         total -= bytes_of(trial)
-        paths = [path for path in (trial.best_checkpoint, trial.last_checkpoint) if path]
+        places = places_of(kept_of(trial), trial.artifacts.values(), folder)
         reason = f"deleted for the disk quota of {limit} bytes"
         log.append("removed", trial.number, commit=True, path=trial.best_checkpoint, reason=reason)
-        remove(folder / path for path in paths)
+        remove(places, folder)
         if total <= limit:
             return
     raise QuotaExceededError(

@@ -11,6 +11,7 @@ from raysearch.record.audit_mlflow import check_mlflow
 from raysearch.record.events import Event, Store
 from raysearch.record.finding import Finding
 from raysearch.record.results import SearchView, TrialView
+from raysearch.record.saved import damage_of
 from raysearch.record.snapshot import damage
 
 __all__ = ["Finding", "StudyTrial", "audit"]
@@ -190,16 +191,44 @@ def _check_folders(view: SearchView, folder: Path) -> list[Finding]:
             name = str(path.relative_to(folder))
             if name not in known:
                 found.append(Finding(trial.number, "folders", f"{name} belongs to no attempt"))
-        if trial.state == "complete" and not trial.removed:
-            for what in ("best_checkpoint", "last_checkpoint"):
-                path = getattr(trial, what)
-                if path is not None and not (folder / path).exists():
-                    text = f"{what.replace('_', ' ')} {path} is missing"
-                    found.append(Finding(trial.number, "folders", text))
-        if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
-            left = sorted((folder / f"{trial.number:04d}").glob("attempt-*/checkpoints/*"))
-            whose = f"a {trial.state} trial" if not trial.removed else "a removed checkpoint"
-            for path in left:
-                text = f"{path.relative_to(folder)} of {whose} was not deleted"
-                found.append(Finding(trial.number, "folders", text))
+        found += _check_checkpoints(view, trial, folder)
     return found
+
+
+def _check_checkpoints(view: SearchView, trial: TrialView, folder: Path) -> list[Finding]:
+    """Whether each one that is there is as it was when it was reported, and none is missing.
+
+    Those of a trial that runs come and go: only its last one is looked at, if it is there.
+    """
+    if trial.state == "running" and view.state == "running":
+        path = trial.last_checkpoint
+        what = damage_of(path, trial.checkpoints, folder) if path else ""
+        is_there = path is not None and (folder / path).exists()
+        return [Finding(trial.number, "folders", what)] if what and is_there else []
+    if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
+        return _check_removals(trial, folder)
+    must = {trial.last_checkpoint: "last checkpoint", trial.best_checkpoint: "best checkpoint"}
+    found: list[str] = []
+    for path in dict.fromkeys([*must, *trial.checkpoints]):
+        if path is None:
+            continue
+        if not (folder / path).exists():
+            found += [f"{must[path]} {path} is missing"] if path in must else []
+            continue
+        what = damage_of(path, trial.checkpoints, folder)
+        found += [what] if what else []
+    return [Finding(trial.number, "folders", text) for text in found]
+
+
+def _check_removals(trial: TrialView, folder: Path) -> list[Finding]:
+    whose = f"a {trial.state} trial" if not trial.removed else "a removed checkpoint"
+    shown = {folder / path for path in trial.artifacts.values()}
+    shown |= {parent for path in shown for parent in path.parents}
+    named = {folder / (saved.source or path) for path, saved in trial.checkpoints.items()}
+    attempts = folder / f"{trial.number:04d}"
+    found = [*attempts.glob("attempt-*/checkpoints/*"), *attempts.glob("attempt-*/kept/*")]
+    return [
+        Finding(trial.number, "folders", f"{path.relative_to(folder)} of {whose} was not deleted")
+        for path in sorted(found)
+        if path not in shown and (not trial.removed or path.parent.name == "kept" or path in named)
+    ]

@@ -20,6 +20,7 @@ from raysearch.record.outbox import ASIDE, fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import experiments, reported_name, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.saved import damage_of
 from raysearch.record.writer import ANSWERED
 
 
@@ -65,7 +66,7 @@ def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: st
             found.append(Finding(trial.number, "mlflow", f"{len(mine)} runs"))
         elif mine:
             parent = parents[0].info.run_id if parents else None
-            found += _check_run(client, view, trial, mine[0], parent)
+            found += _check_run(client, view, trial, mine[0], parent, folder)
             links = trial_tags(trial, twins.get(trial.number, ()))
             wrong = _wrong_tags(mine[0], links, LINKS)
             found += [Finding(trial.number, "mlflow", what) for what in wrong]
@@ -75,7 +76,7 @@ def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: st
 
 
 def _check_run(
-    client: Any, view: SearchView, trial: TrialView, run: Any, parent: str | None
+    client: Any, view: SearchView, trial: TrialView, run: Any, parent: str | None, folder: Path
 ) -> list[Finding]:
     found: list[Finding] = []
 
@@ -100,7 +101,7 @@ def _check_run(
         artifact_path(name) for name in trial.artifacts if not aside.has(f"artifact {name!r}: ")
     }
     if view.state in ("finished", "stopped") and best is trial and trial.best_checkpoint:
-        files.add(artifact_path(f"checkpoint/{Path(trial.best_checkpoint).name}"))
+        files |= {artifact_path(name) for name in _uploaded(trial, folder)}
     for what in _missing_files(client, run, files):
         finding(what)
     for what in _wrong_points(client, run, _expected_metrics(view, trial)):
@@ -121,6 +122,15 @@ class _Aside:
 
 def _set_aside(run: Any) -> _Aside:
     return _Aside(tuple(str(run.data.tags.get(ASIDE, "")).splitlines()))
+
+
+def _uploaded(trial: TrialView, folder: Path) -> set[str]:
+    """The files of the winner's checkpoint; none where a damaged one was left out."""
+    path = folder / str(trial.best_checkpoint)
+    if damage_of(str(trial.best_checkpoint), trial.checkpoints, folder):
+        return set()
+    names = [f"{path.name}/{name}" for name in inside(path)] if path.is_dir() else [path.name]
+    return {f"checkpoint/{name}" for name in names}
 
 
 def _check_parent(

@@ -98,10 +98,15 @@ def disk_used(view: SearchView) -> int:
 
 
 def bytes_of(trial: TrialView) -> int:
-    """Bytes of a trial's checkpoints: the last and the best one, while it is not told both."""
+    """Bytes of a trial's checkpoints: the last and the best one.
+
+    While it is not told both are counted, and the file that they were copied from, if they were.
+    """
     if trial.removed or trial.state not in ("complete", "running", "waiting"):
         return 0
     if trial.state != "complete":
-        return 2 * trial.checkpoint_bytes
+        last = trial.checkpoints.get(trial.last_checkpoint or "")
+        return 0 if last is None else (3 if last.copied else 2) * (last.bytes or 0)
     paths = {path for path in (trial.best_checkpoint, trial.last_checkpoint) if path}
-    return len(paths) * trial.checkpoint_bytes
+    found = (trial.checkpoints.get(path) for path in paths)
+    return sum(saved.bytes or 0 for saved in found if saved is not None)

@@ -12,10 +12,12 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, WrongState
+from raysearch.record import saved
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.rows import columns_of as columns_of
 from raysearch.record.rows import rows as rows
+from raysearch.record.saved import Saved
 from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
@@ -51,7 +53,8 @@ class TrialView:
     `told` is the number of the event that told its end. `repeat_of` is the trial whose
     configuration it runs with another seed, `retry_of` the failed one that it runs again (which
     then is `retried_by` it), `evaluates` the finished trial of another search that it only
-    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone.
+    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
+    `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
     `has_spoken` says whether its last attempt has sent anything.
@@ -85,7 +88,8 @@ class TrialView:
     retried_by: int | None = None
     evaluates: dict[str, Any] | None = None
     removed: str = ""
-    checkpoint_bytes: int = 0
+    checkpoints: dict[str, Saved] = field(default_factory=dict[str, Saved])
+    damaged: dict[str, str] = field(default_factory=dict[str, str])
     notices: list[str] = field(default_factory=list[str])
     differed: str = ""
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -321,6 +325,8 @@ def _report(trial: TrialView, event: Event) -> None:
     """Several reports of one step are one: the later ones add metrics, and perhaps the values."""
     body, step = event.body, event.body["step"]
     fidelity, values, metrics = body["fidelity"], body["values"], body["metrics"]
+    if body["checkpoint"]:
+        trial.checkpoints[body["checkpoint"]] = Saved.read(body)
     if trial.reports and step < trial.reports[-1][0]:
         return
     if trial.reports and step == trial.reports[-1][0]:
@@ -333,11 +339,6 @@ def _report(trial: TrialView, event: Event) -> None:
     trial.reports.append((step, fidelity, values, metrics))
     if body["checkpoint"]:
         trial.last_checkpoint = body["checkpoint"]
-        trial.checkpoint_bytes = int(body.get("bytes") or 0)
-
-
-def _checkpoint(trial: TrialView, event: Event) -> None:
-    trial.last_checkpoint = event.body["path"]
 
 
 def _noticed(trial: TrialView, event: Event) -> None:
@@ -372,6 +373,8 @@ def _failed(trial: TrialView, event: Event) -> None:
 
 
 def _told(trial: TrialView, event: Event) -> None:
+    if trial.told is not None:  # written twice: `check` says so, and the first one holds
+        return
     body = event.body
     state = "known" if trial.origin == "known" else body["state"]
     trial.state = "duplicate" if body.get("duplicate_of") is not None else state
@@ -380,10 +383,6 @@ def _told(trial: TrialView, event: Event) -> None:
     trial.best_checkpoint = body["best_checkpoint"]
     trial.duplicate_of = body.get("duplicate_of")
     trial.ended, trial.told = event.time, event.seq
-
-
-def _removed(trial: TrialView, event: Event) -> None:
-    trial.best_checkpoint, trial.removed = None, event.body["reason"]
 
 
 def _requested(trial: TrialView, event: Event) -> None:
@@ -398,7 +397,8 @@ _FOLLOW = {
     "started": _started,
     "described": _described,
     "report": _report,
-    "checkpoint": _checkpoint,
+    "checkpoint": saved.checkpoint,
+    "damaged": saved.damaged,
     "artifact": _artifact,
     "noticed": _noticed,
     "differed": _differed,
@@ -407,5 +407,5 @@ _FOLLOW = {
     "told": _told,
     "requested": _requested,
     "tested": _tested,
-    "removed": _removed,
+    "removed": saved.removed,
 }

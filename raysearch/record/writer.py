@@ -31,6 +31,7 @@ from raysearch.record.runs import (
     summary_name,
 )
 from raysearch.record.said import OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.saved import damage_of
 from raysearch.record.standing import winner
 from raysearch.record.views import TAG, shared_view, view_key
 
@@ -236,7 +237,7 @@ class Writer:
             self._upload(run, body["path"], body["name"])
         elif event.kind == "removed":
             self._link(trial, event, runs)
-        elif event.kind == "told":
+        elif event.kind == "told" and event.seq == trial.told:
             self._tell(outbox, trial, event, runs)
         elif event.kind == "tested":
             step = trial.reports[-1][0] if trial.reports else 0
@@ -320,9 +321,14 @@ class Writer:
     def _keep_winner(self, run: str, best: TrialView) -> None:
         upload = partial(self._client.log_dict, run, best.config, "config.json")
         self._keep(run, "config.json", upload)
-        if best.best_checkpoint:
-            file = Path(best.best_checkpoint).name
-            self._upload(run, best.best_checkpoint, f"checkpoint/{file}")
+        path = best.best_checkpoint
+        what = damage_of(path, best.checkpoints, self.folder) if path else ""
+        if what:
+            self._outbox(run).tags["raysearch.missing_artifact"] = what
+        elif path:
+            name = f"checkpoint/{Path(path).name}"
+            is_folder = (self.folder / path).is_dir()
+            (self._upload_folder if is_folder else self._upload)(run, path, name)
 
     def _upload_folder(self, run: str, path: str, name: str) -> None:
         source, name = self.folder / path, artifact_path(name)

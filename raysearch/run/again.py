@@ -34,10 +34,11 @@ class Enough(BaseException):
 class Session:
     """The session of a trial that is run again: it writes down what it hears.
 
-    Only the checkpoints of the steps in `wanted` are kept. The run is over after step `last` (None:
-    at its own end), once all `names` of metrics were reported there. In a group of workers it may
-    not end there, or the others would wait for it: it is told to stop, and what it reports after
-    that does not count.
+    Only the checkpoints of the steps in `wanted` are kept, each copied, since its name may be used
+    again; of the others the newest stays where it is, as it would in a search. The run is over
+    after step `last` (None: at its own end), once all `names` of metrics were reported there. In a
+    group of workers it may not end there, or the others would wait for it: it is told to stop, and
+    what it reports after that does not count.
     """
 
     def __init__(self, job: Mapping[str, Any], folder: Path, restored: str | None) -> None:
@@ -49,6 +50,7 @@ class Session:
         self._step, self._open = -1, set[str]()
         self._is_alone, self._stop = job["workers"] < 2, False
         self._restored = restored
+        self._latest: Path | None = None
         self.tested: dict[str, float] | None = None
 
     def restored(self) -> Path | None:
@@ -68,10 +70,8 @@ class Session:
             self.tested |= values
             return
         self.say("report", step=int(step), metrics=values)
-        if checkpoint is not None and int(step) in self._wanted:
-            self.checkpoints[int(step)] = Path(checkpoint)
-        elif checkpoint is not None:
-            _remove(Path(checkpoint))
+        if checkpoint is not None:
+            self._keep(int(step), Path(os.fsdecode(checkpoint)))
         names = self._names if step == self._last else set[str]()
         self._open = self._open - values.keys() if step == self._step else names - values.keys()
         self._step = int(step)
@@ -85,6 +85,18 @@ class Session:
     def should_stop(self) -> bool:
         """Whether the last report was made."""
         return self._stop
+
+    def _keep(self, step: int, path: Path) -> None:
+        if step in self._wanted:
+            kept = self.folder / "kept" / f"{step:08d}" / path.name
+            _remove(kept.parent)
+            kept.parent.mkdir(parents=True)
+            shutil.copytree(path, kept) if path.is_dir() else shutil.copyfile(path, kept)
+            self.checkpoints[step] = kept
+        before, self._latest = self._latest, path.absolute()
+        own = self.folder.resolve()
+        if before is not None and before != self._latest and own in before.resolve().parents:
+            _remove(before)
 
     def say(self, kind: str, **body: Any) -> None:
         """Appends a line."""
@@ -301,7 +313,7 @@ def _outside(code: str | None) -> list[str]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -8,11 +8,13 @@ import threading
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from raysearch.run.checkpoints import remove
+from raysearch.integrity import damage
+from raysearch.run.checkpoints import Kept, remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
 from raysearch.run.process import outcome_of
@@ -43,6 +45,8 @@ class Host(tune.Trainable):
     _child: Child | Group | None = None
     _asked: bool = False
     _error: Message | None = None
+    _job: Job | None = None
+    _kept: dict[str, Kept]
 
     def setup(self, config: dict[str, Any]) -> None:
         """Starts the first attempt."""
@@ -71,7 +75,8 @@ class Host(tune.Trainable):
         Called by the scheduler before it answers STOP: Tune itself calls nothing on a reused host.
         """
         self.cleanup()
-        remove(delete)
+        if self._job is not None:
+            remove(delete, Path(self._job.root))
 
     def pause_attempt(self) -> None:
         """Asks the attempt to save a checkpoint and end; it may take its time, or not listen."""
@@ -93,6 +98,7 @@ class Host(tune.Trainable):
         """Nothing to load."""
 
     def _begin(self, job: Job) -> None:
+        self._job, self._kept = job, {kept["path"]: Kept(**kept) for kept in job.kept}
         try:
             self._child = _started(job)
         except Exception as error:
@@ -111,11 +117,27 @@ class Host(tune.Trainable):
             messages.append(message)
             if message["kind"] == "report":
                 self._asked = True
+                if message.get("sha256"):
+                    path = message["checkpoint"]
+                    self._kept[path] = Kept.read(message, path)
                 break
             if message["kind"] == "end":
                 self._child = None
-                break
+                return [*messages[:-1], *self._damaged(message), message]
         return messages
+
+    def _damaged(self, end: Message) -> list[Message]:
+        """Which checkpoints of a completed attempt are not as reported, once its processes ended.
+
+        It is done here and not by the driver, for which others wait.
+        """
+        if end["outcome"] != "complete" or self._job is None or self._job.purpose != "run":
+            return []
+        there = [kept for path, kept in self._kept.items() if Path(path).exists()]
+        found = {kept.path: damage(Path(kept.path), kept.bytes, kept.sha256) for kept in there}
+        return [
+            {"kind": "damaged", "path": path, "what": what} for path, what in found.items() if what
+        ]
 
 
 def _started(job: Job) -> Child | Group:

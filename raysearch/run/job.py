@@ -25,9 +25,9 @@ class Job:
     is the number of CPU threads of the process, `memory` its limit in bytes (0: none), `patience`
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
     before it looks whether the `driver` (its mark) is still there, and ends itself if it is not.
-    `objectives` are the names and directions of the metrics; `kept` the checkpoints that earlier
-    attempts left (`{"step", "path", "value"}`). `paths` go to the front of `sys.path`, and the last
-    is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
+    `objectives` are names, directions and reductions of the metrics; `kept` the checkpoints that
+    earlier attempts left (as `checkpoints.Kept`). `paths` go to the front of `sys.path`, and the
+    last is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
     """
 
     search: str

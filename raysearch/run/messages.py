@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -331,10 +333,12 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         path = checked_path("artifact", message.get("path"), trial)
         return {"kind": kind, "name": checked_artifact(message.get("name")), "path": str(path)}
     if kind == "report":
-        checkpoint = message.get("checkpoint")
-        own = None if checkpoint is None else str(checked_path("checkpoint", checkpoint, trial))
         step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
-        return {**message, "step": step, "metrics": metrics, "checkpoint": own}
+        return {"kind": kind, "step": step, "metrics": metrics, **_checkpoint(message, trial)}
+    if kind == "damaged":
+        path = checked_path("checkpoint", message.get("path"), trial)
+        text = cut(_text(str(message.get("what"))), LONGEST_TEXT)
+        return {"kind": kind, "path": str(path), "what": text}
     if kind == "refused":
         step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
         text = cut(_text(str(message.get("message"))), LONGEST_TEXT)
@@ -348,3 +352,20 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
             "traceback": cut(_text(said["traceback"]), LONGEST_TRACEBACK),
         }
     raise InvalidMessage(f"a message must be describe, artifact, report or end, got {brief(kind)}")
+
+
+def _checkpoint(message: Mapping[str, Any], trial: Path) -> Message:
+    """The checkpoint of a report, and what was measured of it, as far as that is sound."""
+    checkpoint = message.get("checkpoint")
+    if checkpoint is None:
+        return {"checkpoint": None}
+    found: Message = {"checkpoint": str(checked_path("checkpoint", checkpoint, trial))}
+    size, sha256 = message.get("bytes"), message.get("sha256")
+    if type(size) is int and 0 <= size <= MOST_STEPS:
+        found["bytes"] = size
+    if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256):
+        found["sha256"] = sha256
+    with suppress(InvalidMessage):
+        source = message.get("source")
+        found["source"] = None if source is None else str(checked_path("", source, trial))
+    return {**found, "copied": message.get("copied") is True}

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from raysearch.errors import UnknownName, described, sentence
-from raysearch.run.checkpoints import Keeper, Kept, remove
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import (
     InvalidMessage,
@@ -36,6 +35,7 @@ from raysearch.run.messages import (
 )
 from raysearch.run.own import SessionLine, finish, leave, seed_globally
 from raysearch.run.process_mark import is_there
+from raysearch.run.storing import Storage
 from raysearch.texts import cut, encodable
 
 PRELOADED = (
@@ -72,8 +72,8 @@ class PipeSession:
     """The session of a trial of one process: every call is a message through a pipe to the host.
 
     `report` waits for the answer, so the trial never runs ahead of a decision; a trial that is
-    stopped is killed in that wait. After the answer the checkpoints that are no longer needed are
-    deleted: not before, since only then is the new one on record.
+    stopped is killed in that wait. A checkpoint is kept before it is reported; after the answer
+    those that are no longer needed are deleted: not before, since only then is it on record.
     """
 
     def __init__(self, job: Job, connection: Connection) -> None:
@@ -83,12 +83,24 @@ class PipeSession:
         self._stop = False
         self._looked = 0.0
         self._reported = Reported()
-        direction = job.objectives[0]["direction"] if job.objectives else "maximize"
-        self._keeper = Keeper(direction, (Kept(**kept) for kept in job.kept))
+        self._storage = Storage(job)
+        self._restored: tuple[Path | None] | None = None
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start."""
-        return Path(self._job.restored) if self._job.restored else None
+        """The checkpoint to go on from, or None for a fresh start.
+
+        It is the newest one that is as it was when it was reported; others are told to the search.
+
+        Raises:
+            ValueError: the one that is to be evaluated is damaged.
+        """
+        if self._restored is None:
+            found, wrong = self._storage.restored()
+            for kept, what in wrong:
+                print(f"checkpoint {kept.path} of step {kept.step} {what}", flush=True)
+                self._send({"kind": "damaged", "path": kept.path, "what": what})
+            self._restored = (found,)
+        return self._restored[0]
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Records facts of this trial: data set, fingerprint, parameter count, versions."""
@@ -107,24 +119,25 @@ class PipeSession:
             checkpoint: a file or folder below `folder`, from which the run can go on.
 
         Raises:
-            InvalidMessage: a step that goes back or is not whole, a metric that is not a number or
-                has two values in one step, or a checkpoint elsewhere; names field and value.
+            InvalidMessage: a step that goes back or is not whole, or a metric that is not a number
+                or has two values in one step; names field and value.
+            BadSetting: the checkpoint is not there or lies elsewhere, or an earlier one changed.
         """
         step, plain = checked_step(step), checked_metrics(metrics)
-        path = None if checkpoint is None else str(self._own("checkpoint", checkpoint))
         try:
-            self._reported.take(step, plain, path)
+            self._reported.take(step, plain, None)
         except InvalidMessage as error:  # refused, and yet on record
             message = str(error)
             self._send({"kind": "refused", "step": step, "metrics": plain, "message": message})
             raise
-        self._send({"kind": "report", "step": step, "metrics": plain, "checkpoint": path})
+        stored = self._storage.store(step, checkpoint)
+        said = {"checkpoint": None} if stored is None else {"checkpoint": stored.path}
+        facts = {} if stored is None else stored.facts()
+        self._send({"kind": "report", "step": step, "metrics": plain, **said, **facts})
         self._wait()
         answer = self._connection.recv()
         self._stop |= bool(answer["stop"])
-        if self._reported.checkpoint is not None:
-            value = self._objective(self._reported.metrics)
-            remove(self._keeper.add(Kept(step, self._reported.checkpoint, value)))
+        self._storage.settle(step, self._reported.metrics, stored)
 
     def _wait(self) -> None:
         """Waits for an answer: for ever while the driver is there, which may be stopped for long.
@@ -155,13 +168,14 @@ class PipeSession:
         if not is_file(path):
             raise InvalidMessage(f"artifact {name!r} must be a file that exists, got {brief(path)}")
         try:
-            own = self._own("artifact", path)
+            own = self.folder.parent / checked_path("artifact", path, self.folder.parent)
         except InvalidMessage:
             own = None
         if own is None or own.name != Path(name).name:
             own = self.folder / "artifacts" / name
             own.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, own)
+        self._storage.artifacts.add(own.absolute())
         self._send({"kind": "artifact", "name": name, "path": str(own)})
 
     def should_stop(self) -> bool:
@@ -185,13 +199,6 @@ class PipeSession:
     def stopped(self) -> bool:
         """Whether this trial has been asked to save and end, as far as it knows."""
         return self._stop
-
-    def _objective(self, metrics: Mapping[str, float]) -> float | None:
-        return metrics.get(self._job.objectives[0]["name"]) if self._job.objectives else None
-
-    def _own(self, what: str, path: object) -> Path:
-        """A path in the folder of this trial, written as that folder is."""
-        return self.folder.parent / checked_path(what, path, self.folder.parent)
 
     def _send(self, message: Message) -> None:
         send(self._connection, message)

@@ -26,6 +26,7 @@ from raysearch.run.process import (
     set_threads,
     write_to,
 )
+from raysearch.run.storing import Storage
 from raysearch.run.watcher import watch_this_process
 
 _FAREWELL = 60.0
@@ -37,11 +38,11 @@ class SilentSession:
 
     def __init__(self, job: Job) -> None:
         self.folder = Path(job.folder)
-        self._restored = Path(job.restored) if job.restored else None
+        self._storage = Storage(job)
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start."""
-        return self._restored
+        """The checkpoint to go on from, or None for a fresh start: the one of rank 0."""
+        return self._storage.restored()[0]
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Nothing."""

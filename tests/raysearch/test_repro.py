@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from raysearch.client import Client
+from raysearch.integrity import digest
 from raysearch.record import snapshot
 from raysearch.record.events import EventLog
 from raysearch.record.sameness import are_equal
@@ -68,12 +69,14 @@ def report(log: EventLog, own: Path, step: int, value: float) -> None:
     """A report of a walk, with a checkpoint on disk for the first and the last step."""
     path = f"0000/attempt-1/checkpoints/step-{step}.json"
     (own / path).parent.mkdir(parents=True, exist_ok=True)
+    measured: dict[str, Any] = {}
     if step in (1, 5):
         (own / path).write_text(json.dumps({"x": value, "step": step}))
+        measured = digest(own / path)._asdict()
     metrics = {"val/x": value, "progress/epochs": float(step), "same": float(step)}
     log.append(
         "report", 0, commit=True, attempt=1, step=step, fidelity=step, metrics=metrics,
-        values=[value], checkpoint=path,
+        values=[value], checkpoint=path, **measured,
     )  # fmt: skip
 
 
@@ -105,6 +108,33 @@ def test_after_a_change_the_kept_code_gives_equal_numbers(project: Path) -> None
     assert found.is_equal and not found.error
     assert texts(found)["val/x"] == "5 steps"
     assert verdicts(found)["checkpoint of step 5"] == verdicts(found)["versions"] == "equal"
+
+
+def test_a_damaged_checkpoint_is_said_and_not_compared(project: Path) -> None:
+    record(project)
+    path = project / "runs/one/0000/attempt-1/checkpoints/step-5.json"
+    path.write_text(path.read_text().replace("5", "6"))
+    found = again(project)
+    assert not found.is_equal and not found.error
+    assert verdicts(found)["val/x"] == verdicts(found)["checkpoint of step 1"] == "equal"
+    assert "was changed after it was reported" in texts(found)["checkpoint of step 5"]
+
+
+@pytest.mark.parametrize("place", ["session.folder", "Path('outside')"])
+def test_one_name_for_all_checkpoints_is_compared_step_by_step(project: Path, place: str) -> None:
+    """And nothing outside of the folder of the run is deleted."""
+    code = project / "mine/walk.py"
+    text = code.read_text().replace('f"step-{step}.json"', '"last.json"')
+    text = "from pathlib import Path\n" + text.replace("session.folder", place)
+    code.write_text(text)
+    record(project)
+    found = again(project)
+    assert found.is_equal
+    assert verdicts(found)["checkpoint of step 1"] == verdicts(found)["checkpoint of step 5"]
+    if place != "session.folder":
+        code.write_text(text.replace('"last.json"', 'f"{step}.json"'))
+        again(project, here=True)
+        assert len(list((project / "outside/checkpoints").iterdir())) == 1 + 5
 
 
 def test_the_code_that_is_here_differs_from_the_step_where_it_was_changed(project: Path) -> None:

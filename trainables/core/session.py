@@ -10,7 +10,8 @@ from typing import Protocol
 class Session(Protocol):
     """The other side of an experiment: it hands out the checkpoint and takes the reports.
 
-    `folder` is where this attempt may write; checkpoints go to `folder/checkpoints`.
+    `folder` is where this attempt may write; checkpoints go to `folder/checkpoints`, each under a
+    name of its own step, under which it is not written again.
     """
 
     folder: Path

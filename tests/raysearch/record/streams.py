@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from raysearch.integrity import digest
 from raysearch.record.events import Event, EventLog, Store
 from raysearch.record.results import SearchView
 
@@ -96,6 +97,7 @@ def report(
         metrics={"val/accuracy": score, "train/loss": 1 - score, "progress/epochs": float(step)},
         values=[best],
         checkpoint=path,
+        **digest(folder / path)._asdict(),
     )
     return path
 

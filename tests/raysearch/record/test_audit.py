@@ -222,6 +222,19 @@ def drop_checkpoint(scene: Scene) -> None:
     (scene.folder / "0005/attempt-1/checkpoints/step-00000004.pt").unlink()
 
 
+def cut_checkpoint(scene: Scene) -> None:
+    (scene.folder / "0000/attempt-1/checkpoints/step-00000004.pt").write_bytes(b"")
+
+
+def flip_checkpoint(scene: Scene) -> None:
+    (scene.folder / "0005/attempt-1/checkpoints/step-00000003.pt").write_text("5 2")
+
+
+def leave_kept(scene: Scene) -> None:
+    path = scene.folder / "0002/attempt-1/kept/00000002"
+    path.mkdir(parents=True)
+
+
 def leave_checkpoint(scene: Scene) -> None:
     path = scene.folder / "0002/attempt-1/checkpoints"
     path.mkdir(exist_ok=True)
@@ -288,6 +301,12 @@ def study_pruned(scene: Scene) -> None:
         (untell, "trial 1: events: the search is finished, it is not told"),
         (not_written, "search: mlflow:"),
         (drop_checkpoint, "trial 5: folders: best checkpoint"),
+        (
+            cut_checkpoint,
+            "trial 0: folders: checkpoint 0000/attempt-1/checkpoints/step-00000004.pt",
+        ),
+        (flip_checkpoint, "trial 5: folders: checkpoint 0005/attempt-1/checkpoints/step-00000003"),
+        (leave_kept, "trial 2: folders: 0002/attempt-1/kept/00000002 of a pruned trial was not"),
         (leave_checkpoint, "trial 2: folders: 0002/attempt-1/checkpoints/step-00000002.pt"),
         (unknown_attempt, "trial 1: folders: 0001/attempt-7 belongs to no attempt"),
         (study_state, "trial 4: study: state COMPLETE, events say failed"),

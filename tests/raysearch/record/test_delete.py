@@ -161,6 +161,39 @@ def test_nothing_is_deleted_where_mlflow_cannot_be_reached(
     assert places.store.exists("one") and places.settings.folder("one").exists()
 
 
+def test_what_is_not_the_search_s_own_is_left_in_its_folder(tmp_path: Path) -> None:
+    """As in a folder that was there before, with a name that was taken by mistake."""
+    settings = Settings.locate(tmp_path, f"sqlite:///{tmp_path / 'raysearch.db'}", "none")
+    folder, disk = settings.folder("one"), tmp_path / "disk"
+    streams.search(Store(settings.store), "one", folder)
+    for mine in (disk / "model.pt", folder / "notes.txt", folder / "1/ab12/artifacts/model.pt"):
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text("mine")
+    (folder / "0001/attempt-1/more").symlink_to(disk)
+    assert verbs.delete("one", settings) == ["1", "notes.txt"]
+    assert files(folder) == 2 and (disk / "model.pt").exists()
+
+
+def test_a_folder_on_another_disk_goes_with_its_search(tmp_path: Path) -> None:
+    settings = Settings.locate(tmp_path, f"sqlite:///{tmp_path / 'raysearch.db'}", "none")
+    (tmp_path / "disk").mkdir()
+    settings.folder("one").symlink_to(tmp_path / "disk")
+    streams.search(Store(settings.store), "one", settings.folder("one"))
+    assert verbs.delete("one", settings) == []
+    assert not settings.folder("one").is_symlink() and not (tmp_path / "disk").exists()
+
+
+@pytest.mark.parametrize("name", ["..", "../other", "a/b", "/etc"])
+def test_a_name_that_leads_elsewhere_deletes_nothing(tmp_path: Path, name: str) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    settings = Settings.locate(runs, f"sqlite:///{runs / 'raysearch.db'}", "none")
+    begin(Store(settings.store), name)
+    with pytest.raises(ValueError, match="has no folder of its own"):
+        verbs.delete(name, settings)
+    assert runs.exists() and Store(settings.store).exists(name)
+
+
 def test_a_search_that_is_driven_is_not_deleted(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'raysearch.db'}"
     settings, store = Settings.locate(tmp_path, url, "none"), Store(url)

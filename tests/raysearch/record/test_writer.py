@@ -82,6 +82,58 @@ def test_a_search_is_a_parent_with_a_child_for_each_trial(written: Any) -> None:
     assert page.experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
+def test_an_artifact_has_the_name_that_it_was_given_not_that_of_its_file(
+    tmp_path: Path, tracking: str
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    log = store.create("one", {**streams.SPEC, "search": "one"})
+    streams.ask(log, 0)
+    streams.begin(log, 0, folder)
+    path = folder / "0000/attempt-1/a.pth"
+    path.write_text("weights")
+    for name in ("notes/a.txt", "b.bin", "c/a.pth"):
+        log.append("artifact", 0, name=name, path=str(path.relative_to(folder)))
+    streams.tell(log, 0, "failed", None)
+    log.append("finished", commit=True, reason="", best=None)
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    assert page.files(0, "notes") == ["notes/a.txt"] and page.files(0, "c") == ["c/a.pth"]
+    assert "b.bin" in page.files(0, "")
+    found = [str(one) for one in audit(store, "one", folder, tracking, [])]
+    assert not [one for one in found if "mlflow" in one]
+
+
+@pytest.mark.parametrize("way", ["file", "folder", "damaged", "gone"])
+def test_the_winner_is_uploaded_with_its_checkpoint_if_that_is_what_was_reported(
+    tmp_path: Path, tracking: str, way: str
+) -> None:
+    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
+    log = store.create("one", {**streams.SPEC, "search": "one"})
+    streams.ask(log, 0)
+    streams.begin(log, 0, folder)
+    path = folder / streams.report(log, 0, 1, 0.5, 0.5, folder)
+    if way == "folder":
+        path = path.with_name("step-2")
+        (path / "shards").mkdir(parents=True)
+        (path / "shards/1.bin").write_text("weights")
+    elif way == "damaged":
+        path.write_text("0 2")
+    elif way == "gone":
+        path.unlink()
+    streams.tell(log, 0, "complete", 0.5, str(path.relative_to(folder)))
+    log.append("finished", commit=True, reason="", best=0)
+    sync(store, "one", tracking, folder)
+    page = Page(tracking, "one")
+    name = f"checkpoint/{path.name}"
+    files = page.files(0, name) if way == "folder" else page.files(0, "checkpoint")
+    there = {"file": [name], "folder": [f"{name}/shards"]}
+    assert files == there.get(way, [])
+    missing = page.trials[0].data.tags.get("raysearch.missing_artifact", "")
+    assert bool(missing) is (way in ("damaged", "gone"))
+    found = [str(one) for one in audit(store, "one", folder, tracking, [])]
+    assert not [one for one in found if "mlflow" in one]
+
+
 def test_states_reasons_and_statuses(written: Any) -> None:
     page = Page(written[2], "one")
     found = {

@@ -37,9 +37,50 @@ def test_a_keeper_fed_with_what_another_kept_decides_like_it() -> None:
     assert one.best == other.best
 
 
+@pytest.mark.parametrize("reduce", ["last", "mean(3)"])
+def test_the_best_is_the_last_with_a_value_where_the_last_values_count(reduce: str) -> None:
+    keeper = Keeper("maximize", reduce=reduce)
+    for step, value in enumerate([0.5, 0.9, 0.7, math.nan, None]):
+        keeper.add(Kept(step, f"{step}.pt", value))
+    assert [kept.path for kept in keeper.kept()] == ["2.pt", "4.pt"]
+    assert keeper.best is not None and keeper.best.step == 2
+
+
+def test_a_value_that_follows_its_checkpoint_counts_for_it() -> None:
+    keeper = Keeper("maximize", [Kept(1, "1.pt", 0.5)])
+    assert keeper.add(Kept(2, "2.pt")) == []
+    assert keeper.learn(3, 0.9) == [] and keeper.learn(2, 0.8) == ["1.pt"]
+    assert keeper.learn(2, 0.1) == [] and keeper.best == Kept(2, "2.pt", 0.8)
+
+
+def test_a_damaged_last_one_gives_way_to_the_best_and_a_damaged_best_to_its_equal() -> None:
+    keeper = Keeper("maximize", [Kept(1, "1.pt", 0.9), Kept(2, "2.pt", 0.5)])
+    keeper.damaged("2.pt")
+    assert keeper.last == keeper.best == Kept(1, "1.pt", 0.9)
+    keeper.damaged("1.pt")
+    assert keeper.last is None and keeper.best == Kept(1, "1.pt", 0.9)
+    assert keeper.add(Kept(1, "again.pt", 0.8)) == []
+    assert keeper.add(Kept(1, "equal.pt", 0.9)) == ["1.pt", "again.pt"]
+
+
 def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
     file, folder = tmp_path / "a.pt", tmp_path / "b"
     file.touch()
     folder.mkdir()
-    remove([file, folder, tmp_path / "never"])
+    remove([file, folder, tmp_path / "never"], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_outside_a_folder_is_removed_whatever_the_path_says(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "runs/a", tmp_path / "mine"
+    for place in (inside, outside):
+        (place / "deep").mkdir(parents=True)
+        (place / "deep/model.pt").write_text("weights")
+    (inside / "far").symlink_to(outside)
+    (inside / "near.pt").symlink_to(outside / "deep/model.pt")
+    ways = ["../../mine", "deep/../../../mine/deep", ".", "", "far/deep", "near.pt", str(outside)]
+    remove([inside / way for way in ways], inside)
+    assert (outside / "deep/model.pt").read_text() == "weights"
+    assert sorted(path.name for path in inside.iterdir()) == ["deep", "far"]
+    remove([inside / "far", inside / "deep"], inside)
+    assert (outside / "deep/model.pt").exists() and list(inside.iterdir()) == []

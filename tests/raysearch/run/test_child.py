@@ -49,6 +49,21 @@ def run_to_the_end(job: Job, limit: float = 900) -> tuple[list[Message], Child]:
     raise AssertionError(f"no end within {limit} s")
 
 
+def test_a_host_says_what_was_written_to_after_its_report(tmp_path: Path) -> None:
+    from raysearch.run.host import _PREPARED, Host
+
+    job = attempt(tmp_path / "0000/attempt-1", "writes on")
+    _PREPARED.add(job.label)
+    host, messages = object.__new__(Host), list[Message]()  # outside of Ray
+    host._begin(job)
+    while not messages or messages[-1]["kind"] != "end":
+        messages += json.loads(host.step()["messages"])
+    kept = f"{job.folder}/kept/00000009/step-9.pt"
+    said = "has 18 bytes, it had 17 when it was reported"
+    assert messages[-2] == {"kind": "damaged", "path": kept, "what": said}
+    assert messages[-1]["outcome"] == "complete"
+
+
 @pytest.mark.parametrize(
     ("way", "outcome", "words"),
     [
