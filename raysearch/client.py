@@ -137,8 +137,9 @@ class Client:
         `options` are those of `search`, without `time_box`; the folder is by default the current
         one.
         """
+        from raysearch.origin import user_here
         from raysearch.packing import pack
-        from raysearch.plan import make_request, user_here
+        from raysearch.plan import make_request
 
         if self._there is None:
             raise BadSetting("address must be given to submit: Client(address='http://head:8267')")
@@ -293,12 +294,11 @@ class Client:
         records: list[dict[str, Any]] = []
         for number, trial in view.trials.items():
             for step, fidelity, _, metrics in trial.reports:
-                records.append(
-                    {"trial": number, "step": step, view.spec["fidelity"]: fidelity, **metrics}
-                )
+                where = {"trial": number, "step": step, view.spec["fidelity"]: fidelity}
+                records.append(where | metrics)
             for body in trial.refused:
-                refused = {"trial": number, "step": body["step"], "refused_in": body["attempt"]}
-                records.append({**refused, **body["metrics"]})
+                where = {"trial": number, "step": body["step"], "refused_in": body["attempt"]}
+                records.append(where | body["metrics"])
         return pd.DataFrame.from_records(records)
 
     def best(self, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from raysearch.errors import BadSetting
-from raysearch.plan import GIT_STATE, git_state
+from raysearch.origin import GIT_STATE, git_state
 from raysearch.record.sources import is_secret
 from raysearch.unpacking import LIMIT, MOST_FILES, refuse_names
 

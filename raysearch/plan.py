@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import random
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +21,7 @@ from raysearch.declare.needs import refuse_lacks
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare, check_incomplete
 from raysearch.errors import BadSetting, UnknownName, foreign
+from raysearch.origin import git_state, user_here, versions
 from raysearch.record.averaged import foreseen_means
 from raysearch.record.passwords import hidden
 from raysearch.requested import plain_options
@@ -34,8 +33,6 @@ _OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro")
 """Folders beside those of searches."""
 _SOME = 16
 """Points at which given values are held against what the sweep offers."""
-GIT_STATE = ".raysearch-git.json"
-"""A file that says what `git_state` was where a working tree was sent from."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -348,55 +345,3 @@ def _incomplete(request: Request, sweep: Sweep) -> str:
     """Where a configuration stands of which a seed was lost."""
     check_incomplete("--incomplete", request.incomplete or sweep.incomplete)
     return request.incomplete or sweep.incomplete
-
-
-def git_state(folder: Path) -> dict[str, Any]:
-    """Commit, branch and whether there are changes not committed; empty outside a repository."""
-    if (folder / GIT_STATE).is_file():
-        return _sent_state(folder / GIT_STATE)
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        return {
-            "commit": git("rev-parse", "HEAD"),
-            "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
-            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return {}
-
-
-def _sent_state(file: Path) -> dict[str, Any]:
-    """What was written down where a tree was sent. Raises BadSetting if it is not that."""
-    try:
-        said = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
-    if not isinstance(said, dict):
-        raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
-    return said
-
-
-def user_here() -> str:
-    """The name of the user who runs this process, as far as the machine knows one."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def versions() -> dict[str, str]:
-    """The versions of the libraries that decide the numbers."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found: dict[str, str] = {"python": sys.version.split()[0]}
-    for package in ("raysearch", "ray", "optuna", "mlflow", "torch", "torchvision", "timm"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -33,8 +33,9 @@ _GOING = ("submitted", "running", "killed", "interrupted")
 
 def _submit(context: typer.Context, **given: Any) -> None:
     """Send a search, with the code that is here, to a service; print its name at once."""
+    from raysearch.origin import user_here
     from raysearch.packing import pack
-    from raysearch.plan import make_request, parse_overrides, user_here
+    from raysearch.plan import make_request, parse_overrides
     from raysearch.remote import Remote
     from raysearch.verbs import parse_tags
 

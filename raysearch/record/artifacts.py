@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -53,3 +55,22 @@ def _repository(client: Any, uri: str, run: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     return get_artifact_repository(client.get_run(run).info.artifact_uri, tracking_uri=uri)
+
+
+def is_within(path: str) -> bool:
+    """Whether a path of an event lies in the folder of its search."""
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
+def upload_as(client: Any, run: str, file: Path, name: str) -> None:
+    """Uploads a file, or a folder, under a name; MLflow knows only that of the file."""
+    folder, _, wanted = name.rpartition("/")
+    if file.is_dir():
+        client.log_artifacts(run, str(file), name)
+    elif file.name == wanted:
+        client.log_artifact(run, str(file), folder or None)
+    else:
+        with tempfile.TemporaryDirectory(prefix="raysearch-artifact-") as place:
+            named = Path(place) / wanted
+            os.symlink(file.absolute(), named)
+            client.log_artifact(run, str(named), folder or None)

@@ -6,13 +6,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, WrongState
 from raysearch.record import saved
+from raysearch.record.changes import CHANGES
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
 from raysearch.record.rows import columns_of as columns_of
@@ -187,8 +188,8 @@ class SearchView:
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
-        elif event.kind in _CHANGES:
-            _CHANGES[event.kind](self.spec, body)
+        elif event.kind in CHANGES:
+            CHANGES[event.kind](self.spec, body)
         elif event.kind == "artifact":
             self.artifacts[body["name"]] = body["path"]
         elif event.kind == "noticed":
@@ -285,26 +286,6 @@ class SearchView:
         With `begin` and `end` (milliseconds since 1970): how long of that time.
         """
         return self.driven.seconds(begin, end)
-
-
-def _extended(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
-    spec["trials"] = body["trials"]
-    spec["time"] = body.get("time")
-
-
-def _noted(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
-    spec["notes"] = body["notes"]
-
-
-def _tagged(spec: dict[str, Any], body: Mapping[str, Any]) -> None:
-    tags = {**spec["tags"], **body["tags"]}
-    spec["tags"] = {name: value for name, value in tags.items() if value is not None}
-    if body.get("group") is not None:
-        spec["group"] = body["group"]
-
-
-_CHANGES = {"extended": _extended, "noted": _noted, "tagged": _tagged, "recoded": dict.update}
-"""What may be said of a search after it began: such an event changes its specification."""
 
 
 def _ignore(trial: TrialView, event: Event) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +14,9 @@ from typing import Any
 
 from raysearch.declare.sweep import bare
 from raysearch.record.address import client_of, consumer
-from raysearch.record.artifacts import replace
+from raysearch.record.artifacts import is_within, replace, upload_as
 from raysearch.record.events import Event, Store
-from raysearch.record.names import artifact_path, key
+from raysearch.record.names import artifact_path, flat, key
 from raysearch.record.outbox import Outbox, plain
 from raysearch.record.refusals import RunIsGone, is_of_content, said_of
 from raysearch.record.results import SearchView, TrialView
@@ -251,7 +249,7 @@ class Writer:
         self._outbox(runs.of(trial, event.time)).tags |= trial_tags(trial, same)
 
     def _ask(self, outbox: Outbox, trial: TrialView) -> None:
-        outbox.params |= {name: str(value) for name, value in _flat(trial.config).items()}
+        outbox.params |= {name: str(value) for name, value in flat(trial.config).items()}
         outbox.params |= {name: str(value) for name, value in trial.params.items()}
         outbox.params["seed"] = str(trial.seed)
         for name, distribution in trial.distributions.items():
@@ -332,18 +330,18 @@ class Writer:
 
     def _upload_folder(self, run: str, path: str, name: str) -> None:
         source, name = self.folder / path, artifact_path(name)
-        if is_inside(path) and source.exists():
+        if is_within(path) and source.exists():
             self._keep(run, path, partial(replace, self._client, self.uri, run, source, name))
 
     def _upload(self, run: str, path: str, name: str) -> None:
         """Uploads a file of the search's folder under a name, which may have folders in it."""
         file = self.folder / path
-        if not is_inside(path):
+        if not is_within(path):
             self._outbox(run).aside.append(f"artifact {name!r}: {path} is not in the folder")
         elif not file.exists():
             self._outbox(run).aside.append(f"artifact {name!r}: {path} is not there")
         else:
-            self._keep(run, path, partial(_upload, self._client, run, file, artifact_path(name)))
+            self._keep(run, path, partial(upload_as, self._client, run, file, artifact_path(name)))
 
     def _keep(self, run: str, name: str, upload: Callable[[], None]) -> None:
         """Uploads; what a server that answers refuses is left out, with a tag that says so."""
@@ -399,32 +397,3 @@ class Writer:
         }
         everywhere = [name for name in trials[0].params if all(name in t.params for t in trials)]
         return [f"log10.{name}" if name in logs else name for name in everywhere]
-
-
-def is_inside(path: str) -> bool:
-    """Whether a path of an event lies in the folder of its search."""
-    return not path.startswith("/") and ".." not in path.split("/")
-
-
-def _upload(client: Any, run: str, file: Path, name: str) -> None:
-    """Uploads a file, or a folder, under a name; MLflow knows only that of the file."""
-    folder, _, wanted = name.rpartition("/")
-    if file.is_dir():
-        client.log_artifacts(run, str(file), name)
-    elif file.name == wanted:
-        client.log_artifact(run, str(file), folder or None)
-    else:
-        with tempfile.TemporaryDirectory(prefix="raysearch-artifact-") as place:
-            named = Path(place) / wanted
-            os.symlink(file.absolute(), named)
-            client.log_artifact(run, str(named), folder or None)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,19 +47,25 @@ class Host(tune.Trainable):
     _asked: bool = False
     _error: Message | None = None
     _job: Job | None = None
+    _is_due: bool = False
     _kept: dict[str, Kept]
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Starts the first attempt."""
-        job = Job.read(config["job"])
+        """Prepares the first attempt, which begins with the first `step`.
+
+        Not here: Tune may start a host for a trial that another one takes meanwhile, and nobody
+        would ever listen to what this one runs.
+        """
+        self._job, self._is_due = Job.read(config["job"]), True
         _end_with_the_node()
-        kill_orphans(job.label)
-        self._begin(job)
+        kill_orphans(self._job.label)
+        with suppress(Exception):  # it fails again where it is told: when the attempt begins
+            _prepare(self._job)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Starts another attempt in this host; whatever is left of the one before is ended."""
+        """Takes another attempt; whatever is left of the one before is ended."""
         self.cleanup()
-        self._begin(Job.read(new_config["job"]))
+        self._job, self._is_due = Job.read(new_config["job"]), True
         return True
 
     def step(self) -> dict[str, Any]:
@@ -87,6 +94,7 @@ class Host(tune.Trainable):
     def cleanup(self) -> None:
         """Ends the attempt, if there is one."""
         child, self._child, self._asked, self._error = self._child, None, False, None
+        self._is_due = False
         if child is not None:
             child.kill()
 
@@ -98,13 +106,15 @@ class Host(tune.Trainable):
         """Nothing to load."""
 
     def _begin(self, job: Job) -> None:
-        self._job, self._kept = job, {kept["path"]: Kept(**kept) for kept in job.kept}
+        self._is_due, self._kept = False, {kept["path"]: Kept(**kept) for kept in job.kept}
         try:
             self._child = _started(job)
         except Exception as error:
             self._error = _own_failure(error)
 
     def _news(self) -> list[Message]:
+        if self._is_due and self._job is not None:
+            self._begin(self._job)
         if self._error is not None or self._child is None:
             error, self._error = self._error or _lost(), None
             return [error]
@@ -144,16 +154,30 @@ def _started(job: Job) -> Child | Group:
     """The process or the group of an attempt.
 
     What is no training has one worker, which needs a group only for its GPU: the host of groups
-    has none. The fork server is started for the first child.
+    has none.
+
+    Raises:
+        FileExistsError: this attempt has begun before; its folder is its alone.
     """
-    if job.workers > 1 and (job.purpose == "run" or job.gpus):
+    if job.purpose == "run":
+        Path(job.folder).mkdir(parents=True)
+    if _is_group(job):
         from raysearch.run.workers import Group
 
         return Group(job if job.purpose == "run" else replace(job, workers=1))
-    if job.label not in _PREPARED:
+    _prepare(job)
+    return Child(job)
+
+
+def _is_group(job: Job) -> bool:
+    return job.workers > 1 and (job.purpose == "run" or bool(job.gpus))
+
+
+def _prepare(job: Job) -> None:
+    """Starts the fork server, once a process; groups have none."""
+    if not _is_group(job) and job.label not in _PREPARED:
         start_server(job.label, job.threads, job.experiment, job.paths)
         _PREPARED.add(job.label)
-    return Child(job)
 
 
 def _end_with_the_node() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from raysearch import packing
 from raysearch.errors import BadSetting
+from raysearch.origin import GIT_STATE, git_state
 from raysearch.packing import pack
-from raysearch.plan import GIT_STATE, git_state
 from raysearch.unpacking import unpack
 
 

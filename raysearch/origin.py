@@ -1,0 +1,67 @@
+"""Where a search comes from: commit, user, versions of libraries."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from raysearch.errors import BadSetting
+
+GIT_STATE = ".raysearch-git.json"
+"""A file that says what `git_state` was where a working tree was sent from."""
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Commit, branch and whether there are changes not committed; empty outside a repository."""
+    if (folder / GIT_STATE).is_file():
+        return _sent_state(folder / GIT_STATE)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
+            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def _sent_state(file: Path) -> dict[str, Any]:
+    """What was written down where a tree was sent. Raises BadSetting if it is not that."""
+    try:
+        said = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
+    return said
+
+
+def user_here() -> str:
+    """The name of the user who runs this process, as far as the machine knows one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the libraries that decide the numbers."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, str] = {"python": sys.version.split()[0]}
+    for package in ("raysearch", "ray", "optuna", "mlflow", "torch", "torchvision", "timm"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
