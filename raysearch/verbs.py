@@ -271,6 +271,8 @@ def delete(name: str, settings: Settings) -> list[Path]:
 
     store, view = view_of(name, settings)
     folder, is_given = settings.folder(name), settings.tracking_given
+    if folder.parent != settings.runs or folder.name in ("", ".."):
+        raise BadSetting(f"search {name!r} has no folder of its own in {settings.runs}")
     settings = settings.tracking_of(view.spec)
     if not is_given and pinned_of(view.spec) not in (None, "none") and is_moved(view, folder):
         uri = hidden(settings.tracking_uri)

@@ -107,7 +107,7 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
 def _check_report(steps: dict[int, tuple[int, set[str]]], event: Event) -> list[Finding]:
     """Steps go on, and what is said of one in several reports is said once."""
     number, step, metrics = event.trial or 0, event.body["step"], set(event.body["metrics"])
-    last, names = steps.get(number, (-1, set[str]()))
+    last, names = steps.get(number, (step - 1, set[str]()))
     steps[number] = (step, metrics | (names if step == last else set()))
     if step < last:
         return [Finding(number, "events", f"step {step} reported after step {last}")]

@@ -36,10 +36,10 @@ def remove(view: SearchView, folder: Path) -> list[Path]:
         for entry in sorted(os.scandir(folder), key=lambda one: one.name == LOCK):
             if entry.name in own or entry.name.startswith(_UNFINISHED):
                 _remove(Path(entry.path), is_link=entry.is_symlink())
-    if folder.is_symlink():
-        return []
     with suppress(OSError):
-        folder.rmdir()
+        folder.resolve().rmdir()  # the folder itself may be on another disk
+        if folder.is_symlink():
+            folder.unlink()
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 

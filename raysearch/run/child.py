@@ -18,6 +18,7 @@ from raysearch.run.guarded import Guarded
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import InvalidMessage, receive
 from raysearch.run.process import PRELOADED
+from raysearch.run.shared_memory import FOLDER
 
 LABEL = "RAYSEARCH_HOST"
 """The environment variable that marks guardians, fork server and all below them: the label of the
@@ -51,6 +52,7 @@ class Child:
         with contextlib.suppress(OSError):  # if it is gone already, that is told
             self._connection.send(job.to_json())
         self._last_message = self._last_memory = self._looked = time.monotonic()
+        self._shared = 0
         self._ended = False
 
     def next(self, timeout: float) -> Message | None:
@@ -69,9 +71,18 @@ class Child:
                 self._last_message = time.monotonic()
                 if message["kind"] == "end":
                     self.kill()
+                elif message["kind"] == "report":  # it waits for the answer, so nothing changes
+                    self._see_shared()
                 return message
             if time.monotonic() >= deadline:
                 return None
+
+    def _see_shared(self) -> None:
+        """Has it seen what the attempt shares, if anything new is there."""
+        changed = FOLDER.stat().st_mtime_ns if FOLDER.exists() else 0
+        if changed != self._shared:
+            self._shared = changed
+            self._guarded.look(self.pid)
 
     def answer(self, *, stop: bool) -> None:
         """Answers the report that the child waits for. A child that is gone is no error here."""

@@ -18,6 +18,7 @@ from raysearch.run.line import Line
 
 _HELLO = 120.0
 _READY = 1800.0
+_LOOK_LIMIT = 10.0
 _END_LIMIT = 60.0
 """Seconds for all that an attempt left to be gone; what takes longer ends by the guardians' end."""
 _PROGRAM = "from raysearch.run.guard import main; main()"
@@ -75,6 +76,11 @@ class Guarded:
     def fork(self, log: Path, session: int, told: int) -> bool:
         """Asks for a process with these descriptors; False if the guardians are gone."""
         return self._guard.send({"do": "fork", "log": str(log)}, [session, told])
+
+    def look(self, pid: int) -> None:
+        """Lets the guardian see what an attempt shares now: it may let go of it before its end."""
+        if self._guard.send({"do": "look", "pid": pid}):
+            self._said(("looked",), _LOOK_LIMIT)
 
     def end(self, pid: int) -> None:
         """Ends an attempt: when this returns nothing of it is left."""

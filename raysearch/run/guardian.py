@@ -141,6 +141,11 @@ class Guardian:
                 self._deaths = 0
                 self._start()
             self._ask(self._requests[-1])
+        elif message["do"] == "look":
+            attempt = self._attempts.get(message["pid"])
+            if attempt is not None:
+                attempt.made.look(tree.family(message["pid"]))
+            self._host.send({"said": "looked"})
         else:
             self._end(message["pid"])
             self._host.send({"said": "ended"})

@@ -337,7 +337,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     done = raysearch(folder, "search", "mine.sweeps:walks", "--name", "one", *options)
     assert done.returncode == 0, done.stderr
     set_rate(folder, "0.8")
-    done = raysearch(folder, "extend", "one", "--trials", "1")
+    done = raysearch(folder, "extend", "one", "--trials", "1", "--accept-changes")
     assert done.returncode == 0, done.stderr
     set_rate(folder, "0.7")
     yield folder

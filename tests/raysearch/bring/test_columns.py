@@ -143,8 +143,12 @@ def test_names_are_free_however_often_they_clash() -> None:
     assert columns.own("step") == "raysearch:raysearch:step"
 
 
-@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
-def test_any_choice_is_known_again_by_json_and_what_utf_8_can_write_by_csv(
+UNICODE = {name: text for name, text in ODD.items() if name != "surrogate"}
+"""Others are refused as choices."""
+
+
+@pytest.mark.parametrize("text", UNICODE.values(), ids=UNICODE.keys())
+def test_any_choice_is_known_again_by_json_and_by_csv(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = sweep(metrics=[Metric("val acc", "minimize")], sampler="grid")(
@@ -156,8 +160,6 @@ def test_any_choice_is_known_again_by_json_and_what_utf_8_can_write_by_csv(
         config = point.config.to_json()
         hand.trial(point.digest, float(number), params=point.params, config=config)
     for kind in ("csv", "json"):
-        if kind == "csv" and any("\ud800" <= letter <= "\udfff" for letter in text):
-            continue
         found = read_known(written(tmp_path, hand, kind, monkeypatch), Space(made))
         assert [row["params"] for row in found] == [point.params for point in points]
 

@@ -170,7 +170,7 @@ def test_what_is_not_the_search_s_own_is_left_in_its_folder(tmp_path: Path) -> N
         mine.parent.mkdir(parents=True, exist_ok=True)
         mine.write_text("mine")
     (folder / "0001/attempt-1/more").symlink_to(disk)
-    assert verbs.delete("one", settings) == ["1", "notes.txt"]
+    assert [path.name for path in verbs.delete("one", settings)] == ["1", "notes.txt"]
     assert files(folder) == 2 and (disk / "model.pt").exists()
 
 

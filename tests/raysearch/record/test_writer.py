@@ -313,7 +313,7 @@ def test_the_view_is_sorted_by_the_objective_with_axes_that_every_trial_has(writ
 
 
 def test_names_that_mlflow_refuses_are_rewritten() -> None:
-    assert key("val/AP@50 (%)") == "val/AP_50 ___"
+    assert key("val/AP@50 (%)") == "val/AP_0x40_50 _0x28-25-29_"
     assert key("val/ap-50.x:y z") == "val/ap-50.x:y z"
 
 

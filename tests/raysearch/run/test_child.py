@@ -55,13 +55,30 @@ def test_a_host_says_what_was_written_to_after_its_report(tmp_path: Path) -> Non
     job = attempt(tmp_path / "0000/attempt-1", "writes on")
     _PREPARED.add(job.label)
     host, messages = object.__new__(Host), list[Message]()  # outside of Ray
-    host._begin(job)
+    host._job, host._is_due = job, True
     while not messages or messages[-1]["kind"] != "end":
         messages += json.loads(host.step()["messages"])
     kept = f"{job.folder}/kept/00000009/step-9.pt"
     said = "has 18 bytes, it had 17 when it was reported"
     assert messages[-2] == {"kind": "damaged", "path": kept, "what": said}
     assert messages[-1]["outcome"] == "complete"
+
+
+def test_a_host_that_is_never_asked_runs_nothing_and_an_attempt_begins_once(tmp_path: Path) -> None:
+    from raysearch.run.host import _PREPARED, Host
+
+    job = attempt(tmp_path / "0000/attempt-1", "well")
+    _PREPARED.add(job.label)
+    spare, host = object.__new__(Host), object.__new__(Host)  # outside of Ray
+    spare.setup({"job": job.to_json()})
+    assert not Path(job.folder).exists()
+    for one in (host, spare):
+        one._job, one._is_due = job, True
+    while (said := json.loads(host.step()["messages"])) and said[-1]["kind"] != "end":
+        pass
+    assert said[-1]["outcome"] == "complete"
+    again = json.loads(spare.step()["messages"])[-1]
+    assert again["outcome"] == "exception" and "FileExistsError" in again["message"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +228,7 @@ def test_a_trial_without_an_answer_ends_itself(tmp_path: Path) -> None:
     child = Child(attempt(tmp_path, "well", lease=0.3))
     messages = [child.next(5.0) for _ in range(3)]
     assert messages[-1] is not None
-    assert messages[-1]["outcome"] == "exit"
+    assert messages[-1]["outcome"] == "silent"
     assert "no answer for 0.3 s" in child.job.log.read_text()
 
 
