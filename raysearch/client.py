@@ -47,8 +47,7 @@ class Client:
         show: bool = True,
         address: str | None = None,
     ) -> None:
-        self.settings = Settings.locate(runs, store, tracking_uri)
-        self.show = show
+        self.settings, self.show = Settings.locate(runs, store, tracking_uri), show
         self._there = None if address is None else _service(address)
 
     # Declared

@@ -213,13 +213,17 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "user": request.user or user_here(),
         "priority": request.priority,
     }
-    if request.max_failures is not None:
-        from raysearch.decide.failures import parse_limit
-
-        spec["max_failures"] = parse_limit(request.max_failures)
+    spec |= _limit_of_failures(request)
     if request.known is not None:
         spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
     return Plan(sweep, space, spec)
+
+
+def _limit_of_failures(request: Request) -> dict[str, str]:
+    from raysearch.decide.failures import parse_limit
+
+    limit = request.max_failures
+    return {} if limit is None else {"max_failures": parse_limit(limit)}
 
 
 def _asked_elsewhere(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -35,6 +34,7 @@ from raysearch.run.checkpoints import Keeper
 from raysearch.run.child import kill_orphans
 from raysearch.run.job import label_of
 from raysearch.settings import Settings
+from raysearch.terminal import say
 
 OUT_OF_TIME = "its time was up"
 """The reason of a search that ended before its number of trials: a resume has something to do."""
@@ -240,11 +240,10 @@ class Driver:
             self._end(lost)
             self._log.flush()
             name = self._spec["search"]
-            print(
-                f"interrupted: {lost}; everything is saved, and `raysearch resume {name}` goes on",
-                file=sys.stderr,
-                flush=True,
+            text = (
+                f"interrupted: {lost}; everything is saved, and `raysearch resume {name}` goes on"
             )
+            say(text, err=True)
             kill_orphans(label_of(self._folder), living=True)
             self._own.remove()
             os._exit(INTERRUPTED)

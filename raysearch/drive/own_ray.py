@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import signal
-import sys
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ import psutil
 from raysearch.errors import NoRay, sentence
 from raysearch.run.private import FOLDER, PrivateFolder
 from raysearch.run.tree import kill_tree
+from raysearch.terminal import say
 
 PATIENCE = "RAYSEARCH_RAY_START"
 """Environment variable: for how many seconds each try to start Ray may take, as `60,180,540`."""
@@ -248,4 +248,4 @@ def _reason(folder: Path, error: Exception) -> str:
 def tell(text: str) -> None:
     """A line for whoever waits; nobody may be listening any more."""
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)

@@ -32,7 +32,7 @@ from tests.raysearch.test_texts import acts
 
 ROOT = Path(raysearch.__file__).parent
 ONLY = {"terminal.py"}
-IN_A_TRIAL = {"run/process.py", "run/again.py"}
+IN_A_TRIAL = {"run/process.py", "run/again.py", "run/rank.py", "run/own.py"}
 """What prints to the log of a trial."""
 
 

@@ -136,10 +136,10 @@ def test_outside_a_repository_python_below_the_folder_is_kept(tmp_path: Path) ->
 
 
 def test_outside_a_repository_a_folder_without_the_sweep_is_not_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "private.py").write_text("diary = 1\n")
+    (tmp_path / "diary_of_mine.py").write_text("diary = 1\n")
     found = gather(tmp_path, ["tests.raysearch.searches.sweeps"], [])
     assert "0/tests/raysearch/searches/sweeps.py" in found.files
-    assert not any("private" in name for name in found.files)
+    assert not any("diary_of_mine" in name for name in found.files)
 
 
 def test_what_was_imported_from_a_folder_inside_is_found_there_again(tmp_path: Path) -> None:
