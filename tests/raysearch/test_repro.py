@@ -32,6 +32,10 @@ class Rate:
         return x * round(shares.item(), 6)
 
 
+def is_first():
+    return dist.get_rank() == 0
+
+
 def stops(session):
     said = torch.tensor(int(session.should_stop()))
     dist.broadcast(said, 0)
@@ -175,7 +179,8 @@ def test_a_trial_of_several_attempts_is_compared_step_by_step(project: Path) -> 
 @pytest.mark.parametrize("steps", [3, 5])
 def test_a_group_of_workers_runs_again_as_a_group(project: Path, steps: int) -> None:
     (project / "mine" / "rate.py").write_text(GROUP_RATE)
-    walking = (project / "mine" / "walk.py").read_text().replace("RATE\n", "RATE, stops\n", 1)
+    walking = (project / "mine" / "walk.py").read_text().replace("RATE\n", "RATE, is_first, stops\n", 1)
+    walking = walking.replace("path.write_text", "is_first() and path.write_text")
     walking = walking.replace('"same": step}, path)\n', '"same": step}, path)' + GROUP_STOP)
     (project / "mine" / "walk.py").write_text(walking)
     record(project, steps=steps, facts={"workers": 2})
