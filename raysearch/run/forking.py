@@ -21,6 +21,9 @@ from typing import Any, NoReturn
 from raysearch.run import tree
 from raysearch.run.line import Line
 
+FORK, TRIAL = "raysearch-fork", "raysearch-trial"
+"""The names of the server and of the processes that it forks."""
+
 _SHELTERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that mean trials, or nobody here: the server ends with its guardian."""
 
@@ -32,7 +35,7 @@ def serve_forks(line: Line, guardian: int, libraries: Sequence[str], experiment:
     process id and, when the trial is gone, its exit code. If the pipe closes without a code this
     server was killed, and the trial with it.
     """
-    tree.call("raysearch-fork")
+    tree.call(FORK)
     tree.die_with(guardian)
     _become_main(experiment)
     for name in libraries:
@@ -128,7 +131,7 @@ def _begin(session: int, server: int, sockets: str) -> NoReturn:
     What it starts stays below it, even what forks twice; a session of its own keeps Ctrl-C for the
     driver.
     """
-    tree.call("raysearch-trial")
+    tree.call(TRIAL)
     tree.die_with(server)
     tree.adopt_orphans()
     os.setsid()

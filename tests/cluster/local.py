@@ -3,7 +3,8 @@
     python -m tests.cluster.faults --local --seed 0 --kills 60 --folder FOLDER
 
 Rounds of one search each, in turn on a walk with a random state, on TPE with the median pruner,
-and on `ssl.digits_vit`. `log.jsonl` gets a line for each injury, `rounds.jsonl` one for each search
+and on `ssl.digits_vit`. The folder of runs is a small disk of its own where this user may mount one; the runs of a search
+of which something is wrong are kept in `wrong`. `log.jsonl` gets a line for each injury, `rounds.jsonl` one for each search
 that ended and what is wrong with it: each trial must equal an uninterrupted one bit for bit.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -29,7 +29,11 @@ import psutil
 
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
+from raysearch.run import tree
+from raysearch.run.forking import FORK, TRIAL
+from raysearch.run.guard import INNER, OUTER
 from tests.cluster.walk_sweeps import metrics_of, positions
+from tests.cluster.ward import mount, unmount
 from tests.raysearch.command import ENVIRONMENT
 
 WALK, PRUNED = "tests.cluster.walk_sweeps:walk", "tests.cluster.walk_sweeps:pruned"
@@ -45,6 +49,9 @@ _STARTS, _ENDS = 600.0, 3600.0
 """Seconds after which a driver that does not start, or end, counts as hung."""
 _LONG_STOP = 330.0
 _LOCKED = 8.0
+_FULL = 5.0
+_DISK = 512 << 20
+"""Bytes of the disk of a campaign, where this user may mount one."""
 
 Facts = dict[str, Any]
 
@@ -91,27 +98,18 @@ class Ward:
                     found.append(process)
         return found
 
-    def servers(self) -> list[psutil.Process]:
-        """The fork servers of hosts."""
-        known = {process.pid: process for process in self.named("multiprocessing.forkserver")}
-        return [one for one in known.values() if _parent(one) not in known]
+    def called(self, *names: str) -> list[psutil.Process]:
+        """Those below the driver that gave themselves one of these names."""
+        return [process for process in self.family() if tree.name_of(process.pid) in names]
 
     def trials(self) -> list[psutil.Process]:
-        """The processes of trials: children of the fork servers."""
-        known = {process.pid for process in self.servers()}
-        everyone = self.named("multiprocessing.forkserver")
-        return [process for process in everyone if _parent(process) in known]
+        """The processes of trials, without what they have started."""
+        return self.called(TRIAL)
 
     def view(self) -> SearchView | None:
         """What the events say so far."""
         store = Store(f"sqlite:///{self.folder / 'runs' / 'raysearch.db'}")
         return SearchView.read(store, self.name) if store.exists(self.name) else None
-
-
-def _parent(process: psutil.Process) -> int:
-    with suppress(psutil.Error):
-        return process.ppid()
-    return 0
 
 
 def _kill(processes: list[psutil.Process], draw: random.Random) -> Facts | None:
@@ -167,10 +165,25 @@ def _lock_mlflow(ward: Ward, draw: random.Random) -> Facts | None:
     return {}
 
 
+def _fill(ward: Ward, draw: random.Random) -> Facts | None:
+    """No byte is left for some seconds, for anybody who writes to the folder of runs."""
+    runs = ward.folder / "runs"
+    if not os.path.ismount(runs):
+        return None
+    ballast = runs / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    time.sleep(_FULL)
+    ballast.unlink()
+    return {"full": _FULL}
+
+
 INJURIES: dict[str, Callable[[Ward, random.Random], Facts | None]] = {
     "trial": lambda ward, draw: _kill(ward.trials(), draw),
     "host": lambda ward, draw: _kill(ward.named("ray::"), draw),
-    "fork server": lambda ward, draw: _kill(ward.servers(), draw),
+    "fork server": lambda ward, draw: _kill(ward.called(FORK), draw),
+    "guardian": lambda ward, draw: _kill(ward.called(OUTER, INNER), draw),
     "raylet": lambda ward, draw: _kill(ward.named("raylet/raylet"), draw),
     "gcs": lambda ward, draw: _kill(ward.named("gcs_server"), draw),
     "driver KILL": _signal(signal.SIGKILL),
@@ -179,6 +192,7 @@ INJURIES: dict[str, Callable[[Ward, random.Random], Facts | None]] = {
     "driver INT": _signal(signal.SIGINT),
     "driver STOP": _stop(lambda draw: draw.uniform(2, 20)),
     "mlflow": _lock_mlflow,
+    "disk": _fill,
 }
 """What is hurt, and how; None: there was nothing to hurt."""
 ONCE = {"driver STOP 330": _stop(lambda draw: _LONG_STOP)}
@@ -223,6 +237,8 @@ class Campaign:
             if view is not None and view.state == "finished":
                 break
         wrong = self._proved(ward, command[0]) + self._left(before)
+        if wrong:
+            shutil.copytree(self.folder / "runs", self.folder / "wrong" / name, symlinks=True)
         line = {"round": self.round, "sweep": command[0], "took": round(time.time() - begun, 1)}
         _append(self.rounds, {**line, "ended": ended, "wrong": wrong})
 
@@ -346,5 +362,9 @@ def summary(folder: Path) -> str:
 def campaign(seed: int, kills: int, folder: Path) -> None:
     """Runs a campaign to its end; the folder must be free, or hold one that goes on."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "runs" / "unhurt", ignore_errors=True)
-    Campaign(seed, kills, folder).run()
+    (folder / "runs").mkdir(exist_ok=True)
+    mount(folder / "runs", _DISK)
+    try:
+        Campaign(seed, kills, folder).run()
+    finally:
+        unmount(folder / "runs")

@@ -45,8 +45,8 @@ class Ward:
         self.driver: subprocess.Popen[bytes] | None = None
         self._closing = ExitStack()
         with ExitStack() as stack:
-            stack.callback(_unmount, self.runs)
-            self.has_disk = _mount(self.runs)
+            stack.callback(unmount, self.runs)
+            self.has_disk = mount(self.runs, _DISK)
             self.postgres = Postgres()
             stack.callback(self._end_postgres)
             self.store = self.postgres.create()
@@ -333,15 +333,16 @@ INJURIES: dict[str, Injury] = {
 """What is hurt, and how."""
 
 
-def _mount(folder: Path) -> bool:
+def mount(folder: Path, size: int) -> bool:
     """A disk of its own for a folder, where this user may mount one."""
-    _unmount(folder)
-    options = ["-t", "tmpfs", "-o", f"size={_DISK}", "none", str(folder)]
+    unmount(folder)
+    options = ["-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     done = subprocess.run(["mount", *options], capture_output=True, check=False)
     return done.returncode == 0
 
 
-def _unmount(folder: Path) -> None:
+def unmount(folder: Path) -> None:
+    """Takes such a disk away, if there is one."""
     subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=False)
 
 

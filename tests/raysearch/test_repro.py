@@ -179,7 +179,9 @@ def test_a_trial_of_several_attempts_is_compared_step_by_step(project: Path) -> 
 @pytest.mark.parametrize("steps", [3, 5])
 def test_a_group_of_workers_runs_again_as_a_group(project: Path, steps: int) -> None:
     (project / "mine" / "rate.py").write_text(GROUP_RATE)
-    walking = (project / "mine" / "walk.py").read_text().replace("RATE\n", "RATE, is_first, stops\n", 1)
+    walking = (
+        (project / "mine" / "walk.py").read_text().replace("RATE\n", "RATE, is_first, stops\n", 1)
+    )
     walking = walking.replace("path.write_text", "is_first() and path.write_text")
     walking = walking.replace('"same": step}, path)\n', '"same": step}, path)' + GROUP_STOP)
     (project / "mine" / "walk.py").write_text(walking)

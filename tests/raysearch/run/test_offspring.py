@@ -15,6 +15,7 @@ import pytest
 from raysearch.run import bounded, tree
 from raysearch.run import child as hosting
 from raysearch.run.child import Child, start_server, stop_server
+from raysearch.run.forking import FORK
 from raysearch.run.job import Job, Message
 from raysearch.run.shared_memory import Made
 
@@ -60,7 +61,7 @@ def fork_server() -> int:
     """The process id of the fork server: the one child of the inner guardian that is its own."""
     assert hosting._server is not None
     _, inner = hosting._server.guarded.pids
-    (server,) = [pid for pid in tree.children(inner) if tree.name_of(pid) == "raysearch-fork"]
+    (server,) = [pid for pid in tree.children(inner) if tree.name_of(pid) == FORK]
     return server
 
 
