@@ -3,9 +3,10 @@
     python -m tests.cluster.faults --local --seed 0 --kills 60 --folder FOLDER
 
 Rounds of one search each, in turn on a walk with a random state, on TPE with the median pruner,
-and on `ssl.digits_vit`. The folder of runs is a small disk of its own where this user may mount one; the runs of a search
-of which something is wrong are kept in `wrong`. `log.jsonl` gets a line for each injury, `rounds.jsonl` one for each search
-that ended and what is wrong with it: each trial must equal an uninterrupted one bit for bit.
+and on `ssl.digits_vit`. The folder of runs is a small disk of its own, where this user may mount
+one; `log.jsonl` gets a line for each injury, `rounds.jsonl` one for each search that ended and what
+is wrong with it: each trial must equal an uninterrupted one bit for bit. What is wrong is kept in
+`wrong`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
