@@ -138,9 +138,9 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
         found.append(Finding(number, "study", where))
     for number in sorted(set(view.trials) & set(by_number)):
         trial, other = view.trials[number], by_number[number]
-        state = trial.state
-        if state == "duplicate":
-            state = view.trials[trial.duplicate_of or 0].state
+        is_twin = trial.state == "duplicate"
+        runs = view.trials[trial.duplicate_of or 0] if is_twin else trial
+        state = runs.state
         expected = _STUDY_STATE.get(state)
         if expected is not None and other.state.name != expected:
             found.append(Finding(number, "study", f"state {other.state.name}, events say {state}"))
@@ -149,7 +149,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
             found.append(
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")
             )
-        curve = _curve(trial) if len(view.spec["metrics"]) == 1 else {}
+        curve = _curve(runs) if len(view.spec["metrics"]) == 1 else {}
         if other.intermediate_values != curve:
             found.append(
                 Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")
@@ -162,7 +162,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
 
 
 def _curve(trial: TrialView) -> dict[int, float]:
-    """What the study was told while the trial ran: the value at each new fidelity."""
+    """What the study was told while it ran, duplicates too: the value at each new fidelity."""
     curve: dict[int, float] = {}
     for _, fidelity, values, _ in trial.reports:
         if fidelity is not None and values and fidelity > max(curve, default=-1):

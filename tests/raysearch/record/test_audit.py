@@ -84,10 +84,11 @@ def scene(tmp_path: Path, tracking: str) -> Scene:
     study = []
     for event in store.events("one", kinds=["asked"]):
         trial = view.trials[event.trial or 0]
-        state = "complete" if trial.state == "duplicate" else trial.state
+        runs = view.trials[trial.duplicate_of] if trial.duplicate_of is not None else trial
+        state = runs.state
         params = event.body["params"]
         told = STATES.get(state, State.PRUNED)
-        curve = {step: values[0] for step, _, values, _ in trial.reports if values}
+        curve = {step: values[0] for step, _, values, _ in runs.reports if values}
         study.append(StudyTrial(trial.number, params, told, trial.values, curve))
     return Scene(store, folder, tracking, study)
 
@@ -269,6 +270,10 @@ def study_curve(scene: Scene) -> None:
     scene.study[1].intermediate_values[2] = 0.77
 
 
+def study_curve_of_a_duplicate(scene: Scene) -> None:
+    scene.study[6].intermediate_values.clear()
+
+
 def study_pruned(scene: Scene) -> None:
     scene.study[2].state = State.COMPLETE
 
@@ -312,6 +317,7 @@ def study_pruned(scene: Scene) -> None:
         (study_state, "trial 4: study: state COMPLETE, events say failed"),
         (study_pruned, "trial 2: study: state COMPLETE, events say pruned"),
         (study_curve, "trial 1: study: curve {1:"),
+        (study_curve_of_a_duplicate, "trial 6: study: curve {}, events say {1: "),
         (study_value, "trial 1: study: values [0.1]"),
         (study_params, "trial 1: study: parameters"),
         (study_lacks, "trial 3: study: is missing"),
