@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +22,9 @@ from raysearch.record.passwords import hidden, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_SMALLEST = 512
+"""Bytes of the smallest database of SQLite that has anything in it."""
 
 NOWHERE = "none"
 """The address that stands for no MLflow at all."""
@@ -90,14 +95,21 @@ def _problem_of(file: Path) -> str:
         return f"{file.parent}: {error.strerror}"
     if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
         return f"no permission for {file}"
-    if file.exists() and _begins(file) not in (b"", b"SQLite format 3"):
+    if file.exists() and not _is_sqlite(file):
         return f"{file} is not an SQLite database"
     return ""
 
 
-def _begins(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(15)
+def _is_sqlite(file: Path) -> bool:
+    """As SQLite says. Closing a file that was opened otherwise would end the locks that other
+    connections of this process have on it; what else is wrong with it is said where it is used.
+    """
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+            opened.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return file.stat().st_size == 0 or file.stat().st_size >= _SMALLEST
 
 
 def quieten() -> None:

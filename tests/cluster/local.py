@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -63,6 +62,8 @@ class Ward:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
+        self.scratch = Path(tempfile.gettempdir()) / f"rs-{os.getpid()}"
+        self.scratch.mkdir(exist_ok=True)
         self.driver: subprocess.Popen[bytes] | None = None
 
     def drive(self, *arguments: str) -> None:
@@ -71,7 +72,7 @@ class Ward:
             self.driver = subprocess.Popen(
                 [sys.executable, "-m", "raysearch.cli", *arguments],
                 cwd=self.folder,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, "TMPDIR": str(self.scratch)},
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
@@ -107,6 +108,18 @@ class Ward:
     def trials(self) -> list[psutil.Process]:
         """The processes of trials, without what they have started."""
         return self.called(TRIAL)
+
+    def left(self) -> list[str]:
+        """What is there of it: processes that work in its folder, and temporary files."""
+        found: list[str] = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                said = [process.cwd(), *process.environ().values(), *process.cmdline()]
+                if any(str(one) in text for one in (self.folder, self.scratch) for text in said):
+                    found.append(f"process {process.pid} {' '.join(process.cmdline())[:80]}")
+        return found + [str(path) for path in sorted(self.scratch.iterdir())]
 
     def view(self) -> SearchView | None:
         """What the events say so far."""
@@ -221,7 +234,6 @@ class Campaign:
         name, begun, first = f"round-{self.round}", time.time(), self.done
         if command[0] == DIGITS and not self._expected:
             self._expected = self._unhurt(command)
-        before = _left(self.folder)
         ward, ended = Ward(self.folder, name), list[str]()
         while len(ended) < 30:
             view = ward.view()
@@ -238,11 +250,19 @@ class Campaign:
             ended.append(f"{ward.status} {view.state if view else 'unborn'}")
             if view is not None and view.state == "finished":
                 break
-        wrong = self._proved(ward, command[0]) + self._left(before)
+        wrong = self._proved(ward, command[0]) + self._left(ward)
         if wrong:
-            shutil.copytree(self.folder / "runs", self.folder / "wrong" / name, symlinks=True)
+            self._keep(name)
         line = {"round": self.round, "sweep": command[0], "took": round(time.time() - begun, 1)}
         _append(self.rounds, {**line, "ended": ended, "wrong": wrong})
+
+    def _keep(self, name: str) -> None:
+        """A copy of the runs, by another process: whoever closes a file of SQLite's that he has
+        read himself also gives up the locks that this process has on it.
+        """
+        target = self.folder / "wrong" / name
+        target.parent.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", str(self.folder / "runs"), str(target)], check=True)
 
     def _unhurt(self, command: tuple[str, ...]) -> dict[str, Any]:
         ward = Ward(self.folder, "unhurt")
@@ -305,36 +325,16 @@ class Campaign:
         reports = [[step, metrics_of(step, position)] for step, position, _ in walked]
         return reports[: len(trial.reports)] if trial.state == "pruned" else reports
 
-    def _left(self, before: set[str]) -> list[str]:
-        """Processes and folders that are there after the end; they have half a minute to go."""
+    def _left(self, ward: Ward) -> list[str]:
+        """Processes and files that are there after the end; they have half a minute to go."""
         deadline = time.monotonic() + 30
-        while (left := _left(self.folder) - before) and time.monotonic() < deadline:
+        while (left := ward.left()) and time.monotonic() < deadline:
             time.sleep(0.5)
-        return [f"left: {one}" for one in sorted(left)]
+        return [f"left: {one}" for one in left]
 
 
 def _reports(trial: TrialView) -> list[Any]:
     return [[step, metrics] for step, _, _, metrics in trial.reports]
-
-
-def _left(folder: Path) -> set[str]:
-    """What searches in a folder may leave: processes that work there, and scratch folders."""
-    found: set[str] = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            where = [process.cwd(), process.environ().get("PWD", ""), *process.cmdline()]
-            if any(str(folder) in place for place in where):
-                found.add(f"process {process.pid} {' '.join(process.cmdline())[:80]}")
-    scratch = Path(tempfile.gettempdir())
-    for pattern in (".raysearch-*", "raysearch-*", "rs-*"):
-        found |= {str(path) for path in scratch.glob(pattern) if path.owner() == _me()}
-    return found
-
-
-def _me() -> str:
-    return Path.home().owner() if Path.home().exists() else str(os.getuid())
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
