@@ -10,9 +10,10 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import process, resource_tracker, util
 from multiprocessing.connection import Connection
 from types import ModuleType
@@ -20,9 +21,13 @@ from typing import Any, NoReturn
 
 from raysearch.run import tree
 from raysearch.run.line import Line
+from raysearch.run.private import FOLDER
 
 FORK, TRIAL = "raysearch-fork", "raysearch-trial"
 """The names of the server and of the processes that it forks."""
+
+_COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+"""Where torch keeps what it has compiled; it sets this when it is imported."""
 
 _SHELTERED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that mean trials, or nobody here: the server ends with its guardian."""
@@ -38,11 +43,12 @@ def serve_forks(line: Line, guardian: int, libraries: Sequence[str], experiment:
     tree.call(FORK)
     tree.die_with(guardian)
     _become_main(experiment)
-    for name in libraries:
-        _import(name)
-    _forget_libraries()
-    line.send({"said": "experiment"})
-    _import(experiment.partition(":")[0])
+    with _temporary_files_that_go_with_ray():
+        for name in libraries:
+            _import(name)
+        _forget_libraries()
+        line.send({"said": "experiment"})
+        _import(experiment.partition(":")[0])
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SHELTERED}
     handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
     wakes, waked = os.pipe()
@@ -72,6 +78,24 @@ def serve_forks(line: Line, guardian: int, libraries: Sequence[str], experiment:
         os.close(session)
         _tell(told, pid)
         line.send({"said": "forked", "pid": pid})
+
+
+@contextmanager
+def _temporary_files_that_go_with_ray() -> Generator[None]:
+    """What modules make in the temporary folder when they are imported lies in the private folder
+    of our own Ray, if there is one: this server is killed, and its exit handlers never run.
+    """
+    folder = os.environ.get(FOLDER)
+    if folder is not None:
+        with suppress(OSError):  # a full disk
+            os.makedirs(f"{folder}/imported", exist_ok=True)
+            tempfile.tempdir = f"{folder}/imported"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        if folder is not None and os.environ.get(_COMPILED, "").startswith(folder):
+            del os.environ[_COMPILED]  # which is worth keeping: torch finds its usual place again
 
 
 def _import(name: str) -> None:

@@ -18,7 +18,7 @@ import time
 from typing import Any, NoReturn
 
 from raysearch.run import tree
-from raysearch.run.guardian import Guardian
+from raysearch.run.guardian import Guardian, remove_folders
 from raysearch.run.line import Line
 
 OUTER, INNER = "raysearch-watch", "raysearch-guard"
@@ -62,4 +62,5 @@ def _outlast(watch: Line, inner: int) -> NoReturn:
         if time.monotonic() > deadline:
             tree.send(inner, signal.SIGKILL)
     tree.end_children()
+    remove_folders(inner)
     os._exit(0)

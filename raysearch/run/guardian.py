@@ -18,6 +18,7 @@ from raysearch.run import tree
 from raysearch.run.bounded import BoundedLog
 from raysearch.run.forking import serve_forks
 from raysearch.run.line import Line
+from raysearch.run.private import FOLDER
 from raysearch.run.shared_memory import Made
 
 _TICK = 0.2
@@ -34,9 +35,16 @@ _IMPORT_LIMIT = 300.0
 def _folder() -> str:
     """A new temporary folder; empty if the disk has no room for one."""
     try:
-        return tempfile.mkdtemp(prefix="pymp-")
+        return tempfile.mkdtemp(prefix=f"pymp-{os.getpid()}-", dir=os.environ.get(FOLDER))
     except OSError:
         return ""
+
+
+def remove_folders(guardian: int) -> None:
+    """Removes the folders that a guardian has made, once it is gone."""
+    place = Path(os.environ.get(FOLDER) or tempfile.gettempdir())
+    for folder in place.glob(f"pymp-{guardian}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

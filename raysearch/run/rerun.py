@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def rerun(
     said = Path(job["said"])
     file = said.with_name("job.json")
     file.write_text(json.dumps(job, indent=1))
-    group = [*_TORCHRUN, str(job["workers"])] if job["workers"] > 1 else []
+    logs = said.with_name("torchrun")
+    group = [*_TORCHRUN, str(job["workers"]), "--log-dir", str(logs)] if job["workers"] > 1 else []
     command = [sys.executable, *group, str(_PROGRAM), str(file)]
     environment = _environment(paths, variables, int(job["threads"]))
     with log.open("wb") as output:
@@ -45,6 +47,7 @@ def rerun(
             status = process.wait()
         finally:
             process.kill()
+            shutil.rmtree(logs, ignore_errors=True)  # they are empty: all goes to one log
     lines = said.read_text().splitlines() if said.exists() else []
     heard = [json.loads(line) for line in lines]
     if not heard or heard[-1]["kind"] != "end":

@@ -119,7 +119,8 @@ class Ward:
                 said = [process.cwd(), *process.environ().values(), *process.cmdline()]
                 if any(str(one) in text for one in (self.folder, self.scratch) for text in said):
                     found.append(f"process {process.pid} {' '.join(process.cmdline())[:80]}")
-        return found + [str(path) for path in sorted(self.scratch.iterdir())]
+        made = [path for path in sorted(self.scratch.iterdir()) if "torchinductor" not in path.name]
+        return found + [str(path) for path in made]  # but the cache that is worth keeping
 
     def view(self) -> SearchView | None:
         """What the events say so far."""

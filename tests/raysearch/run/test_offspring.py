@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -112,9 +113,13 @@ def test_killed_guardians_end_the_attempt_and_the_next_one_has_others(
     while (message := child.next(1.0)) is None or message["kind"] != "report":
         pass
     assert hosting._server is not None
+    guardians = hosting._server.guarded.pids
     for index in which:
-        kill(hosting._server.guarded.pids[index])
+        kill(guardians[index])
     assert run_to_the_end(child)[-1]["outcome"] == "killed"
+    if len(which) == 1:  # whichever is left removes what the inner one has made
+        assert tree.gone(guardians, 60)
+        assert [*Path(tempfile.gettempdir()).glob(f"pymp-{guardians[1]}-*")] == []
     assert [pid for pid in hidden(tmp_path / "1") if tree.alive(pid)] == []
     messages = run_to_the_end(Child(attempt(tmp_path / "2", "hiding", end="return")))
     assert messages[-1]["outcome"] == "complete"
