@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -66,6 +67,8 @@ TRACEBACK = 100_000
 """Letters of a traceback that are kept: its beginning and its end."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
+_ROOM = 1 << 30
+"""Bytes that are free on a disk of which nobody would say that it is full."""
 
 
 class PipeSession:
@@ -320,8 +323,10 @@ def failure(job: Job, error: BaseException) -> Message:
     with suppress(OSError):  # on a full disk all the same it must be said how it ended
         sys.stderr.write(text)
         job.traceback.write_text(text, encoding="utf-8")
-    message = described(error)
-    return {"kind": "end", "outcome": outcome_of(error), "message": message, "traceback": text}
+    outcome = outcome_of(error)
+    if outcome == "full" and _have_room(job.root, tempfile.gettempdir()):
+        outcome = "exception"  # a limit of something else: a small /dev/shm, watches of files
+    return {"kind": "end", "outcome": outcome, "message": described(error), "traceback": text}
 
 
 def formatted(error: BaseException) -> str:
@@ -353,6 +358,14 @@ def _lacks_memory(error: BaseException) -> bool:
         return True
     text = sentence(error) if isinstance(error, RuntimeError) else ""
     return any(words in text for words in _NO_MEMORY)
+
+
+def _have_room(*folders: str) -> bool:
+    """Whether the disks of these folders have more room than a program usually misses."""
+    with suppress(OSError):
+        found = [os.statvfs(folder) for folder in folders]
+        return all(disk.f_bavail * disk.f_frsize >= _ROOM for disk in found)
+    return False
 
 
 def _lacks_room(error: BaseException) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -14,6 +17,7 @@ import pytest
 
 from raysearch.run.child import Child, start_server, stop_server
 from raysearch.run.job import Job, Message
+from raysearch.run.process import failure
 from raysearch.run.process_mark import mark_of_process
 
 pytestmark = pytest.mark.slow
@@ -97,6 +101,7 @@ def test_a_host_that_is_never_asked_runs_nothing_and_an_attempt_begins_once(tmp_
         ("sys.exit(0)", "complete", ""),
         ("sys.exit()", "complete", ""),
         ("sys.exit(1)", "exit", "SystemExit: 1"),
+        ("no watches", "exception", "No space left on device: 'inotify'"),
         ("no memory in torch", "memory", "DefaultCPUAllocator"),
         ("fork goes on", "exception", "ValueError: said by the trial itself"),
         ("fork reports", "complete", ""),
@@ -115,6 +120,17 @@ def test_the_way_a_trial_ends_is_told_apart(
 def test_exit_code_zero_without_a_word_is_a_failure(tmp_path: Path) -> None:
     messages, _ = run_to_the_end(attempt(tmp_path, "exit", config={"code": 0}))
     assert messages[-1]["outcome"] == "exit"
+
+
+def test_a_disk_is_full_where_it_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, found = attempt(tmp_path, "well"), os.statvfs(tmp_path)
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    job.traceback.parent.mkdir(parents=True, exist_ok=True)
+    assert failure(job, error)["outcome"] == "exception"
+    monkeypatch.setattr(os, "statvfs", lambda folder: SimpleNamespace(f_bavail=9, f_frsize=4096))
+    assert found.f_bavail > 9 and failure(job, error)["outcome"] == "full"
 
 
 def test_a_trial_that_grows_past_its_memory_is_ended(tmp_path: Path) -> None:
