@@ -16,9 +16,10 @@ from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
-from raysearch.texts import one_line, shown
+from raysearch.texts import figure, one_line, plural, shown
 
 _NOTICES = 5
+_REASONS = 3
 
 
 def summary(view: SearchView) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def references(view: SearchView) -> dict[str, Mapping[str, float]]:
 
 def _reference_lines(view: SearchView) -> list[str]:
     return [
-        f"blind      {name}: " + ", ".join(f"{row} {value:.4f}" for row, value in rows.items())
+        f"blind      {name}: " + ", ".join(f"{row} {figure(value)}" for row, value in rows.items())
         for name, rows in references(view).items()
     ]
 
@@ -123,8 +124,8 @@ def _setting_lines(view: SearchView) -> list[str]:
         values = [(trial.values or [math.nan])[0] for trial in trials]
         mean = math.fsum(values) / len(values)
         blind = below(mean, trials, metric["name"], metric["direction"])
-        said = f"mean {mean:.4f}" + (f", below blind ({blind})" if blind else "")
-        text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
+        said = f"mean {figure(mean)}" + (f", below blind ({blind})" if blind else "")
+        text = f"{said}, {figure(min(values))} to {figure(max(values))}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 
@@ -184,17 +185,25 @@ def _reached(trial: TrialView, view: SearchView) -> str:
 
 
 def failure_lines(view: SearchView) -> list[str]:
-    """The three most frequent reasons why trials failed, each with the command for its log."""
+    """The most frequent reasons why trials failed, each with the command for its log."""
     reasons: dict[str, list[TrialView]] = {}
     for trial in view.trials.values():
         if trial.state in ("failed", "infeasible"):
             reasons.setdefault(trial.reason or trial.state, []).append(trial)
-    most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]
-    return [
-        f"{len(trials)} times: {one_line(reason, 300)}  "
+    most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+    lines = [
+        f"{_times(len(trials))}: {one_line(reason, 300)}  "
         f"(raysearch logs {view.search} {trials[0].number})"
-        for reason, trials in most
+        for reason, trials in most[:_REASONS]
     ]
+    others = sum(len(trials) for _, trials in most[_REASONS:])
+    if others:
+        lines.append(f"{_times(others)}: {plural(len(most) - _REASONS, 'other reason')}")
+    return lines
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def trial_notices(view: SearchView) -> list[str]:
@@ -281,8 +290,8 @@ def _test_lines(found: Tested) -> list[str]:
 
 def _score(score: Interval) -> str:
     if score.count < 2:
-        return f"{score.mean:.4f}"
-    return f"{score.mean:.4f} [{score.low:.4f}, {score.high:.4f}]"
+        return figure(score.mean)
+    return f"{figure(score.mean)} [{figure(score.low)}, {figure(score.high)}]"
 
 
 def _trials(numbers: tuple[int, ...]) -> str:

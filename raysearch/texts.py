@@ -70,6 +70,21 @@ def shown(value: object, most: int = CELL) -> str:
     return cut(visible(text if len(text) <= 2 * most else cut(text, 2 * most)), most)
 
 
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 trial`, `3 trials`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def figure(value: float) -> str:
+    """A measured value with four decimals; what these cannot tell, or would fill a line, shorter.
+
+    >>> figure(0.98231), figure(4.2e-05), figure(-1e308)
+    ('0.9823', '4.2e-05', '-1e+308')
+    """
+    is_plain = value == 0 or 1e-3 <= abs(value) < 1e6
+    return f"{value:.4f}" if is_plain else f"{value:.4g}"
+
+
 def _spelt(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode (PEP 383)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysearch.texts import plural
+
 Reports = Mapping[int, Mapping[str, float]]
 """The metrics of a trial by step and name."""
 
@@ -52,10 +54,10 @@ def _metric_row(name: str, then: Mapping[int, float], now: Mapping[int, float]) 
     steps = sorted({*then, *now})
     wrong = [step for step in steps if not _is_same(then.get(step), now.get(step))]
     if not wrong:
-        return Row(name, True, f"{_counted(len(steps), 'step')}")
+        return Row(name, True, f"{plural(len(steps), 'step')}")
     first = wrong[0]
     text = (
-        f"{len(wrong)} of {_counted(len(steps), 'step')}, first at step {first}: "
+        f"{len(wrong)} of {plural(len(steps), 'step')}, first at step {first}: "
         f"{_number(then.get(first))} then, {_number(now.get(first))} now"
     )
     gaps = {step: abs(then[step] - now[step]) for step in wrong if step in then and step in now}
@@ -86,9 +88,9 @@ def checkpoint_row(step: int, found: Mapping[str, Any] | None) -> Row:
     if found is None:
         return Row(what, None, "none was saved at that step now")
     if not found["count"]:
-        return Row(what, True, _counted(found["values"], "value"))
+        return Row(what, True, plural(found["values"], "value"))
     more = " and others" if found["count"] > len(found["different"]) else ""
-    text = f"{found['count']} of {_counted(found['values'], 'value')}: "
+    text = f"{found['count']} of {plural(found['values'], 'value')}: "
     text += ", ".join(found["different"]) + more
     gap = found.get("largest")
     return Row(what, False, text + (f"; at most {gap:.3g}" if gap is not None else ""))
@@ -160,7 +162,3 @@ def _text(value: Any) -> str:
 
 def _number(value: float | None) -> str:
     return "absent" if value is None else repr(value)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from raysearch.answer import (
     answer,
     answer_lines,
+    failure_lines,
     fixed_lines,
     room_lines,
     summary,
@@ -131,6 +132,18 @@ def test_a_test_that_failed_or_is_not_finite_says_why() -> None:
         "test       winner (trial 0): failed, test/accuracy is nan"
     ]
     assert json.dumps(answer(hand.view, Path()), allow_nan=False)
+
+
+def test_all_failures_are_counted_and_the_most_frequent_ones_named() -> None:
+    hand = Hand()
+    for number, reason in enumerate("abacabde"):
+        hand.trial(str(number), state="failed", reason=reason)
+    assert [line.partition("  (")[0] for line in failure_lines(hand.view)] == [
+        "3 times: a",
+        "2 times: b",
+        "once: c",
+        "2 times: 2 other reasons",
+    ]
 
 
 def test_the_record_of_the_winner_is_the_mean_and_its_best_run(repeated: Hand) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from raysearch.errors import described, sentence
 from raysearch.run.process import formatted
-from raysearch.texts import CELL, SENTENCE, block, cut, encodable, one_line, shown, visible
+from raysearch.texts import CELL, SENTENCE, block, cut, encodable, figure, one_line, shown, visible
 from tests.raysearch.odd import ODD
 
 each_odd = pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
@@ -138,3 +138,9 @@ def test_a_traceback_that_cannot_be_formatted_is_told_all_the_same() -> None:
     odd: Any = ("f.py", "three", object(), 7)
     error = SyntaxError("bad", odd)
     assert "SyntaxError" in formatted(error)
+
+
+def test_a_figure_is_short_and_no_small_one_is_nothing() -> None:
+    given = (0.98231, 0.0, -12.5, 4.2e-05, -1e308, 1234567.0, float("inf"))
+    said = ["0.9823", "0.0000", "-12.5000", "4.2e-05", "-1e+308", "1.235e+06", "inf"]
+    assert [figure(value) for value in given] == said

@@ -8,10 +8,11 @@ from raysearch.record.averaged import long_means
 from raysearch.record.forecast import expected_runs
 from raysearch.record.reporting.facts import savings, seconds_of
 from raysearch.record.reporting.objectives import drawn, objectives
-from raysearch.record.reporting.words import elapsed, listed, number, plural, share
+from raysearch.record.reporting.words import elapsed, listed, number, share
 from raysearch.record.results import SearchView
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import on_test_split
+from raysearch.texts import plural
 
 STATES = (
     "complete",

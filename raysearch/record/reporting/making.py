@@ -10,10 +10,10 @@ from typing import Any
 from raysearch.declare.sweep import bare
 from raysearch.record.reporting.facts import repeat_command, runs_option, shell
 from raysearch.record.reporting.objectives import drawn, objectives
-from raysearch.record.reporting.words import elapsed, moment, number, plural, ranges
+from raysearch.record.reporting.words import elapsed, moment, number, ranges
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.snapshot import in_words
-from raysearch.texts import block, cut
+from raysearch.texts import block, cut, plural
 
 LONG = 160
 """Letters of a value in a table; the winner's configuration has all of them."""

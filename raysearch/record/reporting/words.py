@@ -41,11 +41,6 @@ def moment(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """`1 trial`, `3 trials`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def listed(items: Iterable[Any], most: int = 8) -> str:
     """`3, 7 and 9`; of very many the first, and how many more."""
     texts = [str(item) for item in items]

@@ -186,6 +186,7 @@ class Hand:
         seed: int = 0,
         checkpoint: bool = True,
         duplicate_of: int | None = None,
+        reason: str = "",
         **asked: Any,
     ) -> int:
         """A trial that ended at once; `values` are those of its objectives. Returns its number."""
@@ -195,7 +196,7 @@ class Hand:
         self.say("asked", number, **body, duplicate_of=duplicate_of)
         self.say("started", number, attempt=1, folder="", restored=None)
         path = f"{number:04d}/best.pt" if checkpoint and state == "complete" else None
-        ends: dict[str, Any] = {"state": state, "values": told, "reason": "", "constraint": 0}
+        ends: dict[str, Any] = {"state": state, "values": told, "reason": reason, "constraint": 0}
         self.say("told", number, **ends, best_checkpoint=path, duplicate_of=duplicate_of)
         return number
 
