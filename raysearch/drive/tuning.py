@@ -12,6 +12,7 @@ from typing import Any
 from raysearch.decide.failures import KINDS
 from raysearch.drive.conduct import Conductor, Halted
 from raysearch.drive.own_ray import OwnRay, RayLost
+from raysearch.errors import RaysearchError
 
 _SCRATCH = ".raysearch-tune-"
 
@@ -70,6 +71,8 @@ def tune(
         # Once all is decided, or on a full disk, Tune's own files are no reason to fail.
         if own is not None and (lost := own.loss()):
             raise RayLost(lost) from error
+        if (ours := _in_chain(error)) is not None:
+            raise ours from None  # Tune has made a traceback of it
         full = outcome_of(error) == "full"
         if not full and not conductor.over:
             raise
@@ -77,3 +80,12 @@ def tune(
             conductor.halt = conductor.halt or Halted("stopped", f"{KINDS['full'].what}: {error}")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _in_chain(error: BaseException | None) -> RaysearchError | None:
+    """What the store or another part of ours has refused, behind the error that Tune made of it."""
+    from ray.tune.error import TuneError
+
+    while isinstance(error, TuneError):
+        error = error.__cause__ or error.__context__
+    return error if isinstance(error, RaysearchError) else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -62,6 +64,16 @@ def hurt_after(folder: Path, reports: int, injure: Callable[[], None]) -> None:
     injure()
 
 
+def sql(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / "runs/raysearch.db", timeout=60)) as connection:
+        connection.execute(statement)
+
+
+NO_MORE = """CREATE TRIGGER no_more BEFORE INSERT ON events
+BEGIN SELECT RAISE(ABORT, 'nothing is written now'); END"""
+"""A database that takes nothing more in, as one on a full disk."""
+
+
 def logs(folder: Path) -> str:
     return "".join(file.read_text() for file in (folder / "runs/one").glob("*/attempt-*/log.txt"))
 
@@ -91,6 +103,12 @@ def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
     assert "Ray's raylet (process" in output and "Ray's gcs_server (process" in output
     assert view_of(tmp_path, "one").reason == "SIGHUP ended this driver"
     assert left_alive(tmp_path, "one") == []
+    driver = started(tmp_path, "resume", "one")
+    hurt_after(tmp_path, 2, lambda: sql(tmp_path, NO_MORE))
+    output, _ = driver.communicate(timeout=LONG)
+    assert driver.returncode == 2 and "Traceback" not in output, output
+    assert "runs/raysearch.db' cannot be read or written: nothing is written now" in output
+    sql(tmp_path, "DROP TRIGGER no_more")
     done = raysearch(tmp_path, "resume", "one")
     assert done.returncode == 0, done.stdout + done.stderr
     trials = view_of(tmp_path, "one").trials
