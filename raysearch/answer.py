@@ -10,7 +10,7 @@ from typing import Any
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
 from raysearch.record.averaged import long_means
-from raysearch.record.intervals import Interval
+from raysearch.record.intervals import Interval, mean
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
@@ -121,9 +121,9 @@ def _setting_lines(view: SearchView) -> list[str]:
     metric = view.spec["metrics"][0]
     for setting, trials in found.items():
         values = [(trial.values or [math.nan])[0] for trial in trials]
-        mean = math.fsum(values) / len(values)
-        blind = below(mean, trials, metric["name"], metric["direction"])
-        said = f"mean {mean:.4f}" + (f", below blind ({blind})" if blind else "")
+        middle = mean(values)
+        blind = below(middle, trials, metric["name"], metric["direction"])
+        said = f"mean {middle:.4f}" + (f", below blind ({blind})" if blind else "")
         text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines

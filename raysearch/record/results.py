@@ -16,6 +16,7 @@ from raysearch.record import saved
 from raysearch.record.changes import CHANGES
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
+from raysearch.record.intervals import mean
 from raysearch.record.rows import columns_of as columns_of
 from raysearch.record.rows import rows as rows
 from raysearch.record.saved import Saved
@@ -43,8 +44,7 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
     match = re.fullmatch(r"mean\((\d+)\)", reduce)
     if match is None:
         raise BadSetting(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
-    tail = history[-int(match[1]) :]
-    return math.fsum(tail) / len(tail)
+    return mean(history[-int(match[1]) :])
 
 
 @dataclass
@@ -136,14 +136,11 @@ class SearchView:
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
         """The view after all events that are committed. Raises WrongState if they are damaged."""
-        view = cls.of(search, store.events(search))
-        if view.last and view.created is None:
-            raise WrongState(f"search {search!r} is damaged: its first event is not there")
-        return view
+        return cls.of(search, store.events(search))
 
     @classmethod
     def of(cls, search: str, events: Iterable[Event]) -> SearchView:
-        """The view after these events."""
+        """The view after these events. Raises WrongState if they are damaged."""
         view = cls(search)
         for event in events:
             try:
@@ -153,6 +150,8 @@ class SearchView:
                     f"search {search!r} is damaged: event {event.seq} ({event.kind}) of its store "
                     f"is not as it was written: {type(error).__name__} {error}"
                 ) from error
+        if view.last and not view.is_begun:
+            raise WrongState(f"search {search!r} is damaged: its first event is not there")
         return view
 
     @classmethod
@@ -217,6 +216,11 @@ class SearchView:
         failed = self.trials.get(body.get("retry_of", -1))
         if failed is not None:
             failed.retried_by = number
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether its first event is known."""
+        return self.created is not None and "metrics" in self.begun
 
     @property
     def identity(self) -> str:
