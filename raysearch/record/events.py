@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -161,6 +162,24 @@ class Store:
                     raise self._damaged(search, row[0], "it is none of a search")
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = page[-1][0] if len(page) == _PAGE else last
+
+    def readable(self, search: str) -> Iterator[Event]:
+        """The events of a damaged search, one by one; of one that cannot be read the body is empty.
+
+        Those of which not even the rest can be read are passed over.
+        """
+        columns = (EVENTS.c.trial, EVENTS.c.kind, EVENTS.c.time)
+        numbers = sa.select(EVENTS.c.seq).where(EVENTS.c.search == search).order_by(EVENTS.c.seq)
+        for (seq,) in self._page(numbers):
+            here = (EVENTS.c.search == search, EVENTS.c.seq == seq)
+            body: dict[str, Any] = {}
+            with suppress(ValueError, TypeError):
+                body = decode(self._page(sa.select(EVENTS.c.body).where(*here))[0][0])
+            with suppress(ValueError, IndexError):
+                row = (seq, *self._page(sa.select(*columns).where(*here))[0])
+                if _is_event(row, {}):
+                    is_read = type(body) is dict
+                    yield Event(seq, search, row[1], row[2], row[3], body if is_read else {})
 
     def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """One by one, to name the one that cannot be read."""
