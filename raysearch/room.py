@@ -11,8 +11,10 @@ from typing import Any
 
 from raysearch.declare.sweep import Resources, Sweep
 from raysearch.errors import BadSetting
+from raysearch.texts import cut
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_LARGEST = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ class Machine:
 def parse_memory(text: str, option: str = "--memory") -> int:
     """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if not match or float(match[1]) <= 0:
-        raise BadSetting(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else 0.0
+    if not 1 <= size <= _LARGEST:
+        shown = cut(text, 80)
+        raise BadSetting(f"{option} must be a positive size such as 800M or 2G, got {shown!r}")
+    return int(size)
 
 
 def resources(
