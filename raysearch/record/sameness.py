@@ -50,7 +50,7 @@ def _curve(reports: Reports, name: str) -> dict[int, float]:
 
 def _metric_row(name: str, then: Mapping[int, float], now: Mapping[int, float]) -> Row:
     steps = sorted({*then, *now})
-    wrong = [step for step in steps if not _is_same(then.get(step), now.get(step))]
+    wrong = [step for step in steps if not is_same(then.get(step), now.get(step))]
     if not wrong:
         return Row(name, True, f"{_counted(len(steps), 'step')}")
     first = wrong[0]
@@ -73,7 +73,7 @@ def score_rows(then: Mapping[str, float], now: Mapping[str, float] | None) -> li
     rows: list[Row] = []
     for name in dict.fromkeys([*then, *now]):
         one, other = then.get(name), now.get(name)
-        if _is_same(one, other):
+        if is_same(one, other):
             rows.append(Row(name, True, _number(one)))
         else:
             rows.append(Row(name, False, f"{_number(one)} then, {_number(other)} now"))
@@ -140,7 +140,8 @@ def are_equal(rows: Iterable[Row]) -> bool:
     return all(row.is_equal is not False for row in rows if row.decides)
 
 
-def _is_same(one: float | None, other: float | None) -> bool:
+def is_same(one: float | None, other: float | None) -> bool:
+    """Whether two numbers are the same, or both are not one, or not there."""
     if one is None or other is None:
         return one is other
     return one == other or (math.isnan(one) and math.isnan(other))

@@ -63,6 +63,7 @@ class Writer:
     _runs: Runs | None = None
     _outboxes: dict[str, Outbox] = field(default_factory=dict[str, Outbox])
     aside: list[str] = field(default_factory=list[str])
+    _said: set[str] = field(default_factory=set[str])
     _whose: dict[str, str] = field(default_factory=dict[str, str])
     _viewed: str = ""
     _view_due: int = 1
@@ -177,7 +178,10 @@ class Writer:
             is_of_content(self._client, outbox.run, error)  # raises if the run was deleted
             raise
         for what in dict.fromkeys(outbox.aside):
-            self.aside.append(f"{self._whose.get(outbox.run, 'the search')}: {what}")
+            said = f"{self._whose.get(outbox.run, 'the search')}: {what}"
+            if said not in self._said:
+                self._said.add(said)
+                self.aside.append(said)
 
     def _outbox(self, run: str) -> Outbox:
         return self._outboxes.setdefault(run, Outbox(run))
