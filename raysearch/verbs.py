@@ -101,7 +101,7 @@ def state_of(view: SearchView, settings: Settings) -> str:
     """The state of a search; one that says it runs although nobody drives it was `killed`."""
     if view.state != "running":
         return view.state
-    holder = Store(settings.store).lock(view.search, settings.folder(view.search)).holder()
+    holder = store_of(settings).lock(view.search, settings.folder(view.search)).holder()
     return "killed" if holder is None else view.state
 
 
@@ -197,6 +197,8 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
     settings = settings.tracking_of(view.spec)
     try:
         sync(store, name, settings.tracking_uri, settings.folder(name))
+    except SearchIsRunning:
+        return ""  # somebody goes on with it just now, and writes it
     except ConnectionError as error:
         return str(error)
     return ""
