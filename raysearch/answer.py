@@ -22,13 +22,14 @@ _NOTICES = 5
 
 
 def summary(view: SearchView) -> dict[str, Any]:
-    """Counts, the best configuration, and how long the search has taken in seconds."""
+    """Counts, the best configuration, how long the search has taken in seconds, and its room."""
     won = winner(view)
     best = None
     if won is not None:
         trial = won.standing.trial
         best = {"trial": trial.number, "values": trial.values, **_standing(won.standing)}
-    return {"counts": view.counts(), "best": best, "seconds": view.seconds()}
+    room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.get("threads")}
+    return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **room}
 
 
 def answer(view: SearchView, folder: Path) -> dict[str, Any]:
@@ -161,14 +162,21 @@ def warning_lines(spec: Mapping[str, Any]) -> list[str]:
     return [f"warning    {said}" for said in spec.get("warnings") or ()]
 
 
-def room_lines(spec: Mapping[str, Any]) -> list[str]:
-    """How many trials run at once, and with how many threads: the last bits depend on those."""
+def room_lines(spec: Mapping[str, Any], at_once: int | None = None) -> list[str]:
+    """How many trials run at once, and with how many threads: the last bits depend on those.
+
+    `at_once` is how many there are where the search went on with others than it began with.
+    """
     if "threads" not in spec:
         return []
     threads, workers = spec["threads"], spec.get("workers", 1)
     each = f"{threads} thread{'s' if threads != 1 else ''} each"
     group = f" of {workers} workers" if workers > 1 else ""
-    return [f"at once    {spec['concurrent']} trials{group}, {each}"]
+    return [f"at once    {_at_once(spec, at_once)} trials{group}, {each}"]
+
+
+def _at_once(spec: Mapping[str, Any], at_once: int | None) -> int | None:
+    return spec.get("concurrent") if at_once is None else at_once
 
 
 def unfinished_lines(view: SearchView) -> list[str]:
@@ -210,11 +218,11 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return {
         **_interval(standing.intervals[0]),
         "runs": [run.number for run in standing.runs],
-        **_doubts(standing),
+        **doubts(standing),
     }
 
 
-def _doubts(standing: Standing) -> dict[str, Any]:
+def doubts(standing: Standing) -> dict[str, Any]:
     """How all its seeds ended, and why equal ones are suspicious (None if they are not)."""
     return {
         "outcomes": {"complete": standing.complete, **standing.others},
@@ -237,7 +245,7 @@ def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[st
     return {
         "trial": standing.trial.number,
         "means": {name: _interval(found) for name, found in means},
-        **_doubts(standing),
+        **doubts(standing),
         "checkpoint": _path(standing.trial, folder),
         "damage": _damage(standing.trial, folder),
         "config": standing.trial.config,

@@ -51,6 +51,7 @@ class Watch:
         self._rows = rows
         self._live: Live | None = None
         self._told: set[int] = set()
+        self._looked_at = -1
         self._drawn = 0.0
         self._view: SearchView | None = None
         self._is_broken = False
@@ -117,10 +118,12 @@ class Watch:
             self._live.update(Group(headline(view), table), refresh=True)
 
     def _lines(self, view: SearchView, first: bool) -> None:
-        told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
-        new, self._told = sorted(told - self._told), told
-        for number in [] if first else new:
-            self._say(_line(view, view.trials[number]))
+        if view.told != self._looked_at:  # not at each of a million reports
+            self._looked_at = view.told
+            told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
+            new, self._told = sorted(told - self._told), told
+            for number in [] if first else new:
+                self._say(_line(view, view.trials[number]))
         now = time.monotonic()
         if now - self._drawn >= _LINE_EVERY:
             self._drawn = now
@@ -255,9 +258,16 @@ def _mean(standing: Standing) -> list[str]:
 
 
 def _seeds(standing: Standing) -> str:
+    outcomes = {"complete": standing.complete, **standing.others}
+    return seeds_in_words(outcomes, is_suspicious=bool(standing.suspicion))
+
+
+def seeds_in_words(outcomes: Mapping[str, int], *, is_suspicious: bool) -> str:
     """`3`, or `3: 1 complete, 2 diverged`, or `3: suspicious, identical results`."""
-    text = standing.of_seeds.replace(" seeds", "").replace(" seed", "")
-    return f"{text}: suspicious, identical results" if standing.suspicion else text
+    text = str(sum(outcomes.values()))
+    if len(outcomes) > 1:
+        text += f": {', '.join(f'{count} {what}' for what, count in outcomes.items())}"
+    return f"{text}: suspicious, identical results" if is_suspicious else text
 
 
 def best_table(view: SearchView, count: int) -> Table:

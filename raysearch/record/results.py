@@ -116,7 +116,9 @@ class TrialView:
 class SearchView:
     """A search as its events tell it; `apply` takes in one event after the other.
 
-    `begun` is the specification that it began with, `spec` with all that changed since.
+    `begun` is the specification that it began with, `spec` with all that changed since. `told` is
+    the number of the last event that told an end; `at_once` how many trials its last driver has run
+    at a time, if not as many as it began with.
     """
 
     search: str
@@ -130,7 +132,8 @@ class SearchView:
     notices: list[str] = field(default_factory=list[str])
     begun: dict[str, Any] = field(default_factory=dict[str, Any])
     driven: Driven = field(default_factory=Driven)
-    _told: int = 0
+    told: int = 0
+    at_once: int | None = None
     _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
 
     @classmethod
@@ -167,7 +170,7 @@ class SearchView:
             return
         self.last = event.seq
         if event.kind in ("told", "removed"):
-            self._told = event.seq
+            self.told = event.seq
         self.driven.take(event)
         if event.trial is None:
             self._apply_to_search(event)
@@ -183,7 +186,7 @@ class SearchView:
             self.spec, self.created = dict(body), event.time
             self.begun = body
         elif event.kind == "resumed":
-            self.state, self.reason = "running", ""
+            self.state, self.reason, self.at_once = "running", "", body.get("concurrent")
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
@@ -242,8 +245,8 @@ class SearchView:
 
     def standings(self) -> list[Standing]:
         """All configurations over their seeds, best first; computed anew when a trial was told."""
-        if self._standings[0] != self._told:
-            self._standings = (self._told, standings(self))
+        if self._standings[0] != self.told:
+            self._standings = (self.told, standings(self))
         return self._standings[1]
 
     def best(self) -> TrialView | None:
