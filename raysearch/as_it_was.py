@@ -111,10 +111,15 @@ def _unpacked(folder: Path, name: str) -> Generator[list[str]]:
 @contextmanager
 def _imported_from(paths: list[str]) -> Generator[None]:
     """Lets what lies in folders be imported from there, whatever was imported before."""
-    tops = {entry.stem for path in paths for entry in Path(path).iterdir()} - {_OWN}
+    entries = [entry for path in paths for entry in Path(path).iterdir() if entry.stem != _OWN]
+    tops = {entry.stem for entry in entries if _is_module(entry)}
+    folders = {entry.name for entry in entries if entry.is_dir()}
 
     def taken_out() -> dict[str, Any]:
-        names = [name for name in sys.modules if name.partition(".")[0] in tops]
+        loose = {
+            name for name in folders if getattr(sys.modules.get(name), "__file__", None) is None
+        }
+        names = [name for name in sys.modules if name.partition(".")[0] in tops | loose]
         return {name: sys.modules.pop(name) for name in names}
 
     before, searched = taken_out(), list(sys.path)
@@ -127,3 +132,11 @@ def _imported_from(paths: list[str]) -> Generator[None]:
         sys.modules.update(before)
         sys.path[:] = searched
         importlib.invalidate_caches()
+
+
+def _is_module(entry: Path) -> bool:
+    """Whether it is imported by its name, whatever else there is: `ray.yaml` is no module ray.
+
+    A folder without `__init__.py` is one only where no package of that name is installed.
+    """
+    return entry.suffix == ".py" or (entry / "__init__.py").is_file()
