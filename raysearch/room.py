@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from raysearch.texts import cut
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _LARGEST = 2.0**62
+_DEVICES = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,10 @@ class Machine:
 
         cpus = len(os.sched_getaffinity(0))
         shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = Path("/proc/driver/nvidia/gpus")
-        gpus = len(list(devices.iterdir())) if devices.is_dir() else 0
+        gpus = len(list(_DEVICES.iterdir())) if _DEVICES.is_dir() else 0
         if shown is not None:
-            gpus = min(gpus, len([part for part in shown.split(",") if part.strip()]))
+            named = takewhile(_is_device, map(str.strip, shown.split(",")))
+            gpus = min(gpus, len(list(named)))
         return cls(cpus, gpus, psutil.virtual_memory().total)
 
     @classmethod
@@ -57,6 +59,11 @@ class Machine:
     def alone(self) -> tuple[Machine, ...]:
         """The nodes of a cluster, or this machine as its only one."""
         return self.nodes or (self,)
+
+
+def _is_device(name: str) -> bool:
+    """Whether CUDA takes it for a device: at -1, or another word that is none, its list ends."""
+    return name.isdecimal() or name.startswith(("GPU-", "MIG-"))
 
 
 def parse_memory(text: str, option: str = "--memory") -> int:
