@@ -148,7 +148,7 @@ class Writer:
     def _group(self, cursor: int) -> list[Event]:
         """The next events; an end is the last of its group: what it says is as of that moment."""
         events: list[Event] = []
-        for event in islice(self.store.events(self.search, cursor), _GROUP):
+        for event in islice(self.store.events(self.search, cursor, page=_GROUP), _GROUP):
             events.append(event)
             if event.kind in _ENDS:
                 break

@@ -168,6 +168,8 @@ def test_requests_wait_for_the_driver_in_order(store: Store) -> None:
     store.request("two", {"action": "stop", "trial": None})
     assert [number for number, _, _ in store.requests("one")] == [first, second]
     assert store.requests("one", after=first)[0][2] == {"action": "stop", "trial": None}
+    _sql(store, f"UPDATE requests SET body = '{{' WHERE id = {first}")
+    assert [number for number, _, _ in store.requests("one")] == [second]
 
 
 def test_a_cursor_stays_where_it_was_set(store: Store) -> None:
