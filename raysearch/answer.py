@@ -16,7 +16,7 @@ from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
-from raysearch.texts import one_line, shown
+from raysearch.texts import decimals, one_line, shown
 
 _NOTICES = 5
 
@@ -104,7 +104,8 @@ def references(view: SearchView) -> dict[str, Mapping[str, float]]:
 
 def _reference_lines(view: SearchView) -> list[str]:
     return [
-        f"blind      {name}: " + ", ".join(f"{row} {value:.4f}" for row, value in rows.items())
+        f"blind      {name}: "
+        + ", ".join(f"{row} {decimals(value)}" for row, value in rows.items())
         for name, rows in references(view).items()
     ]
 
@@ -124,8 +125,10 @@ def _setting_lines(view: SearchView) -> list[str]:
         values = [(trial.values or [math.nan])[0] for trial in trials]
         middle = mean(values)
         blind = below(middle, trials, metric["name"], metric["direction"])
-        said = f"mean {middle:.4f}" + (f", below blind ({blind})" if blind else "")
-        text = f"{said}, {min(values):.4f} to {max(values):.4f}, of {len(values)} trials"
+        said = f"mean {decimals(middle)}" + (f", below blind ({blind})" if blind else "")
+        text = (
+            f"{said}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
+        )
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 
@@ -289,8 +292,8 @@ def _test_lines(found: Tested) -> list[str]:
 
 def _score(score: Interval) -> str:
     if score.count < 2:
-        return f"{score.mean:.4f}"
-    return f"{score.mean:.4f} [{score.low:.4f}, {score.high:.4f}]"
+        return decimals(score.mean)
+    return f"{decimals(score.mean)} [{decimals(score.low)}, {decimals(score.high)}]"
 
 
 def _trials(numbers: tuple[int, ...]) -> str:

@@ -70,6 +70,12 @@ def shown(value: object, most: int = CELL) -> str:
     return cut(visible(text if len(text) <= 2 * most else cut(text, 2 * most)), most)
 
 
+def decimals(value: float) -> str:
+    """A measured number: four decimals, or four digits where those would say too little."""
+    is_usual = value == 0 or 0.001 <= abs(value) < 1e6
+    return f"{value:.4f}" if is_usual else f"{value:.4g}"
+
+
 def _spelt(match: re.Match[str]) -> str:
     code = ord(match[0])
     if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode (PEP 383)

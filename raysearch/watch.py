@@ -22,7 +22,7 @@ from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
 from raysearch.terminal import letters, make_console, say, table_of
-from raysearch.texts import CELL, one_line, shown
+from raysearch.texts import CELL, decimals, one_line, shown
 
 _STYLES = {
     "running": "cyan",
@@ -242,7 +242,7 @@ def cells(
         str(trial.number),
         trial.doing,
         *of,
-        *([f"{value:.4f}" for value in values] if values else [""] * count),
+        *([decimals(value) for value in values] if values else [""] * count),
         *means,
         "" if fidelity is None else str(fidelity),
         *(shown(trial.params.get(name, "")) for name in names),
@@ -252,7 +252,7 @@ def cells(
 def _mean(standing: Standing) -> list[str]:
     """`0.9823 ± 0.0072` for each objective; without an interval the mean alone."""
     return [
-        f"{found.mean:.4f}" + (f" ± {found.half:.4f}" if found.count > 1 else "")
+        f"{decimals(found.mean)}" + (f" ± {decimals(found.half)}" if found.count > 1 else "")
         for found in standing.intervals
     ]
 
@@ -311,7 +311,7 @@ def duration(seconds: float) -> str:
 
 
 def _line(view: SearchView, trial: TrialView) -> str:
-    value = f" {trial.values[0]:.4f}" if trial.values else ""
+    value = f" {decimals(trial.values[0])}" if trial.values else ""
     why = f" ({one_line(trial.reason)})" if trial.reason else ""
     short = dict(zip(short_names(list(trial.params)), trial.params.values(), strict=True))
     return f"trial {trial.number} {trial.state}{value}{why}: {params_line(short)}"

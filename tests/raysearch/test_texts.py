@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import Any
 
@@ -9,7 +10,17 @@ import pytest
 
 from raysearch.errors import described, sentence
 from raysearch.run.process import formatted
-from raysearch.texts import CELL, SENTENCE, block, cut, encodable, one_line, shown, visible
+from raysearch.texts import (
+    CELL,
+    SENTENCE,
+    block,
+    cut,
+    decimals,
+    encodable,
+    one_line,
+    shown,
+    visible,
+)
 from tests.raysearch.odd import ODD
 
 each_odd = pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
@@ -138,3 +149,12 @@ def test_a_traceback_that_cannot_be_formatted_is_told_all_the_same() -> None:
     odd: Any = ("f.py", "three", object(), 7)
     error = SyntaxError("bad", odd)
     assert "SyntaxError" in formatted(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0, "0.0000"), (0.5, "0.5000"), (-0.001, "-0.0010"), (3.21e-5, "3.21e-05"), (1e38, "1e+38"),
+     (999999.0, "999999.0000"), (math.inf, "inf"), (math.nan, "nan")],
+)  # fmt: skip
+def test_a_measured_number_says_something_whatever_its_size(value: float, said: str) -> None:
+    assert decimals(value) == said
