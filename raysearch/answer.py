@@ -11,6 +11,7 @@ from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
 from raysearch.record.averaged import long_means
 from raysearch.record.intervals import Interval, mean
+from raysearch.record.reasons import failed_alike
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
@@ -196,15 +197,10 @@ def _reached(trial: TrialView, view: SearchView) -> str:
 
 def failure_lines(view: SearchView) -> list[str]:
     """The three most frequent reasons why trials failed, each with the command for its log."""
-    reasons: dict[str, list[TrialView]] = {}
-    for trial in view.trials.values():
-        if trial.state in ("failed", "infeasible"):
-            reasons.setdefault(trial.reason or trial.state, []).append(trial)
-    most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:3]
     return [
-        f"{len(trials)} times: {one_line(reason, 300)}  "
-        f"(raysearch logs {view.search} {trials[0].number})"
-        for reason, trials in most
+        f"{len(own)} times: {one_line(own[0].reason or own[0].state, 300)}  "
+        f"(raysearch logs {view.search} {own[0].number})"
+        for own in failed_alike(view.trials.values())[:3]
     ]
 
 

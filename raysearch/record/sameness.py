@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysearch.record.names import flat
+
 Reports = Mapping[int, Mapping[str, float]]
 """The metrics of a trial by step and name."""
 
@@ -97,7 +99,7 @@ def checkpoint_row(step: int, found: Mapping[str, Any] | None) -> Row:
 def fact_rows(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Row]:
     """A row for each fact about the data, and one for each other fact that differs."""
     rows: list[Row] = []
-    before, after = dict(_leaves(then)), dict(_leaves(now))
+    before, after = flat(then), flat(now)
     for name in dict.fromkeys([*before, *after]):
         one, other = before.get(name), after.get(name)
         decides = name.startswith(_DECIDES)
@@ -145,14 +147,6 @@ def is_same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from raysearch.answer import (
     answer,
     answer_lines,
+    failure_lines,
     fixed_lines,
     room_lines,
     summary,
@@ -323,3 +324,12 @@ def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
     assert "at once    1 trials, 2 threads each" in said("status", "one")
     status = json.loads(said("status", "one", "--json"))
     assert (status["at_once"], status["threads"]) == (1, 2)
+
+
+def test_trials_that_failed_alike_but_for_numbers_are_counted_together() -> None:
+    hand = Hand()
+    for number in range(6):
+        hand.trial(f"d{number}", state="infeasible")
+        hand.view.trials[number].reason = f"diverged: nan at step {number}"
+    (line,) = failure_lines(hand.view)
+    assert line == "6 times: diverged: nan at step 0  (raysearch logs by-hand 0)"
