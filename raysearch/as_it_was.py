@@ -48,7 +48,7 @@ def chosen(*, accept_changes: bool, as_it_was: bool) -> Changes:
 
 def here_now(spec: Mapping[str, Any], settings: Settings) -> Sources:
     """The source that a search would run from here."""
-    return gather(Path.cwd(), _modules(spec), [settings.runs])
+    return gather(Path.cwd(), modules_of(spec), [settings.runs])
 
 
 def code_of(
@@ -67,7 +67,7 @@ def code_of(
     if kept is None or changes == "accept":
         return here
     name, folder = str(spec["search"]), settings.folder(str(spec["search"]))
-    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, _modules(spec))
+    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, modules_of(spec))
     if not changed:
         return here
     if changes == "refuse":
@@ -86,7 +86,8 @@ def _refusal(name: str, changed: list[str]) -> str:
     )
 
 
-def _modules(spec: Mapping[str, Any]) -> list[str]:
+def modules_of(spec: Mapping[str, Any]) -> list[str]:
+    """The modules of the sweep and of the experiment of a search."""
     return [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
 
 

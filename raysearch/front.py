@@ -34,7 +34,7 @@ from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
 from raysearch.record.snapshot import in_words
 from raysearch.record.standing import has_repeats, winner
-from raysearch.settings import EXPERIMENTS, Settings
+from raysearch.settings import Settings
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
 from raysearch.verbs import Filter, searches, state_of, store_of, view_of
@@ -363,10 +363,3 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
     subprocess.run(command, env={**os.environ, **server_environment()}, check=False)
-
-
-def experiments_help() -> list[str]:
-    """The names of all experiments."""
-    from raysearch.declare.catalog import experiments
-
-    return sorted(experiments(EXPERIMENTS))

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from raysearch.as_it_was import Changes, chosen, code_of
+from raysearch.as_it_was import Changes, chosen, code_of, modules_of
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
@@ -365,10 +365,9 @@ def _keep_code(
     spec: Mapping[str, Any], settings: Settings, found: Sources | None = None
 ) -> dict[str, str]:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
-    modules = [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
     folder, never = settings.folder(str(spec["search"])), [settings.runs]
     known, threads = spec.get("code"), int(spec["threads"])
-    return keep(folder, Path.cwd(), modules, never, threads, known, found)
+    return keep(folder, Path.cwd(), modules_of(spec), never, threads, known, found)
 
 
 def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:

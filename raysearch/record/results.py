@@ -25,9 +25,6 @@ from raysearch.record.standing import Standing, standings
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
 """Step, fidelity, running values of the objectives, all metrics."""
 
-ENDED = ("complete", "pruned", "failed", "infeasible", "duplicate", "known")
-"""States at the end, `known` if it was not run here; before it is `waiting` or `running`."""
-
 
 def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> float:
     """One number of the reported values of an objective: `last`, `best` so far, or `mean(k)`.
@@ -51,10 +48,11 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
 class TrialView:
     """One trial as the events tell it; times in milliseconds since 1970, paths as in the events.
 
-    `told` is the number of the event that told its end. `repeat_of` is the trial whose
-    configuration it runs with another seed, `retry_of` the failed one that it runs again (which
-    then is `retried_by` it), `evaluates` the finished trial of another search that it only
-    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
+    `state` is `waiting` or `running`, and at the end `complete`, `pruned`, `failed`, `infeasible`,
+    `duplicate`, or `known` if it was not run here; `told` is the event of that end. `repeat_of` is
+    the trial whose configuration it runs with another seed, `retry_of` the failed one that it runs
+    again (which then is `retried_by` it), `evaluates` the finished trial of another search that it
+    only evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
     `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
