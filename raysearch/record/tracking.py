@@ -42,7 +42,7 @@ class Tracker(threading.Thread):
     @property
     def aside(self) -> list[str]:
         """What MLflow would not take, a sentence each."""
-        return self._writer.aside
+        return list(self._writer.aside)
 
     def wake(self) -> None:
         """Says that there are new events."""
