@@ -10,26 +10,28 @@ from typing import Any
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
 from raysearch.record.averaged import long_means
-from raysearch.record.intervals import Interval
+from raysearch.record.intervals import Interval, mean
+from raysearch.record.reasons import failed_alike
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import MOST_WINNERS, Tested, on_test_split, winners
-from raysearch.texts import figure, one_line, plural, shown
+from raysearch.texts import decimals, one_line, plural, shown
 
 _NOTICES = 5
 _REASONS = 3
 
 
 def summary(view: SearchView) -> dict[str, Any]:
-    """Counts, the best configuration, and how long the search has taken in seconds."""
+    """Counts, the best configuration, how long the search has taken in seconds, and its room."""
     won = winner(view)
     best = None
     if won is not None:
         trial = won.standing.trial
         best = {"trial": trial.number, "values": trial.values, **_standing(won.standing)}
-    return {"counts": view.counts(), "best": best, "seconds": view.seconds()}
+    room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.get("threads")}
+    return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **room}
 
 
 def answer(view: SearchView, folder: Path) -> dict[str, Any]:
@@ -104,7 +106,8 @@ def references(view: SearchView) -> dict[str, Mapping[str, float]]:
 
 def _reference_lines(view: SearchView) -> list[str]:
     return [
-        f"blind      {name}: " + ", ".join(f"{row} {figure(value)}" for row, value in rows.items())
+        f"blind      {name}: "
+        + ", ".join(f"{row} {decimals(value)}" for row, value in rows.items())
         for name, rows in references(view).items()
     ]
 
@@ -122,10 +125,12 @@ def _setting_lines(view: SearchView) -> list[str]:
     metric = view.spec["metrics"][0]
     for setting, trials in found.items():
         values = [(trial.values or [math.nan])[0] for trial in trials]
-        mean = math.fsum(values) / len(values)
-        blind = below(mean, trials, metric["name"], metric["direction"])
-        said = f"mean {figure(mean)}" + (f", below blind ({blind})" if blind else "")
-        text = f"{said}, {figure(min(values))} to {figure(max(values))}, of {len(values)} trials"
+        middle = mean(values)
+        blind = below(middle, trials, metric["name"], metric["direction"])
+        said = f"mean {decimals(middle)}" + (f", below blind ({blind})" if blind else "")
+        text = (
+            f"{said}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
+        )
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 
@@ -162,14 +167,21 @@ def warning_lines(spec: Mapping[str, Any]) -> list[str]:
     return [f"warning    {said}" for said in spec.get("warnings") or ()]
 
 
-def room_lines(spec: Mapping[str, Any]) -> list[str]:
-    """How many trials run at once, and with how many threads: the last bits depend on those."""
+def room_lines(spec: Mapping[str, Any], at_once: int | None = None) -> list[str]:
+    """How many trials run at once, and with how many threads: the last bits depend on those.
+
+    `at_once` is how many there are where the search went on with others than it began with.
+    """
     if "threads" not in spec:
         return []
     threads, workers = spec["threads"], spec.get("workers", 1)
     each = f"{threads} thread{'s' if threads != 1 else ''} each"
     group = f" of {workers} workers" if workers > 1 else ""
-    return [f"at once    {spec['concurrent']} trials{group}, {each}"]
+    return [f"at once    {_at_once(spec, at_once)} trials{group}, {each}"]
+
+
+def _at_once(spec: Mapping[str, Any], at_once: int | None) -> int | None:
+    return spec.get("concurrent") if at_once is None else at_once
 
 
 def unfinished_lines(view: SearchView) -> list[str]:
@@ -186,19 +198,15 @@ def _reached(trial: TrialView, view: SearchView) -> str:
 
 def failure_lines(view: SearchView) -> list[str]:
     """The most frequent reasons why trials failed, each with the command for its log."""
-    reasons: dict[str, list[TrialView]] = {}
-    for trial in view.trials.values():
-        if trial.state in ("failed", "infeasible"):
-            reasons.setdefault(trial.reason or trial.state, []).append(trial)
-    most = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+    alike = failed_alike(view.trials.values())
     lines = [
-        f"{_times(len(trials))}: {one_line(reason, 300)}  "
-        f"(raysearch logs {view.search} {trials[0].number})"
-        for reason, trials in most[:_REASONS]
+        f"{_times(len(own))}: {one_line(own[0].reason or own[0].state, 300)}  "
+        f"(raysearch logs {view.search} {own[0].number})"
+        for own in alike[:_REASONS]
     ]
-    others = sum(len(trials) for _, trials in most[_REASONS:])
+    others = sum(len(own) for own in alike[_REASONS:])
     if others:
-        lines.append(f"{_times(others)}: {plural(len(most) - _REASONS, 'other reason')}")
+        lines.append(f"{_times(others)}: {plural(len(alike) - _REASONS, 'other reason')}")
     return lines
 
 
@@ -219,11 +227,11 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return {
         **_interval(standing.intervals[0]),
         "runs": [run.number for run in standing.runs],
-        **_doubts(standing),
+        **doubts(standing),
     }
 
 
-def _doubts(standing: Standing) -> dict[str, Any]:
+def doubts(standing: Standing) -> dict[str, Any]:
     """How all its seeds ended, and why equal ones are suspicious (None if they are not)."""
     return {
         "outcomes": {"complete": standing.complete, **standing.others},
@@ -246,7 +254,7 @@ def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[st
     return {
         "trial": standing.trial.number,
         "means": {name: _interval(found) for name, found in means},
-        **_doubts(standing),
+        **doubts(standing),
         "checkpoint": _path(standing.trial, folder),
         "damage": _damage(standing.trial, folder),
         "config": standing.trial.config,
@@ -290,8 +298,8 @@ def _test_lines(found: Tested) -> list[str]:
 
 def _score(score: Interval) -> str:
     if score.count < 2:
-        return figure(score.mean)
-    return f"{figure(score.mean)} [{figure(score.low)}, {figure(score.high)}]"
+        return decimals(score.mean)
+    return f"{decimals(score.mean)} [{decimals(score.low)}, {decimals(score.high)}]"
 
 
 def _trials(numbers: tuple[int, ...]) -> str:

@@ -48,7 +48,7 @@ def chosen(*, accept_changes: bool, as_it_was: bool) -> Changes:
 
 def here_now(spec: Mapping[str, Any], settings: Settings) -> Sources:
     """The source that a search would run from here."""
-    return gather(Path.cwd(), _modules(spec), [settings.runs])
+    return gather(Path.cwd(), modules_of(spec), [settings.runs])
 
 
 def code_of(
@@ -67,7 +67,7 @@ def code_of(
     if kept is None or changes == "accept":
         return here
     name, folder = str(spec["search"]), settings.folder(str(spec["search"]))
-    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, _modules(spec))
+    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, modules_of(spec))
     if not changed:
         return here
     if changes == "refuse":
@@ -86,7 +86,8 @@ def _refusal(name: str, changed: list[str]) -> str:
     )
 
 
-def _modules(spec: Mapping[str, Any]) -> list[str]:
+def modules_of(spec: Mapping[str, Any]) -> list[str]:
+    """The modules of the sweep and of the experiment of a search."""
     return [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
 
 
@@ -111,10 +112,15 @@ def _unpacked(folder: Path, name: str) -> Generator[list[str]]:
 @contextmanager
 def _imported_from(paths: list[str]) -> Generator[None]:
     """Lets what lies in folders be imported from there, whatever was imported before."""
-    tops = {entry.stem for path in paths for entry in Path(path).iterdir()} - {_OWN}
+    entries = [entry for path in paths for entry in Path(path).iterdir() if entry.stem != _OWN]
+    tops = {entry.stem for entry in entries if _is_module(entry)}
+    folders = {entry.name for entry in entries if entry.is_dir()}
 
     def taken_out() -> dict[str, Any]:
-        names = [name for name in sys.modules if name.partition(".")[0] in tops]
+        loose = {
+            name for name in folders if getattr(sys.modules.get(name), "__file__", None) is None
+        }
+        names = [name for name in sys.modules if name.partition(".")[0] in tops | loose]
         return {name: sys.modules.pop(name) for name in names}
 
     before, searched = taken_out(), list(sys.path)
@@ -127,3 +133,11 @@ def _imported_from(paths: list[str]) -> Generator[None]:
         sys.modules.update(before)
         sys.path[:] = searched
         importlib.invalidate_caches()
+
+
+def _is_module(entry: Path) -> bool:
+    """Whether it is imported by its name, whatever else there is: `ray.yaml` is no module ray.
+
+    A folder without `__init__.py` is one only where no package of that name is installed.
+    """
+    return entry.suffix == ".py" or (entry / "__init__.py").is_file()

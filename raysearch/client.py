@@ -361,7 +361,7 @@ class Client:
     def delete(self, *names: str) -> None:
         """Deletes searches: events, folders, MLflow runs. It cannot be undone."""
         for name in names:
-            verbs.view_of(name, self.settings)
+            verbs.salvaged_of(name, self.settings)
         for name in names:
             verbs.delete(name, self.settings)
 

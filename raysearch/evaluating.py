@@ -10,7 +10,7 @@ from raysearch.declare.nearest import on_offer
 from raysearch.declare.needs import refuse_missing
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
-from raysearch.errors import BadSetting, RaysearchError, UnknownName
+from raysearch.errors import BadSetting, RaysearchError, UnknownName, WrongState
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView, TrialView
 from raysearch.settings import Settings
@@ -38,7 +38,12 @@ def evaluated(
     if of is not None and not store.exists(of):
         raise UnknownName(f"--of {of!r} is no search{on_offer(of, store.searches())}")
     for name in [of] if of is not None else reversed(store.searches()):
-        view = SearchView.read(store, name)
+        try:
+            view = SearchView.read(store, name)
+        except WrongState:
+            if of is not None:
+                raise
+            continue  # another one that is damaged takes nothing away from those that are not
         if not _is_wanted(view, space.sweep, must=of is not None):
             continue
         trials = _trials(view, settings.folder(name))[:top]

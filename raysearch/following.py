@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def _has_ended(view: SearchView, trial: int, state: Callable[[], str]) -> bool:
 
 
 def _print_new(path: Path, before: int | None) -> int:
-    """Prints what a file has got; returns its length."""
+    """Prints what a file has got; returns how much of it was."""
     if path.name == "traceback.txt" and "Traceback" in _text(path.with_name("log.txt")):
         return 0
     if before is None and path.name == "log.txt":
@@ -79,8 +80,10 @@ def _print_new(path: Path, before: int | None) -> int:
     with path.open("rb") as file:
         file.seek(before or 0)
         new = file.read()
-    say_piece(new.decode(errors="replace"))
-    return (before or 0) + len(new)
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    say_piece(decoder.decode(new))
+    half, _ = decoder.getstate()  # of a letter whose other bytes are still to come
+    return (before or 0) + len(new) - len(half)
 
 
 def _text(path: Path) -> str:

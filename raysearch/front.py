@@ -15,6 +15,7 @@ from raysearch.answer import (
     answer,
     answer_lines,
     damage_lines,
+    doubts,
     failure_lines,
     fixed_lines,
     room_lines,
@@ -33,11 +34,19 @@ from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
 from raysearch.record.snapshot import in_words
 from raysearch.record.standing import has_repeats, winner
-from raysearch.settings import EXPERIMENTS, Settings
+from raysearch.settings import Settings
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
 from raysearch.verbs import Filter, searches, state_of, store_of, view_of
-from raysearch.watch import best_table, duration, headline, params_line, size, trials_table
+from raysearch.watch import (
+    best_table,
+    duration,
+    headline,
+    params_line,
+    seeds_in_words,
+    size,
+    trials_table,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -135,6 +144,8 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
                 **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
                 "best": best.mean if best is not None else None,
                 "best_trial": best.trial.number if best is not None else None,
+                "seeds": best.seeds if best is not None else None,
+                **(doubts(best) if best is not None else dict.fromkeys(("outcomes", "suspicious"))),
                 "group": view.spec["group"],
                 "tags": dict(view.spec["tags"]),
                 "notes": view.spec["notes"],
@@ -156,6 +167,8 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
         return
     for row in found:
         row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
+        outcomes, doubt = row.pop("outcomes"), row.pop("suspicious")
+        row["seeds"] = seeds_in_words(outcomes, is_suspicious=bool(doubt)) if outcomes else None
     header = [column.replace("_", " ") for column in found[0]]
     show(table_of(header, [[_cell(value) for value in row.values()] for row in found]))
 
@@ -188,7 +201,7 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     show(headline(view))
     if view.best() is not None:
         say(winner(view))
-    for line in damage_lines(view):
+    for line in [*damage_lines(view), *room_lines(view.spec, view.at_once)]:
         say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed: {line}")
@@ -278,7 +291,11 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(f"{'' if index else 'failed':10} {line}")
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
-    for line in [*damage_lines(view), *fixed_lines(view.spec), *room_lines(view.spec)]:
+    for line in [
+        *damage_lines(view),
+        *fixed_lines(view.spec),
+        *room_lines(view.spec, view.at_once),
+    ]:
         say(line)
     say(f"took       {duration(view.seconds())}")
     say(f"folder     {folder}")
@@ -346,10 +363,3 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
     subprocess.run(command, env={**os.environ, **server_environment()}, check=False)
-
-
-def experiments_help() -> list[str]:
-    """The names of all experiments."""
-    from raysearch.declare.catalog import experiments
-
-    return sorted(experiments(EXPERIMENTS))

@@ -35,7 +35,7 @@ def delete(names: Sequence[str], settings: Settings, *, ask: bool) -> None:
     Raises:
         ValueError: there is no terminal to ask on. LookupError: no such search, nothing is deleted.
     """
-    views = [verbs.view_of(name, settings)[1] for name in names]
+    views = [verbs.salvaged_of(name, settings)[1] for name in names]
     if ask:
         trials = sum(len(view.trials) for view in views)
         question = f"delete {', '.join(names)} ({trials} trials, their checkpoints and MLflow runs)"

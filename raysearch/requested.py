@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
 
 from raysearch.errors import BadSetting
+from raysearch.texts import cut
 
 _INTEGERS = range(-(1 << 63), 1 << 63)
 _WORDS = {int: "a whole number", float: "a number", str: "a text", Mapping: "a mapping"}
@@ -40,7 +41,7 @@ def _plain(name: str, given: object, annotation: Any) -> Any:
         fits = value in _INTEGERS
     if not fits:
         option = name if kind is Mapping else f"--{name.replace('_', '-')}"
-        raise BadSetting(f"{option} must be {_WORDS[kind]}, got {_short(value)}")
+        raise BadSetting(f"{option} must be {_WORDS[kind]}, got {cut(repr(value), 80)}")
     return value
 
 
@@ -55,8 +56,3 @@ def _unboxed(value: object) -> object:
     """The number in a scalar of NumPy."""
     item = getattr(value, "item", None)
     return item() if type(value).__module__ == "numpy" and callable(item) else value
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"

@@ -6,13 +6,17 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from raysearch.declare.sweep import Resources, Sweep
 from raysearch.errors import BadSetting
+from raysearch.texts import cut
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_LARGEST = 2.0**62
+_DEVICES = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,10 @@ class Machine:
 
         cpus = len(os.sched_getaffinity(0))
         shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = Path("/proc/driver/nvidia/gpus")
-        gpus = len(list(devices.iterdir())) if devices.is_dir() else 0
+        gpus = len(list(_DEVICES.iterdir())) if _DEVICES.is_dir() else 0
         if shown is not None:
-            gpus = min(gpus, len([part for part in shown.split(",") if part.strip()]))
+            named = takewhile(_is_device, map(str.strip, shown.split(",")))
+            gpus = min(gpus, len(list(named)))
         return cls(cpus, gpus, psutil.virtual_memory().total)
 
     @classmethod
@@ -57,12 +61,19 @@ class Machine:
         return self.nodes or (self,)
 
 
+def _is_device(name: str) -> bool:
+    """Whether CUDA takes it for a device: at -1, or another word that is none, its list ends."""
+    return name.isdecimal() or name.startswith(("GPU-", "MIG-"))
+
+
 def parse_memory(text: str, option: str = "--memory") -> int:
     """Bytes: `800M`, `2G`, `2GiB` or a plain number. Raises ValueError naming what is allowed."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if not match or float(match[1]) <= 0:
-        raise BadSetting(f"{option} must be a positive size such as 800M or 2G, got {text!r}")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else 0.0
+    if not 1 <= size <= _LARGEST:
+        shown = cut(text, 80)
+        raise BadSetting(f"{option} must be a positive size such as 800M or 2G, got {shown!r}")
+    return int(size)
 
 
 def resources(

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from raysearch.as_it_was import Changes, chosen, code_of
+from raysearch.as_it_was import Changes, chosen, code_of, modules_of
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.nearest import on_offer
@@ -25,6 +26,7 @@ from raysearch.evaluating import evaluated
 from raysearch.plan import Request, check_name, defaults_of, plan
 from raysearch.record.collecting import uncollected
 from raysearch.record.events import EventLog, Store
+from raysearch.record.files import make_folder
 from raysearch.record.locks import claim
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView
@@ -97,14 +99,16 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
         planned = plan(request, settings, machine)
         check_tracking(settings)
     store = Store(settings.store)
-    name = request.name or free_name(planned.sweep.name.rpartition(".")[2], store, settings)
-    if store.exists(name):
-        return _reuse(name, request, store, settings, listener)
-    check_name(name)
-    folder = settings.folder(name)
-    spec = {**planned.spec, "search": name, "folder": str(folder)}
+    if request.name is not None and store.exists(request.name):
+        return _reuse(request.name, request, store, settings, listener)
+    spec = dict(planned.spec)
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
+    stem = planned.sweep.name.rpartition(".")[2]
+    check_name(request.name or f"{stem}-1")
+    name = request.name or free_name(stem, store, settings)
+    folder = settings.folder(name)
+    spec |= {"search": name, "folder": str(folder)}
     claim(folder)
     with store.lock(name, folder) as lock, _begun(folder, settings) as own:
         spec["code"] = _keep_code(spec, settings)
@@ -343,12 +347,13 @@ def check_tracking(settings: Settings) -> None:
 
 
 def free_name(stem: str, store: Store, settings: Settings) -> str:
-    """The first of `stem-1`, `stem-2` … that is neither a search nor a folder."""
+    """The first of `stem-1`, `stem-2` … that is neither a search nor a folder.
+
+    Its folder is made here: of two searches that begin at once each has its own.
+    """
     names = set(store.searches())
-    number = 1
-    while f"{stem}-{number}" in names or settings.folder(f"{stem}-{number}").exists():
-        number += 1
-    return f"{stem}-{number}"
+    stems = (f"{stem}-{number}" for number in count(1))
+    return next(one for one in stems if one not in names and make_folder(settings.folder(one)))
 
 
 def _was_recoded(view: SearchView) -> bool:
@@ -360,10 +365,9 @@ def _keep_code(
     spec: Mapping[str, Any], settings: Settings, found: Sources | None = None
 ) -> dict[str, str]:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
-    modules = [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
     folder, never = settings.folder(str(spec["search"])), [settings.runs]
     known, threads = spec.get("code"), int(spec["threads"])
-    return keep(folder, Path.cwd(), modules, never, threads, known, found)
+    return keep(folder, Path.cwd(), modules_of(spec), never, threads, known, found)
 
 
 def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:

@@ -99,7 +99,9 @@ def _forgiving(stream: IO[str] | None, descriptor: int) -> io.TextIOWrapper:
 def _lead_nowhere(descriptor: int) -> None:
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDWR)
-        if nowhere != descriptor:
+        if nowhere == descriptor:
+            os.set_inheritable(descriptor, True)  # of a child too it is not the next file's
+        else:
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
 

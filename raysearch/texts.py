@@ -75,14 +75,10 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def figure(value: float) -> str:
-    """A measured value with four decimals; what these cannot tell, or would fill a line, shorter.
-
-    >>> figure(0.98231), figure(4.2e-05), figure(-1e308)
-    ('0.9823', '4.2e-05', '-1e+308')
-    """
-    is_plain = value == 0 or 1e-3 <= abs(value) < 1e6
-    return f"{value:.4f}" if is_plain else f"{value:.4g}"
+def decimals(value: float) -> str:
+    """A measured number: four decimals, or four digits where those would say too little."""
+    is_usual = value == 0 or 0.001 <= abs(value) < 1e6
+    return f"{value:.4f}" if is_usual else f"{value:.4g}"
 
 
 def _spelt(match: re.Match[str]) -> str:

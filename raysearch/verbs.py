@@ -68,6 +68,17 @@ def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
     return store, SearchView.read(store, name)
 
 
+def salvaged_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
+    """The same, of a damaged search what can be read of it: enough to delete it."""
+    from raysearch.record.salvage import salvaged
+
+    try:
+        return view_of(name, settings)
+    except WrongState:
+        store = store_of(settings)
+        return store, salvaged(store, name)
+
+
 def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[SearchView]:
     """All searches that are meant, oldest first; none where there is no store yet.
 
@@ -90,7 +101,7 @@ def state_of(view: SearchView, settings: Settings) -> str:
     """The state of a search; one that says it runs although nobody drives it was `killed`."""
     if view.state != "running":
         return view.state
-    holder = Store(settings.store).lock(view.search, settings.folder(view.search)).holder()
+    holder = store_of(settings).lock(view.search, settings.folder(view.search)).holder()
     return "killed" if holder is None else view.state
 
 
@@ -186,6 +197,8 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
     settings = settings.tracking_of(view.spec)
     try:
         sync(store, name, settings.tracking_uri, settings.folder(name))
+    except SearchIsRunning:
+        return ""  # somebody goes on with it just now, and writes it
     except ConnectionError as error:
         return str(error)
     return ""
@@ -259,21 +272,28 @@ def export(name: str, url: str, study: str | None, settings: Settings) -> int:
 def delete(name: str, settings: Settings) -> list[Path]:
     """Deletes a search: its MLflow runs, its events, what is its own of its folder.
 
-    MLflow first: if it cannot be reached nothing is deleted. Returns what is left in the folder
-    because it is none of the search's.
+    One whose events are damaged too, as far as they can be read. MLflow first: if it cannot be
+    reached nothing is deleted. Returns what is left in the folder because it is none of the
+    search's.
 
     Raises:
         BadSetting: it was copied or moved, and its runs may be those of another copy.
         LookupError: no such search. SearchIsRunning: it is being driven. ConnectionError: MLflow
-            cannot be reached. ValueError: its name leads out of the folder of searches.
+            cannot be reached. ValueError: its name leads out of the folder of searches. WrongState:
+            its first event cannot be read, by which its runs are known.
     """
     from raysearch.record.tracking import delete as delete_runs
 
-    store, view = view_of(name, settings)
+    store, view = salvaged_of(name, settings)
     folder, is_given = settings.folder(name), settings.tracking_given
     if folder.parent != settings.runs or folder.name in ("", ".."):
         raise BadSetting(f"search {name!r} has no folder of its own in {settings.runs}")
     settings = settings.tracking_of(view.spec)
+    if not view.is_begun and settings.tracking_uri != "none":
+        raise WrongState(
+            f"search {name!r} is damaged: its first event cannot be read, so nobody can say which "
+            f"runs in MLflow are its own; leave them there by --tracking-uri none"
+        )
     if not is_given and pinned_of(view.spec) not in (None, "none") and is_moved(view, folder):
         uri = hidden(settings.tracking_uri)
         raise BadSetting(
@@ -282,6 +302,6 @@ def delete(name: str, settings: Settings) -> list[Path]:
             f"delete them too by --tracking-uri {uri}"
         )
     with store.lock(name, folder):
-        delete_runs(store, name, settings.tracking_uri)
+        delete_runs(view, settings.tracking_uri)
         store.delete(name)
         return remove(view, folder)

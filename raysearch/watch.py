@@ -22,7 +22,7 @@ from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
 from raysearch.terminal import letters, make_console, say, table_of
-from raysearch.texts import CELL, figure, one_line, shown
+from raysearch.texts import CELL, decimals, one_line, shown
 
 _STYLES = {
     "running": "cyan",
@@ -51,6 +51,7 @@ class Watch:
         self._rows = rows
         self._live: Live | None = None
         self._told: set[int] = set()
+        self._looked_at = -1
         self._drawn = 0.0
         self._view: SearchView | None = None
         self._is_broken = False
@@ -117,10 +118,12 @@ class Watch:
             self._live.update(Group(headline(view), table), refresh=True)
 
     def _lines(self, view: SearchView, first: bool) -> None:
-        told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
-        new, self._told = sorted(told - self._told), told
-        for number in [] if first else new:
-            self._say(_line(view, view.trials[number]))
+        if view.told != self._looked_at:  # not at each of a million reports
+            self._looked_at = view.told
+            told = {n for n, trial in view.trials.items() if trial.ended and trial.state != "known"}
+            new, self._told = sorted(told - self._told), told
+            for number in [] if first else new:
+                self._say(_line(view, view.trials[number]))
         now = time.monotonic()
         if now - self._drawn >= _LINE_EVERY:
             self._drawn = now
@@ -239,7 +242,7 @@ def cells(
         str(trial.number),
         trial.doing,
         *of,
-        *([figure(value) for value in values] if values else [""] * count),
+        *([decimals(value) for value in values] if values else [""] * count),
         *means,
         "" if fidelity is None else str(fidelity),
         *(shown(trial.params.get(name, "")) for name in names),
@@ -249,15 +252,22 @@ def cells(
 def _mean(standing: Standing) -> list[str]:
     """`0.9823 ± 0.0072` for each objective; without an interval the mean alone."""
     return [
-        figure(found.mean) + (f" ± {figure(found.half)}" if found.count > 1 else "")
+        f"{decimals(found.mean)}" + (f" ± {decimals(found.half)}" if found.count > 1 else "")
         for found in standing.intervals
     ]
 
 
 def _seeds(standing: Standing) -> str:
+    outcomes = {"complete": standing.complete, **standing.others}
+    return seeds_in_words(outcomes, is_suspicious=bool(standing.suspicion))
+
+
+def seeds_in_words(outcomes: Mapping[str, int], *, is_suspicious: bool) -> str:
     """`3`, or `3: 1 complete, 2 diverged`, or `3: suspicious, identical results`."""
-    text = standing.of_seeds.replace(" seeds", "").replace(" seed", "")
-    return f"{text}: suspicious, identical results" if standing.suspicion else text
+    text = str(sum(outcomes.values()))
+    if len(outcomes) > 1:
+        text += f": {', '.join(f'{count} {what}' for what, count in outcomes.items())}"
+    return f"{text}: suspicious, identical results" if is_suspicious else text
 
 
 def best_table(view: SearchView, count: int) -> Table:
@@ -301,7 +311,7 @@ def duration(seconds: float) -> str:
 
 
 def _line(view: SearchView, trial: TrialView) -> str:
-    value = f" {figure(trial.values[0])}" if trial.values else ""
+    value = f" {decimals(trial.values[0])}" if trial.values else ""
     why = f" ({one_line(trial.reason)})" if trial.reason else ""
     short = dict(zip(short_names(list(trial.params)), trial.params.values(), strict=True))
     return f"trial {trial.number} {trial.state}{value}{why}: {params_line(short)}"

@@ -10,7 +10,7 @@ from raysearch.decide.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.declare.distributions import distribution_from_json
 from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
-from raysearch.errors import BadSetting, foreign
+from raysearch.errors import BadSetting, RaysearchError, foreign
 
 _LINKS = ("search", "trial", "checkpoint", "bytes", "sha256")
 """What an evaluating trial knows of the one that it evaluates."""
@@ -52,8 +52,9 @@ class Evaluations(Sampler):
         for setting in self._space.points():
             for trial in self._evaluated:
                 try:
-                    self._refuse_other(setting, trial)
-                except (LookupError, ValueError) as error:
+                    with foreign(f"the configuration of {self._space.sweep.name}"):
+                        self._refuse_other(setting, trial)
+                except RaysearchError as error:
                     raise BadSetting(
                         f"{self._space.sweep.name} cannot evaluate trial {trial['trial']} of "
                         f"{trial['search']}: {error}"

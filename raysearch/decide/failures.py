@@ -126,9 +126,9 @@ class Failures:
 
     def too_many(self) -> str:
         """The reason to end the search, or empty."""
-        ended, failed = len(self._ended), sum(one is not None for one in self._ended)
         if self._limit is None:
             return self._too_many_of_the_last()
+        ended, failed = len(self._ended), sum(one is not None for one in self._ended)
         if self._limit.endswith("%"):
             share = float(self._limit[:-1]) / 100
             passed = ended >= FIRST and failed > share * ended

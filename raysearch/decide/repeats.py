@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from raysearch.decide.suggestions import Suggestion, with_seed
 from raysearch.decide.trials import Entry, Trials
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Direction
+from raysearch.record.standing import dominators
 
 
 class Repeats:
@@ -71,7 +70,7 @@ class Repeats:
             ):
                 found[entry.digest] = (values, entry)
         costs = list(found.values())
-        ranks = zip(_dominators([cost for cost, _ in costs]), costs, strict=True)
+        ranks = zip(dominators([cost for cost, _ in costs]), costs, strict=True)
         order = sorted(ranks, key=lambda each: (each[0], each[1][0]))
         chosen = [entry for _, (_, entry) in order[: self._finalists]]
         chosen += [each for _, each in costs if each.is_default and each not in chosen]
@@ -85,11 +84,3 @@ class Repeats:
         if entry.repeat_of is not None or entry.is_known:
             return None
         return [sign * value for sign, value in zip(self._signs, told["values"], strict=True)]
-
-
-def _dominators(costs: Sequence[Sequence[float]]) -> list[int]:
-    """For each: how many others are at least as good in all and better in one; 0: on the front."""
-    if not costs or len(costs[0]) == 1:
-        return [0] * len(costs)
-    table = np.asarray(costs)
-    return [int(((table <= cost).all(axis=1) & (table < cost).any(axis=1)).sum()) for cost in table]

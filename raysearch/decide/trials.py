@@ -166,8 +166,8 @@ class Trials:
         self.untold_repeats.discard(number)
         self.set_attrs(number, INFEASIBLE_ATTRS if state == "infeasible" else FEASIBLE_ATTRS)
         if entry.duplicate_of is not None:
-            for step, value in self.optuna(entry.duplicate_of).intermediate_values.items():
-                self._storage.set_trial_intermediate_value(number, step, value)
+            curve = self.optuna(entry.duplicate_of).intermediate_values
+            self._storage.extend_curve(number, list(curve.items()))
         if state in ("failed", "infeasible"):
             self._storage.hide(number)
         self._storage.set_trial_state_values(number, _STATES[state], self._values(number, body))

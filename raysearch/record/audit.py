@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from raysearch.declare.sweep import bare
 from raysearch.record.audit_mlflow import check_mlflow
+from raysearch.record.curve import curve_of
 from raysearch.record.events import Event, Store
 from raysearch.record.finding import Finding
 from raysearch.record.results import SearchView, TrialView
@@ -149,7 +150,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
             found.append(
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")
             )
-        curve = _curve(runs) if len(view.spec["metrics"]) == 1 else {}
+        curve = curve_of(runs) if len(view.spec["metrics"]) == 1 else {}
         if other.intermediate_values != curve:
             found.append(
                 Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")
@@ -159,15 +160,6 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
                 Finding(number, "study", f"values {other.values}, events say {trial.values}")
             )
     return found
-
-
-def _curve(trial: TrialView) -> dict[int, float]:
-    """What the study was told while it ran, duplicates too: the value at each new fidelity."""
-    curve: dict[int, float] = {}
-    for _, fidelity, values, _ in trial.reports:
-        if fidelity is not None and values and fidelity > max(curve, default=-1):
-            curve[fidelity] = values[0]
-    return curve
 
 
 def _check_code(store: Store, view: SearchView, folder: Path) -> list[Finding]:

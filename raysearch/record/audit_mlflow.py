@@ -20,6 +20,7 @@ from raysearch.record.outbox import ASIDE, fitting, param_value, takes
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.runs import experiments, reported_name, runs_of, status_of, summary_name
 from raysearch.record.said import LINKS, OWNED, duplicates, search_tags, trial_tags, winner_metrics
+from raysearch.record.sameness import is_same
 from raysearch.record.saved import damage_of
 from raysearch.record.writer import ANSWERED
 
@@ -190,21 +191,22 @@ def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]
     wrong: list[str] = []
     aside = _set_aside(run)
     for name in sorted(set(expected) | set(run.data.metrics)):
-        history = client.get_metric_history(run.info.run_id, name)
-        points = [(point.step, point.value) for point in history]
+        there: dict[int, list[float]] = {}
+        for point in client.get_metric_history(run.info.run_id, name):
+            there.setdefault(point.step, []).append(point.value)
         wanted = expected.get(name, {})
-        steps = [step for step, _ in points]
-        for step in sorted({step for step in steps if steps.count(step) > 1}):
-            wrong.append(f"metric {name} has {steps.count(step)} points at step {step}")
+        for step, found in sorted(there.items()):
+            if len(found) > 1:
+                wrong.append(f"metric {name} has {len(found)} points at step {step}")
         for step, value in sorted(wanted.items()):
             if aside.has(f"metric {name!r} at step {step}: "):
                 continue
-            if step not in steps:
+            if step not in there:
                 wrong.append(f"metric {name} lacks step {step}")
-            elif (step, value) not in points:
-                got = dict(points)[step]
+            elif not any(is_same(one, value) for one in there[step]):
+                got = there[step][-1]
                 wrong.append(f"metric {name} at step {step} is {got}, events say {value}")
-        for step in sorted(set(steps) - set(wanted)):
+        for step in sorted(there.keys() - wanted.keys()):
             wrong.append(f"metric {name} has step {step}, the events do not")
     return wrong
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from raysearch.errors import WrongState
+
 _MARKED = re.compile(r"_*__(nan|inf|-inf|int:-?\d+|text:[\x00-\x7f]*)__")
 _ODD_KEY = re.compile(r"_*__text:[\x00-\x7f]*__")
 _HALF = re.compile(r"\\ud[89a-f]")
@@ -42,9 +44,11 @@ def decode(text: str) -> dict[str, Any]:
 
 
 def decode_all(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Many bodies at once: faster than one by one."""
+    """Many bodies at once: faster than one by one. Raises ValueError if one is not one."""
     whole = f"[{','.join(texts)}]"
     bodies = _loads(whole)
+    if len(bodies) != len(texts):
+        raise WrongState("one of the bodies is several")
     return [_unmarked(body) for body in bodies] if '"__' in whole else bodies
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -140,8 +141,12 @@ class Store:
         after: int = 0,
         kinds: Iterable[str] | None = None,
         trial: int | None = None,
+        page: int = _PAGE,
     ) -> Iterator[Event]:
-        """The events of a search in order, those after number `after` and written until now."""
+        """The events of a search in order, those after number `after` and written until now.
+
+        So many are read at a time: whoever wants only a few says so by `page`.
+        """
         last = self._last(search)
         where = [EVENTS.c.search == search, EVENTS.c.seq <= last]
         if kinds is not None:
@@ -149,18 +154,36 @@ class Store:
         if trial is not None:
             where.append(EVENTS.c.trial == trial)
         columns = (EVENTS.c.seq, EVENTS.c.trial, EVENTS.c.kind, EVENTS.c.time, EVENTS.c.body)
-        query = sa.select(*columns).where(*where).order_by(EVENTS.c.seq).limit(_PAGE)
+        query = sa.select(*columns).where(*where).order_by(EVENTS.c.seq).limit(page)
         while after < last:
-            page = self._page(query.where(EVENTS.c.seq > after))
+            rows = self._page(query.where(EVENTS.c.seq > after))
             try:
-                bodies = decode_all([row[4] for row in page])
+                bodies = decode_all([row[4] for row in rows])
             except (ValueError, TypeError):
-                bodies = list(self._bodies(search, page))
-            for row, body in zip(page, bodies, strict=True):
+                bodies = list(self._bodies(search, rows))
+            for row, body in zip(rows, bodies, strict=True):
                 if not _is_event(row, body):
                     raise self._damaged(search, row[0], "it is none of a search")
                 yield Event(row[0], search, row[1], row[2], row[3], body)
-            after = page[-1][0] if len(page) == _PAGE else last
+            after = rows[-1][0] if len(rows) == page else last
+
+    def readable(self, search: str) -> Iterator[Event]:
+        """The events of a damaged search, one by one; of one that cannot be read the body is empty.
+
+        Those of which not even the rest can be read are passed over.
+        """
+        columns = (EVENTS.c.trial, EVENTS.c.kind, EVENTS.c.time)
+        numbers = sa.select(EVENTS.c.seq).where(EVENTS.c.search == search).order_by(EVENTS.c.seq)
+        for (seq,) in self._page(numbers):
+            here = (EVENTS.c.search == search, EVENTS.c.seq == seq)
+            body: dict[str, Any] = {}
+            with suppress(ValueError, TypeError):
+                body = decode(self._page(sa.select(EVENTS.c.body).where(*here))[0][0])
+            with suppress(ValueError, IndexError):
+                row = (seq, *self._page(sa.select(*columns).where(*here))[0])
+                if _is_event(row, {}):
+                    is_read = type(body) is dict
+                    yield Event(seq, search, row[1], row[2], row[3], body if is_read else {})
 
     def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """One by one, to name the one that cannot be read."""
@@ -253,13 +276,20 @@ class Store:
         return self._run(work)
 
     def requests(self, search: str, after: int = 0) -> list[tuple[int, int, dict[str, Any]]]:
-        """The requests (number, time, body) of a search after number `after`."""
+        """The requests (number, time, body) of a search after number `after`.
+
+        One that is damaged asks for nothing.
+        """
         query = (
             sa.select(REQUESTS.c.id, REQUESTS.c.time, REQUESTS.c.body)
             .where(REQUESTS.c.search == search, REQUESTS.c.id > after)
             .order_by(REQUESTS.c.id)
         )
-        return [(number, moment, decode(body)) for number, moment, body in self._page(query)]
+        found: list[tuple[int, int, dict[str, Any]]] = []
+        for number, moment, body in self._page(query):
+            with suppress(ValueError, TypeError):
+                found.append((number, moment, decode(body)))
+        return found
 
     def cursor(self, search: str, consumer: str) -> int:
         """How far a consumer has read; 0 at first."""

@@ -21,6 +21,7 @@ from sqlalchemy import exc as sa_exc
 
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting
+from raysearch.record.curve import curve_of
 from raysearch.record.optuna_ranges import optuna_float
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, TrialView
@@ -177,7 +178,7 @@ def _study_attrs(view: SearchView) -> dict[str, Any]:
 def _trial(view: SearchView, trial: TrialView, number: int) -> FrozenTrial:
     source = _source(view, trial)
     state = TrialState.RUNNING if trial.ended is None else _STATES[source.state]
-    curve = _curve(source) if len(view.spec["metrics"]) == 1 else {}
+    curve = curve_of(source) if len(view.spec["metrics"]) == 1 else {}
     if trial.ended is None and source is not trial:
         curve = {}  # its first is not told either
     values = trial.values if state == TrialState.COMPLETE else None
@@ -208,15 +209,6 @@ def _constraint(trial: TrialView, source: TrialView) -> dict[str, float] | None:
     if trial.ended is None:
         return None
     return {_CONSTRAINT: 1.0 if source.state == "infeasible" else 0.0}
-
-
-def _curve(trial: TrialView) -> dict[int, float]:
-    """The value at each new fidelity."""
-    curve: dict[int, float] = {}
-    for _, fidelity, values, _ in trial.reports:
-        if fidelity is not None and values and fidelity > max(curve, default=-1):
-            curve[fidelity] = values[0]
-    return curve
 
 
 def _attrs(trial: TrialView) -> dict[str, Any]:

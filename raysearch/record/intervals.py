@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from raysearch.errors import BadSetting
 
 CONFIDENCE = 0.95
+_LARGEST = sys.float_info.max
+"""Where an interval ends that is wider: a metric that explodes is finite for a while."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,9 @@ def interval(values: Sequence[float]) -> Interval:
     """
     if not values:
         raise BadSetting("a mean must be of at least one value, got none")
-    count, mean = len(values), _mean(values)
+    count, middle = len(values), mean(values)
     half = 0.0 if count == 1 else _half(_variance(values) / count, count - 1)
-    return Interval(mean, mean - half, mean + half, count)
+    return Interval(middle, _finite(middle - half), _finite(middle + half), count)
 
 
 def difference(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
@@ -72,24 +76,37 @@ def difference(first: Mapping[int, float], second: Mapping[int, float]) -> Diffe
     if len(first) < 2 or len(second) < 2:
         return None
     if first.keys() == second.keys():
-        paired = interval([value - second[seed] for seed, value in first.items()])
+        paired = interval([_finite(value - second[seed]) for seed, value in first.items()])
         return Difference(paired.mean, paired.low, paired.high, True)
     one, other = list(first.values()), list(second.values())
-    mean = _mean(one) - _mean(other)
     a, b = _variance(one) / len(one), _variance(other) / len(other)
-    spread = a * a / (len(one) - 1) + b * b / (len(other) - 1)
-    half = _half(a + b, (a + b) ** 2 / spread) if spread > 0 else 0.0
-    return Difference(mean, mean - half, mean + half, False)
+    gap, half = _finite(mean(one) - mean(other)), math.inf if math.isinf(a + b) else 0.0
+    if 0 < a + b < math.inf:
+        share = a / (a + b)  # squared here, where nothing overflows
+        spread = share**2 / (len(one) - 1) + (1 - share) ** 2 / (len(other) - 1)
+        half = _half(a + b, 1 / spread)
+    return Difference(gap, _finite(gap - half), _finite(gap + half), False)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def mean(values: Sequence[float]) -> float:
+    """The mean of at least one value, of any that are finite."""
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return float(sum(map(Fraction, values)) / len(values))
 
 
 def _variance(values: Sequence[float]) -> float:
-    """The variance of a sample, with n − 1."""
-    mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    """The variance of a sample, with n − 1; infinite where its squares are."""
+    middle = mean(values)
+    try:
+        return math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1)
+    except OverflowError:
+        return math.inf
+
+
+def _finite(value: float) -> float:
+    return min(max(value, -_LARGEST), _LARGEST)
 
 
 def _half(variance: float, degrees: float) -> float:

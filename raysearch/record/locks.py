@@ -111,12 +111,16 @@ class FileLock(Lock):
 
     def acquire(self) -> None:
         """Takes the lock. Raises SearchIsRunning naming the holder."""
-        make_folder(self._path.parent)
-        private(self._path)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _taken(descriptor):
-            os.close(descriptor)
-            raise self.refused(self._read())
+        while True:
+            make_folder(self._path.parent)
+            private(self._path)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not _taken(descriptor):
+                os.close(descriptor)
+                raise self.refused(self._read())
+            if _is_at(descriptor, self._path):
+                break
+            os.close(descriptor)  # its holder deleted it, with its search
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(_here()).encode(), 0)
         self._descriptor = descriptor
@@ -124,19 +128,22 @@ class FileLock(Lock):
     def release(self) -> None:
         """Gives the lock back."""
         if self._descriptor is not None:
-            if self._last is not None:
-                self._last()
-            os.close(self._descriptor)
-            self._descriptor = None
+            try:
+                if self._last is not None:
+                    self._last()
+            finally:
+                os.close(self._descriptor)
+                self._descriptor = None
 
     def check(self) -> None:
         """Nothing: the kernel takes no lock away."""
 
     def holder(self) -> dict[str, Any] | None:
         """Who drives the search now (`host`, `pid`, `since`), or None."""
-        if not self._path.exists():
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
             return None
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -333,6 +340,13 @@ def _taken(descriptor: int) -> bool:
             time.sleep(pause)
         else:
             return True
+    return False
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether a file that is open is still the one at a path."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _REFUSED = re.compile(r"[^\w\-. /:]+")
@@ -63,11 +64,11 @@ def _fitted(escaped: str, name: str) -> str:
     return f"{escaped[: _LONGEST - _HASHED - 4]}_0x.{digest}"
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration as MLflow has parameters: the leaves, by dotted paths."""
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration, or nested facts, as MLflow has parameters: the leaves, by dotted paths."""
     found: dict[str, Any] = {}
     for name, value in config.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             found.update(flat(value, f"{prefix}{name}."))
         else:
             found[f"{prefix}{name}"] = value

@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
 def takes(value: float, step: int) -> bool:
     """Whether MLflow holds such a point: it stores infinity as 1.8e308, and steps of 64 bits."""
-    return math.isfinite(value) and step in _STEPS
+    return not math.isinf(value) and step in _STEPS
 
 
 @dataclass
@@ -60,12 +60,14 @@ class Outbox:
     aside: list[str] = field(default_factory=list[str])
 
     def metric(self, name: str, value: float, time: int, step: int) -> None:
-        """A point; one that is not finite is left out."""
+        """A point; one that is infinite is set aside, not one that is not a number."""
         from mlflow.entities import Metric
 
         if takes(value, step):
             self.metrics.append(Metric(key(name), value, time, step))
-        elif math.isfinite(value):
+        elif math.isinf(value):
+            self.aside.append(f"metric {name!r}: infinite values")  # once, whatever the step
+        else:
             self.aside.append(f"metric {name!r}: step {step} has more than 64 bits")
 
     def dataset(self, name: str, digest: str, sizes: Mapping[str, int]) -> None:

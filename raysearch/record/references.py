@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raysearch.record.intervals import mean
+
 if TYPE_CHECKING:
     from raysearch.record.results import TrialView
 
@@ -40,7 +42,7 @@ def reference_rows(runs: Sequence[TrialView], metric: str) -> dict[str, float]:
             value = values.get(name) if isinstance(values, Mapping) else None
             if isinstance(value, int | float) and math.isfinite(value):
                 found.setdefault(str(row), []).append(float(value))
-    return {row: math.fsum(values) / len(values) for row, values in found.items()}
+    return {row: mean(values) for row, values in found.items()}
 
 
 def ordered(rows: Mapping[str, float], direction: str) -> dict[str, float]:

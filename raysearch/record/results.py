@@ -16,6 +16,7 @@ from raysearch.record import saved
 from raysearch.record.changes import CHANGES
 from raysearch.record.driven import Driven
 from raysearch.record.events import Event, Store
+from raysearch.record.intervals import mean
 from raysearch.record.rows import columns_of as columns_of
 from raysearch.record.rows import rows as rows
 from raysearch.record.saved import Saved
@@ -23,9 +24,6 @@ from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
 """Step, fidelity, running values of the objectives, all metrics."""
-
-ENDED = ("complete", "pruned", "failed", "infeasible", "duplicate", "known")
-"""States at the end, `known` if it was not run here; before it is `waiting` or `running`."""
 
 
 def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> float:
@@ -43,18 +41,18 @@ def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> f
     match = re.fullmatch(r"mean\((\d+)\)", reduce)
     if match is None:
         raise BadSetting(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
-    tail = history[-int(match[1]) :]
-    return math.fsum(tail) / len(tail)
+    return mean(history[-int(match[1]) :])
 
 
 @dataclass
 class TrialView:
     """One trial as the events tell it; times in milliseconds since 1970, paths as in the events.
 
-    `told` is the number of the event that told its end. `repeat_of` is the trial whose
-    configuration it runs with another seed, `retry_of` the failed one that it runs again (which
-    then is `retried_by` it), `evaluates` the finished trial of another search that it only
-    evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
+    `state` is `waiting` or `running`, and at the end `complete`, `pruned`, `failed`, `infeasible`,
+    `duplicate`, or `known` if it was not run here; `told` is the event of that end. `repeat_of` is
+    the trial whose configuration it runs with another seed, `retry_of` the failed one that it runs
+    again (which then is `retried_by` it), `evaluates` the finished trial of another search that it
+    only evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
     `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
@@ -116,7 +114,9 @@ class TrialView:
 class SearchView:
     """A search as its events tell it; `apply` takes in one event after the other.
 
-    `begun` is the specification that it began with, `spec` with all that changed since.
+    `begun` is the specification that it began with, `spec` with all that changed since. `told` is
+    the number of the last event that told an end; `at_once` how many trials its last driver has run
+    at a time, if not as many as it began with.
     """
 
     search: str
@@ -130,20 +130,18 @@ class SearchView:
     notices: list[str] = field(default_factory=list[str])
     begun: dict[str, Any] = field(default_factory=dict[str, Any])
     driven: Driven = field(default_factory=Driven)
-    _told: int = 0
+    told: int = 0
+    at_once: int | None = None
     _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
         """The view after all events that are committed. Raises WrongState if they are damaged."""
-        view = cls.of(search, store.events(search))
-        if view.last and view.created is None:
-            raise WrongState(f"search {search!r} is damaged: its first event is not there")
-        return view
+        return cls.of(search, store.events(search))
 
     @classmethod
     def of(cls, search: str, events: Iterable[Event]) -> SearchView:
-        """The view after these events."""
+        """The view after these events. Raises WrongState if they are damaged."""
         view = cls(search)
         for event in events:
             try:
@@ -153,6 +151,8 @@ class SearchView:
                     f"search {search!r} is damaged: event {event.seq} ({event.kind}) of its store "
                     f"is not as it was written: {type(error).__name__} {error}"
                 ) from error
+        if view.last and not view.is_begun:
+            raise WrongState(f"search {search!r} is damaged: its first event is not there")
         return view
 
     @classmethod
@@ -168,7 +168,7 @@ class SearchView:
             return
         self.last = event.seq
         if event.kind in ("told", "removed"):
-            self._told = event.seq
+            self.told = event.seq
         self.driven.take(event)
         if event.trial is None:
             self._apply_to_search(event)
@@ -184,7 +184,7 @@ class SearchView:
             self.spec, self.created = dict(body), event.time
             self.begun = body
         elif event.kind == "resumed":
-            self.state, self.reason = "running", ""
+            self.state, self.reason, self.at_once = "running", "", body.get("concurrent")
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
@@ -219,6 +219,11 @@ class SearchView:
             failed.retried_by = number
 
     @property
+    def is_begun(self) -> bool:
+        """Whether its first event is known."""
+        return self.created is not None and "metrics" in self.begun
+
+    @property
     def identity(self) -> str:
         """What no other search shares, one of the same name in another store either."""
         text = json.dumps([self.search, self.created, self.begun], sort_keys=True)
@@ -238,8 +243,8 @@ class SearchView:
 
     def standings(self) -> list[Standing]:
         """All configurations over their seeds, best first; computed anew when a trial was told."""
-        if self._standings[0] != self._told:
-            self._standings = (self._told, standings(self))
+        if self._standings[0] != self.told:
+            self._standings = (self.told, standings(self))
         return self._standings[1]
 
     def best(self) -> TrialView | None:

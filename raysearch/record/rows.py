@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from raysearch.declare.columns import Columns, has_path
@@ -20,6 +21,7 @@ def columns_of(view: SearchView) -> Columns:
     """The names of the columns of `rows`: they do not depend on which parameters vary."""
     trials = view.trials.values()
 
+    @cache  # each is asked for in every row
     def is_parameter(name: str) -> bool:
         return any(name in trial.params or has_path(trial.config, name) for trial in trials)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysearch.record.names import flat
 from raysearch.texts import plural
 
 Reports = Mapping[int, Mapping[str, float]]
@@ -52,7 +53,7 @@ def _curve(reports: Reports, name: str) -> dict[int, float]:
 
 def _metric_row(name: str, then: Mapping[int, float], now: Mapping[int, float]) -> Row:
     steps = sorted({*then, *now})
-    wrong = [step for step in steps if not _is_same(then.get(step), now.get(step))]
+    wrong = [step for step in steps if not is_same(then.get(step), now.get(step))]
     if not wrong:
         return Row(name, True, f"{plural(len(steps), 'step')}")
     first = wrong[0]
@@ -75,7 +76,7 @@ def score_rows(then: Mapping[str, float], now: Mapping[str, float] | None) -> li
     rows: list[Row] = []
     for name in dict.fromkeys([*then, *now]):
         one, other = then.get(name), now.get(name)
-        if _is_same(one, other):
+        if is_same(one, other):
             rows.append(Row(name, True, _number(one)))
         else:
             rows.append(Row(name, False, f"{_number(one)} then, {_number(other)} now"))
@@ -99,7 +100,7 @@ def checkpoint_row(step: int, found: Mapping[str, Any] | None) -> Row:
 def fact_rows(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Row]:
     """A row for each fact about the data, and one for each other fact that differs."""
     rows: list[Row] = []
-    before, after = dict(_leaves(then)), dict(_leaves(now))
+    before, after = flat(then), flat(now)
     for name in dict.fromkeys([*before, *after]):
         one, other = before.get(name), after.get(name)
         decides = name.startswith(_DECIDES)
@@ -142,18 +143,11 @@ def are_equal(rows: Iterable[Row]) -> bool:
     return all(row.is_equal is not False for row in rows if row.decides)
 
 
-def _is_same(one: float | None, other: float | None) -> bool:
+def is_same(one: float | None, other: float | None) -> bool:
+    """Whether two numbers are the same, or both are not one, or not there."""
     if one is None or other is None:
         return one is other
     return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _leaves(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _text(value: Any) -> str:

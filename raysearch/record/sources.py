@@ -235,8 +235,3 @@ def _walk(root: Path, never: Sequence[Path], left_out: dict[str, str]) -> Iterat
                     waiting.extend([path] if path.resolve() not in closed else [])
             elif entry.name.endswith(".py"):
                 yield path.relative_to(root).as_posix()
-
-
-def module_of(reference: str) -> str:
-    """The module in `module:attribute`."""
-    return reference.partition(":")[0]

@@ -209,7 +209,7 @@ def front(found: Sequence[Standing], signs: Sequence[float]) -> list[Standing]:
     `signs` are 1 for an objective to minimise, −1 for one to maximise.
     """
     costs = [_costs([each.mean for each in one.intervals], signs) for one in found]
-    return [one for one, count in zip(found, _dominators(costs), strict=True) if not count]
+    return [one for one, count in zip(found, dominators(costs), strict=True) if not count]
 
 
 @dataclass
@@ -298,7 +298,7 @@ def _repeats_decide(view: SearchView, groups: Sequence[_Group]) -> bool:
         signs = _signs(view)
         values = [next(iter(group.chosen.values())).values or [] for group in found]
         costs = [_costs(value, signs) for value in values]
-        order = sorted(zip(_dominators(costs), costs, range(len(found)), strict=True))
+        order = sorted(zip(dominators(costs), costs, range(len(found)), strict=True))
         best = order[: int(view.spec.get("finalists") or 0)]
         found = [found[index] for *_, index in best]
     return bool(found) and all(group.told_again for group in found)
@@ -320,8 +320,11 @@ def _costs(values: Sequence[float], signs: Sequence[float]) -> list[float]:
     return [sign * value for sign, value in zip(signs, values, strict=True)]
 
 
-def _dominators(costs: Sequence[list[float]]) -> list[int]:
-    """For each: how many others are at least as good in all objectives and better in one."""
+def dominators(costs: Sequence[Sequence[float]]) -> list[int]:
+    """For each: how many others are at least as good in all objectives and better in one.
+
+    Those with none are the Pareto front. Of a single objective all have none.
+    """
     if not costs or len(costs[0]) == 1:
         return [0] * len(costs)
     import numpy as np

@@ -42,7 +42,7 @@ class Tracker(threading.Thread):
     @property
     def aside(self) -> list[str]:
         """What MLflow would not take, a sentence each."""
-        return self._writer.aside
+        return list(self._writer.aside)
 
     def wake(self) -> None:
         """Says that there are new events."""
@@ -101,7 +101,7 @@ def sync(store: Store, search: str, uri: str, folder: Path, aside: list[str] | N
                 aside += writer.aside
 
 
-def delete(store: Store, search: str, uri: str) -> None:
+def delete(view: SearchView, uri: str) -> None:
     """Deletes the runs of a search with their files and its saved view.
 
     An experiment that has no other run is deleted too, under another name: its own is free then.
@@ -113,7 +113,6 @@ def delete(store: Store, search: str, uri: str) -> None:
     """
     if uri == NOWHERE:
         return
-    view = SearchView.read(store, search)
     try:
         _delete(client_of(uri), uri, view)
     except Exception as error:

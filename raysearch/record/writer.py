@@ -51,7 +51,7 @@ database was copied without that of the events, or put back to an older state.""
 class Writer:
     """Writes events of one search to MLflow; writing one again changes nothing.
 
-    `aside` says what MLflow would not take: each thing once, and the rest goes on.
+    `aside` has what MLflow would not take, in order: each thing once, and the rest goes on.
     """
 
     store: Store
@@ -62,7 +62,7 @@ class Writer:
     _client: Any = None
     _runs: Runs | None = None
     _outboxes: dict[str, Outbox] = field(default_factory=dict[str, Outbox])
-    aside: list[str] = field(default_factory=list[str])
+    aside: dict[str, None] = field(default_factory=dict[str, None])
     _whose: dict[str, str] = field(default_factory=dict[str, str])
     _viewed: str = ""
     _view_due: int = 1
@@ -147,7 +147,7 @@ class Writer:
     def _group(self, cursor: int) -> list[Event]:
         """The next events; an end is the last of its group: what it says is as of that moment."""
         events: list[Event] = []
-        for event in islice(self.store.events(self.search, cursor), _GROUP):
+        for event in islice(self.store.events(self.search, cursor, page=_GROUP), _GROUP):
             events.append(event)
             if event.kind in _ENDS:
                 break
@@ -176,8 +176,8 @@ class Writer:
         except Exception as error:
             is_of_content(self._client, outbox.run, error)  # raises if the run was deleted
             raise
-        for what in dict.fromkeys(outbox.aside):
-            self.aside.append(f"{self._whose.get(outbox.run, 'the search')}: {what}")
+        whose = self._whose.get(outbox.run, "the search")
+        self.aside |= {f"{whose}: {what}": None for what in outbox.aside}
 
     def _outbox(self, run: str) -> Outbox:
         return self._outboxes.setdefault(run, Outbox(run))
@@ -383,7 +383,7 @@ class Writer:
             except Exception as error:  # a space with hundreds of names does not fit into a tag
                 if not is_of_content(self._client, runs.parent, error):
                     raise
-                self.aside.append(f"the search: its saved view: {said_of(error)}")
+                self.aside[f"the search: its saved view: {said_of(error)}"] = None
         self._viewed, self._view_due = value, 2 * max(done, 1)
 
     def _axes(self) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from raysearch.errors import BadSetting
 from raysearch.run.job import Message
-from raysearch.texts import encodable
+from raysearch.texts import cut, encodable
 
 LARGEST = 16 << 20
 """Bytes of a message at most: whatever is larger belongs into a file."""
@@ -76,14 +76,6 @@ def brief(value: object) -> str:
     except Exception:
         text = f"a {type(value).__name__}"
     return text if len(text) <= 200 else f"{text[:160]} … ({len(text)} characters)"
-
-
-def cut(text: str, most: int) -> str:
-    """A text with its middle left out, if it is longer."""
-    if len(text) <= most:
-        return text
-    left = f"\n… {len(text) - most} characters are left out …\n"
-    return text[: most // 2] + left + text[-(most - most // 2) :]
 
 
 def checked_step(step: object) -> int:

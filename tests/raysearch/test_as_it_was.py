@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 
-from raysearch.as_it_was import Code, chosen, code_of
+from raysearch.as_it_was import (
+    Code,
+    _imported_from,  # pyright: ignore[reportPrivateUsage]
+    chosen,
+    code_of,
+)
 from raysearch.errors import BadSetting, WrongState
 from raysearch.record import snapshot
 from raysearch.run.child import kill_orphans
@@ -264,3 +269,15 @@ def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     assert found[0][:3] == whole[0][:3] and found[0][3:] != whole[0][3:]
     assert found[1] != whole[1]
     assert next(store_of(accepted).events("one", kinds=["recoded"]), None) is not None
+
+
+def test_only_what_is_a_module_is_imported_anew(tmp_path: Path) -> None:
+    """A file beside the code that is called like an installed package takes it from nobody."""
+    (tmp_path / "ray.yaml").touch()
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "colorsys.py").write_text("kept = True")
+    known = {name: importlib.import_module(name) for name in ("ray", "mlflow", "colorsys")}
+    with _imported_from([str(tmp_path)]):
+        assert importlib.import_module("colorsys").kept
+        assert all(importlib.import_module(name) is known[name] for name in ("ray", "mlflow"))
+    assert all(importlib.import_module(name) is module for name, module in known.items())

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.commands.options import plainly
+from raysearch.errors import BadSetting
 from raysearch.plan import parse_memory, parse_overrides, parse_time
 from raysearch.record.events import Store
 from raysearch.record.locks import FileLock
@@ -98,6 +99,12 @@ def test_the_plan_of_a_grid_counts_its_cells() -> None:
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
     assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 20, "0.5", "0", "1e5"])
+def test_a_size_that_can_be_none_is_refused(text: str) -> None:
+    with pytest.raises(BadSetting, match="--memory must be a positive size"):
+        parse_memory(text)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5h", 5400), ("2d", 172800)])

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from raysearch.cli import app
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.space import Space
+from raysearch.errors import WrongState
 from raysearch.evaluating import evaluated
 from raysearch.record.events import Store
 from raysearch.run.child import kill_orphans
@@ -54,6 +55,16 @@ def readers(store: Store, settings: Settings, name: str, *scores: float) -> None
 
 def noise() -> Space:
     return Space(find_sweep("ssl.digits_noise", SWEEPS))
+
+
+def test_a_damaged_search_takes_nothing_away_from_the_others(
+    places: tuple[Store, Settings],
+) -> None:
+    readers(*places, "a", 0.5)
+    places[0].log("hurt").append("created", commit=True, state=1)
+    assert evaluated(noise(), None, None, *places)["search"] == "a"
+    with pytest.raises(WrongState, match="'hurt' is damaged"):
+        evaluated(noise(), "hurt", None, *places)
 
 
 def test_the_last_search_is_evaluated_best_trial_first(places: tuple[Store, Settings]) -> None:

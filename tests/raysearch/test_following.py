@@ -78,3 +78,15 @@ def test_a_log_whose_middle_was_cut_out_is_followed_from_there(
     assert shown.startswith("\n[6.8 MB of output were cut out here]\nxxx")
     assert length == log.stat().st_size and following._print_new(log, length) == length
     assert capsys.readouterr().out == ""
+
+
+def test_a_letter_that_is_written_in_two_pieces_is_printed_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, letters = tmp_path / "attempt-1" / "log.txt", "größe ✓\n".encode()
+    log.parent.mkdir()
+    done: int | None = None
+    for end in range(len(letters) + 1):
+        log.write_bytes(letters[:end])
+        done = following._print_new(log, done)
+    assert done == len(letters) and capsys.readouterr().out.endswith("\ngröße ✓\n")

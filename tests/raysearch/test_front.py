@@ -309,3 +309,39 @@ def test_of_evaluated_trials_each_setting_is_said_with_its_mean() -> None:
         "settings   evaluation.noise=0.0: mean 0.8500, 0.8000 to 0.9000, of 2 trials",
         "           evaluation.noise=0.5: mean 0.6500, 0.6000 to 0.7000, of 2 trials",
     ]
+
+
+def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "one"
+    store = Store(f"sqlite:///{tmp_path / 'raysearch.db'}")
+    spec = {"sampler": "grid", "repeats": 3, "incomplete": "rank", "concurrent": 4, "threads": 2}
+    log = store.create("one", {**streams.SPEC, **spec, "search": "one"})
+    for seed, (state, value) in enumerate((("complete", 0.5), *[("infeasible", None)] * 2)):
+        streams.ask(log, seed, like=0, seed=seed)
+        streams.begin(log, seed, folder)
+        streams.tell(log, seed, state, value)
+    log.append("resumed", commit=True, command="", left=None, concurrent=1)
+    log.append("finished", commit=True, reason="", best=0)
+
+    def said(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words, "--runs", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "3: 1 complete, 2 diverged" in said("list")
+    (row,) = json.loads(said("list", "--json"))
+    assert (row["seeds"], row["outcomes"]) == (1, {"complete": 1, "diverged": 2})
+    assert "at once    1 trials, 2 threads each" in said("status", "one")
+    status = json.loads(said("status", "one", "--json"))
+    assert (status["at_once"], status["threads"]) == (1, 2)
+
+
+def test_trials_that_failed_alike_but_for_numbers_are_counted_together() -> None:
+    hand = Hand()
+    for number in range(6):
+        hand.trial(f"d{number}", state="infeasible")
+        hand.view.trials[number].reason = f"diverged: nan at step {number}"
+    (line,) = failure_lines(hand.view)
+    assert line == "6 times: diverged: nan at step 0  (raysearch logs by-hand 0)"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raysearch import room as places
 from raysearch.declare.sweep import Resources
 from raysearch.room import Machine, fits, resources
 from tests.raysearch.toys import grid, swept
@@ -164,3 +166,17 @@ def test_what_fits_on_no_node_is_refused_although_the_cluster_has_it() -> None:
         room({"cpus": 9}, CLUSTER)
     with pytest.raises(ValueError, match="must fit on one node .8 CPUs and 2 GPUs., and no node"):
         room({"cpus": 8, "gpus": 2}, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("shown", "count"),
+    [("", 0), ("-1", 0), ("0", 1), (" 1, 0 ", 2), ("0,-1,1", 1), ("NoDevFiles", 0), ("GPU-ab", 1)],
+)
+def test_devices_count_as_far_as_cuda_reads_their_list(
+    shown: str, count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(places, "_DEVICES", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert Machine.here().gpus == count

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from raysearch.record.events import Store
 from raysearch.run.child import kill_orphans
+from raysearch.search import free_name
+from raysearch.settings import Settings
 from tests.raysearch.command import (
     end_all,
     json_of,
@@ -162,3 +165,10 @@ def test_stop_from_another_terminal_ends_a_trial_and_then_the_search(tmp_path: P
     late = raysearch(tmp_path, "stop", "slow")
     assert late.returncode == 2
     assert "not running" in late.stderr
+
+
+def test_two_searches_that_begin_at_once_have_two_names(tmp_path: Path) -> None:
+    settings = Settings.locate(tmp_path)
+    store = Store(settings.store)
+    (tmp_path / "vit-1").touch()
+    assert [free_name("vit", store, settings) for _ in range(2)] == ["vit-2", "vit-3"]

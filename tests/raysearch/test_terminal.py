@@ -212,6 +212,13 @@ def test_no_file_gets_the_descriptor_of_a_stream_that_is_closed() -> None:
 
 
 @pytest.mark.slow
+def test_no_file_of_a_child_gets_it_either() -> None:
+    child = "import sys; sys.exit(open('/dev/null').fileno() < 3)"
+    code = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
+    assert program(code, redirect="<&- >&- 2>&-").returncode == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import Any
 
@@ -9,7 +10,17 @@ import pytest
 
 from raysearch.errors import described, sentence
 from raysearch.run.process import formatted
-from raysearch.texts import CELL, SENTENCE, block, cut, encodable, figure, one_line, shown, visible
+from raysearch.texts import (
+    CELL,
+    SENTENCE,
+    block,
+    cut,
+    decimals,
+    encodable,
+    one_line,
+    shown,
+    visible,
+)
 from tests.raysearch.odd import ODD
 
 each_odd = pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
@@ -140,7 +151,10 @@ def test_a_traceback_that_cannot_be_formatted_is_told_all_the_same() -> None:
     assert "SyntaxError" in formatted(error)
 
 
-def test_a_figure_is_short_and_no_small_one_is_nothing() -> None:
-    given = (0.98231, 0.0, -12.5, 4.2e-05, -1e308, 1234567.0, float("inf"))
-    said = ["0.9823", "0.0000", "-12.5000", "4.2e-05", "-1e+308", "1.235e+06", "inf"]
-    assert [figure(value) for value in given] == said
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0, "0.0000"), (0.5, "0.5000"), (-0.001, "-0.0010"), (3.21e-5, "3.21e-05"), (1e38, "1e+38"),
+     (999999.0, "999999.0000"), (math.inf, "inf"), (math.nan, "nan")],
+)  # fmt: skip
+def test_a_measured_number_says_something_whatever_its_size(value: float, said: str) -> None:
+    assert decimals(value) == said

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from raysearch.record.names import flat
+from raysearch.record.reasons import failed_alike
 from raysearch.record.reporting.objectives import drawn
 from raysearch.record.results import SearchView, TrialView
-
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -86,21 +85,15 @@ class Failures:
 
 def failures(view: SearchView, folder: Path) -> list[Failures]:
     """Why trials failed or were infeasible, the most frequent first, with the command for a log."""
-    groups: dict[tuple[str, str], list[TrialView]] = {}
-    for trial in drawn(view):
-        if trial.state in ("failed", "infeasible"):
-            key = _NUMBER.sub("#", trial.reason or trial.state), trial.state
-            groups.setdefault(key, []).append(trial)
-    found = [
+    return [
         Failures(
             own[0].reason or own[0].state,
             own[0].state,
             tuple(trial.number for trial in own),
             f"raysearch logs {view.search} {own[0].number}{runs_option(folder)}",
         )
-        for own in groups.values()
+        for own in failed_alike(drawn(view))
     ]
-    return sorted(found, key=lambda each: (-len(each.trials), each.trials))
 
 
 def runs_option(folder: Path) -> str:
@@ -115,10 +108,10 @@ def repeat_command(view: SearchView, trial: TrialView) -> list[str]:
     One that only evaluates another trial names that one's checkpoint, and what differs from it.
     """
     words = ["raysearch", "train", str(view.spec["family"])]
-    leaves = dict(flat(trial.config))
+    leaves = flat(trial.config)
     if trial.evaluates is not None:
         words += ["--evaluate-only", str(trial.evaluates["checkpoint"])]
-        known = dict(flat(_evaluated(view, trial.evaluates)))
+        known = flat(_evaluated(view, trial.evaluates))
         leaves = {path: value for path, value in leaves.items() if known.get(path, words) != value}
     return [*words, *(f"{path}={_argument(value)}" for path, value in leaves.items())]
 
@@ -129,15 +122,6 @@ def _evaluated(view: SearchView, link: Mapping[str, Any]) -> dict[str, Any]:
         if (trial["search"], trial["trial"]) == (link["search"], link["trial"]):
             return trial["config"]
     return {}
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted paths and values of all leaves."""
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _argument(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,11 @@ def check_all(store: Store, settings: Settings) -> None:
     points = client_of(settings.tracking_uri).get_metric_history(run.info.run_id, key("/loss"))
     assert sorted(point.step for point in points) == [-(2**63), -1, 0, 2**63 - 1]
     assert run.data.params[key("k@")] == "1" and run.data.params[key("/x")] == "\\udcff\\x00"
-    assert len(aside) == 2 * (len(METRICS) + 1) + 1 + 2  # two steps, the summary, two artifacts
+    worse = client_of(settings.tracking_uri).get_metric_history(run.info.run_id, "worse")
+    assert len(worse) == 4 and all(math.isnan(point.value) for point in worse)
+    # two steps with what is not a number, the summary, two artifacts, all that is infinite
+    assert len(aside) == 2 * (len(METRICS) + 2) + 1 + 2 + 1
+    assert aside.count("trial 0: metric 'bad': infinite values") == 1
     assert aside_sentence(aside).startswith(f"MLflow would not take {len(aside)} things, which the")
     assert "has more than 64 bits" in run.data.tags[ASIDE]
     findings = audit(store, "one", settings.folder("one"), settings.tracking_uri, [])

@@ -16,6 +16,7 @@ from raysearch.errors import RaysearchError, WrongState
 from raysearch.record.bodies import decode, encode
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
+from raysearch.search import resume
 from raysearch.settings import Settings
 from tests.raysearch.record import streams
 
@@ -82,6 +83,27 @@ def test_a_search_without_its_first_event_is_damaged(tmp_path: Path, whole: byte
     change(settings, "DELETE FROM events WHERE search = 'two' AND seq = 1")
     with pytest.raises(WrongState, match="its first event is not there"):
         verbs.view_of("two", settings)
+    with pytest.raises(WrongState, match="its first event is not there"):
+        resume("two", settings)
+
+
+@pytest.mark.parametrize("body", ["'{'", "'{}'", "cast(x'ff00' AS TEXT)"])
+@pytest.mark.parametrize("seq", [1, 3, 12])
+def test_a_damaged_search_can_be_deleted_as_far_as_it_can_be_read(
+    tmp_path: Path, whole: bytes, seq: int, body: str
+) -> None:
+    settings = put(tmp_path, whole)
+    change(settings, f"UPDATE events SET body = {body} WHERE search = 'two' AND seq = {seq}")
+    folder = settings.folder("two") / "0003"
+    folder.mkdir(parents=True)
+    if seq == 1:
+        with pytest.raises(WrongState, match="which runs in MLflow .* by --tracking-uri none"):
+            verbs.delete("two", settings)
+    done = CliRunner().invoke(
+        app, ["delete", "two", "--yes", "--runs", str(tmp_path), "--tracking-uri", "none"]
+    )
+    assert done.exit_code == 0 and list(states(settings)) == ["one", "three"], done.output
+    assert not folder.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from raysearch.record.address import client_of
 from raysearch.record.audit import audit
 from raysearch.record.database import CURSORS, EVENTS, REQUESTS
 from raysearch.record.events import SearchIsRunning, Store
+from raysearch.record.results import SearchView
 from raysearch.record.tracking import delete, sync
 from raysearch.record.views import TAG
 from raysearch.settings import Settings
@@ -214,9 +215,9 @@ def test_files_that_a_server_keeps_are_deleted_too(
         servers.wait_for(unused_port)
         places = Places(tmp_path, f"http://127.0.0.1:{unused_port}", "one", "two")
         assert files(tmp_path / "artifacts") > 0
-        delete(places.store, "one", places.uri)
+        delete(SearchView.read(places.store, "one"), places.uri)
         assert places.runs() == {"two": 7} and places.findings("two") == []
-        delete(places.store, "two", places.uri)
+        delete(SearchView.read(places.store, "two"), places.uri)
         assert places.runs() == {} and files(tmp_path / "artifacts") == 0
     finally:
         servers.end(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from raysearch.record import locks
 from raysearch.record.bodies import decode, decode_all, encode
 from raysearch.record.database import Database
 from raysearch.record.events import Event, SearchIsRunning, Store
@@ -166,6 +168,8 @@ def test_requests_wait_for_the_driver_in_order(store: Store) -> None:
     store.request("two", {"action": "stop", "trial": None})
     assert [number for number, _, _ in store.requests("one")] == [first, second]
     assert store.requests("one", after=first)[0][2] == {"action": "stop", "trial": None}
+    _sql(store, f"UPDATE requests SET body = '{{' WHERE id = {first}")
+    assert [number for number, _, _ in store.requests("one")] == [second]
 
 
 def test_a_cursor_stays_where_it_was_set(store: Store) -> None:
@@ -255,6 +259,24 @@ def test_a_second_driver_is_refused_and_told_who_drives(tmp_path: Path) -> None:
     assert FileLock(tmp_path / "one").holder() is None
     with FileLock(tmp_path / "one"):
         pass
+
+
+def test_the_lock_of_a_search_that_is_deleted_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, tries = FileLock(tmp_path), list[int]()
+    first.acquire()
+
+    def deleted(descriptor: int) -> bool:
+        tries.append(descriptor)
+        if len(tries) == 1:
+            (tmp_path / "lock").unlink()
+            first.release()
+        return True
+
+    monkeypatch.setattr(locks, "_taken", deleted)
+    with FileLock(tmp_path):
+        assert len(tries) == 2 and "pid" in json.loads((tmp_path / "lock").read_text())
 
 
 @pytest.mark.slow

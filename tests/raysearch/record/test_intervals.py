@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 from scipy import stats
 
-from raysearch.record.intervals import difference, interval
+from raysearch.record.intervals import difference, interval, mean
+from raysearch.record.results import reduce_objective
 
 
 def _draws(count: int, seed: int, mean: float = 0.0, spread: float = 1.0) -> list[float]:
@@ -65,3 +67,12 @@ def test_the_interval_covers_the_true_mean_in_19_of_20() -> None:
     found = [interval(_draws(3, seed)) for seed in range(2000)]
     share = sum(each.low <= 0.0 <= each.high for each in found) / len(found)
     assert share == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / len(found)) ** 0.5)
+
+
+@pytest.mark.parametrize("large", [1e150, 1e160, 1.5e308])
+def test_values_that_explode_have_a_mean_and_a_wide_interval(large: float) -> None:
+    found, gap = interval([0.5, large, 0.4]), difference({0: large, 1: 0.5}, {2: -large, 3: 0.4})
+    assert found.mean == pytest.approx(large / 3) and math.isfinite(found.high - found.mean)
+    assert gap is not None and gap.is_tie and math.isfinite(gap.low) and math.isfinite(gap.mean)
+    assert mean([large, large, large]) == pytest.approx(large)
+    assert reduce_objective([large] * 4, "mean(3)", "minimize") == pytest.approx(large)

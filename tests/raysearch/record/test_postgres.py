@@ -22,6 +22,7 @@ from raysearch.record.address import client_of
 from raysearch.record.audit import audit
 from raysearch.record.events import SearchIsRunning, Store
 from raysearch.record.passwords import hidden, without_password
+from raysearch.record.results import SearchView
 from raysearch.record.tracking import delete, sync
 from tests.raysearch.record import streams
 from tests.raysearch.record.postgres import PASSWORD, Postgres
@@ -348,5 +349,5 @@ def test_mlflow_itself_may_be_on_postgresql(
     assert sync(store, "one", uri, tmp_path / "one") > 0
     found = audit(store, "one", tmp_path / "one", uri, [])
     assert [str(one) for one in found if one.where != "study"] == []
-    delete(store, "one", uri)
+    delete(SearchView.read(store, "one"), uri)
     assert client_of(uri).get_experiment_by_name("ssl/by_hand") is None

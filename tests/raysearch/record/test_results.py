@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from raysearch.record import rows as table
 from raysearch.record.events import Event, Store
 from raysearch.record.forecast import forecast
 from raysearch.record.results import SearchView, reduce_objective, rows
 from tests.raysearch.record import streams
+from tests.raysearch.record.streams import Hand
 
 
 @pytest.fixture
@@ -135,3 +137,12 @@ def test_the_forecast_and_the_time_taken_leave_out_the_pause_before_a_resume() -
     ahead = forecast(clock.view)
     assert (ahead.rate, ahead.seconds) == (pytest.approx(5 / 10), pytest.approx(5 / (5 / 10)))
     assert clock.view.seconds() == 10
+
+
+def test_a_row_costs_the_same_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    hand, asked = Hand(repeats=2, sampler="grid"), list[str]()
+    for number in range(60):
+        hand.trial(f"d{number // 2}", 0.5, seed=number % 2)
+    monkeypatch.setattr(table, "has_path", lambda config, path: asked.append(path))
+    assert len(rows(hand.view)) == 60
+    assert max(asked.count(path) for path in asked) == 60

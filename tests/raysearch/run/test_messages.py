@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from raysearch.run.messages import (
     LARGEST,
@@ -25,7 +23,6 @@ from raysearch.run.messages import (
     checked_metrics,
     checked_path,
     checked_step,
-    cut,
     receive,
     send,
 )
@@ -225,10 +222,3 @@ def test_a_message_that_is_too_large_is_refused_where_it_is_sent() -> None:
     ours, _theirs = Pipe()
     with pytest.raises(InvalidMessage, match=f"must have at most {LARGEST} bytes"):
         send(ours, {"kind": "describe", "facts": {"a": "x" * LARGEST}})
-
-
-@given(st.text(), st.integers(0, 50))
-def test_a_cut_text_keeps_its_beginning_and_its_end(text: str, most: int) -> None:
-    found = cut(text, most)
-    assert found == text if len(text) <= most else found.startswith(text[: most // 2])
-    assert len(text) <= most or found.endswith(text[len(text) - (most - most // 2) :])
