@@ -16,6 +16,7 @@ from raysearch.packing import Package
 from raysearch.plan import Plan, Request, check_name, check_study, plan
 from raysearch.record.bodies import decode
 from raysearch.record.events import Event
+from raysearch.record.files import make_folder
 from raysearch.record.finding import Finding
 from raysearch.record.passwords import hidden
 from raysearch.record.report import PAGE
@@ -118,7 +119,8 @@ class Remote:
     def report(self, name: str, folder: Path) -> Path:
         """Writes the report of a search into a folder, over an old one; returns its page."""
         answer = self._ask("GET", f"/report/{_name(name)}", timeout=(_CONNECT, _SEND))
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent.parent)
+        make_folder(folder.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder.parent))
         try:
             unpack(answer.content, fresh)

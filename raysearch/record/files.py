@@ -48,12 +48,18 @@ def allowed(umask: int) -> int:
     return (0o700 | group | others) & ~umask
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder that others cannot read (`allowed`); one that is there stays as it is."""
+def make_folder(folder: Path) -> bool:
+    """Makes a folder that others cannot read (`allowed`); one that is there stays as it is.
+
+    Returns whether it was made now.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
+    try:
         os.mkdir(folder, 0o700)
-        folder.chmod(allowed(_umask()))
+    except FileExistsError:
+        return False
+    folder.chmod(allowed(_umask()))
+    return True
 
 
 def private(file: Path) -> None:
