@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysearch.bring.legible import legible
 from raysearch.declare.columns import Columns
 from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.nearest import on_offer
@@ -45,7 +46,8 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     path = Path(file)
     if not path.is_file():
         raise UnknownName(f"--known must be a file, got {str(file)!r}")
-    unit, rows = _rows(path)
+    with legible(f"--known {path.name}"):
+        unit, rows = _rows(path)
     header = _Header.of(space)
     _check_columns(path, rows, space, header)
     found: list[dict[str, Any]] = []
@@ -101,6 +103,11 @@ def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
         found = enumerate(_list(path, text), 1)
         return "entry", [(place, _named(row)) for place, row in found]
     reader = csv.DictReader(io.StringIO(text, newline=""))
+    names = [name.strip() for name in reader.fieldnames or []]
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise BadSetting(
+            f"--known {path.name} must have columns that differ, got {twice[0]!r} twice"
+        )
     rows: list[tuple[int, Row]] = []
     for row in reader:
         if None in row or None in row.values():
@@ -223,7 +230,7 @@ def _number(given: Any) -> float | None:
         return None
     try:
         return float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
