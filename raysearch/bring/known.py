@@ -19,7 +19,10 @@ from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, RaysearchError, UnknownName, sentence
 
-_KEPT_BOOKS = ("trial", "step", "seconds", "reason", "seeds", "counted", "repeat_of", "evaluates")
+_KEPT_BOOKS = (
+    *("trial", "step", "seconds", "reason", "evaluates"),
+    *("seeds", "counted", "outcomes", "suspicious"),
+)
 """Columns of `raysearch results --csv` that say nothing of a configuration, besides the state."""
 
 Row = Mapping[str, Any]
@@ -32,7 +35,8 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     null, is a parameter that this row does not have, or the choice None. A column may also be a
     path that the sweep does not sample, if its value is the one that the configuration has there.
     What `raysearch results` writes with `--csv` or `--json` can be read, whatever parameters and
-    metrics are called (`declare.columns`): rows of a state other than complete are left out.
+    metrics are called (`declare.columns`): rows of a state other than complete are left out, and
+    those of a trial again with another seed.
 
     Args:
         file: CSV with a header, or JSON: a list of objects.
@@ -54,6 +58,8 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     first: dict[tuple[str, int], int] = {}
     for line, row in rows:
         if (row.get(header.state) or "complete") not in ("complete", "known"):
+            continue
+        if row.get(header.repeat_of) is not None:
             continue
         try:
             point = _point(row, space, header, as_text=unit == "line")
@@ -78,6 +84,7 @@ class _Header:
 
     metrics: dict[str, str]
     state: str
+    repeat_of: str
     names: frozenset[str]
     books: frozenset[str]
 
@@ -91,9 +98,9 @@ class _Header:
         metrics = {each.name: columns.metric(each.name) for each in space.sweep.metrics}
         words = ("mean", "low", "high")
         books = {columns.of_metric(name, word) for name in metrics for word in words}
-        state = columns.own("state")
-        books |= {state, *map(columns.own, _KEPT_BOOKS)}
-        return cls(metrics, state, names, frozenset(books))
+        state, repeat_of = map(columns.own, ("state", "repeat_of"))
+        books |= {state, repeat_of, *map(columns.own, _KEPT_BOOKS)}
+        return cls(metrics, state, repeat_of, names, frozenset(books))
 
 
 def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
