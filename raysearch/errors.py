@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from raysearch.texts import SENTENCE, cut, one_line
 
 _OWN = str(Path(__file__).parent)
+_PYTHON = os.path.dirname(os.__file__) + os.sep
 MOST = 2000
 """Letters of what one exception says."""
 _FEW = 8
@@ -144,7 +146,7 @@ def place_of(error: BaseException, file: str | None = None) -> str:
 
 
 def _is_peoples(file: str) -> bool:
-    return "site-packages" not in file and not file.startswith(("<frozen", _OWN))
+    return "site-packages" not in file and not file.startswith(("<frozen", _OWN, _PYTHON))
 
 
 @contextmanager
@@ -153,17 +155,17 @@ def foreign(what: str) -> Generator[None]:
 
     A complaint keeps its words; anything else is told as that of `what` (`sweep own:lr`), with
     its type and the file and line of where it was raised. What our own code raises stays as it is.
+    `sys.exit` is no end of ours: nothing would be said, and the status might be 0.
     """
     try:
         yield
     except RaysearchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if is_complaint(error):
             kind = UnknownName if isinstance(error, LookupError) else BadSetting
             raise kind(sentence(error)) from error
         place = place_of(error)
         if not place:
             raise
-        said = f"{what} raised {type(error).__name__}: {sentence(error)} ({place})"
-        raise BadSetting(said) from error
+        raise BadSetting(f"{what} raised {_named(error)} ({place})") from error

@@ -100,7 +100,7 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, object]:
             raise BadSetting(f"{path} is given twice: {values[path]!r} and {text!r}")
         try:
             values[path] = json.loads(text, parse_constant=_refuse_constant)
-        except ValueError:
+        except (ValueError, RecursionError):
             values[path] = text
     return values
 

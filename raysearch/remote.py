@@ -119,6 +119,7 @@ class Remote:
     def report(self, name: str, folder: Path) -> Path:
         """Writes the report of a search into a folder, over an old one; returns its page."""
         answer = self._ask("GET", f"/report/{_name(name)}", timeout=(_CONNECT, _SEND))
+        make_folder(folder.parent.parent)
         make_folder(folder.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder.parent))
         try:

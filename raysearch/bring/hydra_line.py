@@ -13,6 +13,7 @@ from raysearch.bring.brought import Brought, Parameter
 from raysearch.bring.fields import Fields
 from raysearch.bring.hydra_functions import Choices, Glob, Interval, Range, Swept
 from raysearch.bring.hydra_grammar import Override, read_override
+from raysearch.bring.legible import legible
 from raysearch.bring.wandb_ranges import chosen, constant
 from raysearch.bring.wandb_sweep import conditions, points
 from raysearch.declare.distributions import Float, Int
@@ -49,7 +50,11 @@ def read_hydra(line: str, fields: Fields, config_dir: Path | None = None) -> Bro
     Raises:
         LookupError, ValueError: what cannot be read or expressed, by its name, in one sentence.
     """
-    line = line.replace("\\\n", " ")
+    with legible("--hydra"):
+        return _read(line.replace("\\\n", " "), fields, config_dir)
+
+
+def _read(line: str, fields: Fields, config_dir: Path | None) -> Brought:
     words = _words(line)
     overrides = _last_of_each([read_override(word) for word in words])
     own = [each for each in overrides if not re.match(r"hydra[./]", each.key)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysearch.bring.legible import legible
 from raysearch.declare.columns import Columns
 from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.nearest import on_offer
@@ -18,7 +19,10 @@ from raysearch.declare.space import Point, Space
 from raysearch.declare.sweep import bare
 from raysearch.errors import BadSetting, RaysearchError, UnknownName, sentence
 
-_KEPT_BOOKS = ("trial", "step", "seconds", "reason", "seeds", "counted", "repeat_of", "evaluates")
+_KEPT_BOOKS = (
+    *("trial", "step", "seconds", "reason", "evaluates"),
+    *("seeds", "counted", "outcomes", "suspicious"),
+)
 """Columns of `raysearch results --csv` that say nothing of a configuration, besides the state."""
 
 Row = Mapping[str, Any]
@@ -31,7 +35,8 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     null, is a parameter that this row does not have, or the choice None. A column may also be a
     path that the sweep does not sample, if its value is the one that the configuration has there.
     What `raysearch results` writes with `--csv` or `--json` can be read, whatever parameters and
-    metrics are called (`declare.columns`): rows of a state other than complete are left out.
+    metrics are called (`declare.columns`): rows of a state other than complete are left out, and
+    those of a trial again with another seed.
 
     Args:
         file: CSV with a header, or JSON: a list of objects.
@@ -45,13 +50,16 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     path = Path(file)
     if not path.is_file():
         raise UnknownName(f"--known must be a file, got {str(file)!r}")
-    unit, rows = _rows(path)
+    with legible(f"--known {path.name}"):
+        unit, rows = _rows(path)
     header = _Header.of(space)
     _check_columns(path, rows, space, header)
     found: list[dict[str, Any]] = []
     first: dict[tuple[str, int], int] = {}
     for line, row in rows:
         if (row.get(header.state) or "complete") not in ("complete", "known"):
+            continue
+        if row.get(header.repeat_of) is not None:
             continue
         try:
             point = _point(row, space, header, as_text=unit == "line")
@@ -76,6 +84,7 @@ class _Header:
 
     metrics: dict[str, str]
     state: str
+    repeat_of: str
     names: frozenset[str]
     books: frozenset[str]
 
@@ -89,9 +98,9 @@ class _Header:
         metrics = {each.name: columns.metric(each.name) for each in space.sweep.metrics}
         words = ("mean", "low", "high")
         books = {columns.of_metric(name, word) for name in metrics for word in words}
-        state = columns.own("state")
-        books |= {state, *map(columns.own, _KEPT_BOOKS)}
-        return cls(metrics, state, names, frozenset(books))
+        state, repeat_of = map(columns.own, ("state", "repeat_of"))
+        books |= {state, repeat_of, *map(columns.own, _KEPT_BOOKS)}
+        return cls(metrics, state, repeat_of, names, frozenset(books))
 
 
 def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
@@ -101,6 +110,11 @@ def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:
         found = enumerate(_list(path, text), 1)
         return "entry", [(place, _named(row)) for place, row in found]
     reader = csv.DictReader(io.StringIO(text, newline=""))
+    names = [name.strip() for name in reader.fieldnames or []]
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise BadSetting(
+            f"--known {path.name} must have columns that differ, got {twice[0]!r} twice"
+        )
     rows: list[tuple[int, Row]] = []
     for row in reader:
         if None in row or None in row.values():
@@ -223,7 +237,7 @@ def _number(given: Any) -> float | None:
         return None
     try:
         return float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -153,22 +153,28 @@ def _categorical(path: str, spec: Spec, example: object) -> Parameter:
 
 
 def constant(path: str, value: object, example: object) -> object:
-    """A value as the configuration holds it. Raises BadSetting for what is not finite in it."""
+    """A value as the configuration holds it. Raises BadSetting for what JSON has not in it."""
     found = _typed(value, example)
-    _refuse_infinite(path, found)
+    _refuse_strange(path, found)
     return found
 
 
-def _refuse_infinite(path: str, value: object) -> None:
+def _refuse_strange(path: str, value: object) -> None:
+    """What is not finite, and what YAML alone has, such as the date 2020-01-01."""
     inside: Sequence[object] = ()
     if isinstance(value, (list, tuple)):
         inside = cast("Sequence[object]", value)
     elif isinstance(value, dict):
         inside = list(cast("dict[object, object]", value).values())
     for each in inside:
-        _refuse_infinite(path, each)
+        _refuse_strange(path, each)
     if isinstance(value, float) and not math.isfinite(value):
         raise BadSetting(f"{path} must have finite values, got {value!r}")
+    if value is not None and not isinstance(value, (str, int, float, list, tuple, dict)):
+        raise BadSetting(
+            f"{path} must have texts, numbers, truth values or null, got a {type(value).__name__}; "
+            f"put {value} into quotes if it is a text"
+        )
 
 
 def chosen(path: str, given: Sequence[object], example: object) -> Parameter:

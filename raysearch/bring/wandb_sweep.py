@@ -11,6 +11,7 @@ import yaml
 
 from raysearch.bring.brought import Brought, Parameter
 from raysearch.bring.fields import Fields
+from raysearch.bring.legible import legible
 from raysearch.bring.wandb_ranges import Spec, read_range
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Metric
@@ -37,10 +38,14 @@ def read_wandb(file: str | Path, fields: Fields) -> Brought:
     Raises:
         LookupError, ValueError: what cannot be read or expressed, by its name, in one sentence.
     """
-    path = Path(file)
+    with legible(Path(file).name):
+        return _read(Path(file), fields)
+
+
+def _read(path: Path, fields: Fields) -> Brought:
     stated = _load(path)
     method = stated.get("method")
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         raise BadSetting(f"method must be {', '.join(_METHODS)}, got {method!r}")
     if "parameters" not in stated:
         raise BadSetting(
@@ -94,7 +99,7 @@ def _load(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise UnknownName(f"there is no file {str(path)!r} to import")
     try:
-        stated = yaml.safe_load(path.read_text())
+        stated = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
         raise BadSetting(f"{path.name} must be YAML: {' '.join(str(error).split())}") from None
     if not isinstance(stated, dict):

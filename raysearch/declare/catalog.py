@@ -157,8 +157,8 @@ def _import(name: str, needed_for: str) -> ModuleType:
     try:
         with foreign(f"module {name}"):
             return importlib.import_module(name)
-    except BadSetting as error:
-        missing = error.__cause__
+    except (BadSetting, ModuleNotFoundError) as error:
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
         if not isinstance(missing, ModuleNotFoundError) or missing.name is None:
             raise
         if not (name == missing.name or name.startswith(f"{missing.name}.")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 METRIC, OWN = "metric:", "raysearch:"
@@ -17,7 +18,7 @@ class Columns:
     """
 
     def __init__(self, is_parameter: Callable[[str], bool], metrics: Iterable[str]) -> None:
-        self._is_parameter = is_parameter
+        self._is_parameter = cache(is_parameter)  # of a search it looks at all trials
         self._metrics = {name: self._free(METRIC, name, ()) for name in metrics}
 
     def metric(self, name: str) -> str:

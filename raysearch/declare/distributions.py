@@ -49,12 +49,15 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> bool:
+    """Whether it is a finite number that a float can hold; True and False are none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max  # of an integer too, which isfinite may not take
 
 
 def _check_range(low: object, high: object, log: bool, step: object) -> None:
-    if not (_is_number(low) and _is_number(high)):
+    if not (is_number(low) and is_number(high)):
         raise BadSetting(f"must have finite numbers as low and high, got {low!r} and {high!r}")
     bottom, top = cast("tuple[float, float]", (low, high))
     if bottom > top:
@@ -63,7 +66,7 @@ def _check_range(low: object, high: object, log: bool, step: object) -> None:
         raise BadSetting(f"must have low above 0 on a log scale, got {_shown(low)}")
     if step is None:
         return
-    if not _is_number(step) or cast("float", step) <= 0:
+    if not is_number(step) or cast("float", step) <= 0:
         raise BadSetting(f"must have a step above 0, got {step!r}")
     size = cast("float", step)
     if not isinstance(size, int) and max(abs(bottom), abs(top)) > _MOST_STEPS * size:
@@ -147,10 +150,12 @@ class Float:
         return self.value(round((float(value) - self.low) / self.step))
 
     def contains(self, value: object) -> bool:
-        """Whether the range has this value."""
-        if not _is_number(value) or not self.low <= cast("float", value) <= self.high:
-            return False
+        """Whether the range has this value; of steps one that rounding has moved is the same."""
         near = _TOLERANCE * (self.step or 0.0)
+        if not is_number(value):
+            return False
+        if not self.low - near <= cast("float", value) <= self.high + near:
+            return False
         return math.isclose(self.snap(value), cast("float", value), rel_tol=1e-9, abs_tol=near)
 
     def draw(self, rng: random.Random) -> float:

@@ -24,7 +24,7 @@ _SHIFT = 400 * 86400 + 11 * 3600 + 7 * 60 + 13.37
 _ORDERS = 4
 """Processes for a module that has sets: of two elements each has the same order in half of them."""
 _PATIENCE = 120.0
-"""Seconds after which a process that does not answer is given up."""
+"""Seconds after which processes that do not answer are given up."""
 
 
 class Elsewhere:
@@ -64,8 +64,10 @@ class Elsewhere:
         from raysearch.declare.repeatable import refuse_other
 
         then = "and, in another process at another time,"
+        until = time.monotonic() + _PATIENCE
         for process in self._processes:
-            for point, facts in zip(self._points, _answer(process), strict=False):
+            found = _answer(process, max(until - time.monotonic(), 0.1))
+            for point, facts in zip(self._points, found, strict=False):
                 refuse_other(self._space, point, facts, then)
 
     def _close(self) -> None:
@@ -110,9 +112,9 @@ def _start(text: str, seed: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def _answer(process: subprocess.Popen[bytes]) -> Sequence[Mapping[str, Any]]:
+def _answer(process: subprocess.Popen[bytes], patience: float) -> Sequence[Mapping[str, Any]]:
     try:
-        said, _ = process.communicate(timeout=_PATIENCE)
+        said, _ = process.communicate(timeout=patience)
         return json.loads(said)
     except (subprocess.TimeoutExpired, ValueError):
         process.kill()

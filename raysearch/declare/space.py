@@ -126,11 +126,11 @@ class Space:
             config = self._with_fixed(self.sweep(asking), asking)
         except (GivenError, ContinuousError, _OutsideError):
             raise
-        except Exception as error:  # a sweep is people's code: it may raise anything
+        except (Exception, SystemExit) as error:  # a sweep is people's code: it may raise anything
             raise self._invalid(error, asking) from error
         return Point(asking.params, asking.distributions, config, asking.answered)
 
-    def _invalid(self, error: Exception, asking: Asking) -> BadSetting:
+    def _invalid(self, error: BaseException, asking: Asking) -> BadSetting:
         place = place_of(error, self.sweep.function.__code__.co_filename)
         at = [place] if place else []
         at += [f"at {where(asking.params)}"] if asking.params else []
@@ -214,8 +214,18 @@ class Space:
 
         Of a `choice.<name>` it is the label whose paths then have their defaults. None if a default
         is not in the range of its parameter, or no label fits.
+
+        Raises:
+            BadSetting: a field of the class has no default, or a wrong one.
         """
-        default = type(self._any().config)()
+        kind = type(self._any().config)
+        try:
+            default = kind()
+        except Exception as error:
+            raise BadSetting(
+                f"each field of {kind.__name__}, which sweep {self.sweep.name} returns, must have "
+                f"a default that is allowed, got: {sentence(error)}"
+            ) from error
         return self._default(default, {})
 
     def _default(self, default: Config, labels: dict[str, object]) -> Point | None:

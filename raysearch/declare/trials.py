@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
-from raysearch.declare.distributions import Choice, Distribution, Float, Int, plain, same
+from raysearch.declare.distributions import Choice, Distribution, Float, Int, is_number, plain, same
 from raysearch.declare.sweep import Trial, bare
 from raysearch.errors import BadSetting
 
@@ -84,8 +83,8 @@ def legal(name: str, distribution: Distribution, value: object) -> object:
         GivenError: the value has another type, or is no label of a `choice.<name>`.
     """
     if isinstance(distribution, Float):
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+        if is_number(value):
+            return float(cast("float", value))
         raise GivenError(f"{bare(name)} must be a number, got {value!r}")
     if isinstance(distribution, Int):
         if isinstance(value, int) and not isinstance(value, bool):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raysearch.declare.space import Space
     from raysearch.declare.sweep import Sweep
-    from raysearch.record.results import SearchView, TrialView
+    from raysearch.record.results import SearchView
 
 _SOME = 16
 """So many points of a space are asked."""
@@ -47,12 +47,14 @@ def foreseen_means(sweep: Sweep, space: Space) -> list[str]:
 
 
 def long_means(view: SearchView) -> list[str]:
-    """That sentence for each objective, by the reports of the first trial that completed."""
-    done = (trial for trial in view.trials.values() if trial.is_feasible and trial.reports)
-    first = min(done, key=lambda trial: trial.told or 0, default=None)
-    return [] if first is None else _said(view, first)
+    """That sentence for each objective, by the shortest curve of a trial that completed.
 
-
-def _said(view: SearchView, trial: TrialView) -> list[str]:
-    made = sum(bool(values) for _, _, values, _ in trial.reports)
-    return [said for metric in view.spec["metrics"] if made and (said := long_mean(metric, made))]
+    Evaluations of finished trials have no curves.
+    """
+    metrics = [each for each in view.spec["metrics"] if _MEAN.fullmatch(str(each.get("reduce")))]
+    if not metrics or "evaluates" in view.spec:
+        return []
+    done = (trial.reports for trial in view.trials.values() if trial.is_feasible)
+    curves = (sum(bool(values) for _, _, values, _ in reports) for reports in done)
+    shortest = min(filter(None, curves), default=0)
+    return [said for metric in metrics if shortest and (said := long_mean(metric, shortest))]

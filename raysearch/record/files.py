@@ -51,7 +51,7 @@ def allowed(umask: int) -> int:
 def make_folder(folder: Path) -> bool:
     """Makes a folder that others cannot read (`allowed`); one that is there stays as it is.
 
-    Returns whether it was made.
+    Returns whether it was made now.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

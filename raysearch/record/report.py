@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from raysearch.record.files import make_folder
 from raysearch.record.results import SearchView
 
 PAGE = "index.html"
@@ -22,7 +23,7 @@ def write_report(view: SearchView, folder: Path) -> Path:
     from raysearch.record.reporting.page import render
     from raysearch.record.reporting.pictures import draw
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
         page = render(view, folder, draw(view, folder, fresh))

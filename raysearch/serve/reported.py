@@ -6,11 +6,16 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from raysearch.errors import KINDS, BadSetting
+from raysearch.record.report import PAGE
 from raysearch.serve.state import ServiceState
 from raysearch.serve.verbs_by_http import BAD_INPUT, Commands
+from raysearch.settings import Settings
+
+_TRIES, _PAUSE = 5, 0.2
 
 
 async def report_of(
@@ -34,13 +39,21 @@ async def report_of(
         raise RuntimeError(f"no report was written, exit status {status}: {said['err']}")
     if status != 0:
         raise KINDS.get(kind, BadSetting)(said["err"].strip().removeprefix("error: "))
-    return await asyncio.to_thread(_zipped, Path(said["out"].splitlines()[0]).parent)
+    # Not as it was printed: a terminal spells out some letters of a folder.
+    folder = Settings.locate(service.runs).folder(name) / "report"
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return await asyncio.to_thread(_zipped, folder)
+        await asyncio.sleep(_PAUSE)
+    raise RuntimeError(f"no report stays in {folder}")
 
 
 def _zipped(folder: Path) -> bytes:
+    """Page and pictures. Raises FileNotFoundError if another report takes their place just now."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / PAGE, PAGE)
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
+            if path.is_file() and path != folder / PAGE:
                 archive.write(path, path.relative_to(folder).as_posix())
     return buffer.getvalue()

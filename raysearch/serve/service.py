@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 
 from raysearch.errors import BadSetting, Unreachable
 from raysearch.record.events import Store
+from raysearch.record.files import make_folder
 from raysearch.record.passwords import hidden
 from raysearch.serve import brokering, ray_head
 from raysearch.serve.outside import Outside
@@ -81,7 +82,7 @@ class Service:
     def _begin(self) -> None:
         options = self.options
         _require_client_of(options.artifacts)
-        options.runs.mkdir(parents=True, exist_ok=True)
+        make_folder(options.runs)
         ensure_token()
         ray, dashboard = self._find_ray()
         url = self._begin_database()

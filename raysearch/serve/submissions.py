@@ -17,6 +17,7 @@ from raysearch.errors import BadSetting
 from raysearch.packing import digest
 from raysearch.plan import Request, check_name
 from raysearch.record.events import Store, now
+from raysearch.record.files import make_folder
 from raysearch.serve.state import write_privately
 from raysearch.settings import Settings
 from raysearch.unpacking import unpack
@@ -111,7 +112,8 @@ def keep_code(content: bytes, runs: Path) -> str:
     place = code_folder(runs, code)
     if place.is_dir():
         return code
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(runs)
+    make_folder(place.parent)
     _remove_unfinished(place.parent)
     fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=place.parent))
     try:
@@ -143,16 +145,17 @@ def reserve(name: str | None, stem: str, settings: Settings, known: Submissions)
         ValueError: `name` is in use, or can be none.
     """
     store = Store(settings.store)
+    make_folder(settings.runs)
     if name is not None:
         check_name(name)
         before = known.read(name)
-        is_free = _made(settings.folder(name)) or (before is not None and before.over)
-        if store.exists(name) or not is_free:
+        is_over = before is not None and bool(before.over)
+        if store.exists(name) or not (make_folder(settings.folder(name)) or is_over):
             raise BadSetting(f"--name {name!r} is in use; choose another name")
         return name
     check_name(stem)
     number, used = 1, set(store.searches())
-    while f"{stem}-{number}" in used or not _made(settings.folder(f"{stem}-{number}")):
+    while f"{stem}-{number}" in used or not make_folder(settings.folder(f"{stem}-{number}")):
         number += 1
     return f"{stem}-{number}"
 
@@ -166,11 +169,3 @@ def link_data(code: Path, runs: Path) -> None:
     if data.is_dir():
         with suppress(FileExistsError):  # its own, or it was linked before
             (code / _DATA).symlink_to(data)
-
-
-def _made(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
-    return True

@@ -33,11 +33,11 @@ from raysearch.record.results import SearchView, TrialView
 from raysearch.run import tree
 from raysearch.run.forking import FORK, TRIAL
 from raysearch.run.guard import INNER, OUTER
-from tests.cluster.walk_sweeps import metrics_of, positions
 from tests.cluster.ward import mount, unmount
 from tests.raysearch.command import ENVIRONMENT
+from tests.raysearch.searches.wander import walk
 
-WALK, PRUNED = "tests.cluster.walk_sweeps:walk", "tests.cluster.walk_sweeps:pruned"
+WALK, PRUNED = (f"tests.raysearch.searches.wander:{name}" for name in ("wander", "pruned"))
 DIGITS = "ssl.digits_vit"
 COMMANDS = (
     (WALK, "--concurrent", "2"),
@@ -322,8 +322,8 @@ class Campaign:
         """What a run of this configuration reports that nobody hurts, as far as this one went."""
         if sweep == DIGITS:
             return self._expected.get(json.dumps(trial.params))
-        walked = positions(trial.config["x"], trial.config["steps"])
-        reports = [[step, metrics_of(step, position)] for step, position, _ in walked]
+        walked = walk(trial.config["x"], trial.config["steps"])
+        reports = [[step, metrics] for step, metrics in enumerate(walked, 1)]
         return reports[: len(trial.reports)] if trial.state == "pruned" else reports
 
     def _left(self, ward: Ward) -> list[str]:

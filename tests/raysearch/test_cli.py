@@ -112,6 +112,11 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds
 
 
+def test_what_is_nested_too_deeply_for_json_is_a_word() -> None:
+    deep = "[" * 20_000
+    assert parse_overrides([f"a={deep}"]) == {"a": deep}
+
+
 def test_values_are_json_or_words() -> None:
     assert parse_overrides(["a.b=1e-3", "c=true", "d=adamw", "e=null", "f=3"]) == {
         "a.b": 1e-3,

@@ -1,5 +1,6 @@
 """Bad input is told from faults of raysearch by type, at every way in."""
 
+import argparse
 import ast
 import re
 from pathlib import Path
@@ -120,6 +121,13 @@ def test_foreign_code_is_told_with_its_place() -> None:
         _ = {}["a"]
     assert str(caught.value).startswith("sweep own:lr raised KeyError: a (")
     assert re.search(rf"{re.escape(__file__)}:\d+\)$", str(caught.value))
+
+
+def test_a_module_that_ends_its_process_is_told_as_such() -> None:
+    with pytest.raises(BadSetting, match="^module own raised SystemExit: 2 ") as caught:
+        with foreign("module own"):
+            argparse.ArgumentParser().parse_args(["--lr"])
+    assert re.search(rf"{re.escape(__file__)}:\d+\)$", str(caught.value)), "not Python's own file"
 
 
 def test_complaints_of_foreign_code_keep_their_words() -> None:

@@ -40,7 +40,8 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder, port = tmp_path_factory.mktemp("service"), free_port()
-    state, runs, address = folder / "state", folder / "runs", f"http://127.0.0.1:{port}"
+    state, address = folder / "state", f"http://127.0.0.1:{port}"
+    runs = folder / "L\u00e4ufe\u200b"  # a terminal spells such letters out
     state.mkdir()
     runs.mkdir()
     store = f"sqlite:///{runs / 'raysearch.db'}"

@@ -41,13 +41,30 @@ def of(
     `faults` are the findings about leaves that could not be read, by path: they say which member of
     a value is wrong, where the finding about the whole only has its type.
     """
-    first = error.errors(include_url=False)[0]
-    path, kinds, rest = _place(cls, first["loc"])
+    findings = _of_chosen(cls, error.errors(include_url=False), data)
+    first = findings[0]
+    path, kinds, rest = _place(cls, first["loc"], data)
     if path in faults:
         return of_fault(cls, faults[path], path, data)
     if first["type"] in _UNKNOWN:
         return LookupError(unknown(cls, path, kinds))
+    if first["type"] == "literal_error" and kinds and path.endswith(f".{KIND}"):
+        others = [one for one in findings if _place(cls, one["loc"], data)[0] == path]
+        return ValueError(_sentence(first, path, " or ".join(dict.fromkeys(map(_rule, others)))))
     return ValueError(_joined(error, first, path, rest, _at(data, path)))
+
+
+def _of_chosen(cls: type, findings: list[ErrorDetails], data: object) -> list[ErrorDetails]:
+    """The findings without those about variants that the data do not choose; all if none is left.
+
+    Without a discriminator pydantic tries all variants, and says what is wrong with each.
+    """
+
+    def is_chosen(one: ErrorDetails) -> bool:
+        kinds = _place(cls, one["loc"], data)[1]
+        return all(_at(data, f"{part}.{KIND}") in (None, kind) for part, kind in kinds.items())
+
+    return list(filter(is_chosen, findings)) or findings
 
 
 def of_leaf(error: ValidationError, path: str, value: object) -> str:
@@ -108,18 +125,20 @@ def _at(data: object, path: str) -> object:
     return data
 
 
-def _place(cls: type, location: Location) -> tuple[str, dict[str, str], Location]:
+def _place(cls: type, location: Location, data: object) -> tuple[str, dict[str, str], Location]:
     """The dotted path of an error, the variants on its way, and what is left inside of a leaf.
 
-    Behind a part that has variants pydantic puts the tag of the one that was read.
+    Behind a part that has variants pydantic puts the tag of the one that was read, or its class.
     """
     found: list[str] = []
     kinds: dict[str, str] = {}
     candidates: list[type] = [cls]
     for place, step in enumerate(map(str, location)):
         if len(candidates) > 1:
-            kinds[".".join(found)] = step
-            candidates = [one for one in candidates if step in tags(one) or step == one.__name__]
+            candidates = [one for one in candidates if step in tags(one) or _is_class(step, one)]
+            part, known = ".".join(found), [tag for one in candidates for tag in tags(one)]
+            given = _at(data, f"{part}.{KIND}")
+            kinds[part] = str(given) if given in known else (known or [step])[0]
             continue
         if not candidates:
             return ".".join(found), kinds, location[place:]
@@ -127,6 +146,11 @@ def _place(cls: type, location: Location) -> tuple[str, dict[str, str], Location
         annotation = parts.fields_of(candidates[0]).get(step)
         candidates = [] if annotation is None else parts.parts_in(annotation)
     return ".".join(found), kinds, ()
+
+
+def _is_class(step: str, cls: type) -> bool:
+    """Whether a step is a class, such as `Ball` or, with a validator, `function-after[…, Ball]`."""
+    return step == cls.__name__ or step.endswith(f", {cls.__name__}]")
 
 
 def tags(cls: type) -> list[str]:

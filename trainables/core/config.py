@@ -168,7 +168,7 @@ def _paths(cls: type, outside: tuple[type, ...] = ()) -> frozenset[str]:
     for name, annotation in parts.fields_of(cls).items():
         inside = [part for part in parts.parts_in(annotation) if part not in (*outside, cls)]
         found |= {f"{name}.{path}" for part in inside for path in _paths(part, (*outside, cls))}
-        if not inside or parts.may_be_none(annotation):
+        if not inside or parts.may_be_no_part(annotation):
             found.add(name)
     return frozenset(found)
 
@@ -186,10 +186,11 @@ def _put(cls: type, data: dict[str, Any], path: str, value: object) -> None:
     for name in above:
         kinds = [kind for kind in kinds if name in parts.fields_of(kind)]
         key = _key(at, kinds[0], name)
-        if isinstance(at, dict) and at.get(key) is None:  # a part that was left out
+        kinds = [part for kind in kinds for part in parts.parts_in(parts.fields_of(kind)[name])]
+        known = (dict, list) if any(issubclass(kind, tuple) for kind in kinds) else dict
+        if isinstance(at, dict) and not isinstance(at.get(key), known):  # no part is there
             at[key] = {}
         at = at[key]
-        kinds = [part for kind in kinds for part in parts.parts_in(parts.fields_of(kind)[name])]
     kinds = [kind for kind in kinds if last in parts.fields_of(kind)]
     plain = _plain(kinds, last, path, value)
     if last == KIND and at.get(KIND) != plain:

@@ -50,9 +50,10 @@ def parts_in(annotation: Any) -> list[type]:
     return [part for member in _members(annotation) for part in parts_in(member)]
 
 
-def may_be_none(annotation: Any) -> bool:
-    """Whether None is one of the values of an annotation."""
-    return annotation in (None, type(None)) or any(map(may_be_none, _members(annotation)))
+def may_be_no_part(annotation: Any) -> bool:
+    """Whether a value of an annotation may be anything but a part, such as None or a number."""
+    members = _members(annotation)
+    return any(map(may_be_no_part, members)) if members else not parts_in(annotation)
 
 
 def _members(annotation: Any) -> Sequence[Any]:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from trainables.data.places import CACHE
@@ -23,17 +24,19 @@ def kept_scores(root: Path, facts: Sequence[object], compute: Callable[[], Score
 
     A file that cannot be read is computed anew, and where none can be written none is kept.
     """
-    print_ = hashlib.sha256(json.dumps([_VERSION, *facts]).encode()).hexdigest()[:16]
-    path = root / CACHE / "scores" / f"{print_}.json"
+    name = hashlib.sha256(json.dumps([_VERSION, *facts]).encode()).hexdigest()[:16]
+    path = root / CACHE / "scores" / f"{name}.json"
+    partial = path.with_name(f"{path.name}.{os.getpid()}")  # several runs may compute it
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         found = compute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")  # several runs may compute it
         partial.write_text(json.dumps(found))
         os.replace(partial, path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         log.warning("scores are not kept at %s: %s", path, error)
     return found

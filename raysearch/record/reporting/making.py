@@ -21,7 +21,10 @@ LONG = 160
 
 @dataclass(frozen=True)
 class Shown:
-    """The winner: its parameters beside the default's, its configuration, how to repeat it."""
+    """The winner: its parameters beside the default's, its configuration, how to repeat it.
+
+    `damage` says how its checkpoint was met that was not as it was reported; empty if it never was.
+    """
 
     trial: TrialView
     parameters: list[tuple[str, str, str]]
@@ -29,6 +32,7 @@ class Shown:
     config: str
     command: str
     checkpoint: str
+    damage: str
     evaluates: str
 
 
@@ -49,6 +53,7 @@ def shown_winner(view: SearchView, folder: Path) -> Shown | None:
         config=_json(best.config),
         command=shell(repeat_command(view, best)),
         checkpoint=checkpoint or (f"none ({best.removed})" if best.removed else "none"),
+        damage=best.damaged.get(best.best_checkpoint or "", ""),
         evaluates=evaluated(best),
     )
 
@@ -102,6 +107,7 @@ def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:
         ("group", str(spec["group"])),
         ("tags", tags),
         ("notes", str(spec["notes"])),
+        ("noticed", "; ".join(view.notices)),
         ("git", _git(spec.get("git") or {})),
         ("code", in_words(view.begun, spec, folder)),
         ("run again", _again(view, folder)),

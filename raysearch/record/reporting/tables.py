@@ -158,4 +158,6 @@ def remark(trial: TrialView) -> str:
         said.append(evaluated(trial))
     if len(trial.attempts) > 1:
         said.append(f"{len(trial.attempts)} attempts")
-    return "; ".join([*said, *([trial.reason] if trial.reason else [])])
+    said += [trial.reason, trial.differed, *trial.notices]
+    said += [f"checkpoint {path} {what}" for path, what in trial.damaged.items()]
+    return "; ".join(filter(None, said))

@@ -104,6 +104,19 @@ def test_what_results_wrote_is_known(
     assert [row["values"] for row in found] == wanted
 
 
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_of_repeats_the_first_is_known(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = declared("loss")
+    hand, points = ran(made, seeds=2)
+    hand.trial(points[0].digest, state="infeasible", seed=2, repeat_of=0, origin="repeat",
+               params=points[0].params, config=points[0].config.to_json())  # fmt: skip
+    assert any(row.get("outcomes") for row in rows(hand.view)), "a column of its own"
+    found = read_known(written(tmp_path, hand, kind, monkeypatch), Space(made))
+    assert sorted(row["values"] for row in found) == [[number / 8] for number in range(14)]
+
+
 @pytest.mark.parametrize("metrics", METRICS)
 def test_a_parameter_stands_under_its_own_name_and_all_else_is_there_too(
     metrics: tuple[str, ...],
@@ -129,6 +142,14 @@ def test_a_column_is_called_the_same_whether_the_parameter_varies_or_not() -> No
     assert [columns_of(few).own(name) for name in own] == [f"raysearch:{name}" for name in own]
     assert [columns_of(many).own(name) for name in own] == [f"raysearch:{name}" for name in own]
     assert columns_of(few).metric("loss") == "metric:loss" == columns_of(many).metric("loss")
+
+
+def test_all_trials_are_looked_at_once_for_each_name() -> None:
+    asked: list[str] = []
+    columns = Columns(lambda name: asked.append(name) is not None, ["val/loss"])
+    for _ in range(100):
+        assert columns.own("seeds") == "seeds" and columns.metric("val/loss") == "val/loss"
+    assert asked == ["val/loss", "seeds"]
 
 
 def test_without_a_clash_names_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from raysearch.declare.space import Choice, Float, Int, Space
 from raysearch.declare.sweep import Metric, Resources, bare
 from raysearch.declare.trials import Asking, from_params
+from raysearch.errors import BadSetting
 from tests.raysearch.toys import (
     BRANCHING,
     CONDITIONAL,
@@ -89,6 +91,10 @@ def uneven(trial: Any) -> Toy:
     return Toy(rate=trial.suggest_float("rate", 0.0, 1.0, step=0.3))
 
 
+def leaves(trial: Any) -> Toy:
+    sys.exit(0)
+
+
 def a_dict(trial: Any) -> Any:
     return {"depth": trial.suggest_int("depth", 1, 2)}
 
@@ -109,6 +115,7 @@ def a_dict(trial: Any) -> Any:
         (undeclared, LookupError, "choice.size .* must be declared with the paths it sets"),
         (objects, ValueError, r"depth must have strings, .* got \(1,\); make it a `choice.<name>`"),
         (uneven, ValueError, "rate must have high a whole number of steps .* try high=0.9"),
+        (leaves, ValueError, "gives no valid configuration: SystemExit: 0 "),
         (a_dict, ValueError, "must return a configuration of an experiment .*, got a dict"),
     ],
 )
@@ -243,6 +250,8 @@ def test_ranges_know_their_edges() -> None:
     assert Float(0.0, 1.0, step=0.25).contains(0.75) and not Float(0.0, 1.0, step=0.25).contains(
         0.7
     )
+    assert Float(0.0, 0.3, step=0.1).contains(0.1 + 0.2), "which is above 0.3"
+    assert not Float(0.1, 0.3).contains(0.1 + 0.2) and not Float(0.1, 0.3).contains(10**400)
     assert Int(1, 5, step=2).contains(5) and not Int(1, 5, step=2).contains(4)
     assert not Int(0, 1).contains(True) and not Choice((0, 2)).contains(False)
 
@@ -260,6 +269,21 @@ class Kept(RunConfig):
     name = "tests.kept"
     x: float = 0.0
     where: str | Path = "a"
+
+
+class Lacking(RunConfig):
+    experiment = "tests:none"
+    name = "tests.lacking"
+    x: float
+
+
+def lacking(trial: Any) -> Lacking:
+    return Lacking(x=trial.suggest_float("x", 0, 1))
+
+
+def test_a_field_without_a_default_is_named() -> None:
+    with pytest.raises(BadSetting, match="each field of Lacking, .* a default .*: x: Field requir"):
+        Space(swept(lacking)).default()
 
 
 class Hiding(Toy):

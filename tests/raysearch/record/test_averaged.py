@@ -44,25 +44,32 @@ def test_more_than_half_of_the_reports_is_too_much(reduce: str, made: int, words
     assert bool(found) == bool(words) and words in found
 
 
-def reported(steps: int, **spec: Any) -> Hand:
-    """A trial that completed with so many reports."""
+def reported(*steps: int, **spec: Any) -> Hand:
+    """Trials that completed, each with so many reports."""
     hand = Hand(metrics=[MEAN], **spec)
-    body: dict[str, Any] = {"params": {}, "distributions": {}, "config": {}, "digest": "a"}
-    hand.say("asked", 0, **body, seed=0, origin="default")
-    hand.say("started", 0, attempt=1, folder="", restored=None)
-    for step in range(1, steps + 1):
-        report: dict[str, Any] = {"fidelity": step, "values": [1.0], "metrics": {"val/loss": 1.0}}
-        hand.say("report", 0, attempt=1, step=step, **report, checkpoint=None)
-    hand.say("report", 0, attempt=1, step=99, fidelity=None, values=None, metrics={"a": 1.0},
-             checkpoint=None)  # fmt: skip
+    body: dict[str, Any] = {"params": {}, "distributions": {}, "config": {}}
+    values: dict[str, Any] = {"values": [1.0], "metrics": {"val/loss": 1.0}}
     told: dict[str, Any] = {"state": "complete", "values": [1.0], "reason": "", "constraint": 0}
-    hand.say("told", 0, **told, best_checkpoint=None)
+    for number, count in enumerate(steps):
+        hand.say("asked", number, **body, digest=str(number), seed=0, origin="sampler")
+        hand.say("started", number, attempt=1, folder="", restored=None)
+        for step in range(1, count + 1):
+            hand.say("report", number, attempt=1, step=step, fidelity=step, **values,
+                     checkpoint=None)  # fmt: skip
+        hand.say("report", number, attempt=1, step=99, fidelity=None, values=None,
+                 metrics={"a": 1.0}, checkpoint=None)  # fmt: skip
+        hand.say("told", number, **told, best_checkpoint=None)
     return hand
 
 
-@pytest.mark.parametrize(("steps", "is_long"), [(5, True), (9, True), (10, False), (40, False)])
-def test_it_is_said_of_the_first_trial_that_completed(steps: int, is_long: bool) -> None:
-    view = reported(steps).view
+@pytest.mark.parametrize(
+    ("steps", "is_long"),
+    [([5], True), ([9], True), ([10], False), ([40], False), ([40, 9], True), ([40, 0], False)],
+)
+def test_it_is_said_of_the_shortest_curve_of_a_trial_that_completed(
+    steps: list[int], is_long: bool
+) -> None:
+    view = reported(*steps).view
     assert bool(long_means(view)) == is_long
     text = "mean(5) of val/loss is over"
     assert any(text in line for line in answer_lines(view)) == is_long
@@ -71,6 +78,10 @@ def test_it_is_said_of_the_first_trial_that_completed(steps: int, is_long: bool)
 
 def test_before_a_trial_completed_nothing_is_said() -> None:
     assert long_means(Hand(metrics=[MEAN]).view) == []
+
+
+def test_an_evaluation_of_finished_trials_has_no_curve() -> None:
+    assert long_means(reported(1, evaluates={"search": "one", "trials": []}).view) == []
 
 
 @pytest.mark.parametrize("name", TRAINED)

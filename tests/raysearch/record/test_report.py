@@ -266,6 +266,19 @@ def test_failures_are_grouped_by_reason_whatever_numbers_are_in_it(tmp_path: Pat
     assert shlex.split(elsewhere)[-2:] == ["--runs", str(tmp_path / "my runs")]
 
 
+def test_what_is_doubtful_of_trials_is_on_the_page(tmp_path: Path) -> None:
+    stream, kept = cases.single(), "0000/attempt-1/kept/00000380/last.pt"
+    next(event for event in stream.events if event.kind == "told").body["best_checkpoint"] = kept
+    stream.say("damaged", 0, attempt=1, path=kept, what="was changed after it was reported")
+    stream.say("noticed", 0, text="it began anew")
+    values = {"metrics": {"val/accuracy": 0.5}, "before": {"val/accuracy": 0.4}}
+    stream.say("differed", 0, attempt=2, step=38, **values)
+    page = page_of(stream.view(), tmp_path)
+    assert f"{tmp_path / kept}. It was changed after it was reported." in page.text
+    for text in (f"checkpoint {kept} was changed", "it began anew", "not repeatable: attempt 2"):
+        assert text in page.text
+
+
 def told(config: dict[str, Any], **links: Any) -> SearchView:
     """A search whose only trial has this configuration."""
     stream = cases.single()

@@ -1,4 +1,4 @@
-"""A walk by chance that keeps its random state in its checkpoint, and a sweep of it."""
+"""A walk by chance that keeps its random state in its checkpoint, and sweeps of it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ class Wander(ExperimentConfig):
     pause: float = 0.1
 
 
-def walk(x: float, steps: int) -> list[float]:
-    """Where an undisturbed walk is after each step."""
-    draw, place, found = random.Random(repr(x)), 4.0, list[float]()
-    for _ in range(steps):
+def walk(x: float, steps: int) -> list[dict[str, float]]:
+    """What an undisturbed walk reports of each step."""
+    draw, place, found = random.Random(repr(x)), 4.0, list[dict[str, float]]()
+    for step in range(1, steps + 1):
         place = step_from(place, x, draw)
-        found.append(place)
+        found.append(metrics_of(step, place))
     return found
 
 
 def step_from(place: float, x: float, draw: random.Random) -> float:
     """The next place."""
     return place - 0.2 * (place - x) + 0.05 * draw.gauss(0, 1)
+
+
+def metrics_of(step: int, place: float) -> dict[str, float]:
+    """What is reported of a step."""
+    return {"val/loss": (place - 1) ** 2, "progress/epochs": float(step)}
 
 
 def run(config: dict[str, Any], session: Any) -> None:
@@ -50,15 +55,10 @@ def run(config: dict[str, Any], session: Any) -> None:
         time.sleep(config["pause"])
         place = step_from(place, config["x"], draw)
         saved = {"step": step, "place": place, "draw": draw.getstate()}
-        metrics = {"val/place": place, "progress/epochs": float(step)}
-        session.report(step, metrics, _save(session.folder, step, json.dumps(saved)))
+        path = _save(session.folder, step, json.dumps(saved))
+        session.report(step, metrics_of(step, place), path)
         if session.should_stop():
             return
-
-
-def test(config: dict[str, Any], session: Any) -> None:
-    """Nothing is tested."""
-    session.report(0, {"test/place": 0.0})
 
 
 def _save(folder: Path, step: int, text: str) -> Path:
@@ -69,16 +69,22 @@ def _save(folder: Path, step: int, text: str) -> Path:
     return path
 
 
-PLACE = [Metric("val/place", "minimize")]
+LOSS = [Metric("val/loss", "minimize", reduce="best")]
 
 
-@sweep(metrics=PLACE, sampler="random", trials=8)
+@sweep(metrics=LOSS, sampler="random", trials=8)
 def wander(trial: Trial) -> Wander:
     """Where to walk to."""
     return Wander(x=trial.suggest_float("x", -2.0, 2.0))
 
 
-@sweep(metrics=PLACE, sampler="random", trials=4, resources=Resources(cpus=2))
+@sweep(metrics=LOSS, sampler="tpe:startup=4", pruner="median:warmup=3,startup=2", trials=10)
+def pruned(trial: Trial) -> Wander:
+    """The same with a sampler that learns and a pruner."""
+    return Wander(x=trial.suggest_float("x", -2.0, 2.0))
+
+
+@sweep(metrics=LOSS, sampler="random", trials=4, resources=Resources(cpus=2))
 def wide(trial: Trial) -> Wander:
     """The same, with two CPUs a trial."""
     return Wander(x=trial.suggest_float("x", -2.0, 2.0))

@@ -19,7 +19,7 @@ from raysearch.record.bodies import decode
 from raysearch.record.events import Store
 from raysearch.serve.gateway import create_app
 from raysearch.serve.state import ServiceState
-from raysearch.serve.submissions import Submission, Submissions, reserve
+from raysearch.serve.submissions import Submission, Submissions, keep_code, reserve
 from raysearch.serve.verbs_by_http import Forbidden, command_of, refuse_other_verbs
 from raysearch.settings import Settings
 from tests.raysearch.record import streams
@@ -216,6 +216,17 @@ def test_submissions_at_once_never_get_the_same_name(client: TestClient, tmp_pat
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(lambda _: reserve(None, "mine", settings, known), range(16)))
     assert sorted(names) == sorted(f"mine-{number}" for number in range(1, 17))
+
+
+def test_what_a_submission_makes_is_for_the_owner_alone(client: TestClient, tmp_path: Path) -> None:
+    settings, usual = Settings.locate(tmp_path / "others"), os.umask(0o022)
+    try:
+        reserve(None, "mine", settings, Submissions(tmp_path / "state"))
+        keep_code(package(**{"own.py": "x = 1"}), settings.runs)
+    finally:
+        os.umask(usual)
+    made = [settings.runs, settings.folder("mine-1"), settings.runs / ".code"]
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
 
 
 def test_a_name_in_use_is_refused(client: TestClient, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trainables.core.config import Config
 from trainables.core.run import RunConfig
@@ -304,3 +304,59 @@ def test_a_configuration_of_one_s_own_has_its_own_fields_and_a_seed() -> None:
     assert Own().canonical() == {"x": 0.0}
     assert Own().first_difference(Own(seed=1)) == ("seed", 0, 1)
     assert Training().to_json().keys() & Own().to_json().keys() == {"seed"}
+
+
+class Cosine(Config):
+    kind: Literal["cosine"] = "cosine"
+    cycles: int = 1
+
+
+class Step(Config):
+    kind: Literal["step", "stairs"] = "step"
+    factor: float = 0.1
+
+    @model_validator(mode="after")
+    def _falls(self) -> Step:
+        if self.factor > 1:
+            raise ValueError(f"factor must be at most 1, got {self.factor}")
+        return self
+
+
+class Mixed(RunConfig):
+    experiment = "tests:none"
+    name = "tests.mixed"
+    width: int | list[int] | Stage = 4
+    decay: Cosine | Step = Cosine()  # without a discriminator
+
+
+def test_what_may_be_a_number_or_a_part_is_set_as_either() -> None:
+    assert {"width", "width.width", "width.root"} <= Mixed.paths()
+    assert Mixed().with_values({"width": 6}).width == 6
+    for begun in (Mixed(), Mixed(width=[1, 2]), Mixed(width=Stage(width=2))):
+        changed = begun.with_values({"width.width": 3})
+        assert changed.width == Stage(width=3) and Mixed.read(changed.to_json()) == changed
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"kind": "lin"}, ValueError, "decay.kind must be 'cosine' or 'step' or 'stairs', got 'l"),
+        (
+            {"kind": "step", "factor": "a"},
+            ValueError,
+            "decay.factor must be a valid number",
+        ),
+        ({"kind": "stairs", "factor": 2.0}, ValueError, "decay.factor must be at most 1, got 2.0"),
+        (
+            {"kind": "stairs", "cycles": 2},
+            LookupError,
+            "no field of tests.mixed with decay.kind 'stairs'",
+        ),
+        ({"factor": 0.5}, LookupError, "decay.factor is no field .* with decay.kind 'cosine'"),
+    ],
+)
+def test_of_variants_only_the_chosen_one_is_found_fault_with(
+    values: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        Mixed().with_values({f"decay.{name}": value for name, value in values.items()})
