@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from raysearch.decide.failures import KINDS
 from raysearch.decide.study import State
 from raysearch.record.events import Event
 from raysearch.run.checkpoints import Keeper, Kept
@@ -187,5 +188,7 @@ def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]
     elif kind == "failed":
         step = course.last.step if course.last else None
         course.failures.append(Failure(body["kind"], body.get("digest") or "", step))
+        if not body.get("again", True):  # its driver was killed before it told it
+            course.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
     elif kind == "decision":
         course.settled = ("pruned", body["reason"])

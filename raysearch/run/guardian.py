@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Sequence
@@ -14,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from raysearch.errors import BadSetting
 from raysearch.run import tree
 from raysearch.run.bounded import BoundedLog
 from raysearch.run.forking import serve_forks
 from raysearch.run.line import Line
+from raysearch.run.private import socket_folder
 from raysearch.run.shared_memory import Made
 
 _TICK = 0.2
@@ -32,10 +33,10 @@ _IMPORT_LIMIT = 300.0
 
 
 def _folder() -> str:
-    """A new temporary folder; empty if the disk has no room for one."""
+    """A new temporary folder; empty if there is no room for one."""
     try:
-        return tempfile.mkdtemp(prefix="pymp-")
-    except OSError:
+        return str(socket_folder())
+    except BadSetting:
         return ""
 
 

@@ -33,7 +33,7 @@ from raysearch.run.messages import (
     is_file,
     send,
 )
-from raysearch.run.own import SessionLine, finish, leave, seed_globally
+from raysearch.run.own import SessionLine, finish, leave, note, seed_globally
 from raysearch.run.process_mark import is_there
 from raysearch.run.storing import Storage
 from raysearch.texts import cut, encodable
@@ -97,7 +97,7 @@ class PipeSession:
         if self._restored is None:
             found, wrong = self._storage.restored()
             for kept, what in wrong:
-                print(f"checkpoint {kept.path} of step {kept.step} {what}", flush=True)
+                note(f"checkpoint {kept.path} of step {kept.step} {what}")
                 self._send({"kind": "damaged", "path": kept.path, "what": what})
             self._restored = (found,)
         return self._restored[0]
@@ -148,11 +148,11 @@ class PipeSession:
         while not self._connection.poll(self._job.lease):
             if not is_there(self._job.driver):
                 text = f"no answer for {self._job.lease:g} s, and its driver is not seen here"
-                print(text, flush=True)
+                note(text)
                 self._send({"kind": "end", "outcome": "silent", "message": text})
                 leave(0)
             if not told:
-                print(f"no answer for {self._job.lease:g} s: waiting for the driver", flush=True)
+                note(f"no answer for {self._job.lease:g} s: waiting for the driver")
                 told = True
 
     def artifact(self, name: str, path: Path) -> None:
@@ -241,7 +241,7 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
 
 
 def _without_test(config: dict[str, Any], session: Any) -> None:
-    print("this experiment has no `test`: nothing is evaluated on the test split", flush=True)
+    note("this experiment has no `test`: nothing is evaluated on the test split")
 
 
 def serve(connection: Connection) -> None:
@@ -262,7 +262,7 @@ def serve(connection: Connection) -> None:
         write_to(job.log)
         missing = [name for name in PRELOADED if name not in sys.modules]
         if missing:
-            print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
+            note(f"not preloaded, so imported here: {', '.join(missing)}")
         set_threads(job.threads)
         seed_globally(job.config)
         session = PipeSession(job, line)
@@ -317,8 +317,9 @@ def left_well(error: BaseException) -> bool:
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
     text = formatted(error)
-    with suppress(OSError):  # on a full disk all the same it must be said how it ended
+    with suppress(Exception):  # the experiment may have closed the stream
         sys.stderr.write(text)
+    with suppress(OSError):  # on a full disk all the same it must be said how it ended
         job.traceback.write_text(text, encoding="utf-8")
     message = described(error)
     return {"kind": "end", "outcome": outcome_of(error), "message": message, "traceback": text}

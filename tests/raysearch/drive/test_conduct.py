@@ -226,6 +226,31 @@ def test_a_decided_end_is_told_at_resume_without_another_attempt(tmp_path: Path)
     assert not (Path(job.folder) / "checkpoints/2.pt").exists()
 
 
+@pytest.mark.parametrize("way", ["exception", "diverged"])
+def test_a_last_failure_is_told_at_resume_without_another_attempt(tmp_path: Path, way: str) -> None:
+    def last(stage: Stage) -> Job:
+        job = stage.start()
+        if way == "diverged":
+            stage.report(job, 2, float("nan"))
+            return job
+        stage.end(job, way)
+        job = stage.start()
+        stage.end(job, way)
+        return job
+
+    (tmp_path / "unhurt").mkdir()
+    unhurt, hurt = Stage(tmp_path / "unhurt", chain_grid), Stage(tmp_path, chain_grid)
+    number = last(unhurt).trial
+    last(hurt)
+    failed = [event.seq for event in hurt.store.events("one") if event.kind == "failed"]
+    hurt.log.flush()
+    hurt.cut_behind(failed[-1])
+    hurt.resume()
+    trials = [stage.view().trials[number] for stage in (hurt, unhurt)]
+    assert trials[0].state == trials[1].state and trials[0].reason == trials[1].reason
+    assert len(trials[0].attempts) == len(trials[1].attempts)
+
+
 def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
     tested: list[int] = []
 
