@@ -300,7 +300,7 @@ class Hearing:
         if traceback and not file.exists():
             with suppress(OSError):  # a full disk, which may be what has failed
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(traceback)
+                file.write_text(traceback, encoding="utf-8")
         self._log.append(
             "failed",
             course.number,

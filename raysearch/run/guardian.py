@@ -210,7 +210,12 @@ class Guardian:
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            serve_forks(theirs, guardian, self._spec["libraries"], self._experiment)
+            try:
+                serve_forks(theirs, guardian, self._spec["libraries"], self._experiment)
+            except Exception:  # no process can be forked; whoever waits is asked for anew
+                traceback.print_exc()
+            finally:
+                os._exit(1)
         theirs.close()
         self._server = _Server(pid, ours)
 
@@ -229,10 +234,7 @@ class Guardian:
         elif (stat := tree.stat_of(server.pid)) is not None and stat[0] == "T":
             tree.send(server.pid, signal.SIGCONT)  # a host that waits for it sees nothing else
         while heard or dead:
-            try:
-                message, _ = server.line.receive(0 if dead else None)
-            except (TimeoutError, BlockingIOError):
-                message = None
+            message, _ = server.line.receive(0 if dead else None)
             if message is None:
                 self._lost(server)
                 return

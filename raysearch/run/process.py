@@ -22,6 +22,7 @@ from typing import Any, cast
 from raysearch.errors import UnknownName, described, sentence
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import (
+    LONGEST_TRACEBACK,
     InvalidMessage,
     Reported,
     brief,
@@ -62,8 +63,6 @@ _NO_MEMORY = (
 )
 """What torch's own `RuntimeError`s say where there is no memory left."""
 
-TRACEBACK = 100_000
-"""Letters of a traceback that are kept: its beginning and its end."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
 
@@ -326,13 +325,13 @@ def failure(job: Job, error: BaseException) -> Message:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback of an exception, of at most `TRACEBACK` letters that UTF-8 can write."""
+    """The traceback of an exception, cut to `LONGEST_TRACEBACK` letters that UTF-8 can write."""
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException:  # foreign attributes, such as those of a SyntaxError, may be anything
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"Traceback (most recent call last):\n{frames}{described(error)}\n"
-    return encodable(cut(text, TRACEBACK))
+    return encodable(cut(text, LONGEST_TRACEBACK))
 
 
 def outcome_of(error: BaseException) -> str:
