@@ -123,12 +123,12 @@ class Decisions(TrialScheduler):
         super().__init__()
         self._conductor = conductor
         self.waiting: deque[dict[str, Any]] = deque()
-        self._running: dict[str, tuple[int, int]] = {}
+        self._begun: dict[str, tuple[int, int]] = {}
 
     def begin(self, trial: Trial) -> None:
         """The host of this trial is ready; Tune has not asked anything of it yet."""
         attempt = self.waiting.popleft()
-        number = self._running[trial.trial_id] = (attempt["trial"], attempt["attempt"])
+        number = self._begun[trial.trial_id] = (attempt["trial"], attempt["attempt"])
         host = trial.temporary_state.ray_actor
         if host is not None and number != (trial.config["trial"], trial.config["attempt"]):
             host.reset_config.remote(attempt)
@@ -137,7 +137,7 @@ class Decisions(TrialScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Passes on the news. Before a STOP the host is told to end the attempt: Tune would not."""
         messages = json.loads(result["messages"])
-        number, attempt = self._running[trial.trial_id]
+        number, attempt = self._begun[trial.trial_id]
         delete = self._conductor.hear(number, attempt, messages)
         actor = trial.temporary_state.ray_actor
         if delete is None:
@@ -151,11 +151,11 @@ class Decisions(TrialScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A host was lost, perhaps while it started: nothing else reaches Tune as an error."""
-        if trial.trial_id in self._running:
-            self._conductor.lost(*self._running[trial.trial_id])
-        else:
-            attempt = self.waiting.pop()  # the newest: others go on
-            self._conductor.lost(attempt["trial"], attempt["attempt"])
+        number = self._begun.get(trial.trial_id)
+        if number is None:
+            attempt = self.waiting.pop()  # the newest one: the others have waited for longer
+            number = (attempt["trial"], attempt["attempt"])
+        self._conductor.lost(*number)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """A pending trial without a host; Tune gives it a free one, or starts one for it."""
@@ -210,8 +210,7 @@ class Decisions(TrialScheduler):
         """Nothing to do."""
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Its last result has said it."""
-        self._running.pop(trial.trial_id, None)
+        """Nothing to do: its last result has said it."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Nothing to do."""

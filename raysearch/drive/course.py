@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from raysearch.decide.failures import KINDS
@@ -31,14 +33,14 @@ class Course:
     """A trial that is not told yet.
 
     `reported` has the metrics of each step, as they were reported first; `history` the raw
-    objectives of each step that has them all; `own` is what this attempt said at its last step, and
-    `restored_step` where it was to go on from. `is_compared` says that a pruner could compare it.
-    `settled` is the
-    state it will be told in although it has not ended by itself (a decision to prune, a stop by the
-    user) with its reason; `alone` asks for the next attempt to run with no other beside it. `role`
-    is set for the evaluation on the test split at the end, which is an attempt, not a trial.
-    `evaluates` names the finished trial of another search whose checkpoint it evaluates. `spent` is
-    how long (seconds) the attempts before this one ran, which began at `begun` (monotonic).
+    objectives of each step that has them all, `bounds` the lowest and the highest of each; `own` is
+    what this attempt said at its last step, and `restored_step` where it was to go on from.
+    `is_compared` says that a pruner could compare it. `settled` is the state it will be told in
+    although it has not ended by itself (a decision to prune, a stop by the user) with its reason;
+    `alone` asks for the next attempt to run with no other beside it. `role` is set for the
+    evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
+    finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
+    the attempts before this one ran, which began at `begun` (monotonic), when it had a host.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Course:
     attempt: int = 0
     reported: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
+    bounds: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     failures: list[Failure] = field(default_factory=list[Failure])
     settled: tuple[State, str] | None = None
     alone: bool = False
@@ -111,6 +114,8 @@ class Course:
         completes = raw is not None and (not self.history or self.history[-1][0] < step)
         if raw is not None and completes:
             self.history.append((step, raw))
+            pairs = zip(self.bounds or [(value, value) for value in raw], raw, strict=True)
+            self.bounds = [(min(low, value), max(high, value)) for (low, high), value in pairs]
         mine = objectives(self.own.metrics, names)
         if checkpoint is not None:
             value = mine[0] if mine else self.value_at(step)
@@ -122,7 +127,9 @@ class Course:
 
     def value_at(self, step: int) -> float | None:
         """The first objective that was reported at a step, with or without a checkpoint."""
-        return next((raw[0] for known, raw in reversed(self.history) if known == step), None)
+        place = bisect_left(self.history, step, key=itemgetter(0))
+        found = self.history[place] if place < len(self.history) else (None, [])
+        return found[1][0] if found[0] == step else None
 
 
 @dataclass(frozen=True)

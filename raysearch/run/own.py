@@ -113,15 +113,17 @@ def finish(line: SessionLine, end: Message) -> NoReturn:
 
     if not line.ours:
         leave(0 if end["outcome"] == "complete" else 1)
-    late = threading.Timer(_HANDLERS_LIMIT, say)
-    late.daemon = True
+    late: threading.Timer | None = None
     with suppress(RuntimeError):  # no more threads: then it takes as long as it takes
+        late = threading.Timer(_HANDLERS_LIMIT, say)
+        late.daemon = True
         late.start()
     with suppress(BaseException):  # in the order of an interpreter's end: pools first
         for handler in reversed(vars(threading)["_threading_atexits"]):
             handler()
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
-    late.cancel()
+    if late is not None:
+        late.cancel()
     say()
     os._exit(1)
 

@@ -358,7 +358,9 @@ def _lacks_memory(error: BaseException) -> bool:
 def _lacks_room(error: BaseException) -> bool:
     """Whether a full disk is behind it: libraries say so in words of their own, but chain it."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # `raise error from error` is a circle
+        seen.add(id(cause))
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         cause = cause.__cause__ or cause.__context__

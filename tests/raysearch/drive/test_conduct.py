@@ -10,6 +10,8 @@ import pytest
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.course import Course, unfinished
+from raysearch.drive.hearing import _needed
+from raysearch.record.results import reduce_objective
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.run.job import Job
 from tests.raysearch.drive.stage import Stage
@@ -249,6 +251,19 @@ def test_a_last_failure_is_told_at_resume_without_another_attempt(tmp_path: Path
     trials = [stage.view().trials[number] for stage in (hurt, unhurt)]
     assert trials[0].state == trials[1].state and trials[0].reason == trials[1].reason
     assert len(trials[0].attempts) == len(trials[1].attempts)
+
+
+@pytest.mark.parametrize("reduce", ["best", "last", "mean(2)", "mean(9)"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_what_a_reduction_looks_at_gives_what_the_whole_history_gives(
+    reduce: str, direction: str
+) -> None:
+    course, values = Course(0, {}, 0, "", Keeper(direction)), [0.3, 0.9, 0.1, 0.5]
+    for step, value in enumerate(values):
+        course.take(step, {"x": value}, None, ["x"])
+    assert [course.value_at(step) for step in range(5)] == [*values, None]
+    needed = reduce_objective(_needed(course, 0, reduce), reduce, direction)
+    assert needed == reduce_objective(values, reduce, direction)
 
 
 def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:

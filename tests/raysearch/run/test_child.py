@@ -114,6 +114,7 @@ def test_a_host_that_is_never_asked_runs_nothing_and_an_attempt_begins_once(tmp_
         ("no memory in torch", "memory", "DefaultCPUAllocator"),
         ("fork goes on", "exception", "ValueError: said by the trial itself"),
         ("fork reports", "complete", ""),
+        ("raises in a circle", "exception", "ValueError: because of itself"),
         ("closes its output", "complete", ""),
         ("closes its errors", "exception", "ValueError: said all the same"),
         ("no output", "complete", ""),
