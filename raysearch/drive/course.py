@@ -40,7 +40,8 @@ class Course:
     `alone` asks for the next attempt to run with no other beside it. `role` is set for the
     evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
     finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
-    the attempts before this one ran, which began at `begun` (monotonic), when it had a host.
+    the attempts before this one ran, which began at `begun` (monotonic), when it had a host;
+    `facts` are those that this attempt has described last.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Course:
     spent: float = 0.0
     begun: float | None = None
     artifacts: set[str] = field(default_factory=set[str])
+    facts: dict[str, Any] | None = None
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -87,7 +89,7 @@ class Course:
     def begin(self, now: float) -> None:
         """The next attempt begins."""
         self.attempt += 1
-        self.begun, self.own, self.restored_step = now, Reported(), None
+        self.begun, self.own, self.restored_step, self.facts = now, Reported(), None, None
 
     def take(
         self, step: int, metrics: Mapping[str, float], checkpoint: Kept | None, names: Sequence[str]

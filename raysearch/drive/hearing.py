@@ -60,8 +60,10 @@ class Hearing:
     # News
 
     def describe(self, course: Course, message: Mapping[str, Any]) -> None:
-        """Facts of a trial."""
-        self._log.append("described", course.number, facts=message["facts"])
+        """Facts of a trial; those that its attempt has just said are nothing new."""
+        if message["facts"] != course.facts:
+            course.facts = message["facts"]
+            self._log.append("described", course.number, facts=course.facts)
 
     def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""

@@ -266,6 +266,17 @@ def test_what_a_reduction_looks_at_gives_what_the_whole_history_gives(
     assert needed == reduce_objective(values, reduce, direction)
 
 
+def test_facts_that_are_said_again_are_one_event(stage: Stage) -> None:
+    job = stage.start()
+    for facts in ({"a": 1}, {"a": 1}, {"a": 2}, {"a": 1}):
+        stage.say(job, kind="describe", facts=facts)
+    stage.end(job, "killed")
+    stage.say(stage.start(), kind="describe", facts={"a": 1})  # it is no longer starting
+    stage.log.flush()
+    events = [event.body for event in stage.store.events("one") if event.kind == "described"]
+    assert [event["facts"]["a"] for event in events] == [1, 2, 1, 1]
+
+
 def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
     tested: list[int] = []
 
