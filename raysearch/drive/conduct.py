@@ -143,6 +143,12 @@ class Conductor:
             return self._leave(course, Ended())
         return None
 
+    def begins(self, trial: int, attempt: int) -> None:
+        """A host has this attempt now: what it waited for one is no time of the trial."""
+        course = self._live.get(trial)
+        if course is not None and course.attempt == attempt:
+            course.begun = time.monotonic()
+
     def lost(self, trial: int, attempt: int) -> None:
         """The host of this attempt is gone."""
         self._check_ray()

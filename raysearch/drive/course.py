@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
+from raysearch.decide.failures import KINDS
 from raysearch.decide.study import State
 from raysearch.record.events import Event
 from raysearch.run.checkpoints import Keeper, Kept
@@ -30,14 +33,15 @@ class Course:
     """A trial that is not told yet.
 
     `reported` has the metrics of each step, as they were reported first; `history` the raw
-    objectives of each step that has them all; `own` is what this attempt said at its last step, and
-    `restored_step` where it was to go on from. `is_compared` says that a pruner could compare it.
-    `settled` is the
-    state it will be told in although it has not ended by itself (a decision to prune, a stop by the
-    user) with its reason; `alone` asks for the next attempt to run with no other beside it. `role`
-    is set for the evaluation on the test split at the end, which is an attempt, not a trial.
-    `evaluates` names the finished trial of another search whose checkpoint it evaluates. `spent` is
-    how long (seconds) the attempts before this one ran, which began at `begun` (monotonic).
+    objectives of each step that has them all, `bounds` the lowest and the highest of each; `own` is
+    what this attempt said at its last step, and `restored_step` where it was to go on from.
+    `is_compared` says that a pruner could compare it. `settled` is the state it will be told in
+    although it has not ended by itself (a decision to prune, a stop by the user) with its reason;
+    `alone` asks for the next attempt to run with no other beside it. `role` is set for the
+    evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
+    finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
+    the attempts before this one ran, which began at `begun` (monotonic), when it had a host;
+    `facts` are those that this attempt has described last.
     """
 
     number: int
@@ -48,6 +52,7 @@ class Course:
     attempt: int = 0
     reported: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
+    bounds: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     failures: list[Failure] = field(default_factory=list[Failure])
     settled: tuple[State, str] | None = None
     alone: bool = False
@@ -61,6 +66,7 @@ class Course:
     spent: float = 0.0
     begun: float | None = None
     artifacts: set[str] = field(default_factory=set[str])
+    facts: dict[str, Any] | None = None
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -83,7 +89,7 @@ class Course:
     def begin(self, now: float) -> None:
         """The next attempt begins."""
         self.attempt += 1
-        self.begun, self.own, self.restored_step = now, Reported(), None
+        self.begun, self.own, self.restored_step, self.facts = now, Reported(), None, None
 
     def take(
         self, step: int, metrics: Mapping[str, float], checkpoint: Kept | None, names: Sequence[str]
@@ -110,6 +116,8 @@ class Course:
         completes = raw is not None and (not self.history or self.history[-1][0] < step)
         if raw is not None and completes:
             self.history.append((step, raw))
+            pairs = zip(self.bounds or [(value, value) for value in raw], raw, strict=True)
+            self.bounds = [(min(low, value), max(high, value)) for (low, high), value in pairs]
         mine = objectives(self.own.metrics, names)
         if checkpoint is not None:
             value = mine[0] if mine else self.value_at(step)
@@ -121,7 +129,9 @@ class Course:
 
     def value_at(self, step: int) -> float | None:
         """The first objective that was reported at a step, with or without a checkpoint."""
-        return next((raw[0] for known, raw in reversed(self.history) if known == step), None)
+        place = bisect_left(self.history, step, key=itemgetter(0))
+        found = self.history[place] if place < len(self.history) else (None, [])
+        return found[1][0] if found[0] == step else None
 
 
 @dataclass(frozen=True)
@@ -187,5 +197,7 @@ def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]
     elif kind == "failed":
         step = course.last.step if course.last else None
         course.failures.append(Failure(body["kind"], body.get("digest") or "", step))
+        if not body.get("again", True):  # its driver was killed before it told it
+            course.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
     elif kind == "decision":
         course.settled = ("pruned", body["reason"])

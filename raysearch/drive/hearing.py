@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +60,10 @@ class Hearing:
     # News
 
     def describe(self, course: Course, message: Mapping[str, Any]) -> None:
-        """Facts of a trial."""
-        self._log.append("described", course.number, facts=message["facts"])
+        """Facts of a trial; those that its attempt has just said are nothing new."""
+        if message["facts"] != course.facts:
+            course.facts = message["facts"]
+            self._log.append("described", course.number, facts=course.facts)
 
     def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
@@ -159,10 +161,12 @@ class Hearing:
         course.settled = ("infeasible", f"diverged: {shown} at step {step}")
 
     def reduced(self, course: Course) -> list[float]:
-        """The objectives of a trial so far, each as its metric says."""
+        """The objectives of a trial so far, each as its metric says; of a long history only what
+        that needs is looked at.
+        """
         return [
             reduce_objective(
-                [raw[index] for _, raw in course.history], metric["reduce"], metric["direction"]
+                _needed(course, index, metric["reduce"]), metric["reduce"], metric["direction"]
             )
             for index, metric in enumerate(self._metrics)
         ]
@@ -300,7 +304,7 @@ class Hearing:
         if traceback and not file.exists():
             with suppress(OSError):  # a full disk, which may be what has failed
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(traceback)
+                file.write_text(traceback, encoding="utf-8")
         self._log.append(
             "failed",
             course.number,
@@ -316,6 +320,14 @@ class Hearing:
     def relative(self, path: str) -> str:
         """A path as events have it: relative to the folder of the search."""
         return str(Path(path).relative_to(self._folder))
+
+
+def _needed(course: Course, index: int, reduce: str) -> Sequence[float]:
+    """What of the history of an objective its reduction depends on: `last`, `best` or `mean(k)`."""
+    if reduce == "best":
+        return course.bounds[index]
+    count = 1 if reduce == "last" else int(reduce.removeprefix("mean(").removesuffix(")"))
+    return [raw[index] for _, raw in course.history[-count:]]
 
 
 def _is_finite(value: float | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from raysearch.integrity import size_of
 from raysearch.record.results import TrialView
 from raysearch.run.checkpoints import FOLDER, Kept, checkpoints_of, of_attempts
+from raysearch.run.messages import InvalidMessage, brief
 from raysearch.run.storing import leftovers, own_place
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -20,15 +21,22 @@ def reported(message: Mapping[str, Any], folder: Path, trial: int) -> Kept | Non
     """The checkpoint of a report, with paths as events have them; measured here if it was not.
 
     `message` is `messages.checked`: its paths are relative to the folder of the trial.
+
+    Raises:
+        InvalidMessage: it cannot be measured.
     """
     if not message["checkpoint"]:
         return None
     path = f"{trial:04d}/{message['checkpoint']}"
     kept = Kept.read(message, path)
     is_measured = isinstance(kept.bytes, int) and _SHA256.fullmatch(str(kept.sha256)) is not None
+    try:
+        size = kept.bytes if is_measured else size_of(folder / path)
+    except OSError as error:  # it is being written to, or not to be read
+        raise InvalidMessage(f"checkpoint {brief(path)} cannot be read: {error.strerror}") from None
     return replace(
         kept,
-        bytes=kept.bytes if is_measured else size_of(folder / path),
+        bytes=size,
         sha256=kept.sha256 if is_measured else None,
         source=f"{trial:04d}/{kept.source}" if kept.source else None,
     )

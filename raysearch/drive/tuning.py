@@ -39,7 +39,7 @@ def tune(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.limits.concurrent)
     from ray import tune as ray_tune
 
-    from raysearch.decide.bridge import Decisions, Halt, Suggestions
+    from raysearch.decide.bridge import Begin, Decisions, Halt, Suggestions
     from raysearch.run.host import Host
     from raysearch.run.process import outcome_of
 
@@ -53,7 +53,7 @@ def tune(
             tune_config=ray_tune.TuneConfig(
                 num_samples=-1,
                 reuse_actors=True,
-                search_alg=Suggestions(conductor, decisions.rest),
+                search_alg=Suggestions(conductor, decisions),
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
                 trial_name_creator=lambda trial: str(trial.trial_id),
                 scheduler=decisions,
@@ -63,6 +63,7 @@ def tune(
                 storage_path=scratch,
                 verbose=0,
                 stop=Halt(conductor),
+                callbacks=[Begin(decisions)],
                 failure_config=ray_tune.FailureConfig(max_failures=0),
                 checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
             ),

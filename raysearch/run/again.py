@@ -149,9 +149,17 @@ def main(file: str) -> int:
         error = ""
     except BaseException as failure:  # every way in which foreign code can end is a result
         traceback.print_exc()
-        error = f"{type(failure).__name__}: {failure}".strip().splitlines()[0][:500]
+        error = _sentence(failure)
     session.say("end", error=error, outside=_outside(job["code"]))
     return 1 if error else 0
+
+
+def _sentence(error: BaseException) -> str:
+    """The first line of what an exception says, if it can say anything."""
+    text = type(error).__name__
+    with suppress(Exception):
+        text = f"{text}: {error}".strip().splitlines()[0][:500]
+    return text
 
 
 @contextmanager

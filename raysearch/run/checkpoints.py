@@ -129,12 +129,12 @@ def remove(paths: Iterable[str | Path], within: Path) -> None:
     is no error, nor one that cannot be deleted: nothing depends on it.
     """
     for path in map(Path, paths):
-        if not is_inside(path, within):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
+        with suppress(OSError):
+            if not is_inside(path, within):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
 
 

@@ -18,8 +18,9 @@ import time
 from typing import Any, NoReturn
 
 from raysearch.run import tree
-from raysearch.run.guardian import Guardian, remove_folders
+from raysearch.run.guardian import Guardian
 from raysearch.run.line import Line
+from raysearch.run.private import remove_sockets
 
 OUTER, INNER = "raysearch-watch", "raysearch-guard"
 """The names of the two processes."""
@@ -62,5 +63,5 @@ def _outlast(watch: Line, inner: int) -> NoReturn:
         if time.monotonic() > deadline:
             tree.send(inner, signal.SIGKILL)
     tree.end_children()
-    remove_folders(inner)
+    remove_sockets(inner)
     os._exit(0)

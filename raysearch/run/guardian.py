@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Sequence
@@ -14,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from raysearch.errors import BadSetting
 from raysearch.run import tree
 from raysearch.run.bounded import BoundedLog
 from raysearch.run.forking import serve_forks
 from raysearch.run.line import Line
-from raysearch.run.private import FOLDER
+from raysearch.run.private import socket_folder
 from raysearch.run.shared_memory import Made
 
 _TICK = 0.2
@@ -33,18 +33,11 @@ _IMPORT_LIMIT = 300.0
 
 
 def _folder() -> str:
-    """A new temporary folder; empty if the disk has no room for one."""
+    """A new temporary folder; empty if there is no room for one."""
     try:
-        return tempfile.mkdtemp(prefix=f"pymp-{os.getpid()}-", dir=os.environ.get(FOLDER))
-    except OSError:
+        return str(socket_folder())
+    except BadSetting:
         return ""
-
-
-def remove_folders(guardian: int) -> None:
-    """Removes the folders that a guardian has made, once it is gone."""
-    place = Path(os.environ.get(FOLDER) or tempfile.gettempdir())
-    for folder in place.glob(f"pymp-{guardian}-*"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -217,7 +210,12 @@ class Guardian:
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            serve_forks(theirs, guardian, self._spec["libraries"], self._experiment)
+            try:
+                serve_forks(theirs, guardian, self._spec["libraries"], self._experiment)
+            except Exception:  # no process can be forked; whoever waits is asked for anew
+                traceback.print_exc()
+            finally:
+                os._exit(1)
         theirs.close()
         self._server = _Server(pid, ours)
 
@@ -236,10 +234,7 @@ class Guardian:
         elif (stat := tree.stat_of(server.pid)) is not None and stat[0] == "T":
             tree.send(server.pid, signal.SIGCONT)  # a host that waits for it sees nothing else
         while heard or dead:
-            try:
-                message, _ = server.line.receive(0 if dead else None)
-            except (TimeoutError, BlockingIOError):
-                message = None
+            message, _ = server.line.receive(0 if dead else None)
             if message is None:
                 self._lost(server)
                 return

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 KEEP_ALIVE = 1.0
 """Seconds after which `step` returns without news: a blocked step shuts out stop and Ctrl-C."""
 
+_MOST = 1000
+"""Messages of one `step`: a trial that says more, and waits for no answer, is slowed down."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at whether this node still is one."""
 _PREPARED: set[str] = set()
@@ -123,7 +125,10 @@ class Host(tune.Trainable):
             self._asked = False
         messages: list[Message] = []
         deadline = time.monotonic() + KEEP_ALIVE
-        while (message := self._child.next(deadline - time.monotonic())) is not None:
+        while (left := deadline - time.monotonic()) > 0 and len(messages) < _MOST:
+            message = self._child.next(left)
+            if message is None:
+                break
             messages.append(message)
             if message["kind"] == "report":
                 self._asked = True

@@ -13,15 +13,13 @@ Message = dict[str, Any]
 """One message of a child. `kind` is `describe`, `artifact`, `report`, `refused` or `end`; the rest
 is in `PipeSession`, which sends the first four, and in `process`, which sends the last."""
 
-PURPOSES = ("run", "test", "evaluate")
-"""What an attempt is for: training, the test split, or other settings of evaluations."""
-
 
 @dataclass(frozen=True)
 class Job:
     """One attempt at one trial.
 
-    Paths are absolute: `root` is the folder of the search, `folder` that of the attempt. `threads`
+    Paths are absolute: `root` is the folder of the search, `folder` that of the attempt. `purpose`
+    is `run` (training), `test` (the test split) or `evaluate` (other evaluations). `threads`
     is the number of CPU threads of the process, `memory` its limit in bytes (0: none), `patience`
     the longest silence in seconds before it counts as hung, `lease` the longest wait for an answer
     before it looks whether the `driver` (its mark) is still there, and ends itself if it is not.

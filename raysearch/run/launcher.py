@@ -114,6 +114,14 @@ def mark_of(job: Job) -> Path:
     return Path(job.folder) / "group.txt"
 
 
+def set_mark(job: Job, number: int) -> None:
+    """Writes the mark of a group of this process, whole or not at all: other hosts look for it."""
+    mark = mark_of(job)
+    partial = mark.with_suffix(".part")
+    partial.write_text(f"{number} {os.getpid()}")
+    os.replace(partial, mark)
+
+
 def give_back(mark: Path) -> None:
     """Gives back what Ray holds for the group of this mark: without its host nobody else would."""
     wanted = float(mark.read_text().split()[0])

@@ -40,6 +40,8 @@ class Line:
     def receive(self, timeout: float | None = None) -> tuple[dict[str, Any] | None, list[int]]:
         """The next message and its descriptors; None when nobody is at the other end any more.
 
+        With a `timeout` of 0 it is also None when there is none yet.
+
         Raises:
             TimeoutError: there was none within `timeout` seconds.
         """

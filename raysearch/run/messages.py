@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -31,6 +32,9 @@ LONGEST_TEXT = 2_000
 LONGEST_TRACEBACK = 100_000
 """Characters of a message and of a traceback that are kept: their beginning and their end."""
 _LONGEST_NAME = 1_000
+_LONGEST_FILE, _LONGEST_PATH = 255, 4_000
+"""Bytes that Linux takes: a path has 4095, and where it is kept is a little longer."""
+_LARGEST_INTEGER = 10**1000
 _MOST_FACTS = 1_000
 _DEEPEST = 20
 _LARGEST_ARRAY = 1_000
@@ -139,6 +143,12 @@ def checked_path(what: str, path: object, trial: Path) -> Path:
         raise InvalidMessage(
             f"{what} must be written below session.folder, the folder of its attempt in "
             f"{brief(str(trial))}, got {brief(str(path))}"
+        )
+    names = [len(os.fsencode(name)) for name in (trial / inside).parts]
+    if max(names) > _LONGEST_FILE or sum(names) + len(names) > _LONGEST_PATH:
+        raise InvalidMessage(
+            f"{what} must be a path of at most {_LONGEST_PATH} bytes, each name at most "
+            f"{_LONGEST_FILE}, got {brief(str(path))}"
         )
     return inside
 
@@ -269,6 +279,8 @@ def _plain(what: str, value: object, depth: int = 0) -> Any:
     value = _item(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         plain = value.value if isinstance(value, Enum) else value
+        if isinstance(plain, int) and abs(plain) > _LARGEST_INTEGER:
+            raise InvalidMessage(f"{what} must be a number of at most 1000 digits")
         return cut(_text(plain), LONGEST_TEXT * 10) if isinstance(plain, str) else plain
     if isinstance(value, Enum):
         return _plain(what, value.value, depth)

@@ -103,9 +103,7 @@ def finish(line: SessionLine, end: Message) -> NoReturn:
     def say() -> None:
         if not once.acquire(blocking=False):
             time.sleep(_FAREWELL)  # the other thread has said it, and ends this process
-        with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        flush()
         deadline = time.monotonic() + _FAREWELL
         with suppress(OSError, EOFError):
             send(line, end)
@@ -115,22 +113,35 @@ def finish(line: SessionLine, end: Message) -> NoReturn:
 
     if not line.ours:
         leave(0 if end["outcome"] == "complete" else 1)
-    late = threading.Timer(_HANDLERS_LIMIT, say)
-    late.daemon = True
+    late: threading.Timer | None = None
     with suppress(RuntimeError):  # no more threads: then it takes as long as it takes
+        late = threading.Timer(_HANDLERS_LIMIT, say)
+        late.daemon = True
         late.start()
     with suppress(BaseException):  # in the order of an interpreter's end: pools first
         for handler in reversed(vars(threading)["_threading_atexits"]):
             handler()
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
-    late.cancel()
+    if late is not None:
+        late.cancel()
     say()
     os._exit(1)
 
 
 def leave(status: int) -> NoReturn:
     """Ends the process now: no exit handlers, which could hang on threads of the experiment."""
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    flush()
     os._exit(status)
+
+
+def note(text: str) -> None:
+    """A line in the log of the trial, whatever the experiment has done to `sys.stdout`."""
+    with suppress(Exception):
+        print(text, flush=True)
+
+
+def flush() -> None:
+    """Writes out what was printed. The experiment may have closed the streams, or put its own."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +32,7 @@ class PrivateFolder:
     """
 
     def __init__(self) -> None:
-        self.path = _made()
+        self.path = _made(PREFIX, _places(), _LONGEST)
         self._descriptor = os.open(self.path / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         said = {"pid": os.getpid(), "since": time.time()}
@@ -62,36 +61,38 @@ class PrivateFolder:
                     yield folder
 
 
-def short_sockets() -> None:
-    """Lets this process, and all that it starts by `multiprocessing`, have sockets in a short path.
+def socket_folder() -> Path:
+    """A new folder for the sockets of a trial's processes, which TMPDIR may be too long for.
 
-    By default they lie below TMPDIR, which may be too long for the 107 bytes of a socket.
+    It is in the private folder of the driver if this process is of its Ray, and goes with that.
+
+    Raises:
+        BadSetting: there is no place for it.
     """
-    folder = os.environ.get(FOLDER)
-    if folder is None:
-        if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST:
-            return
-        _KEPT.append(PrivateFolder())
-        folder = str(_KEPT[-1].path)
-    with suppress(OSError):
-        (Path(folder) / "mp").mkdir(exist_ok=True)
-        vars(multiprocessing.current_process())["_config"]["tempdir"] = f"{folder}/mp"
+    return _made(f"pymp-{os.getpid()}-", _socket_places(), 2 * _LONGEST)
 
 
-_KEPT: list[PrivateFolder] = []
-"""Those of this process, until it ends."""
+def remove_sockets(process: int) -> None:
+    """Removes such folders of a process, once it is gone."""
+    for place in _socket_places():
+        for folder in place.glob(f"pymp-{process}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _made() -> Path:
-    for place in _places():
-        if len(os.fsencode(place)) + len(f"/{PREFIX}xxxxxxxx") <= _LONGEST:
+def _socket_places() -> list[Path]:
+    own = os.environ.get(FOLDER)
+    return [*([Path(own)] if own else []), *_places()]
+
+
+def _made(prefix: str, places: Sequence[Path], longest: int) -> Path:
+    more = len(f"/{prefix}xxxxxxxx")
+    for place in places:
+        if len(os.fsencode(place)) + more <= longest:
             with suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    shown = ", ".join(map(str, _places()))
+                return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     raise BadSetting(
-        f"TMPDIR must be a folder that can be written with a path of at most "
-        f"{_LONGEST - len(f'/{PREFIX}xxxxxxxx')} characters, for the sockets of Ray; none of "
-        f"{shown} is"
+        f"TMPDIR must be a folder that can be written with a path of at most {longest - more} "
+        f"characters, for the sockets of Ray; none of {', '.join(map(str, places))} is"
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any, cast
 from raysearch.errors import UnknownName, described, sentence
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import (
+    LONGEST_TRACEBACK,
     InvalidMessage,
     Reported,
     brief,
@@ -34,7 +35,7 @@ from raysearch.run.messages import (
     is_file,
     send,
 )
-from raysearch.run.own import SessionLine, finish, leave, seed_globally
+from raysearch.run.own import SessionLine, finish, leave, note, seed_globally
 from raysearch.run.process_mark import is_there
 from raysearch.run.storing import Storage
 from raysearch.texts import cut, encodable
@@ -63,8 +64,6 @@ _NO_MEMORY = (
 )
 """What torch's own `RuntimeError`s say where there is no memory left."""
 
-TRACEBACK = 100_000
-"""Letters of a traceback that are kept: its beginning and its end."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
 _ROOM = 1 << 30
@@ -100,7 +99,7 @@ class PipeSession:
         if self._restored is None:
             found, wrong = self._storage.restored()
             for kept, what in wrong:
-                print(f"checkpoint {kept.path} of step {kept.step} {what}", flush=True)
+                note(f"checkpoint {kept.path} of step {kept.step} {what}")
                 self._send({"kind": "damaged", "path": kept.path, "what": what})
             self._restored = (found,)
         return self._restored[0]
@@ -151,11 +150,11 @@ class PipeSession:
         while not self._connection.poll(self._job.lease):
             if not is_there(self._job.driver):
                 text = f"no answer for {self._job.lease:g} s, and its driver is not seen here"
-                print(text, flush=True)
+                note(text)
                 self._send({"kind": "end", "outcome": "silent", "message": text})
                 leave(0)
             if not told:
-                print(f"no answer for {self._job.lease:g} s: waiting for the driver", flush=True)
+                note(f"no answer for {self._job.lease:g} s: waiting for the driver")
                 told = True
 
     def artifact(self, name: str, path: Path) -> None:
@@ -244,7 +243,7 @@ def entry_point(target: Any, purpose: str) -> Callable[[dict[str, Any], Any], No
 
 
 def _without_test(config: dict[str, Any], session: Any) -> None:
-    print("this experiment has no `test`: nothing is evaluated on the test split", flush=True)
+    note("this experiment has no `test`: nothing is evaluated on the test split")
 
 
 def serve(connection: Connection) -> None:
@@ -265,7 +264,7 @@ def serve(connection: Connection) -> None:
         write_to(job.log)
         missing = [name for name in PRELOADED if name not in sys.modules]
         if missing:
-            print(f"not preloaded, so imported here: {', '.join(missing)}", flush=True)
+            note(f"not preloaded, so imported here: {', '.join(missing)}")
         set_threads(job.threads)
         seed_globally(job.config)
         session = PipeSession(job, line)
@@ -320,8 +319,9 @@ def left_well(error: BaseException) -> bool:
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
     text = formatted(error)
-    with suppress(OSError):  # on a full disk all the same it must be said how it ended
+    with suppress(Exception):  # the experiment may have closed the stream
         sys.stderr.write(text)
+    with suppress(OSError):  # on a full disk all the same it must be said how it ended
         job.traceback.write_text(text, encoding="utf-8")
     outcome = outcome_of(error)
     if outcome == "full" and _have_room(job.root, tempfile.gettempdir()):
@@ -330,13 +330,13 @@ def failure(job: Job, error: BaseException) -> Message:
 
 
 def formatted(error: BaseException) -> str:
-    """The traceback of an exception, of at most `TRACEBACK` letters that UTF-8 can write."""
+    """The traceback of an exception, cut to `LONGEST_TRACEBACK` letters that UTF-8 can write."""
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException:  # foreign attributes, such as those of a SyntaxError, may be anything
         frames = "".join(traceback.format_tb(error.__traceback__))
         text = f"Traceback (most recent call last):\n{frames}{described(error)}\n"
-    return encodable(cut(text, TRACEBACK))
+    return encodable(cut(text, LONGEST_TRACEBACK))
 
 
 def outcome_of(error: BaseException) -> str:
@@ -371,7 +371,9 @@ def _have_room(*folders: str) -> bool:
 def _lacks_room(error: BaseException) -> bool:
     """Whether a full disk is behind it: libraries say so in words of their own, but chain it."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # `raise error from error` is a circle
+        seen.add(id(cause))
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         cause = cause.__cause__ or cause.__context__

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from raysearch.run.job import Job, Message
 from raysearch.run.messages import send
-from raysearch.run.own import SessionLine, leave, seed_globally
+from raysearch.run.own import SessionLine, flush, leave, seed_globally
 from raysearch.run.process import (
     PipeSession,
     entry_point,
@@ -114,8 +114,7 @@ def _run(job: Job, session: PipeSession | SilentSession, rank: int) -> Message:
 
 def _finish(connection: Connection[Any, Any], end: Message) -> NoReturn:
     """Says how it ended, with the time, and waits to be let go."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     send(connection, {**end, "at": time.time()})
     time.sleep(_FAREWELL)
     os._exit(1)

@@ -42,7 +42,7 @@ class Storage:
         self._root = Path(job.root)
         self._keeper = Keeper.of(job.objectives, (Kept(**kept) for kept in job.kept))
         self._kept = {kept.path: kept for kept in self._keeper.kept()}
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, Stamp | None] = {}
         self._value: tuple[int, float] | None = None
         self._job = job
         self.artifacts: set[Path] = set()
@@ -181,8 +181,8 @@ def leftovers(kept: Kept, artifacts: set[Path]) -> list[Path]:
     if kept.source is None or kept.source == kept.path:
         return []
     source, path = Path(kept.source), Path(kept.path)
-    in_use = any(one == source or source in one.parents for one in artifacts)
-    return [source] if not in_use and _stamp(source) == _stamp(path) else []
+    in_use, stamp = any(one == source or source in one.parents for one in artifacts), _stamp(path)
+    return [source] if not in_use and stamp is not None and _stamp(source) == stamp else []
 
 
 def _says(name: str, step: int) -> bool:
@@ -268,13 +268,15 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _stamp(path: Path) -> Stamp:
-    """What changes when a file or folder is written to; nothing if it is not there."""
+def _stamp(path: Path) -> Stamp | None:
+    """What changes when a file or folder is written to; None if it is not there, or cannot be a
+    checkpoint any more.
+    """
     try:
         if not path.is_dir():
             found = path.stat()
             return (("", found.st_size, found.st_mtime_ns),)
         files = [(name, (path / name).stat()) for name, is_file in members(path) if is_file]
-    except FileNotFoundError:
-        return ()
+    except (OSError, BadSetting):
+        return None
     return tuple((name, found.st_size, found.st_mtime_ns) for name, found in files)

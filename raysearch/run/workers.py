@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing.connection
-import os
 import secrets
 import shutil
 import time
@@ -27,6 +26,7 @@ from raysearch.run.launcher import (
     give_back_orphans,
     launcher,
     mark_of,
+    set_mark,
     storage_of,
 )
 from raysearch.run.messages import InvalidMessage, receive
@@ -79,7 +79,7 @@ class Group:
         self._looked = self._began
         self._ended = False
         give_back_orphans(Path(job.root))
-        mark_of(job).write_text(f"{secrets.randbelow(1 << 20) + 1} {os.getpid()}")
+        set_mark(job, secrets.randbelow(1 << 20) + 1)
         invitation = self._door.invitation()
         self._fitted = launcher(self._node).fit.remote(job.to_json(), invitation)
 
@@ -241,9 +241,10 @@ class Group:
                 if message is None or message["kind"] == "end":
                     lines.remove(line)
         failed = [end for end in self._ends if end["outcome"] not in ("complete", "paused")]
-        cause = min(failed, key=lambda end: end["at"])
+        cause = min(failed, key=lambda end: end.get("at", 0.0))  # the driver's silence has no time
         if cause.get("traceback"):  # of several that failed, the last one has written its own
-            self.job.traceback.write_text(cause["traceback"])
+            with contextlib.suppress(OSError):
+                self.job.traceback.write_text(cause["traceback"], encoding="utf-8")
         return cause
 
     # What goes wrong without a word

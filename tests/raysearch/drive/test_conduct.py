@@ -10,6 +10,8 @@ import pytest
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.course import Course, unfinished
+from raysearch.drive.hearing import _needed
+from raysearch.record.results import reduce_objective
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.run.job import Job
 from tests.raysearch.drive.stage import Stage
@@ -224,6 +226,55 @@ def test_a_decided_end_is_told_at_resume_without_another_attempt(tmp_path: Path)
     trial = stage.view().trials[job.trial]
     assert (trial.state, trial.values, len(trial.attempts)) == ("pruned", [0.5], 1)
     assert not (Path(job.folder) / "checkpoints/2.pt").exists()
+
+
+@pytest.mark.parametrize("way", ["exception", "diverged"])
+def test_a_last_failure_is_told_at_resume_without_another_attempt(tmp_path: Path, way: str) -> None:
+    def last(stage: Stage) -> Job:
+        job = stage.start()
+        if way == "diverged":
+            stage.report(job, 2, float("nan"))
+            return job
+        stage.end(job, way)
+        job = stage.start()
+        stage.end(job, way)
+        return job
+
+    (tmp_path / "unhurt").mkdir()
+    unhurt, hurt = Stage(tmp_path / "unhurt", chain_grid), Stage(tmp_path, chain_grid)
+    number = last(unhurt).trial
+    last(hurt)
+    failed = [event.seq for event in hurt.store.events("one") if event.kind == "failed"]
+    hurt.log.flush()
+    hurt.cut_behind(failed[-1])
+    hurt.resume()
+    trials = [stage.view().trials[number] for stage in (hurt, unhurt)]
+    assert trials[0].state == trials[1].state and trials[0].reason == trials[1].reason
+    assert len(trials[0].attempts) == len(trials[1].attempts)
+
+
+@pytest.mark.parametrize("reduce", ["best", "last", "mean(2)", "mean(9)"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_what_a_reduction_looks_at_gives_what_the_whole_history_gives(
+    reduce: str, direction: str
+) -> None:
+    course, values = Course(0, {}, 0, "", Keeper(direction)), [0.3, 0.9, 0.1, 0.5]
+    for step, value in enumerate(values):
+        course.take(step, {"x": value}, None, ["x"])
+    assert [course.value_at(step) for step in range(5)] == [*values, None]
+    needed = reduce_objective(_needed(course, 0, reduce), reduce, direction)
+    assert needed == reduce_objective(values, reduce, direction)
+
+
+def test_facts_that_are_said_again_are_one_event(stage: Stage) -> None:
+    job = stage.start()
+    for facts in ({"a": 1}, {"a": 1}, {"a": 2}, {"a": 1}):
+        stage.say(job, kind="describe", facts=facts)
+    stage.end(job, "killed")
+    stage.say(stage.start(), kind="describe", facts={"a": 1})  # it is no longer starting
+    stage.log.flush()
+    events = [event.body for event in stage.store.events("one") if event.kind == "described"]
+    assert [event["facts"]["a"] for event in events] == [1, 2, 1, 1]
 
 
 def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:

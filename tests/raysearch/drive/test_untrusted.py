@@ -88,6 +88,19 @@ def test_what_cannot_be_taken_fails_that_trial_in_its_words(
     assert failure["kind"] == "exception" and words in failure["message"]
 
 
+def test_a_checkpoint_that_changes_in_kind_after_its_report_ends_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken)
+    job = stage.start()
+    written, kept = Path(job.folder) / "checkpoints/w", Path(job.folder) / "kept/00000002/w"
+    for folder in (written, kept):
+        folder.mkdir(parents=True)
+    said = {"step": 2, "metrics": {"val/score": 0.5}, "checkpoint": str(kept), "copied": True}
+    stage.say(job, kind="report", source=str(written), **said)
+    (written / "latest").symlink_to("nothing")
+    stage.end(job, "complete")
+    assert stage.state(job) == "complete" and kept.is_dir()
+
+
 def test_steps_that_go_back_fail_the_attempt(tmp_path: Path) -> None:
     stage = Stage(tmp_path, broken)
     job = stage.start()

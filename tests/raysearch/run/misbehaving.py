@@ -71,6 +71,20 @@ def run(config: dict[str, Any], session: Any) -> None:
         path.write_text("weights of step 9")
         session.report(9, {"score": 0.9}, path)
         path.write_text("weights of step 10")
+    elif way == "raises in a circle":
+        sys.excepthook = None
+        error = ValueError("because of itself")
+        raise error from error
+    elif way == "closes its output":
+        sys.stdout.close()
+    elif way == "closes its errors":
+        sys.stderr.close()
+        raise ValueError("said all the same")
+    elif way == "no output":
+        sys.stdout = sys.stderr = None
+    elif way == "describes on":
+        for count in range(3000):
+            session.describe({"count": count})
     elif way == "text metric":
         session.report(9, {"score": "high"})
     else:

@@ -68,6 +68,20 @@ def test_a_host_says_what_was_written_to_after_its_report(tmp_path: Path) -> Non
     assert messages[-1]["outcome"] == "complete"
 
 
+def test_a_trial_that_says_much_blocks_no_step(tmp_path: Path) -> None:
+    from raysearch.run.host import _MOST, _PREPARED, Host
+
+    job = attempt(tmp_path / "0000/attempt-1", "describes on")
+    _PREPARED.add(job.label)
+    host, said = object.__new__(Host), list[list[Message]]()  # outside of Ray
+    host._job, host._is_due = job, True
+    while not said or not said[-1] or said[-1][-1]["kind"] != "end":
+        said.append(json.loads(host.step()["messages"]))
+    assert max(map(len, said)) <= _MOST
+    counts = [one["facts"].get("count") for new in said for one in new if one["kind"] == "describe"]
+    assert counts == [None, *range(3000)]
+
+
 def test_a_host_that_is_never_asked_runs_nothing_and_an_attempt_begins_once(tmp_path: Path) -> None:
     from raysearch.run.host import _PREPARED, Host
 
@@ -105,6 +119,10 @@ def test_a_host_that_is_never_asked_runs_nothing_and_an_attempt_begins_once(tmp_
         ("no memory in torch", "memory", "DefaultCPUAllocator"),
         ("fork goes on", "exception", "ValueError: said by the trial itself"),
         ("fork reports", "complete", ""),
+        ("raises in a circle", "exception", "ValueError: because of itself"),
+        ("closes its output", "complete", ""),
+        ("closes its errors", "exception", "ValueError: said all the same"),
+        ("no output", "complete", ""),
     ],
 )
 def test_the_way_a_trial_ends_is_told_apart(

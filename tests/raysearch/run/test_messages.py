@@ -151,6 +151,12 @@ def test_a_fact_that_is_no_plain_data_is_named(value: Any) -> None:
         checked_facts({"model": value})
 
 
+def test_a_fact_that_no_text_can_hold_is_named() -> None:
+    assert checked_facts({"a": 10**1000, "b": True}) == {"a": 10**1000, "b": True}
+    with pytest.raises(InvalidMessage, match="fact 'a' must be a number of at most 1000 digits"):
+        checked_facts({"a": [-(10**5000)]})
+
+
 def test_a_fact_that_holds_itself_is_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
@@ -173,6 +179,8 @@ def test_a_path_is_found_through_links_on_either_side(tmp_path: Path) -> None:
     + [
         "{trial}/attempt-1/../../../x",
         "{trial}/attempt-1/out/a.pt",
+        "{trial}/attempt-1/" + "a" * 256,
+        "{trial}/attempt-1/" + "a/" * 2000,
         "a\0b",
         3,
         None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.run.private import PREFIX, PrivateFolder
+from raysearch.run.private import FOLDER, PREFIX, PrivateFolder, socket_folder
 
 KILLED = """
 import os, signal
@@ -74,3 +74,16 @@ def test_a_short_tmpdir_is_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TMPDIR", str(outer))
         with PrivateFolder() as folder:
             assert folder.parent == outer
+
+
+def test_sockets_have_a_short_path_and_go_with_the_folder_of_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LONG).mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / LONG))
+    with PrivateFolder() as folder:
+        monkeypatch.setenv(FOLDER, str(folder))
+        assert socket_folder().parent == folder
+    elsewhere = socket_folder()  # that driver is gone
+    assert len(os.fsencode(elsewhere)) <= 80
+    elsewhere.rmdir()

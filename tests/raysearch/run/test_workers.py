@@ -54,6 +54,14 @@ def run_to_the_end(job: Job) -> tuple[list[Message], Group]:
     return messages, group
 
 
+def test_a_session_that_ends_in_silence_is_the_cause(tmp_path: Path) -> None:
+    group = object.__new__(Group)  # outside of Ray
+    group.job, group._ranks, group._session = attempt(tmp_path, "well"), {}, None
+    silent: Message = {"kind": "end", "outcome": "silent", "message": "no answer"}
+    group._ends = [{"kind": "end", "outcome": "killed", "message": "", "at": 1.0}, silent]
+    assert group._cause() is silent
+
+
 def reports(messages: list[Message]) -> dict[int, dict[str, float]]:
     return {said["step"]: said["metrics"] for said in messages if said["kind"] == "report"}
 
