@@ -48,6 +48,9 @@ IN_A_ROUND = 8
 """Injuries of one search at most."""
 _STARTS, _ENDS = 600.0, 3600.0
 """Seconds after which a driver that does not start, or end, counts as hung."""
+_SPOKEN = ("0 finished", "-9 running", "124 paused", "130 interrupted", "2 running", "2 unborn")
+"""How a driver may end, and its search be left: done, killed, told to by one signal or another, or
+with a sentence on a full disk, of which the store could not be told."""
 _LONG_STOP = 330.0
 _LOCKED = 8.0
 _FULL = 5.0
@@ -252,6 +255,7 @@ class Campaign:
             if view is not None and view.state == "finished":
                 break
         wrong = self._proved(ward, command[0]) + self._left(ward)
+        wrong += [f"a driver ended with {end}" for end in ended if end not in _SPOKEN]
         if wrong:
             self._keep(name)
         line = {"round": self.round, "sweep": command[0], "took": round(time.time() - begun, 1)}
