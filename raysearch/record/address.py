@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import sqlite3
@@ -116,6 +117,8 @@ def quieten() -> None:
     """Sets what MLflow reads when it is imported."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # Whoever writes says what the database refuses, in a sentence; MLflow would add its traceback.
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
 
 
 def client_of(uri: str) -> MlflowClient:
