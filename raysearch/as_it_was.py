@@ -76,13 +76,34 @@ def code_of(
     return Code([*paths, str(Path.cwd())], None)
 
 
-def _refusal(name: str, changed: list[str]) -> str:
-    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+def changed_meanwhile(spec: Mapping[str, Any], settings: Settings, paths: list[str]) -> str:
+    """What is to be said at the end of a drive if the code that it ran from here has changed.
+
+    A trial runs what its host imported when that was started, and another host what is there then.
+    """
+    kept = spec.get("code")
+    if kept is None or paths != [str(Path.cwd())]:
+        return ""
+    folder, found = settings.folder(str(spec["search"])), here_now(spec, settings)
+    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, modules_of(spec))
+    if not changed:
+        return ""
     return (
-        f"the code of search {name!r} changed since it ran last: "
-        f"{', '.join(changed[:_NAMED])}{more}; go on with what is here now by `raysearch resume "
-        f"{name} --accept-changes`, or with the code that was kept by `raysearch resume {name} "
-        f"--as-it-was`"
+        f"the code changed while it ran: {_few(changed)}; a host that was started, or a module "
+        f"that was first imported, after that has the new code"
+    )
+
+
+def _few(changed: list[str]) -> str:
+    more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    return f"{', '.join(changed[:_NAMED])}{more}"
+
+
+def _refusal(name: str, changed: list[str]) -> str:
+    return (
+        f"the code of search {name!r} changed since it ran last: {_few(changed)}; go on with what "
+        f"is here now by `raysearch resume {name} --accept-changes`, or with the code that was "
+        f"kept by `raysearch resume {name} --as-it-was`"
     )
 
 

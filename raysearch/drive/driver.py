@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from raysearch.as_it_was import changed_meanwhile
 from raysearch.decide.failures import Failures
 from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
@@ -98,7 +99,7 @@ class Driver:
         own: OwnRay | None = None,
         at_once: int | None = None,
     ) -> None:
-        self._own = own
+        self._own, self._paths = own, paths or [str(Path.cwd())]
         self._settings, self._store, self._lock = settings, store, lock
         self._log, self._view, self._study = log, view, study
         self._spec = spec = view.spec
@@ -131,7 +132,7 @@ class Driver:
             failures=self._failures(),
             housekeeping=self._keep_house,
             watch=(lambda: "") if own is None else own.loss,
-            paths=paths or [str(Path.cwd())],
+            paths=self._paths,
         )
 
     def _failures(self) -> Failures:
@@ -198,6 +199,10 @@ class Driver:
         halt = self._conductor.halt or Halted("finished", reason)
         if lost:
             halt = Halted("interrupted", lost)
+        with suppress(RaysearchError, OSError):  # then the next resume says what is damaged
+            said = changed_meanwhile(self._view.spec, self._settings, self._paths)
+            if said:
+                self._log.append("noticed", text=said)
         best = self._view.best()
         number = best.number if best is not None else None
         self._log.append(halt.state, commit=True, reason=halt.reason, best=number)

@@ -239,9 +239,13 @@ def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     begin = ["search", "own:toy", "--name", "one", "--concurrent", "1", *PLACES]
     driver = started(plain, *begin, "--time-box", "10h")
     wait_until(lambda: list(plain.glob("waits-*")) or driver.poll() is not None)
+    write(plain, pieces=PIECES + "# in the meantime\n", unrelated="x = 2\n")
     os.kill(driver.pid, signal.SIGTERM)
     output, _ = driver.communicate(timeout=900)
     assert driver.returncode == 124, output
+    (notice,) = view_of(plain, "one").notices
+    assert notice.startswith("the code changed while it ran: pieces.py; a host that")
+    write(plain, pieces=PIECES, unrelated="")
     for folder in (edited, accepted):
         shutil.copytree(plain, folder)
         write(folder, pieces=PIECES.replace("3", "5"), unrelated="x = 1\n")
