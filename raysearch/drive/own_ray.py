@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
 import secrets
 import shutil
 import signal
+import threading
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +20,7 @@ import psutil
 
 from raysearch.errors import NoRay, sentence
 from raysearch.run.private import FOLDER, PrivateFolder
-from raysearch.run.tree import kill_tree
+from raysearch.run.tree import children, kill_tree, name_of
 from raysearch.terminal import say
 
 PATIENCE = "RAYSEARCH_RAY_START"
@@ -28,6 +30,8 @@ _PATIENCE = "60,180,540"
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to 0, Ray's node is 127.0.0.1 and all its servers listen there alone."""
 _LOGS = 4096
+_LOOK_EVERY, _COMES_OUT = 0.2, 20.0
+"""Seconds between two looks at a server while Ray is started, and for `ray.init` to hear of it."""
 _PATIENT = 20
 """Looks, one a second: before Ray itself takes the node for dead, which takes half a minute."""
 
@@ -203,7 +207,7 @@ def _try(folder: Path, limit: float, cpus: int, namespace: str) -> None:
 
     os.environ.update(_limits(limit))
     Config.initialize("")  # which was read when Ray was imported
-    with _of_its_own():
+    with _of_its_own(), _watched_start(folder.parent):
         ray.init(
             address="local",  # None would join whatever runs on this machine
             namespace=namespace,
@@ -213,6 +217,51 @@ def _try(folder: Path, limit: float, cpus: int, namespace: str) -> None:
             include_dashboard=False,
             _temp_dir=str(folder),
         )
+
+
+class _ServerLost(Exception):
+    """Ray's first server has ended while Ray was started."""
+
+    def __str__(self) -> str:
+        """As it is said between two tries."""
+        return "its gcs_server was ended meanwhile"
+
+
+@contextmanager
+def _watched_start(folder: Path) -> Generator[None]:
+    """Raises `_ServerLost` here if Ray's first server dies while Ray is started.
+
+    Where Ray waits for it outside of Python, where nothing can be raised, this process is ended in
+    a sentence: Ray would do so after two minutes, without a word.
+    """
+    done, here = threading.Event(), threading.get_ident()
+    thread = threading.Thread(target=_watch_start, args=(folder, done, here), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _watch_start(folder: Path, done: threading.Event, here: int) -> None:
+    seen = set[int]()
+    while not done.wait(_LOOK_EVERY):
+        living = {pid for pid in children(os.getpid()) if name_of(pid) == "gcs_server"}
+        if seen <= living:
+            seen |= living
+            continue
+        raised = ctypes.py_object(_ServerLost)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(here), raised)
+        if not done.wait(_COMES_OUT):
+            tell(
+                f"error: Ray does not start on this machine: {_ServerLost()}; what was reported "
+                f"before is saved: give the same command again, or `raysearch resume`"
+            )
+            end_left(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(os.EX_UNAVAILABLE)
+        return
 
 
 @contextmanager
