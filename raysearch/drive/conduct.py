@@ -24,6 +24,8 @@ from raysearch.record.events import EventLog
 from raysearch.run.checkpoints import Keeper, remove
 from raysearch.run.messages import InvalidMessage, checked
 
+_UNASKED = "SIGTERM told it to stop, which this search had not asked for"
+
 
 @dataclass
 class Halted:
@@ -314,9 +316,11 @@ class Conductor:
 
     def _end(self, course: Course, message: Mapping[str, Any]) -> list[str]:
         if message["outcome"] == "paused" and course.settled is None:
-            # Untold: a resume goes on with it, or this driver if only this trial had to leave.
-            self._slots.left(course)
-            return self._leave(course, Ended(again=not self.pausing))
+            if self.pausing or self._slots.has_asked(course):
+                # Untold: a resume goes on with it, or this driver if only this trial had to leave.
+                self._slots.left(course)
+                return self._leave(course, Ended(again=not self.pausing))
+            message = {**message, "outcome": "killed", "message": _UNASKED}
         if course.role is not None:
             ended = self._hearing.end_test(course, message)
         else:

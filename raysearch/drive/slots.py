@@ -98,7 +98,7 @@ class Slots:
         checkpoint than then: each attempt gets on. Evaluations stay: they are short, and have
         nothing to go on from.
         """
-        staying = [one for one in live if self._asked.get(one.number) != one.attempt]
+        staying = [one for one in live if not self.has_asked(one)]
         surplus = max(len(staying) - self.room, 0)
         able = [one for one in staying if self._can_leave(one)]
         able.sort(key=lambda one: one.begun or 0.0, reverse=True)
@@ -107,6 +107,10 @@ class Slots:
             return False
         self._asked[course.number] = course.attempt
         return True
+
+    def has_asked(self, course: Course) -> bool:
+        """Whether this attempt was asked to save and end."""
+        return self._asked.get(course.number) == course.attempt
 
     def left(self, course: Course) -> None:
         """This attempt has saved and ended."""

@@ -47,7 +47,7 @@ def test_a_bug_is_tried_once_more_and_then_failed(stage: Stage, outcome: str) ->
     assert deleted == [str(Path(job.folder) / "checkpoints/2.pt")]
 
 
-@pytest.mark.parametrize("outcome", ["killed", "host_lost", "silent"])
+@pytest.mark.parametrize("outcome", ["killed", "host_lost", "silent", "paused"])
 def test_a_loss_is_tried_again_three_times_without_a_new_checkpoint(
     stage: Stage, outcome: str
 ) -> None:
@@ -320,6 +320,17 @@ def test_an_evaluation_is_made_again_as_often_as_its_failure_allows(
         if not stage.conductor._hearing.end_test(course, message).again:
             break
     assert made == tries
+
+
+def test_an_evaluation_that_ends_itself_by_sigterm_is_made_four_times(stage: Stage) -> None:
+    course = Course(0, {}, 0, "random", Keeper("maximize"), role="winner")
+    for attempt in range(1, 9):
+        course.attempt = attempt
+        stage.conductor._end(course, {"kind": "end", "outcome": "paused", "message": ""})
+        if course not in stage.conductor.waiting:
+            break
+        stage.conductor.waiting.remove(course)
+    assert course.attempt == 4
 
 
 def _keeper(trial: Any) -> Any:
