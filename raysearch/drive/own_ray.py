@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import logging
 import os
 import re
@@ -36,6 +37,10 @@ _PATIENT = 20
 """Looks, one a second: before Ray itself takes the node for dead, which takes half a minute."""
 
 
+_DRIVERS = {signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP}
+"""Signals that mean the driver, whoever gets them."""
+
+
 class RayLost(BaseException):
     """Our own Ray has ended: says how.
 
@@ -53,6 +58,8 @@ class OwnRay:
             for name in ("gcs_server", "raylet")
             for started in node.all_processes.get(name, ())
         ]
+        for started in itertools.chain(*node.all_processes.values()):
+            started.process.terminate = started.process.kill  # they do not hear it: see `_DRIVERS`
         self._stopped: Counter[str] = Counter()
 
     @property
@@ -266,8 +273,10 @@ def _watch_start(folder: Path, done: threading.Event, here: int) -> None:
 
 @contextmanager
 def _of_its_own() -> Generator[None]:
-    """What is started here hears nothing of a closed terminal or of Ctrl-Z: the driver does."""
-    saved = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGTSTP})
+    """What is started here hears nothing of a closed terminal, of Ctrl-Z, or of a SIGTERM to all of
+    a group, as `timeout` and schedulers send it: the driver does, and lets trials save.
+    """
+    saved = signal.pthread_sigmask(signal.SIG_BLOCK, _DRIVERS)
     try:
         yield
     finally:

@@ -97,11 +97,11 @@ def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
     hurt_after(tmp_path, 5, stop)
     hurt_after(tmp_path, 5, lambda: kill("raylet"))
     hurt_after(tmp_path, 5, lambda: kill("gcs_server"))
-    hurt_after(tmp_path, 5, lambda: os.kill(driver.pid, signal.SIGHUP))
+    hurt_after(tmp_path, 5, lambda: os.killpg(driver.pid, signal.SIGTERM))
     output, _ = driver.communicate(timeout=LONG)
     assert driver.returncode == 124, output
     assert "Ray's raylet (process" in output and "Ray's gcs_server (process" in output
-    assert view_of(tmp_path, "one").reason == "SIGHUP ended this driver"
+    assert view_of(tmp_path, "one").reason == "SIGTERM ended this driver"
     assert left_alive(tmp_path, "one") == []
     driver = started(tmp_path, "resume", "one")
     hurt_after(tmp_path, 2, lambda: sql(tmp_path, NO_MORE))
