@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from raysearch.texts import shown
@@ -12,37 +12,44 @@ _STATES = ("complete", "pruned", "failed", "infeasible")
 
 
 class _Type(NamedTuple):
+    """The types of a value, those of the values in it, and the texts that it may be (all: any)."""
+
     words: str
-    fits: Callable[[Any], bool]
+    types: frozenset[type]
+    inner: frozenset[type] | None = None
+    known: tuple[str, ...] = ()
+
+    def fits(self, value: Any) -> bool:
+        if type(value) not in self.types:
+            return False
+        if self.inner is not None and value:
+            return self.inner.issuperset(map(type, _inside(value)))
+        return not self.known or value in self.known
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _of(words: str, *types: type) -> _Type:
-    return _Type(words, lambda value: isinstance(value, types))
+    return _Type(words, frozenset(types))
 
 
-def _maybe(inner: _Type) -> _Type:
-    return _Type(f"{inner.words} or null", lambda value: value is None or inner.fits(value))
+def _maybe(one: _Type) -> _Type:
+    return one._replace(words=f"{one.words} or null", types=one.types | {type(None)})
 
 
-def _each(many: _Type, inner: _Type) -> _Type:
+def _each(many: _Type, one: _Type) -> _Type:
     """A list or mapping of values of one type."""
-
-    def fits(value: Any) -> bool:
-        return many.fits(value) and all(
-            map(inner.fits, value.values() if isinstance(value, dict) else value)
-        )
-
-    return _Type(f"{many.words} of which each is {inner.words}", fits)
+    return _Type(f"{many.words} of which each is {one.words}", many.types, one.types)
 
 
-_WHOLE = _Type("a whole number", lambda value: type(value) is int)
-_NUMBER = _of("a number", int, float)
-_TEXT = _of("a text", str)
+_WHOLE, _NUMBER, _TEXT = _of("a whole number", int), _of("a number", int, float), _of("a text", str)
 _MAPPING, _LIST = _of("a mapping", dict), _of("a list", list)
 _FLAG = _of("true or false", bool)
 _NUMBERS = _each(_MAPPING, _NUMBER)
 _VALUES = _maybe(_each(_LIST, _maybe(_NUMBER)))
-_STATE = _Type(f"one of {', '.join(_STATES)}", lambda value: value in _STATES)
+_STATE = _Type(f"one of {', '.join(_STATES)}", _TEXT.types, known=_STATES)
 
 _FILE = {
     "bytes": _maybe(_WHOLE),
