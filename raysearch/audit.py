@@ -7,6 +7,7 @@ from typing import Any, cast
 from raysearch.decide.study import Study
 from raysearch.declare.catalog import find_sweep
 from raysearch.declare.space import Space
+from raysearch.errors import WrongState
 from raysearch.record.audit import Finding, audit
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
@@ -17,8 +18,12 @@ def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
     """What disagrees, trial by trial; empty when all is well.
 
     The Optuna study is rebuilt from the events, as a resume would; a rebuilt study writes nothing.
+    Of events that cannot be read the first is named, and nothing else is compared.
     """
-    view = SearchView.read(store, name)
+    try:
+        view = SearchView.read(store, name)
+    except WrongState as error:
+        return [Finding(None, "events", str(error))]
     settings = settings.tracking_of(view.spec)
     space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
     study = Study.rebuild(space, view.spec, _Unwritten(), store.events(name))

@@ -326,7 +326,7 @@ class Client:
 
         if self._there is not None:
             return self._there.findings(name)
-        store, _ = verbs.view_of(name, self.settings)
+        store, _ = verbs.salvaged_of(name, self.settings)
         return audit_search(store, name, self.settings)
 
     # Keeping

@@ -17,6 +17,7 @@ from raysearch.declare.sweep import Config
 from raysearch.errors import BadSetting, UnknownName, foreign, sentence
 from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import FOLDER, Keeper, Kept, remove
+from raysearch.run.lending import lent, take_back
 from raysearch.settings import EXPERIMENTS
 from raysearch.terminal import say
 
@@ -33,7 +34,7 @@ class RunFailed(RuntimeError):
 class PrintingSession:
     """A session that prints each report and keeps the last checkpoint.
 
-    It hands out the `checkpoint` that it is given, otherwise the newest one in its folder.
+    It hands out a copy of the `checkpoint` that it is given, or else the newest one in its folder.
     `has_begun` says whether the experiment has said anything.
     """
 
@@ -48,7 +49,7 @@ class PrintingSession:
         written = (self.folder / "checkpoints").glob("*")
         found = [path for path in written if path.suffix not in _UNFINISHED]
         newest = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
-        return self._checkpoint or newest
+        return lent(self._checkpoint, self.folder) if self._checkpoint is not None else newest
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Prints facts such as the data set and the parameter count."""
@@ -130,7 +131,10 @@ def evaluate(
         raise BadSetting(f"--folder must not be that of the run that is evaluated, got {folder}")
     _prepare(target, config)
     session = PrintingSession(target.absolute(), checkpoint.absolute())
-    _carry_out(run, config, session)
+    try:
+        _carry_out(run, config, session)
+    finally:
+        take_back(session.folder)
 
 
 def _evaluated(kind: type[Config], checkpoint: Path, values: Mapping[str, object]) -> Config:

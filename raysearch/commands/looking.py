@@ -148,11 +148,11 @@ def check(
     runs: Runs = RUNS,
 ) -> None:
     """Compare events, Optuna study, MLflow and folders of a search, trial by trial."""
-    from raysearch import front
+    from raysearch import front, verbs
 
     with plainly():
         settings = Settings.locate(runs, store, tracking_uri)
-        store_, _ = view_of(name, runs, store)
+        store_, _ = verbs.salvaged_of(name, settings)
         damaged = front.show_check(store_, name, settings, as_json=as_json)
     raise typer.Exit(1 if damaged else 0)
 

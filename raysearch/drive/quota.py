@@ -11,6 +11,7 @@ from raysearch.record.events import EventLog
 from raysearch.record.forecast import bytes_of, disk_used
 from raysearch.record.results import SearchView
 from raysearch.run.checkpoints import remove
+from raysearch.run.lending import take_back_all
 
 
 class QuotaExceededError(WrongState):
@@ -24,6 +25,7 @@ def finish_removals(view: SearchView, folder: Path) -> None:
     the host itself, may be gone before it has.
     """
     for trial in view.trials.values():
+        take_back_all(folder, trial.number)
         if trial.removed or trial.state in ("pruned", "failed", "infeasible"):
             remove(
                 unneeded(

@@ -26,6 +26,7 @@ from raysearch.record.database import (
     reason,
     serialise,
 )
+from raysearch.record.event_fields import misfit
 from raysearch.record.files import full_disk
 from raysearch.record.locks import FileLock, Lock, SearchIsRunning, ServerLock
 from raysearch.record.passwords import hidden
@@ -164,6 +165,8 @@ class Store:
             for row, body in zip(rows, bodies, strict=True):
                 if not _is_event(row, body):
                     raise self._damaged(search, row[0], "it is none of a search")
+                if what := misfit(row[2], body):
+                    raise self._damaged(search, f"{row[0]} ({row[2]})", what)
                 yield Event(row[0], search, row[1], row[2], row[3], body)
             after = rows[-1][0] if len(rows) == page else last
 
@@ -182,7 +185,7 @@ class Store:
             with suppress(ValueError, IndexError):
                 row = (seq, *self._page(sa.select(*columns).where(*here))[0])
                 if _is_event(row, {}):
-                    is_read = type(body) is dict
+                    is_read = type(body) is dict and not misfit(row[2], body)
                     yield Event(seq, search, row[1], row[2], row[3], body if is_read else {})
 
     def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:

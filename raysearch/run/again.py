@@ -54,8 +54,15 @@ class Session:
         self.tested: dict[str, float] | None = None
 
     def restored(self) -> Path | None:
-        """The checkpoint to evaluate; None for a run from its start."""
-        return Path(self._restored) if self._restored else None
+        """A copy of the checkpoint to evaluate; None for a run from its start."""
+        if not self._restored:
+            return None
+        saved, rank = Path(self._restored), os.environ.get("RANK", "0")
+        copy = self.folder / "restored-copy" / rank / saved.name
+        if not copy.parent.exists():
+            copy.parent.mkdir(parents=True)
+            _copy(saved, copy)
+        return copy
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Writes the facts down."""
@@ -91,7 +98,7 @@ class Session:
             kept = self.folder / "kept" / f"{step:08d}" / path.name
             _remove(kept.parent)
             kept.parent.mkdir(parents=True)
-            shutil.copytree(path, kept) if path.is_dir() else shutil.copyfile(path, kept)
+            _copy(path, kept)
             self.checkpoints[step] = kept
         before, self._latest = self._latest, path.absolute()
         own = self.folder.resolve()
@@ -318,6 +325,10 @@ def _outside(code: str | None) -> list[str]:
         if not is_installed and not any(file.is_relative_to(place) for place in known):
             found.append(str(file))
     return sorted(found)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
 
 
 def _remove(path: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 FOLDER = "kept"
 """Where, in the folder of an attempt, checkpoints lie that are kept, each below its step."""
+COPY = "restored-copy"
+"""Where, in that folder, the copy of the checkpoint lies that the attempt goes on from."""
 
 _OF_AN_ATTEMPT = re.compile(r"\d{4,}/attempt-\d+/.")
 
@@ -151,7 +153,7 @@ def checkpoints_of(folder: Path, trial: int) -> list[Path]:
     found = [
         path
         for place in places
-        if place.name in (FOLDER, "checkpoints")
+        if place.name in (FOLDER, COPY, "checkpoints")
         for path in place.glob("*")
     ]
     return [path for path in found if is_inside(path, folder)]

@@ -18,6 +18,7 @@ from raysearch.integrity import damage
 from raysearch.run.checkpoints import Kept, remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
+from raysearch.run.lending import take_back, take_back_all
 from raysearch.run.process import outcome_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Host(tune.Trainable):
         self._is_due = False
         if child is not None:
             child.kill()
+            take_back(Path(child.job.folder))
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | None:
         """Nothing to save: the checkpoints of a trial are its own."""
@@ -137,6 +139,7 @@ class Host(tune.Trainable):
                     self._kept[path] = Kept.read(message, path)
                 break
             if message["kind"] == "end":
+                take_back(Path(self._child.job.folder))
                 self._child = None
                 return [*messages[:-1], *self._damaged(message), message]
         return messages
@@ -164,6 +167,7 @@ def _started(job: Job) -> Child | Group:
     Raises:
         FileExistsError: this attempt has begun before; its folder is its alone.
     """
+    take_back_all(Path(job.root), job.trial)
     if job.purpose == "run":
         Path(job.folder).mkdir(parents=True)
     if _is_group(job):

@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from raysearch.errors import UnknownName, described, sentence
 from raysearch.run.job import Job, Message
+from raysearch.run.lending import is_lent
 from raysearch.run.messages import (
     LONGEST_TRACEBACK,
     InvalidMessage,
@@ -89,7 +90,7 @@ class PipeSession:
         self._restored: tuple[Path | None] | None = None
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start.
+        """The checkpoint to go on from, or None for a fresh start: a copy, for this attempt alone.
 
         It is the newest one that is as it was when it was reported; others are told to the search.
 
@@ -160,8 +161,7 @@ class PipeSession:
     def artifact(self, name: str, path: Path) -> None:
         """Records a file under a name such as `figures/confusion.png`.
 
-        One that was written elsewhere, or is called otherwise, is copied into the folder of this
-        attempt: other stores keep the name of the file.
+        One that lies elsewhere, or is called otherwise, is copied into the folder of this attempt.
 
         Raises:
             InvalidMessage: the name is no relative path, or there is no such file.
@@ -173,7 +173,7 @@ class PipeSession:
             own = self.folder.parent / checked_path("artifact", path, self.folder.parent)
         except InvalidMessage:
             own = None
-        if own is None or own.name != Path(name).name:
+        if own is None or own.name != Path(name).name or is_lent(own, self.folder):
             own = self.folder / "artifacts" / name
             own.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, own)

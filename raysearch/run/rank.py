@@ -41,7 +41,7 @@ class SilentSession:
         self._storage = Storage(job)
 
     def restored(self) -> Path | None:
-        """The checkpoint to go on from, or None for a fresh start: the one of rank 0."""
+        """The checkpoint to go on from, or None for a fresh start: the same as of rank 0."""
         return self._storage.restored()[0]
 
     def describe(self, facts: Mapping[str, object]) -> None:

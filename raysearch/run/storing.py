@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -16,13 +15,11 @@ from raysearch.errors import BadSetting
 from raysearch.integrity import Digest, damage, file_digest, folder_digest, members
 from raysearch.run.checkpoints import FOLDER, Keeper, Kept, is_inside, remove
 from raysearch.run.job import Job
+from raysearch.run.lending import copy_file, is_lent, lent
 
-_CHUNK = 1 << 20
 _OF_A_STEP = r"(?:^|[^a-z])(?:step|checkpoint|ckpt|iter|iteration|epoch)s?[-_=]?0*{step}(?!\d)"
 """Names that are used for one step, as `step-00000200.pt`, `checkpoint-200` or `200.ckpt`."""
 
-_FICLONE = 0x40049409
-"""From linux/fs.h: the same blocks under another name, on file systems that copy on write."""
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES)
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -48,7 +45,7 @@ class Storage:
         self.artifacts: set[Path] = set()
 
     def restored(self) -> tuple[Path | None, list[tuple[Kept, str]]]:
-        """The newest checkpoint that is intact, and what is wrong with those that are not.
+        """A copy of the newest checkpoint that is intact, and what is wrong with the others.
 
         Raises:
             ValueError: an evaluation has no other than the one that is damaged.
@@ -64,7 +61,7 @@ class Storage:
         for kept in [*same, *older]:
             what = damage(Path(kept.path), kept.bytes, kept.sha256)
             if not what:
-                return Path(kept.path), wrong
+                return lent(Path(kept.path), self._folder), wrong
             if self._job.purpose != "run":
                 raise BadSetting(f"checkpoint {kept.path} {what}")
             wrong.append((kept, what))
@@ -94,8 +91,9 @@ class Storage:
         if is_own:
             self._stamps[str(kept)] = _stamp(kept)
         is_known = is_inside(source, self._folder) and str(source).isprintable()
-        own = str(source) if is_known else None
-        copied = not is_own
+        stays = is_known and not is_lent(source, self._folder)
+        own = str(source) if stays else None
+        copied = stays and not is_own
         return Kept(step, str(kept), None, found.bytes, found.sha256, own, copied)
 
     def settle(self, step: int, metrics: Mapping[str, float], stored: Kept | None) -> None:
@@ -165,8 +163,8 @@ class Storage:
             what = damage(Path(path), kept.bytes, kept.sha256)
             if what:
                 raise BadSetting(
-                    f"checkpoint {kept.source} of step {kept.step} {what}; its name says that "
-                    f"step, so what is written later must have another one"
+                    f"checkpoint {kept.source or path} of step {kept.step} {what}; its name says "
+                    f"that step, so what is written later must have another one"
                 )
             self._stamps[path] = _stamp(Path(path))
 
@@ -232,7 +230,7 @@ def _taken(source: Path, target: Path, *, link: bool) -> Digest:
 def _taken_file(source: Path, target: Path, *, link: bool) -> Digest:
     """Links or copies a file, reads what is there then, and forces it to disk."""
     if not (link and not source.is_symlink() and _linked(source, target)):
-        _copy(source, target)
+        copy_file(source, target)
     found = file_digest(target)
     _flush(target)
     return found
@@ -246,17 +244,6 @@ def _linked(source: Path, target: Path) -> bool:
             raise
         return False
     return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    """The content and its time of change, by which it is known again; by reference if possible."""
-    with source.open("rb") as one, target.open("xb") as other:
-        try:
-            fcntl.ioctl(other.fileno(), _FICLONE, one.fileno())
-        except OSError:
-            shutil.copyfileobj(one, other, _CHUNK)
-        found = os.stat(one.fileno())
-    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _flush(path: Path) -> None:

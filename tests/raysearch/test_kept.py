@@ -96,6 +96,7 @@ def test_what_programs_do_to_their_checkpoints(tmp_path: Path) -> None:
     cut = by_way["cut"]
     assert list(cut.damaged.values()) == ["has 0 bytes, it had 17 when it was reported"]
     assert [attempt["restored"] for attempt in cut.attempts] == [None, cut.best_checkpoint]
+    assert not list(own.rglob("restored-copy*"))  # what it went on from was a copy
 
     # Changed after the last report: told before the trial, and wherever it is needed.
     late = by_way["late"]

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raysearch import verbs
+from raysearch.audit import audit_search
 from raysearch.cli import app
 from raysearch.errors import RaysearchError, WrongState
 from raysearch.record.bodies import decode, encode
@@ -60,6 +61,36 @@ def test_a_copy_of_the_file_alone_is_whole_when_a_lock_was_given_back(
     store = Store(put(tmp_path, whole).store, is_new=False)
     assert store.searches() == list(NAMES) and store.damage() == []
     assert SearchView.read(store, "two").state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "words"),
+    [
+        ("report", '$.metrics."val/top1"', '"high"', "metrics must be a mapping of which each is"),
+        ("report", "$.step", "1.5", "step must be a whole number, got 1.5"),
+        ("report", "$.values", "[[1]]", "values must be a list of which each is a number or null"),
+        ("asked", "$.config", "[]", "config must be a mapping, got"),
+        ("asked", "$.params", '"x"', "params must be a mapping, got"),
+        ("told", "$.state", '"won"', "state must be one of complete, pruned, failed, infeasible"),
+        ("told", "$.values", "1", "values must be a list"),
+        ("described", "$.facts", "null", "facts must be a mapping"),
+    ],
+)
+def test_a_field_of_another_type_is_found_and_named_by_check(
+    tmp_path: Path, whole: bytes, kind: str, field: str, value: str, words: str
+) -> None:
+    settings = put(tmp_path, whole)
+    where = f"search = 'two' AND kind = '{kind}'"
+    first = f"(SELECT min(seq) FROM events WHERE {where})"
+    new = f"json_set(body, '{field}', json('{value}'))"
+    change(settings, f"UPDATE events SET body = {new} WHERE {where} AND seq = {first}")
+    assert states(settings) == {"one": "finished", "two": "damaged", "three": "finished"}
+    (found,) = audit_search(Store(settings.store), "two", settings)
+    assert found.where == "events" and f"({kind}) of search 'two'" in found.what
+    assert words in found.what
+    for verb in ("check", "report", "results"):
+        done = CliRunner().invoke(app, [verb, "two", "--runs", str(tmp_path)])
+        assert done.exit_code == (1 if verb == "check" else 2), done.output
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_a_body_comes_back_as_it_was(store: Store) -> None:
 
 def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
     log = store.create("one", {})
-    log.append("report", 0, commit=True, metrics={"a": math.inf, "b": [-math.inf, math.nan]})
-    metrics = list(store.events("one"))[-1].body["metrics"]
+    log.append("described", 0, commit=True, facts={"a": math.inf, "b": [-math.inf, math.nan]})
+    metrics = list(store.events("one"))[-1].body["facts"]
     assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
     assert math.isnan(metrics["b"][1])
 

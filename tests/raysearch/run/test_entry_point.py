@@ -81,6 +81,7 @@ def run(config, session):
 
 def evaluate(config, session):
     saved = json.loads(session.restored().read_text())
+    session.restored().write_text("mine")
     session.report(1, {"val/x": saved + config["x"] + config["evaluation"]["shift"]})
 
 
@@ -101,6 +102,7 @@ def test_a_checkpoint_of_a_function_is_evaluated_with_other_settings(
     where = (checkpoint, "val", tmp_path / "out", tmp_path)
     evaluate("evaluated_own:Own", ["evaluation.shift=0.25"], *where)
     assert "step 1: val/x 2.75" in capsys.readouterr().out
+    assert checkpoint.read_text() == "0.5" and not list((tmp_path / "out").glob("restored*"))
     with pytest.raises(ValueError, match="x must be 2.0, as it was trained, got 3.0"):
         evaluate("evaluated_own:Own", ["x=3.0"], *where)
     with pytest.raises(ValueError, match="--split must be val"):

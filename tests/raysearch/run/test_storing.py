@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from raysearch.run.checkpoints import Kept
 from raysearch.run.job import Job
+from raysearch.run.lending import is_lent, lent, take_back, take_back_all
 from raysearch.run.messages import receive
 from raysearch.run.process import PipeSession
 from raysearch.run.rank import SilentSession
@@ -290,7 +291,7 @@ def test_a_checkpoint_that_is_being_written_is_refused(
 @settings(deadline=None, max_examples=25)
 @given(
     st.text(min_size=1, max_size=90).filter(lambda name: name not in (".", "..")),
-    st.integers(0, 2**63 - 1),
+    st.integers(0, 2**63 - 2),
     st.booleans(),
 )
 def test_any_name_is_kept_or_refused_in_a_sentence(
@@ -333,10 +334,15 @@ def going_on(folder: Path, kept: list[dict[str, Any]], **job: Any) -> Trial:
     return Trial(folder, 2, kept=kept, restored=kept[-1]["path"], **job)
 
 
+def read(session: PipeSession) -> str:
+    restored = session.restored()
+    assert restored is not None
+    return restored.read_text()
+
+
 def test_an_intact_checkpoint_is_gone_on_from_without_a_word(tmp_path: Path) -> None:
     trial = going_on(tmp_path, left(tmp_path, 2, 6))
-    restored = trial.session.restored()
-    assert restored is not None and restored.read_text() == "weights of step 6"
+    assert read(trial.session) == "weights of step 6"
     assert not trial.line.poll(0)
 
 
@@ -347,10 +353,10 @@ def test_a_damaged_one_gives_way_to_the_older_one_and_that_to_the_start(
     kept = left(tmp_path, 2, 6)
     way(Path(kept[1]["path"]))
     trial = going_on(tmp_path, kept)
-    assert str(trial.session.restored()) == kept[0]["path"]
+    assert read(trial.session) == "weights of step 2"
     told = trial.heard()
     assert (told["kind"], told["path"]) == ("damaged", kept[1]["path"]) and told["what"]
-    assert str(trial.session.restored()) == kept[0]["path"] and not trial.line.poll(0)
+    assert read(trial.session) == "weights of step 2" and not trial.line.poll(0)
     way(Path(kept[0]["path"]))
     again = Trial(tmp_path, 3, kept=kept, restored=kept[1]["path"])
     assert again.session.restored() is None
@@ -372,8 +378,50 @@ def test_what_an_earlier_version_left_is_taken_by_its_being_there(tmp_path: Path
     path.write_text("weights")
     kept = [{"step": 2, "path": str(path), "value": 0.5}]
     trial = going_on(tmp_path, kept)
-    assert trial.session.restored() == path
+    assert read(trial.session) == "weights"
     mine = trial.folder / "last.pt"
     mine.write_text("new")
     trial.report(4, mine, score=0.9)
     assert not path.exists() and path.parent.exists() and trial.kept() == ["new"]
+
+
+@pytest.mark.parametrize("way", [truncate, in_place, rename_over, append, unlink])
+@pytest.mark.parametrize("purpose", ["run", "test", "evaluate"])
+def test_what_is_gone_on_from_may_be_written_to(
+    tmp_path: Path, way: Callable[[Path], None], purpose: str
+) -> None:
+    kept = left(tmp_path, 2)
+    trial = going_on(tmp_path, kept, purpose=purpose)
+    restored = trial.session.restored()
+    assert restored is not None and restored.name == "last.pt"
+    assert restored == SilentSession(trial.job).restored()
+    way(restored)
+    assert Path(kept[0]["path"]).read_text() == "weights of step 2"
+    take_back(trial.folder)
+    assert not list(trial.folder.glob("restored*")) and len(list(tmp_path.rglob("last.pt"))) == 1
+
+
+def test_what_is_gone_on_from_may_be_reported_again_and_again(tmp_path: Path) -> None:
+    trial = going_on(tmp_path, left(tmp_path, 2))
+    restored = trial.session.restored()
+    assert restored is not None
+    for step, score in ((4, 0.9), (5, 0.1)):
+        restored.write_text(f"weights of step {step}")
+        told = trial.report(step, restored, score=score)
+        assert told.get("source") is None and "copied" not in told
+    trial.session.artifact(restored.name, restored)
+    shown = Path(trial.heard()["path"])
+    take_back(trial.folder)
+    assert trial.kept() == ["weights of step 4", "weights of step 5"] and shown.exists()
+
+
+def test_a_folder_is_lent_as_a_whole_and_left_copies_go(tmp_path: Path) -> None:
+    saved, folder = tmp_path / "0000/attempt-1/kept/00000002/model", tmp_path / "0000/attempt-2"
+    (saved / "part").mkdir(parents=True)
+    (saved / "part/weights").write_text("two")
+    folder.mkdir()
+    copy = lent(saved, folder)
+    (copy / "part/weights").write_text("three")
+    assert (saved / "part/weights").read_text() == "two" and is_lent(copy, folder)
+    take_back_all(tmp_path, 0)
+    assert saved.exists() and not any(folder.iterdir())
