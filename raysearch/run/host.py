@@ -18,7 +18,7 @@ from raysearch.integrity import damage
 from raysearch.run.checkpoints import Kept, remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
-from raysearch.run.process import outcome_of
+from raysearch.run.outcomes import outcome_of
 
 if TYPE_CHECKING:
     from raysearch.run.workers import Group
