@@ -27,6 +27,7 @@ from raysearch.answer import (
 from raysearch.declare.needs import lacks
 from raysearch.errors import UnknownName
 from raysearch.evaluating import foreseen
+from raysearch.record.endings import ends
 from raysearch.record.events import Store
 from raysearch.record.files import sqlite_file
 from raysearch.record.forecast import expected, expected_runs
@@ -141,7 +142,7 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
                 "sweep": view.spec["sweep_name"],
                 "state": state_of(view, settings),
                 "trials": len(view.trials),
-                **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
+                **ends(view.counts()),
                 "best": best.mean if best is not None else None,
                 "best_trial": best.trial.number if best is not None else None,
                 "seeds": best.seeds if best is not None else None,
@@ -165,6 +166,8 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
         begin = "no search yet; begin with: raysearch search ssl.digits_vit"
         say("no search fits" if is_any else begin)
         return
+    if not any(row["infeasible"] for row in found):
+        found = [{k: v for k, v in row.items() if k != "infeasible"} for row in found]
     for row in found:
         row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
         outcomes, doubt = row.pop("outcomes"), row.pop("suspicious")
@@ -281,14 +284,14 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     if best is None:
         say("no trial completed")
         for line in failure_lines(view):
-            say(f"  {line}")
+            say(line)
     else:
         say("best configurations" if has_repeats(view) else "best trials")
         show(best_table(view, 4))
         for line in answer_lines(view):
             say(line)
-        for index, line in enumerate(failure_lines(view)):
-            say(f"{'' if index else 'failed':10} {line}")
+        for line in failure_lines(view):
+            say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
     for line in [
