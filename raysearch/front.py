@@ -25,7 +25,7 @@ from raysearch.answer import (
     warning_lines,
 )
 from raysearch.declare.needs import lacks
-from raysearch.errors import UnknownName
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import foreseen
 from raysearch.record.endings import ends
 from raysearch.record.events import Store
@@ -211,8 +211,15 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     show(trials_table(view, 20, make_console().width))
 
 
+def check_form(*, csv: bool, as_json: bool) -> None:
+    """Raises BadSetting if both are asked for."""
+    if csv and as_json:
+        raise BadSetting("either --json or --csv must be given, got both")
+
+
 def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
     """All trials, best first."""
+    check_form(csv=csv, as_json=as_json)
     table = rows(view)
     if as_json:
         print_json(table)
