@@ -62,7 +62,7 @@ _WORDS = 80
 
 def show_plan(request: Request, settings: Settings, count: int) -> None:
     """The space of a sweep with these values: exact count, conditions, first configurations."""
-    from raysearch.plan import Machine, plan
+    from raysearch.plan import Machine, is_asked_elsewhere, plan
 
     planned = plan(request, settings, Machine.here(), quick=True)
     sweep, space, spec = planned.sweep, planned.space, planned.spec
@@ -84,6 +84,8 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     say(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
         say(f"missing    {said}")
+    if is_asked_elsewhere(sweep, settings):
+        say("not asked  whether time or chance changes it: a search asks fresh processes first")
     say("parameters")
     conditions = space.conditions()
     for parameter, distribution in space.parameters().items():

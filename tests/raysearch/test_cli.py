@@ -97,7 +97,12 @@ def test_a_fresh_folder_has_no_searches() -> None:
 def test_the_plan_of_a_grid_counts_its_cells() -> None:
     result = CliRunner().invoke(app, ["plan", "ssl.digits_grid", "model.layers=2"])
     assert result.exit_code == 0
-    assert "points     6" in result.stdout
+    assert "points     6" in result.stdout and "not asked" not in result.stdout
+
+
+def test_a_plan_says_that_it_does_not_look_for_time_and_chance() -> None:
+    result = CliRunner().invoke(app, ["plan", f"{SWEEPS}:chain"])
+    assert "not asked  whether time or chance changes it" in result.stdout
 
 
 @pytest.mark.parametrize(
