@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from raysearch.declare.sweep import bare
 from raysearch.errors import UnknownName
 from raysearch.record.averaged import long_means
+from raysearch.record.endings import lost
 from raysearch.record.intervals import Interval, mean
-from raysearch.record.reasons import failed_alike
+from raysearch.record.reasons import failed_alike, reason_of
 from raysearch.record.references import below, ordered, reference_rows
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.saved import damage_of
@@ -197,16 +199,16 @@ def _reached(trial: TrialView, view: SearchView) -> str:
 
 
 def failure_lines(view: SearchView) -> list[str]:
-    """The most frequent reasons why trials failed, each with the command for its log."""
+    """Why most trials failed or were infeasible, each reason with the command for its log."""
     alike = failed_alike(view.trials.values())
     lines = [
-        f"{_times(len(own))}: {one_line(own[0].reason or own[0].state, 300)}  "
+        f"{own[0].state:10} {_times(len(own))}: {one_line(reason_of(own), 300)}  "
         f"(raysearch logs {view.search} {own[0].number})"
         for own in alike[:_REASONS]
     ]
-    others = sum(len(own) for own in alike[_REASONS:])
+    others = Counter(trial.state for own in alike[_REASONS:] for trial in own)
     if others:
-        lines.append(f"{_times(others)}: {plural(len(alike) - _REASONS, 'other reason')}")
+        lines.append(f"{'':10} {plural(len(alike) - _REASONS, 'other reason')}: {lost(others)}")
     return lines
 
 

@@ -25,8 +25,9 @@ from raysearch.answer import (
     warning_lines,
 )
 from raysearch.declare.needs import lacks
-from raysearch.errors import UnknownName
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import foreseen
+from raysearch.record.endings import ends
 from raysearch.record.events import Store
 from raysearch.record.files import sqlite_file
 from raysearch.record.forecast import expected, expected_runs
@@ -61,7 +62,7 @@ _WORDS = 80
 
 def show_plan(request: Request, settings: Settings, count: int) -> None:
     """The space of a sweep with these values: exact count, conditions, first configurations."""
-    from raysearch.plan import Machine, plan
+    from raysearch.plan import Machine, is_asked_elsewhere, plan
 
     planned = plan(request, settings, Machine.here(), quick=True)
     sweep, space, spec = planned.sweep, planned.space, planned.spec
@@ -83,6 +84,8 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     say(f"forecast   {_expected(spec, settings)}")
     if (said := lacks(space)) is not None:
         say(f"missing    {said}")
+    if is_asked_elsewhere(sweep, settings):
+        say("not asked  whether time or chance changes it: a search asks fresh processes first")
     say("parameters")
     conditions = space.conditions()
     for parameter, distribution in space.parameters().items():
@@ -141,7 +144,7 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
                 "sweep": view.spec["sweep_name"],
                 "state": state_of(view, settings),
                 "trials": len(view.trials),
-                **{key: view.counts().get(key, 0) for key in ("complete", "pruned", "failed")},
+                **ends(view.counts()),
                 "best": best.mean if best is not None else None,
                 "best_trial": best.trial.number if best is not None else None,
                 "seeds": best.seeds if best is not None else None,
@@ -165,6 +168,8 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
         begin = "no search yet; begin with: raysearch search ssl.digits_vit"
         say("no search fits" if is_any else begin)
         return
+    if not any(row["infeasible"] for row in found):
+        found = [{k: v for k, v in row.items() if k != "infeasible"} for row in found]
     for row in found:
         row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
         outcomes, doubt = row.pop("outcomes"), row.pop("suspicious")
@@ -208,8 +213,15 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     show(trials_table(view, 20, make_console().width))
 
 
+def check_form(*, csv: bool, as_json: bool) -> None:
+    """Raises BadSetting if both are asked for."""
+    if csv and as_json:
+        raise BadSetting("either --json or --csv must be given, got both")
+
+
 def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
     """All trials, best first."""
+    check_form(csv=csv, as_json=as_json)
     table = rows(view)
     if as_json:
         print_json(table)
@@ -281,14 +293,14 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     if best is None:
         say("no trial completed")
         for line in failure_lines(view):
-            say(f"  {line}")
+            say(line)
     else:
         say("best configurations" if has_repeats(view) else "best trials")
         show(best_table(view, 4))
         for line in answer_lines(view):
             say(line)
-        for index, line in enumerate(failure_lines(view)):
-            say(f"{'' if index else 'failed':10} {line}")
+        for line in failure_lines(view):
+            say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
     for line in [

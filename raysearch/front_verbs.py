@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from raysearch import verbs
 from raysearch.errors import BadSetting
-from raysearch.front import columns_table
+from raysearch.front import check_form, columns_table
 from raysearch.settings import Settings
 from raysearch.terminal import print_csv, print_json, say, show
 
 
 def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_json: bool) -> None:
     """Searches side by side: a row for each in CSV and JSON, a column for each in the table."""
+    check_form(csv=csv, as_json=as_json)
     rows = verbs.compared(names, settings)
     if as_json:
         print_json(rows)

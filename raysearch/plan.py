@@ -229,9 +229,13 @@ def _limit_of_failures(request: Request) -> dict[str, str]:
 def _asked_elsewhere(
     sweep: Sweep, space: Space, settings: Settings, quick: bool
 ) -> AbstractContextManager[object]:
-    """Asks a fresh process too, unless the sweep is one that is installed with its tests."""
-    package = sweep.function.__module__.partition(".")[0]
-    return nullcontext() if quick or package in settings.sweeps else Elsewhere(space)
+    asks = not quick and is_asked_elsewhere(sweep, settings)
+    return Elsewhere(space) if asks else nullcontext()
+
+
+def is_asked_elsewhere(sweep: Sweep, settings: Settings) -> bool:
+    """Whether a search asks fresh processes too: not of a sweep installed with its tests."""
+    return sweep.function.__module__.partition(".")[0] not in settings.sweeps
 
 
 def _given(request: Request, sweep: Sweep) -> dict[str, object]:

@@ -10,7 +10,10 @@ from typing import Any, Union, get_args, get_origin
 from raysearch.errors import BadSetting
 from raysearch.texts import cut
 
-_INTEGERS = range(-(1 << 63), 1 << 63)
+_MOST = (1 << 63) - 1
+_INTEGERS = range(-_MOST - 1, _MOST + 1)
+_OF_ITS_OWN = {"seed": range(_MOST + 1)}
+"""What a whole number may be where it is not any of 64 bits."""
 _WORDS = {int: "a whole number", float: "a number", str: "a text", Mapping: "a mapping"}
 
 
@@ -32,17 +35,23 @@ def _plain(name: str, given: object, annotation: Any) -> Any:
     if value is None and type(None) in kinds:
         return None
     kind = next(one for one in kinds if one is not type(None))
+    option = name if kind is Mapping else f"--{name.replace('_', '-')}"
     fits = isinstance(value, (int, float) if kind is float else kind) and type(value) is not bool
     if isinstance(value, Mapping):
         fits = fits and all(isinstance(key, str) for key in value)
     if fits and isinstance(value, float):
         fits = math.isfinite(value)
     if fits and isinstance(value, int):
-        fits = value in _INTEGERS
+        _check_range(option, value, _OF_ITS_OWN.get(name, _INTEGERS))
     if not fits:
-        option = name if kind is Mapping else f"--{name.replace('_', '-')}"
         raise BadSetting(f"{option} must be {_WORDS[kind]}, got {cut(repr(value), 80)}")
     return value
+
+
+def _check_range(option: str, value: int, allowed: range) -> None:
+    if value not in allowed:
+        ends = f"from {allowed.start} to {allowed.stop - 1}"
+        raise BadSetting(f"{option} must be {ends}, got {cut(str(value), 80)}")
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:

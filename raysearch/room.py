@@ -16,6 +16,8 @@ from raysearch.texts import cut
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _LARGEST = 2.0**62
+LEAST = 16 << 20
+"""Bytes below which no process of a trial lives: Python alone has almost as many."""
 _DEVICES = Path("/proc/driver/nvidia/gpus")
 
 
@@ -102,9 +104,11 @@ def resources(
     shares = [_shares_of(node, need, machine, at_once) for node in used]
     share = min(node.memory // parts for node, parts in zip(used, shares, strict=True))
     largest = max(node.memory for node in machine.alone)
-    if memory is not None and memory > largest:
+    if memory is not None and not LEAST <= memory <= largest:
+        got = f"{memory >> 20}M" if memory > largest else f"{memory} bytes"
         raise BadSetting(
-            f"--memory must be at most the {largest >> 20}M that exist, got {memory >> 20}M"
+            f"--memory must be from {LEAST >> 20}M, with less nothing runs, to the "
+            f"{largest >> 20}M that exist, got {got}"
         )
     workers_at = zip(used, shares, strict=True)
     threads = min(int(node.cpus / (parts * _together(machine, need))) for node, parts in workers_at)

@@ -105,7 +105,7 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     if planned.sweep.evaluates is not None:
         spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
     stem = planned.sweep.name.rpartition(".")[2]
-    check_name(request.name or f"{stem}-1")
+    check_name(f"{stem}-1" if request.name is None else request.name)
     name = request.name or free_name(stem, store, settings)
     folder = settings.folder(name)
     spec |= {"search": name, "folder": str(folder)}

@@ -125,7 +125,13 @@ def parse_tags(put: Iterable[str], remove: Iterable[str]) -> dict[str, Any]:
 
 
 def note(names: Sequence[str], text: str, settings: Settings) -> dict[str, str]:
-    """Replaces the notes of searches; see `say`."""
+    """Replaces the notes of searches; see `say`.
+
+    Raises:
+        ValueError: the text has no words.
+    """
+    if not text.strip():
+        raise BadSetting(f"a note must have at least one letter, got {text!r}")
     return say(names, "noted", {"notes": text}, settings)
 
 

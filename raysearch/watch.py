@@ -18,6 +18,7 @@ from rich.text import Text
 from raysearch.answer import fixed_lines, warning_lines
 from raysearch.errors import described
 from raysearch.record.averaged import long_means
+from raysearch.record.endings import lost
 from raysearch.record.forecast import expected_runs, forecast
 from raysearch.record.results import SearchView, TrialView
 from raysearch.record.standing import Standing, has_repeats, winner
@@ -137,12 +138,11 @@ def headline(view: SearchView) -> Text:
     """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), 0.4 trials/s, ETA 0:50`."""
     counts = view.counts()
     total = expected_runs(view.spec)
-    done = sum(counts.get(state, 0) for state in ("complete", "pruned", "failed", "infeasible"))
     parts = [
-        f"{done}{f'/{total}' if total else ''} done",
+        f"{view.done()}{f'/{total}' if total else ''} done",
         *_going_on(view, counts.get("running", 0)),
         f"{counts.get('pruned', 0)} pruned",
-        f"{counts.get('failed', 0) + counts.get('infeasible', 0)} failed",
+        lost(counts),
     ]
     if counts.get("duplicate"):
         parts.append(f"{counts['duplicate']} duplicates answered")

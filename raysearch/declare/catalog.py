@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from raysearch.declare.data_sets import DataSet
+from raysearch.declare.leaving import staying
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.sweep import Config, Sweep
 from raysearch.errors import BadSetting, UnknownName, foreign
@@ -155,7 +156,7 @@ def _import(name: str, needed_for: str) -> ModuleType:
     if not name or name.startswith("."):
         raise UnknownName(f"{needed_for} must have the form module:attribute")
     try:
-        with foreign(f"module {name}"):
+        with foreign(f"module {name}"), staying():
             return importlib.import_module(name)
     except (BadSetting, ModuleNotFoundError) as error:
         missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__

@@ -160,7 +160,7 @@ def _check_name(space: Space, name: str, paths: frozenset[str]) -> None:
             )
     elif bare(name) not in paths:
         raise UnknownName(
-            f"{name} of sweep {space.sweep.name} is no path of its configuration"
+            f"{name!r} of sweep {space.sweep.name} is no path of its configuration"
             f"{on_offer(bare(name), paths)}"
         )
 

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from raysearch.declare.distributions import Choice, Distribution, Float, Int
+from raysearch.declare.leaving import staying
 from raysearch.declare.sweep import Config, Sweep, Trial, bare
 from raysearch.declare.trials import (
     Asking,
@@ -123,7 +124,8 @@ class Space:
         """
         asking = Asking(source, self.fixed)
         try:
-            config = self._with_fixed(self.sweep(asking), asking)
+            with staying():
+                config = self._with_fixed(self.sweep(asking), asking)
         except (GivenError, ContinuousError, _OutsideError):
             raise
         except (Exception, SystemExit) as error:  # a sweep is people's code: it may raise anything

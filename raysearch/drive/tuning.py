@@ -41,7 +41,7 @@ def tune(
 
     from raysearch.decide.bridge import Begin, Decisions, Halt, Suggestions
     from raysearch.run.host import Host
-    from raysearch.run.process import outcome_of
+    from raysearch.run.outcomes import outcome_of
 
     for old in shared.glob(f"{_SCRATCH}*") if shared is not None else ():
         shutil.rmtree(old, ignore_errors=True)  # of a driver that was killed

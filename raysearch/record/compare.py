@@ -7,6 +7,7 @@ from typing import Any
 
 from raysearch.declare.columns import Columns
 from raysearch.errors import BadSetting
+from raysearch.record.endings import ends
 from raysearch.record.intervals import Interval
 from raysearch.record.results import SearchView
 from raysearch.record.standing import Standing, Winner, compared, winner
@@ -71,7 +72,7 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "pruner": spec["pruner"],
         "seed": spec["seed"],
         "trials": len(view.trials) - counts.get("duplicate", 0) - counts.get("known", 0),
-        **{key: counts.get(key, 0) for key in ("complete", "pruned", "failed", "infeasible")},
+        **ends(counts),
         "winner": won.standing.trial.number if won is not None else None,
     }
     after = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from raysearch.record.endings import WITHOUT_VALUE
 from raysearch.record.results import TrialView
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -17,7 +18,13 @@ def failed_alike(trials: Iterable[TrialView]) -> list[list[TrialView]]:
     """
     groups: dict[tuple[str, str], list[TrialView]] = {}
     for trial in sorted(trials, key=lambda trial: trial.number):
-        if trial.state in ("failed", "infeasible"):
+        if trial.state in WITHOUT_VALUE:
             reason = _NUMBER.sub("#", trial.reason or trial.state)
             groups.setdefault((reason, trial.state), []).append(trial)
     return sorted(groups.values(), key=lambda own: (-len(own), own[0].number))
+
+
+def reason_of(alike: Sequence[TrialView]) -> str:
+    """The reason of trials that failed alike; where theirs differ in numbers, the first's."""
+    reasons = [trial.reason or trial.state for trial in alike]
+    return f"for example: {reasons[0]}" if len(set(reasons)) > 1 else reasons[0]

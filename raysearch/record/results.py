@@ -15,6 +15,7 @@ from raysearch.errors import BadSetting, WrongState
 from raysearch.record import saved
 from raysearch.record.changes import CHANGES
 from raysearch.record.driven import Driven
+from raysearch.record.endings import ENDED
 from raysearch.record.events import Event, Store
 from raysearch.record.intervals import mean
 from raysearch.record.rows import columns_of as columns_of
@@ -238,8 +239,7 @@ class SearchView:
 
     def done(self) -> int:
         """How many trials have ended; duplicates and known ones, which were not run, aside."""
-        ended = ("complete", "pruned", "failed", "infeasible")
-        return sum(trial.state in ended for trial in self.trials.values())
+        return sum(trial.state in ENDED for trial in self.trials.values())
 
     def standings(self) -> list[Standing]:
         """All configurations over their seeds, best first; computed anew when a trial was told."""

@@ -19,7 +19,7 @@ from raysearch.run.checkpoints import Kept, remove
 from raysearch.run.child import Child, kill_orphans, start_server
 from raysearch.run.job import Job, Message
 from raysearch.run.lending import take_back, take_back_all
-from raysearch.run.process import outcome_of
+from raysearch.run.outcomes import outcome_of
 
 if TYPE_CHECKING:
     from raysearch.run.workers import Group

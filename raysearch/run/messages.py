@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from multiprocessing.connection import Connection
+from numbers import Number
 from pathlib import Path, PurePath
 from typing import Any, cast
 
-from raysearch.errors import BadSetting
+from raysearch.errors import BadSetting, described
 from raysearch.run.job import Message
 from raysearch.texts import cut, encodable
 
@@ -85,8 +86,7 @@ def brief(value: object) -> str:
 def checked_step(step: object) -> int:
     """The step of a report: a whole number from 0 to 2^63 - 1, of whatever type."""
     value = _item(step)
-    is_whole = not isinstance(value, bool) and isinstance(value, (int, float))
-    if not is_whole or not math.isfinite(_finite(value)) or value != int(value):
+    if not _is_whole(value):
         raise InvalidMessage(f"step must be a whole number, got {brief(step)}")
     if not 0 <= value <= MOST_STEPS:
         raise InvalidMessage(f"step must be from 0 to {MOST_STEPS}, got {brief(step)}")
@@ -257,11 +257,16 @@ def _item(value: object) -> Any:
         return value
 
 
-def _finite(value: Any) -> float:
+def _is_number(value: object) -> bool:
+    return type(value) is not bool and isinstance(value, Number)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number, of whatever type: `2`, `2.0`, `Fraction(2)`, `Decimal(2)`."""
     try:
-        return float(value)
-    except OverflowError:
-        return float(MOST_STEPS) * 2
+        return _is_number(value) and bool(value == int(value))
+    except Exception:  # it is complex, not finite, or of a foreign type, which may raise anything
+        return False
 
 
 def _number(what: str, value: object) -> float:
@@ -270,8 +275,10 @@ def _number(what: str, value: object) -> float:
         if isinstance(item, (str, bytes, bytearray)):
             raise TypeError
         return float(item)
-    except Exception:  # foreign types may raise anything
-        raise InvalidMessage(f"{what} must be a number, got {brief(value)}") from None
+    except Exception as error:  # foreign types may raise anything
+        is_one = hasattr(type(item), "__float__")
+        why = f", which float() cannot convert: {described(error)}" if is_one else ""
+        raise InvalidMessage(f"{what} must be a number, got {brief(value)}{why}") from None
 
 
 def _plain(what: str, value: object, depth: int = 0) -> Any:

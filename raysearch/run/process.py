@@ -5,7 +5,6 @@ This module is preloaded by the fork server: it must import neither Ray nor anyt
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import shutil
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
-from raysearch.errors import UnknownName, described, sentence
+from raysearch.errors import UnknownName, described
 from raysearch.run.job import Job, Message
 from raysearch.run.lending import is_lent
 from raysearch.run.messages import (
@@ -36,6 +35,7 @@ from raysearch.run.messages import (
     is_file,
     send,
 )
+from raysearch.run.outcomes import outcome_of
 from raysearch.run.own import SessionLine, finish, leave, note, seed_globally
 from raysearch.run.process_mark import is_there
 from raysearch.run.storing import Storage
@@ -54,16 +54,6 @@ PRELOADED = (
     "raysearch.run.process",
 )
 """Imported once by the fork server, so that each trial finds them there."""
-
-_NO_MEMORY = (
-    "DefaultCPUAllocator: can't allocate memory",
-    "DefaultCPUAllocator: not enough memory",
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "std::bad_alloc",
-)
-"""What torch's own `RuntimeError`s say where there is no memory left."""
 
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
@@ -339,44 +329,11 @@ def formatted(error: BaseException) -> str:
     return encodable(cut(text, LONGEST_TRACEBACK))
 
 
-def outcome_of(error: BaseException) -> str:
-    """What kind of end an exception is: `full`, `diverged`, `memory`, or just `exception`."""
-    if _lacks_room(error):
-        return "full"
-    if isinstance(error, FloatingPointError):
-        return "diverged"
-    if isinstance(error, SystemExit):
-        return "exit"
-    if _lacks_memory(error):
-        return "memory"
-    return "exception"
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of the host or a device: torch says so of the CPU in words only."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = sentence(error) if isinstance(error, RuntimeError) else ""
-    return any(words in text for words in _NO_MEMORY)
-
-
 def _have_room(*folders: str) -> bool:
     """Whether the disks of these folders have more room than a program usually misses."""
     with suppress(OSError):
         found = [os.statvfs(folder) for folder in folders]
         return all(disk.f_bavail * disk.f_frsize >= _ROOM for disk in found)
-    return False
-
-
-def _lacks_room(error: BaseException) -> bool:
-    """Whether a full disk is behind it: libraries say so in words of their own, but chain it."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:  # `raise error from error` is a circle
-        seen.add(id(cause))
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        cause = cause.__cause__ or cause.__context__
     return False
 
 

@@ -43,6 +43,12 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["search", "ssl.digits_vit", "--trials", "0"], ["--trials", "0", "at least 1"]),
         (["search", "ssl.digits_vit", "--time", "soon"], ["--time", "soon", "15m"]),
         (["search", "ssl.digits_vit", "--memory", "lots"], ["--memory", "lots", "2G"]),
+        (["search", "ssl.digits_vit", "--memory", "1"], ["--memory", "16M", "1 bytes"]),
+        (["search", "ssl.digits_vit", "--seed", "-1"], ["--seed", "from 0 to 9223372036854775807"]),
+        (["search", "ssl.digits_vit", "--seed", "9" * 23], ["--seed must be from 0", "9" * 23]),
+        (["search", "ssl.digits_vit", "--name", ""], ["--name", "''", "80 letters"]),
+        (["note", "one", "-m", " "], ["note", "at least one letter", "' '"]),
+        (["compare", "one", "--csv", "--json"], ["--json or --csv", "both"]),
         (["search", "ssl.digits_vit", "--concurrent", "999"], ["--concurrent", "999", "CPUs"]),
         (["search", "ssl.digits_vit", "--name", "a/b"], ["--name", "'a/b'"]),
         (["search", "ssl.digits_vit", "--store", "nonsense"], ["--store", "nonsense"]),
@@ -91,7 +97,12 @@ def test_a_fresh_folder_has_no_searches() -> None:
 def test_the_plan_of_a_grid_counts_its_cells() -> None:
     result = CliRunner().invoke(app, ["plan", "ssl.digits_grid", "model.layers=2"])
     assert result.exit_code == 0
-    assert "points     6" in result.stdout
+    assert "points     6" in result.stdout and "not asked" not in result.stdout
+
+
+def test_a_plan_says_that_it_does_not_look_for_time_and_chance() -> None:
+    result = CliRunner().invoke(app, ["plan", f"{SWEEPS}:chain"])
+    assert "not asked  whether time or chance changes it" in result.stdout
 
 
 @pytest.mark.parametrize(

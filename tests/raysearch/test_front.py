@@ -139,11 +139,23 @@ def test_all_failures_are_counted_and_the_most_frequent_ones_named() -> None:
     for number, reason in enumerate("abacabde"):
         hand.trial(str(number), state="failed", reason=reason)
     assert [line.partition("  (")[0] for line in failure_lines(hand.view)] == [
-        "3 times: a",
-        "2 times: b",
-        "once: c",
-        "2 times: 2 other reasons",
+        "failed     3 times: a",
+        "failed     2 times: b",
+        "failed     once: c",
+        "           2 other reasons: 2 failed",
     ]
+
+
+def test_infeasible_trials_are_counted_beside_the_failed_ones_wherever_there_are_any() -> None:
+    hand = Hand()
+    hand.trial("a", state="failed", reason="exit: 1")
+    assert "0 pruned, 1 failed" in (plain := headline(hand.view).plain)
+    assert "infeasible" not in plain
+    hand.trial("b", state="infeasible", reason="memory: MemoryError")
+    assert "2 done, 0 running, 0 pruned, 1 failed, 1 infeasible" in headline(hand.view).plain
+    assert [line[:17] for line in failure_lines(hand.view)] == [
+        "failed     once: ", "infeasible once: "
+    ]  # fmt: skip
 
 
 def test_the_record_of_the_winner_is_the_mean_and_its_best_run(repeated: Hand) -> None:
@@ -333,6 +345,8 @@ def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
     assert "3: 1 complete, 2 diverged" in said("list")
     (row,) = json.loads(said("list", "--json"))
     assert (row["seeds"], row["outcomes"]) == (1, {"complete": 1, "diverged": 2})
+    assert (row["failed"], row["infeasible"]) == (0, 2) and " infeasible " in said("list")
+    assert "0 failed, 2 infeasible" in said("status", "one")
     assert "at once    1 trials, 2 threads each" in said("status", "one")
     status = json.loads(said("status", "one", "--json"))
     assert (status["at_once"], status["threads"]) == (1, 2)
@@ -344,4 +358,5 @@ def test_trials_that_failed_alike_but_for_numbers_are_counted_together() -> None
         hand.trial(f"d{number}", state="infeasible")
         hand.view.trials[number].reason = f"diverged: nan at step {number}"
     (line,) = failure_lines(hand.view)
-    assert line == "6 times: diverged: nan at step 0  (raysearch logs by-hand 0)"
+    said = "6 times: for example: diverged: nan at step 0  (raysearch logs by-hand 0)"
+    assert line == f"infeasible {said}"

@@ -17,7 +17,10 @@ from raysearch.plan import make_request
         ("trials", "many", "--trials must be a whole number, got 'many'"),
         ("trials", True, "--trials must be a whole number, got True"),
         ("trials", 1.5, "--trials must be a whole number, got 1.5"),
-        ("trials", 1 << 63, "--trials must be a whole number, got 9223372036854775808"),
+        ("trials", 1 << 63, "--trials must be from -9.* to 9223372036854775807, got 9223.*808"),
+        ("seed", 1 << 63, "--seed must be from 0 to 9223372036854775807, got 9223372036854775808"),
+        ("seed", -1, "--seed must be from 0 to 9223372036854775807, got -1"),
+        ("seed", 10**200, "--seed must be from 0 to 9223372036854775807, got 100.*…"),
         ("seed", None, "--seed must be a whole number, got None"),
         ("gpus", "one", "--gpus must be a number, got 'one'"),
         ("gpus", float("nan"), "--gpus must be a number, got nan"),
@@ -49,8 +52,8 @@ def test_an_option_that_is_none_is_offered_the_nearest() -> None:
 
 
 def test_both_edges_and_numbers_of_numpy_are_taken_as_plain_numbers() -> None:
-    request = make_request("own:x", {"lr": 1}, trials=np.int64(3), gpus=np.float32(0.5), seed=-5)
-    assert (request.trials, request.gpus, request.seed) == (3, 0.5, -5)
+    request = make_request("own:x", {"lr": 1}, trials=np.int64(3), gpus=np.float32(0.5), seed=0)
+    assert (request.trials, request.gpus, request.seed) == (3, 0.5, 0)
     assert type(request.trials) is int and type(request.gpus) is float
     assert make_request("own:x", {}, seed=(1 << 63) - 1).seed == (1 << 63) - 1
     assert make_request("own:x", {}, gpus=1).gpus == 1

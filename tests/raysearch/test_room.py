@@ -44,9 +44,9 @@ def test_as_many_as_fit_with_all_their_workers(
 
 
 def test_what_is_asked_for_goes_before_what_the_sweep_says() -> None:
-    found = room({"workers": 4, "gpus": 1}, workers=2, gpus=0.5, concurrent=1, memory=5)
+    found = room({"workers": 4, "gpus": 1}, workers=2, gpus=0.5, concurrent=1, memory=16 << 20)
     assert (found["workers"], found["gpus"], found["concurrent"]) == (2, 0.5, 1)
-    assert found["memory"] == 5 and found["threads"] == 2
+    assert found["memory"] == 16 << 20 and found["threads"] == 2
 
 
 def spec(**need: Any) -> dict[str, Any]:

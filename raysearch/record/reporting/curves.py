@@ -136,12 +136,18 @@ def paint(axes: Axes, curves: dict[int, Curve], states: dict[int, str]) -> None:
     axes.autoscale_view(scaley=False)
 
 
-_STATES = {"pruned": ORANGE, "completed": BLUE, "running": SKY, "failed": PURPLE}
+_STATES = {
+    "pruned": ORANGE,
+    "completed": BLUE,
+    "running": SKY,
+    "failed": PURPLE,
+    "infeasible": MUTED,
+}
 
 
 def _sort(state: str) -> str:
-    sorts = {"complete": "completed", "pruned": "pruned", "infeasible": "failed"}
-    return sorts.get(state, state if state == "failed" else "running")
+    found = "completed" if state == "complete" else state
+    return found if found in _STATES else "running"
 
 
 def _best_word(view: SearchView) -> str:

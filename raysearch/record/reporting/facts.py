@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from raysearch.record.names import flat
-from raysearch.record.reasons import failed_alike
+from raysearch.record.reasons import failed_alike, reason_of
 from raysearch.record.reporting.objectives import drawn
 from raysearch.record.results import SearchView, TrialView
 
@@ -75,7 +75,7 @@ def seconds_of(trial: TrialView) -> float:
 
 @dataclass(frozen=True)
 class Failures:
-    """Trials that failed for the same reason, numbers in it left aside; `reason` is the first's."""
+    """Trials that failed for the same reason, numbers in it left aside."""
 
     reason: str
     state: str
@@ -87,7 +87,7 @@ def failures(view: SearchView, folder: Path) -> list[Failures]:
     """Why trials failed or were infeasible, the most frequent first, with the command for a log."""
     return [
         Failures(
-            own[0].reason or own[0].state,
+            reason_of(own),
             own[0].state,
             tuple(trial.number for trial in own),
             f"raysearch logs {view.search} {own[0].number}{runs_option(folder)}",

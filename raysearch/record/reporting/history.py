@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from raysearch.record.endings import WITHOUT_VALUE
 from raysearch.record.reporting.axes import brief
 from raysearch.record.reporting.canvas import (
     BLUE,
@@ -77,7 +78,7 @@ def draw_history(view: SearchView, objective: Objective, path: Path) -> Picture 
     caption += "best so far of those that completed."
     if any(each.is_repeated for each in view.standings()):
         caption += " The winner is chosen by the mean over its seeds."
-    if any(trial.state in ("failed", "infeasible") for trial in drawn(view)):
+    if any(trial.state in WITHOUT_VALUE for trial in drawn(view)):
         caption += " Trials without a value stand below the axis."
     return Picture(path, f"{alt}.", caption + far_out(values, bounds), width_of(NARROW))
 
@@ -111,7 +112,7 @@ def paint(axes: Axes, view: SearchView, objective: Objective, bounds: tuple[floa
 def _foot(axes: Axes, trials: list[TrialView], bounds: tuple[float, float]) -> None:
     """The trials without a value, below a line at the end of the axis."""
     axes.set_ylim(*bounds)
-    without = [trial for trial in trials if trial.state in ("failed", "infeasible")]
+    without = [trial for trial in trials if trial.state in WITHOUT_VALUE]
     if not without:
         return
     axes.set_yticks([y for y in axes.get_yticks() if bounds[0] <= y <= bounds[1]])

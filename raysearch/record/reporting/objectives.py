@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from raysearch.record.endings import WITHOUT_VALUE
 from raysearch.record.results import SearchView, TrialView
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ class Objective:
 
     def shown(self, trial: TrialView) -> float | None:
         """The value that pictures show: of one that completed, was pruned, or has not ended."""
-        return None if trial.state in ("failed", "infeasible") else self.value(trial)
+        return None if trial.state in WITHOUT_VALUE else self.value(trial)
 
     def final(self, trial: TrialView) -> float | None:
         """The value of a trial that completed."""

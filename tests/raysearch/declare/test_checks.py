@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,17 @@ def leaves(trial: Any) -> Toy:
     sys.exit(0)
 
 
+def leaves_at_once(trial: Any) -> Toy:
+    forked = os.fork()
+    if forked:
+        assert os.waitpid(forked, 0)[1] >> 8 == 3
+    os._exit(0 if forked else 3)
+
+
+def unnamed(trial: Any) -> Toy:
+    return Toy(rate=trial.suggest_float("", 0.0, 1.0))
+
+
 def a_dict(trial: Any) -> Any:
     return {"depth": trial.suggest_int("depth", 1, 2)}
 
@@ -102,7 +114,7 @@ def a_dict(trial: Any) -> Any:
 @pytest.mark.parametrize(
     ("function", "error", "text"),
     [
-        (misspelt, LookupError, "dpeth of sweep .* is no path .*did you mean 'depth'"),
+        (misspelt, LookupError, "'dpeth' of sweep .* is no path .*did you mean 'depth'"),
         (absent, ValueError, "is asked for where its configuration has no optimizer.momentum: at"),
         (dropped, ValueError, "got 2 instead of . at depth"),
         (void, ValueError, "slots of sweep .* changes nothing: each value in 1 … 4"),
@@ -116,6 +128,8 @@ def a_dict(trial: Any) -> Any:
         (objects, ValueError, r"depth must have strings, .* got \(1,\); make it a `choice.<name>`"),
         (uneven, ValueError, "rate must have high a whole number of steps .* try high=0.9"),
         (leaves, ValueError, "gives no valid configuration: SystemExit: 0 "),
+        (leaves_at_once, ValueError, r"SystemExit: it called os\._exit\(0\) .*py:\d+"),
+        (unnamed, LookupError, "'' of sweep .* is no path of its configuration"),
         (a_dict, ValueError, "must return a configuration of an experiment .*, got a dict"),
     ],
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,8 @@ class Rude:
 
 @pytest.mark.parametrize(
     ("given", "step"),
-    [(0, 0), (7, 7), (7.0, 7), (np.int64(7), 7), (torch.tensor(7), 7), (MOST_STEPS, MOST_STEPS)],
+    [(0, 0), (7, 7), (7.0, 7), (np.int64(7), 7), (torch.tensor(7), 7), (MOST_STEPS, MOST_STEPS)]
+    + [(Fraction(14, 2), 7), (Decimal("7.0"), 7)],
 )
 def test_a_step_is_a_whole_number_of_any_type(given: Any, step: int) -> None:
     assert checked_step(given) == step
@@ -62,6 +65,9 @@ def test_a_step_is_a_whole_number_of_any_type(given: Any, step: int) -> None:
     ("given", "words"),
     [
         (0.25, "step must be a whole number, got 0.25"),
+        (Fraction(5, 2), "step must be a whole number, got Fraction(5, 2)"),
+        (Decimal("NaN"), "step must be a whole number, got Decimal"),
+        (7 + 0j, "step must be a whole number, got "),
         ("3", "step must be a whole number, got '3'"),
         (None, "step must be a whole number, got None"),
         (True, "step must be a whole number, got True"),
@@ -105,6 +111,19 @@ def test_what_has_one_element_is_a_number(value: Any) -> None:
 def test_a_metric_that_is_no_number_is_named(value: Any) -> None:
     with pytest.raises(InvalidMessage, match=r"metric 'val/loss' must be a number, got "):
         checked_metrics({"val/loss": value})
+
+
+class Stubborn(float):
+    """A number that cannot be converted."""
+
+    def __float__(self) -> float:
+        raise ArithmeticError("not now")
+
+
+def test_a_number_that_cannot_be_converted_says_why() -> None:
+    words = r"must be a number, got 0\.3, which float\(\) cannot convert: ArithmeticError: not now$"
+    with pytest.raises(InvalidMessage, match=words):
+        checked_metrics({"val/loss": Stubborn(0.3)})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e30])
