@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from raysearch.drive.driver import Outcome
     from raysearch.plan import Request
 
+_OPTIONAL = ("notes", "tags", "group", "sweep", "pruned", "complete", "seeds")
+"""Columns of the list of searches that are left out first where there is no room."""
 _WORDS = 80
 """Letters of a note or of any other words in a table."""
 
@@ -174,8 +176,28 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
         row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
         outcomes, doubt = row.pop("outcomes"), row.pop("suspicious")
         row["seeds"] = seeds_in_words(outcomes, is_suspicious=bool(doubt)) if outcomes else None
-    header = [column.replace("_", " ") for column in found[0]]
-    show(table_of(header, [[_cell(value) for value in row.values()] for row in found]))
+    rows = [{name.replace("_", " "): _cell(value) for name, value in row.items()} for row in found]
+    kept, left_out = _that_fit(rows, make_console().width)
+    show(table_of(kept, [[row[name] for name in kept] for row in rows]))
+    if left_out:
+        say(f"no room for {', '.join(left_out)}: a wider terminal has it, and --json", err=True)
+
+
+def _that_fit(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], list[str]]:
+    """The columns that a terminal has room for, without empty ones; and those it has none for.
+
+    What says how far to trust a best value stays, such as how its seeds ended.
+    """
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    kept = [name for name in widths if name not in _OPTIONAL or any(row[name] for row in rows)]
+    left_out: list[str] = []
+    for name in _OPTIONAL:
+        if sum(widths[each] + 2 for each in kept) - 2 <= width:
+            break
+        if name in kept and not (name == "seeds" and any(":" in row[name] for row in rows)):
+            kept.remove(name)
+            left_out.append(name)
+    return kept, left_out
 
 
 def columns_table(rows: Sequence[Mapping[str, Any]]) -> Table:
