@@ -342,7 +342,7 @@ def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
         assert done.exit_code == 0, done.output
         return done.stdout
 
-    assert "3: 1 complete, 2 diverged" in said("list")
+    assert "3: 1 complete, 2 diverged" in " ".join(said("list").split())
     (row,) = json.loads(said("list", "--json"))
     assert (row["seeds"], row["outcomes"]) == (1, {"complete": 1, "diverged": 2})
     assert (row["failed"], row["infeasible"]) == (0, 2) and " infeasible " in said("list")
