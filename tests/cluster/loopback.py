@@ -156,6 +156,10 @@ def processes_of(home: Path) -> list[psutil.Process]:
     return found
 
 
+_GRACE = 16.0
+"""Seconds that `ray stop` gives a process, and some take them, before it kills it."""
+
+
 def is_ray(process: psutil.Process) -> bool:
     """Whether a process is one of those that `ray stop` would end."""
     try:
@@ -183,7 +187,7 @@ def stop_ray(home: Path) -> None:
             process.terminate()
         except psutil.NoSuchProcess:
             pass
-    for process in psutil.wait_procs(ended, timeout=900)[1]:
+    for process in psutil.wait_procs(ended, timeout=_GRACE)[1]:
         process.kill()
 
 
