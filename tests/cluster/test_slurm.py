@@ -62,7 +62,7 @@ def test_a_search_longer_than_its_job_goes_on_in_the_next_and_equals_an_uninterr
 ) -> None:
     statuses: list[int] = []
     while not statuses or statuses[-1] == 124:
-        assert len(statuses) < 6, (project / "log.txt").read_text()
+        assert len(statuses) < 40, (project / "log.txt").read_text()
         has_begun = any(project.glob("runs/walks/*/attempt-*/checkpoints/*"))
         job = submit(slurm, project, LONG if has_begun else SHORT, *SEARCH)
         statuses.append(slurm.ended(job, 120)[1])
