@@ -21,7 +21,7 @@ import psutil
 
 from raysearch.errors import NoRay, sentence
 from raysearch.run.private import FOLDER, PrivateFolder
-from raysearch.run.tree import children, kill_tree, name_of
+from raysearch.run.tree import children, gone, kill_tree, name_of
 from raysearch.terminal import say
 
 PATIENCE = "RAYSEARCH_RAY_START"
@@ -30,7 +30,7 @@ _PATIENCE = "60,180,540"
 """A start takes 4 s on two quiet cores, and took over 30 s, Ray's own limit, under load."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to 0, Ray's node is 127.0.0.1 and all its servers listen there alone."""
-_LOGS = 4096
+_LOGS, _ROUNDS = 4096, 10
 _LOOK_EVERY, _COMES_OUT = 0.2, 20.0
 """Seconds between two looks at a server while Ray is started, and for `ray.init` to hear of it."""
 _PATIENT = 20
@@ -116,9 +116,13 @@ def own_ray(cpus: int, namespace: str) -> Generator[OwnRay]:
 
 
 def end_left(folder: Path) -> None:
-    """Kills what the Ray of a private folder has left of itself."""
-    for pid in marked(folder):
-        kill_tree(pid)
+    """Kills what the Ray of a private folder has left of itself, and what that starts meanwhile."""
+    for _ in range(_ROUNDS):
+        found = marked(folder)
+        for pid in found:
+            kill_tree(pid)
+        if not found or gone(found, 1.0) and not marked(folder):
+            return
 
 
 def marked(folder: Path) -> list[int]:

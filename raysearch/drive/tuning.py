@@ -38,6 +38,7 @@ def tune(
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.limits.concurrent)
     from ray import tune as ray_tune
+    from ray.air._internal import usage
 
     from raysearch.decide.bridge import Begin, Decisions, Halt, Suggestions
     from raysearch.run.host import Host
@@ -47,6 +48,8 @@ def tune(
         shutil.rmtree(old, ignore_errors=True)  # of a driver that was killed
     scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=shared or (own and own.folder))
     decisions = Decisions(conductor)
+    # To count callbacks it would import four loggers' libraries, of which one leaves folders.
+    usage.tag_callbacks = lambda callbacks: False
     try:
         ray_tune.Tuner(
             ray_tune.with_resources(Host, host_resources(spec)),
