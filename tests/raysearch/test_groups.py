@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -62,8 +63,9 @@ def has_begun(folder: Path, behind: int) -> bool:
 def kill_the_hosts(driver: int) -> None:
     """Those of Ray Tune's actors that hold a trial."""
     for one in psutil.Process(driver).children(recursive=True):
-        if " ".join(one.cmdline()).startswith(("ray::Host", "ray::ResourceTrainable")):
-            one.kill()
+        with suppress(psutil.Error):  # some have just ended
+            if " ".join(one.cmdline()).startswith(("ray::Host", "ray::ResourceTrainable")):
+                one.kill()
 
 
 def test_a_lost_host_takes_its_workers_along_and_holds_no_resources(tmp_path: Path) -> None:
