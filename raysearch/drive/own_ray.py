@@ -30,7 +30,10 @@ _PATIENCE = "60,180,540"
 """A start takes 4 s on two quiet cores, and took over 30 s, Ray's own limit, under load."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to 0, Ray's node is 127.0.0.1 and all its servers listen there alone."""
-_LOGS, _ROUNDS = 4096, 10
+_LOGS = 4096
+"""Bytes at the end of a log of Ray in which its reason is looked for."""
+_ROUNDS = 10
+"""How often what is left is looked for, since a raylet starts agents while it is being ended."""
 _LOOK_EVERY, _COMES_OUT = 0.2, 20.0
 """Seconds between two looks at a server while Ray is started, and for `ray.init` to hear of it."""
 _PATIENT = 20

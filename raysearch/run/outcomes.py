@@ -59,7 +59,10 @@ def behind(error: BaseException) -> Iterator[BaseException]:
     for each in found:
         yield each
         inside = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-        for other in (*inside, each.__cause__, each.__context__):
+        before = (
+            None if each.__suppress_context__ else each.__context__
+        )  # `from None` says: no cause
+        for other in (*inside, each.__cause__, before):
             if other is not None and id(other) not in seen and len(found) < _MOST:
                 seen.add(id(other))
                 found.append(other)

@@ -33,7 +33,7 @@ from raysearch.record.results import SearchView, TrialView
 from raysearch.run import tree
 from raysearch.run.forking import FORK, TRIAL
 from raysearch.run.guard import INNER, OUTER
-from tests.cluster.ward import mount, unmount
+from tests.cluster.ward import fill, mount, unmount
 from tests.raysearch.command import ENVIRONMENT
 from tests.raysearch.searches.wander import walk
 
@@ -54,7 +54,6 @@ _SPOKEN += ("69 running", "69 interrupted", "69 unborn")
 with a sentence: on a full disk, of which the store could not be told, or as Ray did not start."""
 _LONG_STOP = 330.0
 _LOCKED = 8.0
-_FULL = 5.0
 _DISK = 512 << 20
 """Bytes of the disk of a campaign, where this user may mount one."""
 
@@ -188,15 +187,7 @@ def _lock_mlflow(ward: Ward, draw: random.Random) -> Facts | None:
 def _fill(ward: Ward, draw: random.Random) -> Facts | None:
     """No byte is left for some seconds, for anybody who writes to the folder of runs."""
     runs = ward.folder / "runs"
-    if not os.path.ismount(runs):
-        return None
-    ballast = runs / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(1 << 16))
-    time.sleep(_FULL)
-    ballast.unlink()
-    return {"full": _FULL}
+    return fill(runs) if os.path.ismount(runs) else None
 
 
 INJURIES: dict[str, Callable[[Ward, random.Random], Facts | None]] = {

@@ -306,7 +306,12 @@ def _disk(ward: Ward, draw: random.Random, name: str) -> Facts | None:
     """No byte is left for some seconds."""
     if not ward.has_disk:
         return None
-    ballast = ward.runs / "ballast"
+    return fill(ward.runs)
+
+
+def fill(folder: Path) -> Facts:
+    """Takes the last byte of a disk for some seconds."""
+    ballast = folder / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16))

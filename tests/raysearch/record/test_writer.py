@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +352,21 @@ def test_a_file_that_is_no_database_is_no_tracking_address(tmp_path: Path) -> No
     file.write_text("these are notes")
     with pytest.raises(ValueError, match="mlflow.db is not an SQLite database"):
         check_tracking(f"sqlite:///{file}")
+
+
+TAKES = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+
+
+def test_looking_at_a_database_gives_up_no_lock_on_it(tmp_path: Path) -> None:
+    """As closing a file does that was opened beside SQLite: POSIX locks are those of a process."""
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file)) as holder:
+        holder.execute("CREATE TABLE notes (text)")
+        holder.execute("BEGIN IMMEDIATE")
+        check_tracking(f"sqlite:///{file}")
+        other = [sys.executable, "-c", TAKES, str(file)]
+        done = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert "database is locked" in done.stderr
 
 
 def test_a_file_that_cannot_be_stored_holds_nothing_else_back(

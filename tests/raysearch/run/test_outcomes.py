@@ -43,6 +43,13 @@ def meanwhile() -> None:
         raise SystemExit(3)  # noqa: B904 (what people write)
 
 
+def handled() -> None:
+    try:
+        raise MemoryError("a batch of 512")
+    except MemoryError:
+        raise ValueError("no smaller batch is allowed") from None
+
+
 def grouped() -> None:
     raise ExceptionGroup("workers", [KeyError("a"), ExceptionGroup("b", [MemoryError()])])
 
@@ -80,6 +87,7 @@ def test_missing_memory_is_known_by_type_number_words_and_from_behind(error: Exc
         (ExceptionGroup("two", [KeyError("a"), OSError(errno.ENOSPC, "")]), "full"),
         (FloatingPointError("loss is nan"), "diverged"),
         (SystemExit(3), "exit"),
+        (raised(handled), "exception"),
     ],
     ids=repr,
 )
