@@ -223,15 +223,22 @@ def retry(
 
 def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
     from raysearch import front
+    from raysearch.drive.signals import Signalled, heard
     from raysearch.watch import Watch
 
+    listed = "`raysearch list` shows what there is to resume"
     try:
-        with Watch() as watch:
+        with heard(), Watch() as watch:
             outcome = begin(watch.listen)
     except KeyboardInterrupt:  # while Ray starts, or for the second time
-        said = "interrupted at once: `raysearch list` shows what there is to resume"
-        say(said, err=True)
+        say(f"interrupted at once: {listed}", err=True)
         return INTERRUPTED
+    except Signalled as signal:
+        say(
+            f"{signal} ended it before a trial began: give the same command again, or {listed}",
+            err=True,
+        )
+        return OUT_OF_BOX
     front.show_answer(outcome, settings)
     if outcome.state == "interrupted":
         return INTERRUPTED

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch.drive.capacity import node_of, to_come
 from raysearch.drive.own_ray import OwnRay, own_ray
+from raysearch.drive.signals import unchanged
 from raysearch.errors import Unreachable
 from raysearch.room import Machine
 
@@ -55,13 +56,14 @@ def connect(address: str) -> None:
     _refuse_silence(address)
     _choose_tokens(address)
     try:
-        ray.init(
-            address=address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **_abroad(),
-        )
+        with unchanged():
+            ray.init(
+                address=address,
+                namespace=NAMESPACE,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **_abroad(),
+            )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_cluster(address, str(error)) from None
 

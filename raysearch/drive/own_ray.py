@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from raysearch.drive.signals import unchanged
 from raysearch.errors import NoRay, sentence
 from raysearch.run.private import FOLDER, PrivateFolder
 from raysearch.run.tree import children, gone, kill_tree, name_of
@@ -221,7 +222,7 @@ def _try(folder: Path, limit: float, cpus: int, namespace: str) -> None:
 
     os.environ.update(_limits(limit))
     Config.initialize("")  # which was read when Ray was imported
-    with _of_its_own(), _watched_start(folder.parent):
+    with _of_its_own(), unchanged(), _watched_start(folder.parent):
         ray.init(
             address="local",  # None would join whatever runs on this machine
             namespace=namespace,

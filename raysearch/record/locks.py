@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import socket
 import time
 import uuid
@@ -41,6 +42,10 @@ _HOLDER = sa.text(
 """Whoever holds it, by name once it has signed."""
 
 
+_REFUSALS = 30
+"""So often it is seen with another driver until that one is believed: it may be just ending."""
+_LOOKERS = 30.0
+"""Seconds for which those who only look are waited for."""
 LOCK = "lock"
 """The file in the folder of a search by which it is known as one."""
 
@@ -332,15 +337,29 @@ def claim(folder: Path) -> None:
 
 
 def _taken(descriptor: int) -> bool:
-    """Whether the lock was to be had: whoever only looks (`holder`) has it for an instant."""
-    for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.0):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
+    """Whether the lock was to be had.
+
+    Whoever only looks (`holder`) shares it for an instant, as often as there are lookers: that is
+    waited for, since a driver does not share it.
+    """
+    refusals, deadline = 0, time.monotonic() + _LOOKERS
+    while refusals < _REFUSALS and time.monotonic() < deadline:
+        if _locked(descriptor, fcntl.LOCK_EX):
             return True
+        if _locked(descriptor, fcntl.LOCK_SH):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        else:
+            refusals += 1
+        time.sleep(random.uniform(0.0, 0.02))
     return False
+
+
+def _locked(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

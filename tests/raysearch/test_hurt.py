@@ -120,6 +120,22 @@ def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_driver_that_is_still_starting_ray_ends_in_order(
+    tmp_path: Path, part: str, how: signal.Signals
+) -> None:
+    driver = started(tmp_path, "search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2")
+    wait_until(lambda: part_of_ray(driver.pid, part) is not None, LONG, f"for {part}")
+    below = psutil.Process(driver.pid).children(recursive=True)
+    os.kill(driver.pid, how)
+    output, _ = driver.communicate(timeout=LONG)
+    assert driver.returncode == 124, output
+    assert f"{how.name} ended it before a trial began" in output and "Traceback" not in output
+    assert not (tmp_path / "runs/one").exists(), "its name is free"
+    assert not [each for each in below if each.is_running() and each.status() != "zombie"]
+
+
 def test_a_search_ignores_a_closed_terminal_if_it_was_told_to(tmp_path: Path) -> None:
     program = ["nohup", *COMMAND]
     arguments = ["search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2"]

@@ -41,8 +41,10 @@ def test_an_address_leads_back_to_its_file(name: str) -> None:
     assert sa.make_url(sqlite_address(file)).database == str(file)
 
 
-def test_a_relative_address_means_the_folder_in_which_it_was_given(tmp_path: Path) -> None:
-    os.chdir(tmp_path)
+def test_a_relative_address_means_the_folder_in_which_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert absolute("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
     for address in ("sqlite://", "sqlite:///:memory:", "http://head:5000", "none", "x://"):
         assert absolute(address) == address

@@ -1,0 +1,62 @@
+"""Signals that reach a driver before its search runs: it ends in order, and says so."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Signalled(BaseException):
+    """SIGTERM or SIGHUP came before the search ran; `str` is the signal's name.
+
+    It is no `Exception`: what is being started must not take it for a failed start.
+    """
+
+
+@contextmanager
+def heard() -> Generator[None]:
+    """Raises `Signalled` here at the first SIGTERM or SIGHUP, once, unless that is ignored (nohup).
+
+    While a search runs the driver has handlers of its own. Elsewhere than in the main thread, which
+    alone hears signals, nothing happens.
+    """
+
+    def raise_once(number: int, frame: Any) -> None:
+        for each in saved:
+            signal.signal(each, signal.SIG_IGN)  # what ends in order is not to be torn down
+        raise Signalled(signal.Signals(number).name)
+
+    saved: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                saved[number] = signal.signal(number, raise_once)
+    try:
+        yield
+    finally:
+        for number, handler in saved.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def unchanged() -> Generator[None]:
+    """Undoes that `ray.init` replaces the handler of SIGTERM by one that exits with status 15.
+
+    Raises:
+        Signalled: SIGTERM came while that one stood.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as error:
+        if error.code == signal.SIGTERM:
+            raise Signalled(signal.SIGTERM.name) from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, handler)
