@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUR_FAULT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 70, 124, 130
-RAY_DID_NOT_START = 69
+RAY_DID_NOT_START, STOPPED_ITSELF = 69, 1
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
 StoreUrl = Annotated[

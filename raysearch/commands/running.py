@@ -16,6 +16,7 @@ from raysearch.commands.options import (
     NOTHING_COMPLETED,
     OUT_OF_BOX,
     RUNS,
+    STOPPED_ITSELF,
     Address,
     Name,
     Overrides,
@@ -240,11 +241,21 @@ def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
         )
         return OUT_OF_BOX
     front.show_answer(outcome, settings)
+    return status_of(outcome)
+
+
+def status_of(outcome: Outcome) -> int:
+    """The exit status that says how a search ended."""
+    from raysearch.drive.conduct import BY_REQUEST
+
     if outcome.state == "interrupted":
         return INTERRUPTED
     if outcome.state == "paused":
         return OUT_OF_BOX
-    return FINISHED if outcome.view.best() is not None else NOTHING_COMPLETED
+    if outcome.view.best() is None:
+        return NOTHING_COMPLETED
+    is_asked = outcome.state != "stopped" or outcome.reason == BY_REQUEST
+    return FINISHED if is_asked else STOPPED_ITSELF
 
 
 @app.command()

@@ -24,6 +24,8 @@ from raysearch.record.events import EventLog
 from raysearch.run.checkpoints import Keeper, remove
 from raysearch.run.messages import InvalidMessage, checked
 
+BY_REQUEST = "by request"
+"""Why a search is stopped that somebody asked to stop; otherwise it stops itself."""
 _UNASKED = "SIGTERM told it to stop, which this search had not asked for"
 
 
@@ -348,7 +350,7 @@ class Conductor:
             return
         self.log.append("requested", trial, commit=True, request=number, **body)
         if action == "stop" and trial is None:
-            self.halt = self.halt or Halted("stopped", "by request")
+            self.halt = self.halt or Halted("stopped", BY_REQUEST)
         elif action == "stop":
             self._stop_trial(int(body["trial"]))
 

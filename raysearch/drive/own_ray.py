@@ -130,12 +130,24 @@ def end_left(folder: Path) -> None:
 
 
 def marked(folder: Path) -> list[int]:
-    """The processes that the Ray of a private folder has started, by the mark in their environment;
-    this process, which has started it, is none of them.
+    """The processes that the Ray of a private folder has started, by the mark in their environment
+    or by their logs; this process, which has started it, is none of them.
+
+    Whoever gives itself a title, as Ray's agents do, writes it over its environment.
     """
     mark = f"{FOLDER}={folder}".encode()
-    found = [pid for pid in psutil.pids() if mark in _environ(pid).split(b"\0")]
-    return [pid for pid in found if pid != os.getpid()]
+    found = [pid for pid in psutil.pids() if pid != os.getpid()]
+    return [pid for pid in found if mark in _environ(pid).split(b"\0") or _writes(pid, folder)]
+
+
+def _writes(pid: int, folder: Path) -> bool:
+    """Whether a process has a file in a folder open."""
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if os.readlink(link).startswith(f"{folder}/"):
+                    return True
+    return False
 
 
 def _environ(pid: int) -> bytes:

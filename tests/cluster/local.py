@@ -48,15 +48,11 @@ IN_A_ROUND = 8
 """Injuries of one search at most."""
 _STARTS, _ENDS = 600.0, 3600.0
 """Seconds after which a driver that does not start, or end, counts as hung."""
+_LEFT = ("running", "interrupted", "paused", "stopped", "unborn")
+"""As what a search is left by a driver that did not come to drive it."""
 _SPOKEN = ("0 finished", "-9 running", "124 paused", "130 interrupted", "2 running", "2 unborn")
-_SPOKEN += (
-    "69 running",
-    "69 interrupted",
-    "69 unborn",
-    "124 interrupted",
-    "124 running",
-    "124 unborn",
-)
+_SPOKEN += tuple(f"{status} {state}" for status in (69, 124) for state in _LEFT)
+_SPOKEN += ("1 stopped",)  # by itself, on a full disk
 """How a driver may end, and its search be left: done, killed, told to by one signal or another, or
 with a sentence: on a full disk, of which the store could not be told, or as Ray did not start."""
 _LONG_STOP = 330.0

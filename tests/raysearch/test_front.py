@@ -19,6 +19,9 @@ from raysearch.answer import (
     unfinished_lines,
 )
 from raysearch.cli import app
+from raysearch.commands.running import status_of
+from raysearch.drive.conduct import BY_REQUEST
+from raysearch.drive.driver import Outcome
 from raysearch.drive.winners import roles_to_test
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
@@ -45,6 +48,26 @@ def repeated() -> Hand:
     for first, values in zip(firsts, ([0.6, 0.62], [0.7, 0.72], [0.94, 0.95]), strict=True):
         hand.repeats(first, values)
     return hand
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "status"),
+    [
+        ("finished", "", 0),
+        ("finished", "its time was up", 0),
+        ("stopped", BY_REQUEST, 0),
+        ("stopped", "3 of 4 trials failed, more than --max-failures 2", 1),
+        ("stopped", "no space is left on the disk", 1),
+        ("paused", "SIGTERM ended this driver", 124),
+        ("interrupted", "SIGINT", 130),
+    ],
+)
+def test_the_exit_status_says_how_a_search_ended(
+    repeated: Hand, state: str, reason: str, status: int
+) -> None:
+    assert status_of(Outcome("one", state, reason, repeated.view)) == status
+    none = Hand(repeats=1, finalists=1, trials=1).view
+    assert status_of(Outcome("one", state, reason, none)) == (status or 1)
 
 
 def _test(hand: Hand, scores: dict[int, float]) -> None:

@@ -43,6 +43,8 @@ with own_ray(1, "tests") as own:
     processes = [psutil.Process(), *map(psutil.Process, marked(own.folder))]
     names = {process.name() for process in processes}
     assert {"gcs_server", "raylet"} <= names and len(processes) > 5, names
+    below = {each.pid for each in psutil.Process().children(recursive=True)}
+    assert below <= {each.pid for each in processes}, "its agents too, which have titles"
     listening = {
         each.laddr.ip
         for process in processes
@@ -109,13 +111,15 @@ def test_what_the_ray_of_a_killed_driver_has_left_goes_with_the_next(tmp_path: P
     left = tmp_path / "rs-ray-left"
     process = subprocess.Popen(["sleep", "1000"], env={**os.environ, "RAYSEARCH_RAY": str(left)})
     other = subprocess.Popen(["sleep", "1000"], env={**os.environ, "RAYSEARCH_RAY": f"{left}-2"})
+    left.mkdir()
+    with (left / "agent.out").open("w") as log:  # as one that wrote a title over its environment
+        agent = subprocess.Popen(["sleep", "1000"], stdout=log)
     try:
-        assert marked(left) == [process.pid]
+        assert sorted(marked(left)) == sorted([process.pid, agent.pid])
         end_left(left)
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait() == agent.wait() == -signal.SIGKILL
         assert other.poll() is None
     finally:
-        process.kill()
-        other.kill()
-        process.wait()
-        other.wait()
+        for each in (process, other, agent):
+            each.kill()
+            each.wait()
