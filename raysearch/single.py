@@ -19,7 +19,8 @@ from raysearch.plan import parse_overrides
 from raysearch.run.checkpoints import FOLDER, Keeper, Kept, remove
 from raysearch.run.lending import lent, take_back
 from raysearch.settings import EXPERIMENTS
-from raysearch.terminal import say
+from raysearch.terminal import make_console, say
+from raysearch.texts import visible
 
 _UNFINISHED = (".partial", ".tmp")
 """The ends of names of files that are still being written."""
@@ -77,6 +78,24 @@ class PrintingSession:
         return False
 
 
+def show(name: str, overrides: Iterable[str]) -> None:
+    """Prints a configuration, a line for each setting: as an override, what is allowed, its use.
+
+    Raises:
+        LookupError: no such experiment or path. ValueError: a value that is not allowed.
+    """
+    from raysearch.declare.described import settings_of
+
+    console = make_console()
+    for one in settings_of(_configured(name, overrides)):
+        usual = "" if one.value == one.default else f"default {json.dumps(one.default)}"
+        said = [usual, "void here" if one.is_void else "", one.allowed, one.about]
+        value = one.value if isinstance(one.value, str) else json.dumps(one.value)
+        line = visible(f"{one.path}={value}  # {'; '.join(filter(None, said))}")
+        is_long = console.is_terminal and len(line) > console.width
+        say(f"{line[: console.width - 1]}…" if is_long else line)
+
+
 def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) -> None:
     """Trains one configuration in this process; the same command again goes on where it was.
 
@@ -85,15 +104,20 @@ def train(name: str, overrides: Iterable[str], folder: Path | None, runs: Path) 
             folder that cannot be used or holds a run of another configuration.
         FloatingPointError: it diverged. RunFailed: the experiment raised anything else.
     """
+    config = _configured(name, overrides)
+    refuse_missing([config])
+    run = _entry_point(type(config), "run")
+    target = folder or runs / "train" / f"{config.name}-{config.digest()}-{config.seed}"
+    _prepare(target, config)
+    _carry_out(run, config, PrintingSession(target.absolute()))
+
+
+def _configured(name: str, overrides: Iterable[str]) -> Config:
+    """The configuration of an experiment with these values."""
     kind = find_experiment(name, EXPERIMENTS)
     with foreign(f"experiment {kind.name}"):
         config = kind()
-        config = config.with_values(spelled(parse_overrides(overrides), config))
-    refuse_missing([config])
-    run = _entry_point(kind, "run")
-    target = folder or runs / "train" / f"{kind.name}-{config.digest()}-{config.seed}"
-    _prepare(target, config)
-    _carry_out(run, config, PrintingSession(target.absolute()))
+        return config.with_values(spelled(parse_overrides(overrides), config))
 
 
 def evaluate(

@@ -135,6 +135,24 @@ def note(names: Sequence[str], text: str, settings: Settings) -> dict[str, str]:
     return say(names, "noted", {"notes": text}, settings)
 
 
+def named(names: Sequence[str], group: str | None, settings: Settings) -> list[str]:
+    """The searches that are meant: these, or all of a group.
+
+    Raises:
+        BadSetting: both are given, or neither. UnknownName: no search is of that group.
+    """
+    if bool(names) == (group is not None):
+        raise BadSetting("either names of searches or --of-group must be given")
+    if group is None:
+        return list(names)
+    there = {view.search: view.spec["group"] for view in searches(settings)}
+    found = [name for name, its in there.items() if its == group]
+    if not found:
+        known = {str(its) for its in there.values() if its}
+        raise UnknownName(f"no search is of group {group!r}{on_offer(group, known)}")
+    return found
+
+
 def tag(
     names: Sequence[str], tags: Mapping[str, str | None], group: str | None, settings: Settings
 ) -> dict[str, str]:

@@ -74,7 +74,7 @@ def note(
 
 @app.command()
 def tag(
-    names: Names,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of searches.")] = None,
     put: Annotated[
         list[str] | None, typer.Option("--set", "-t", help="A tag: name=value; again for more.")
     ] = None,
@@ -82,15 +82,20 @@ def tag(
         list[str] | None, typer.Option("--remove", help="The name of a tag to take off.")
     ] = None,
     group: Annotated[str | None, typer.Option(help="The group they belong to.")] = None,
+    of_group: Annotated[
+        str | None, typer.Option(help="All searches of this group, in place of names.")
+    ] = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Set or remove tags of searches, also of many at once, or their group."""
+    """Set or remove tags of searches, also of many at once or of a whole group, or their group."""
     from raysearch import front_verbs, verbs
 
     with plainly():
         tags = verbs.parse_tags(put or [], remove or [])
-        front_verbs.show_said(verbs.tag(names, tags, group, Settings.locate(runs, store)))
+        settings = Settings.locate(runs, store)
+        chosen = verbs.named(names or [], of_group, settings)
+        front_verbs.show_said(verbs.tag(chosen, tags, group, settings))
 
 
 @app.command()

@@ -267,6 +267,9 @@ def train(
     ] = None,
     split: Annotated[str | None, _text("What is evaluated: val, test or all.")] = None,
     folder: Annotated[Path | None, _text("Where to write.")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Train nothing: print the whole configuration.")
+    ] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Train one configuration here, without a search, or evaluate a checkpoint."""
@@ -274,7 +277,9 @@ def train(
 
     values = overrides or []
     with plainly(), _to_its_end():
-        if evaluate_only is not None:
+        if show:
+            single.show(experiment, values)
+        elif evaluate_only is not None:
             single.evaluate(experiment, values, evaluate_only, split or "val", folder, runs)
         elif split is not None:
             raise BadSetting(f"--split is for --evaluate-only, got {split!r}")

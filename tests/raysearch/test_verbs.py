@@ -78,6 +78,31 @@ def test_bad_tags_are_one_sentence(put: list[str], remove: list[str], said: str)
     assert str(error.value) == said
 
 
+def test_a_whole_group_is_renamed_at_once(settings: Settings) -> None:
+    verbs.tag(["three"], {}, "sizes", settings)
+    runs = ["--runs", str(settings.runs)]
+    done = CliRunner().invoke(app, ["tag", "--of-group", "rates", "--group", "layers", *runs])
+    assert done.exit_code == 0, done.output
+    groups = {view.search: view.spec["group"] for view in verbs.searches(settings)}
+    assert groups == {"one": "layers", "two": "layers", "three": "sizes"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["one", "--of-group", "rates"], "either names of searches or --of-group must be given"),
+        ([], "either names of searches or --of-group must be given"),
+        (["--of-group", "rate"], "no search is of group 'rate'; did you mean 'rates'?"),
+    ],
+)
+def test_what_group_is_meant_must_be_clear(
+    settings: Settings, arguments: list[str], said: str
+) -> None:
+    command = ["tag", *arguments, "--group", "x", "--runs", str(settings.runs)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2 and said in done.stderr
+
+
 def test_nothing_to_set_and_a_tag_that_is_not_there_are_refused(settings: Settings) -> None:
     with pytest.raises(ValueError, match="--set, --remove or --group must be given"):
         verbs.tag(["one"], {}, None, settings)
