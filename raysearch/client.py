@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.record.factors import read_factors
 from raysearch.record.results import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
@@ -344,11 +345,16 @@ class Client:
         """Sets tags of searches (None: removes one) and their group."""
         verbs.tag(_several(names), tags or {}, group, self.settings)
 
-    def report(self, name: str) -> Path:
-        """Writes the report of a search; returns its page."""
+    def report(self, name: str, by: str | Sequence[str] = ()) -> Path:
+        """Writes the report of a search; returns its page.
+
+        The objectives are drawn `by` one setting too, or by two.
+        """
+        text = ",".join(_several(by))
         if self._there is not None:
-            return self._there.report(name, self.settings.folder(name) / "report")
-        return verbs.report(name, self.settings)[0]
+            folder = self.settings.folder(name) / "report"
+            return self._there.report(name, folder, text or None)
+        return verbs.report(name, self.settings, read_factors(text) if text else ())[0]
 
     def export(self, name: str, url: str, study: str | None = None) -> int:
         """Writes a search as an Optuna study; returns the number of its trials."""

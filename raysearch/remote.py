@@ -116,9 +116,11 @@ class Remote:
         found = json.loads(self.said(["check", _name(name), "--json"]))
         return [Finding(**each) for each in found]
 
-    def report(self, name: str, folder: Path) -> Path:
+    def report(self, name: str, folder: Path, by: str | None = None) -> Path:
         """Writes the report of a search into a folder, over an old one; returns its page."""
-        answer = self._ask("GET", f"/report/{_name(name)}", timeout=(_CONNECT, _SEND))
+        asked = {} if by is None else {"by": by}
+        path = f"/report/{_name(name)}"
+        answer = self._ask("GET", path, params=asked, timeout=(_CONNECT, _SEND))
         make_folder(folder.parent.parent)
         make_folder(folder.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder.parent))

@@ -266,16 +266,17 @@ def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def report(name: str, settings: Settings) -> tuple[Path, str]:
+def report(name: str, settings: Settings, by: Sequence[str] = ()) -> tuple[Path, str]:
     """Writes the report of a search; the page, and why MLflow does not have it (empty if it does).
 
-    It is an artifact of the search, unless the search is running: then it is only a file.
+    It is an artifact of the search, unless the search is running: then it is only a file. The
+    objectives are drawn `by` one setting, or two.
     """
     from raysearch.record.report import write_report
 
     store, view = view_of(name, settings)
     folder = settings.folder(name)
-    page = write_report(view, folder)
+    page = write_report(view, folder, by)
     try:
         with store.lock(name, folder):
             store.log(name).append(

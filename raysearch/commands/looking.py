@@ -191,17 +191,27 @@ def _fetch_report(address: str, context: typer.Context) -> None:
     from raysearch.remote import Remote
 
     name = str(context.params["name"])
-    say(Remote(address).report(name, Settings.locate().folder(name) / "report"))
+    folder = Settings.locate().folder(name) / "report"
+    say(Remote(address).report(name, folder, context.params.get("by")))
 
 
 @app.command()
 @with_address(_fetch_report)
-def report(name: Name, store: StoreUrl = None, runs: Runs = RUNS) -> None:
+def report(
+    name: Name,
+    by: Annotated[
+        str | None, typer.Option(help="Draw the objective by a setting too, or by two: a,b.")
+    ] = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
     """Write the report of a search, one HTML page and its pictures; it is put into MLflow too."""
     from raysearch import verbs
+    from raysearch.record.factors import read_factors
 
     with plainly():
-        page, missing = verbs.report(name, Settings.locate(runs, store))
+        factors = read_factors(by) if by is not None else ()
+        page, missing = verbs.report(name, Settings.locate(runs, store), factors)
     say(page)
     if missing:
         say(f"missing    MLflow does not have it yet: {missing}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from raysearch.record.files import make_folder
@@ -13,12 +14,15 @@ from raysearch.record.results import SearchView
 PAGE = "index.html"
 
 
-def write_report(view: SearchView, folder: Path) -> Path:
+def write_report(view: SearchView, folder: Path, by: Sequence[str] = ()) -> Path:
     """Writes `report/index.html` and its pictures below the folder of a search; returns the page.
 
     The page needs no other file: pictures are in it, and lie beside it. It says what the events
     say, nothing else: the same events give the same page. One that is there is replaced once the
-    new one is whole.
+    new one is whole. The objectives are also drawn `by` one setting, or by two.
+
+    Raises:
+        UnknownName, BadSetting: no trial has a setting of `by`, or it has too many values.
     """
     from raysearch.record.reporting.page import render
     from raysearch.record.reporting.pictures import draw
@@ -26,7 +30,7 @@ def write_report(view: SearchView, folder: Path) -> Path:
     make_folder(folder)
     fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     try:
-        page = render(view, folder, draw(view, folder, fresh))
+        page = render(view, folder, draw(view, folder, fresh, by))
         (fresh / PAGE).write_text(page, encoding="utf-8")
         fresh.chmod(0o755)
         _replace(fresh, folder / "report")

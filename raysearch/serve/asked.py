@@ -68,6 +68,10 @@ Name = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="The name of a search.")
 ]
 Code = Annotated[str, Path(pattern=r"^[0-9a-zA-Z]{1,64}$", description="The name of a package.")]
+Factors = Annotated[
+    str | None,
+    Query(max_length=400, description="Settings by which a report draws the objective: a or a,b."),
+]
 After = Annotated[int, Query(ge=0, lt=1 << 63, description="The number of an event.")]
 Text = Annotated[str, Field(max_length=LARGEST_TEXT), AfterValidator(_plain)]
 Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]

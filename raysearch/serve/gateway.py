@@ -21,7 +21,18 @@ from starlette.requests import ClientDisconnect
 from raysearch.errors import RaysearchError, UnknownName
 from raysearch.record.bodies import encode
 from raysearch.serve import state as states
-from raysearch.serve.asked import After, Code, Kept, Known, Name, Named, Refusal, Submit, Verb
+from raysearch.serve.asked import (
+    After,
+    Code,
+    Factors,
+    Kept,
+    Known,
+    Name,
+    Named,
+    Refusal,
+    Submit,
+    Verb,
+)
 from raysearch.serve.brokering import slots
 from raysearch.serve.capacity import existing
 from raysearch.serve.guard import SAYS, Guard, fault_text, not_there, refused, wrong_request
@@ -196,10 +207,10 @@ def _add_searches(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
         }
 
     @app.get("/report/{name}")
-    async def report(name: Name, request: Request) -> Response:
+    async def report(name: Name, request: Request, by: Factors = None) -> Response:
         await run_in_threadpool(view_of, name, keeper.settings())
         commands.refuse_more()
-        page = await report_of(name, keeper.service(), commands, request.is_disconnected)
+        page = await report_of(name, by, keeper.service(), commands, request.is_disconnected)
         return Response(page, media_type="application/zip")
 
 

@@ -20,18 +20,22 @@ _TRIES, _PAUSE = 5, 0.2
 
 async def report_of(
     name: str,
+    by: str | None,
     service: ServiceState,
     commands: Commands,
     is_left: Callable[[], Awaitable[bool]],
 ) -> bytes:
     """Writes the report of a search, and returns page and pictures as a zip.
 
+    The objectives are drawn `by` one setting, or two, as `raysearch report --by`.
+
     Raises:
         RaysearchError: it could not be written; what the command says, of its kind.
         RuntimeError: it ended by a fault of ours, with its traceback.
     """
     said, status, kind = {"out": "", "err": ""}, 1, ""
-    async for message in commands.run(["report", name], service, is_left):
+    command = ["report", name, *([] if by is None else [f"--by={by}"])]
+    async for message in commands.run(command, service, is_left):
         status, kind = message.get("exit", status), message.get("kind", kind)
         for where in said:
             said[where] += message.get(where, "")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from raysearch.record.factors import factors_of
 from raysearch.record.reporting.canvas import Picture
 from raysearch.record.reporting.curves import draw_curves
+from raysearch.record.reporting.factors import draw_factors
 from raysearch.record.reporting.history import draw_history
 from raysearch.record.reporting.importance import draw_importance, importances
 from raysearch.record.reporting.objectives import objectives
@@ -37,7 +39,8 @@ MOST_FIGURES, MOST_BYTES = 24, 4_000_000
 class Pictures:
     """What a page shows. `history`, `curves` and `slices` have an entry for each objective.
 
-    `settings` has, of a search that evaluates finished trials, an entry for each objective.
+    `settings` has, of a search that evaluates finished trials, an entry for each objective;
+    `factors` has one for each where it was asked by what to group.
 
     `figures` are the winner's, `others` what else it wrote, or could not be shown, in words.
     """
@@ -51,10 +54,15 @@ class Pictures:
     figures: list[Picture] = field(default_factory=list[Picture])
     others: list[str] = field(default_factory=list[str])
     settings: list[Picture | None] = field(default_factory=list[Picture | None])
+    factors: list[Drawn] = field(default_factory=list[Drawn])
 
 
-def draw(view: SearchView, folder: Path, into: Path) -> Pictures:
-    """Draws all pictures of a search into a folder; `folder` is that of the search."""
+def draw(view: SearchView, folder: Path, into: Path, by: Sequence[str] = ()) -> Pictures:
+    """Draws all pictures of a search into a folder; `folder` is that of the search.
+
+    `by` are the settings by which the objectives are grouped.
+    """
+    factors = factors_of(view, by)
     goals, shares = objectives(view), importances(view)
     order = [] if isinstance(shares, str) else list(shares)
     bars = shares if isinstance(shares, str) else importance_picture(view, shares, into)
@@ -69,6 +77,10 @@ def draw(view: SearchView, folder: Path, into: Path) -> Pictures:
         figures=figures,
         others=others,
         settings=[draw_settings(view, g, into / f"settings-{g.index + 1}.png") for g in goals],
+        factors=[
+            draw_factors(view, goal, factors, into / f"factors-{goal.index + 1}.png")
+            for goal in (goals if factors else ())
+        ],
     )
 
 
