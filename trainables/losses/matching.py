@@ -10,6 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.losses.similarity import normalized
+
 
 def huber_cost(predictions: Tensor, targets: Tensor, delta: float = 1.0) -> Tensor:
     """Costs [B, K, O] of pairs: the mean over F numbers of the Huber function of their difference.
@@ -38,6 +40,21 @@ def assign(costs: Tensor, *, maximize: bool = False) -> tuple[Tensor, Tensor]:
         pairs[0, index], pairs[1, index] = linear_sum_assignment(single, maximize=maximize)
     rows, columns = torch.from_numpy(pairs).to(costs.device)
     return rows, columns
+
+
+def match_views(first: Tensor, second: Tensor, *, one_to_one: bool = True) -> Tensor:
+    """The partner of each slot in the other of two views, int64 [B, 2, S].
+
+    By cosine of the slots [B, S, D] of both views, without gradient. `one_to_one`: of the pairs
+    whose cosines add up to most, so that the second direction is the inverse of the first
+    (Hungarian algorithm); otherwise each takes its nearest, which may be that of several.
+    """
+    with torch.no_grad():
+        cosines = normalized(first) @ normalized(second).mT
+    if not one_to_one:
+        return torch.stack([cosines.argmax(2), cosines.argmax(1)], 1)
+    _, columns = assign(cosines, maximize=True)
+    return torch.stack([columns, columns.argsort(1)], 1)
 
 
 class Matched(NamedTuple):

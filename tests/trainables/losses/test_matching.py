@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from trainables.losses.matching import assign, huber_cost, matched_huber
+from trainables.losses.matching import assign, huber_cost, match_views, matched_huber
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 4), (6, 3), (3, 6)])
@@ -74,3 +74,24 @@ def test_gradients_flow_through_matched_pairs_as_through_all_costs() -> None:
     rows, columns = assign(costs)
     costs[torch.arange(5)[:, None], rows, columns].sum().backward()
     torch.testing.assert_close(mine.grad, plain.grad)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 5, 6])
+def test_views_are_matched_by_the_pairs_of_the_largest_cosines_together(slots: int) -> None:
+    generator = torch.Generator().manual_seed(slots)
+    first, second = (torch.randn(4, slots, 3, generator=generator) for _ in range(2))
+    partners = match_views(first, second)
+    cosines = functional.cosine_similarity(first[:, :, None], second[:, None], dim=-1)
+    for b in range(4):
+        found = sum(float(cosines[b, s, partners[b, 0, s]]) for s in range(slots))
+        ways = permutations(range(slots))
+        best = max(sum(float(cosines[b, s, t]) for s, t in enumerate(way)) for way in ways)
+        assert found == pytest.approx(best)
+        assert partners[b, 1, partners[b, 0]].tolist() == list(range(slots)), "its own inverse"
+
+
+def test_the_nearest_may_be_that_of_several() -> None:
+    first = torch.tensor([[[1.0, 0.0], [1.0, 0.1]]])
+    second = torch.tensor([[[1.0, 0.02], [-1.0, 0.0]]])
+    assert match_views(first, second, one_to_one=False).tolist() == [[[0, 0], [0, 1]]]
+    assert match_views(first, second).tolist() == [[[0, 1], [0, 1]]]
