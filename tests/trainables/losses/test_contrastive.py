@@ -92,11 +92,12 @@ def test_cosines_of_rows_of_the_gram_matrix_are_another_loss() -> None:
 def candidates(loss: Loss, b: int, a: int, s: int) -> Iterator[tuple[int, int, int]]:
     """The slots that a slot is compared with, in the words of the docstrings."""
     for other in product(range(3), range(2), range(4)):
-        is_in = {
-            contrast_slots: True,
-            contrast_slots_of_image: other[0] == b,
-            contrast_slots_across: other[0] == b and other[1] != a,
-        }[loss]
+        is_alike = other[0] == b
+        is_in = (
+            loss is contrast_slots
+            or is_alike
+            and (loss is contrast_slots_of_image or other[1] != a)
+        )
         if is_in and other != (b, a, s):
             yield other
 
