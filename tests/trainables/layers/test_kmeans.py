@@ -35,8 +35,8 @@ def test_it_is_that_of_scikit_learn_from_one_start(iterations: int) -> None:
     start = first_centroids(vectors, uniform(6, 60), 4)
     found = kmeans(vectors, start, iterations=iterations)
     for b in range(6):
-        options: dict[str, Any] = {"init": start[b].numpy(), "max_iter": iterations}
-        peer = KMeans(4, n_init=1, tol=0, **options)
+        options: dict[str, Any] = {"n_init": 1, "init": start[b].numpy(), "max_iter": iterations}
+        peer = KMeans(4, tol=0, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it has not converged
             peer.fit(vectors[b].numpy())
