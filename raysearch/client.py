@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.record.factors import read_factors
 from raysearch.record.results import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
@@ -345,16 +344,11 @@ class Client:
         """Sets tags of searches (None: removes one) and their group."""
         verbs.tag(_several(names), tags or {}, group, self.settings)
 
-    def report(self, name: str, by: str | Sequence[str] = ()) -> Path:
-        """Writes the report of a search; returns its page.
-
-        The objectives are drawn `by` one setting too, or by two.
-        """
-        text = ",".join(_several(by))
+    def report(self, name: str, by: str | None = None) -> Path:
+        """Writes the report of a search, its objectives `by` settings a or a,b too; its page."""
         if self._there is not None:
-            folder = self.settings.folder(name) / "report"
-            return self._there.report(name, folder, text or None)
-        return verbs.report(name, self.settings, read_factors(text) if text else ())[0]
+            return self._there.report(name, self.settings.folder(name) / "report", by)
+        return verbs.report(name, self.settings, by)[0]
 
     def export(self, name: str, url: str, study: str | None = None) -> int:
         """Writes a search as an Optuna study; returns the number of its trials."""

@@ -266,17 +266,19 @@ def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def report(name: str, settings: Settings, by: Sequence[str] = ()) -> tuple[Path, str]:
+def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, str]:
     """Writes the report of a search; the page, and why MLflow does not have it (empty if it does).
 
     It is an artifact of the search, unless the search is running: then it is only a file. The
-    objectives are drawn `by` one setting, or two.
+    objectives are also drawn `by` one setting, or by two, as `a,b`.
     """
+    from raysearch.record.factors import read_factors
     from raysearch.record.report import write_report
 
+    factors = () if by is None else read_factors(by)
     store, view = view_of(name, settings)
     folder = settings.folder(name)
-    page = write_report(view, folder, by)
+    page = write_report(view, folder, factors)
     try:
         with store.lock(name, folder):
             store.log(name).append(

@@ -11,13 +11,14 @@ import typer
 
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
 from raysearch.declare.catalog import data_sets, find_data_set
-from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts
+from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts, sample_of
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.settings import EXPERIMENTS
-from raysearch.terminal import make_console, print_json, say
+from raysearch.terminal import make_console, print_json, say, table_of
+from raysearch.terminal import show as show_table
 
 group = typer.Typer(
-    help="List the data sets, get, make or prepare one, check them.",
+    help="List the data sets, show one, get, make or prepare one, check them.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -80,6 +81,43 @@ def check(
     for name, wrong in found.items():
         say(f"{name}: {'right' if not wrong else '; '.join(wrong)}")
     raise typer.Exit(NOTHING_COMPLETED if any(found.values()) else FINISHED)
+
+
+@group.command()
+def show(
+    name: Set,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
+    count: Annotated[
+        int, typer.Option(help="Scenes to show, or images of each class.", min=1, max=50)
+    ] = 6,
+    store: Annotated[
+        str | None, typer.Option(help="Which prepared set, by the name of its folder.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Where to write it; default NAME.png.")
+    ] = None,
+    root: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Show some of a data set: a picture of it, the properties of what is there, numbers."""
+    into = picture or Path(f"{name}.png")
+    with plainly(), foreign(f"data set {name}"):
+        found = find_data_set(name, EXPERIMENTS)
+        if not into.parent.is_dir():
+            raise BadSetting(f"--picture must be in a folder that is there, got {into}")
+        sample = sample_of(found, root, split=split, count=count, store=store, into=into)
+    if as_json:
+        rows = [dict(row) for row in sample.rows]
+        print_json({"picture": str(sample.picture), "facts": dict(sample.facts), "rows": rows})
+        return
+    for term, text in sample.facts.items():
+        say(f"{term:<12}{text}")
+    if sample.rows:
+        columns = list(dict.fromkeys(key for row in sample.rows for key in row))
+        show_table(
+            table_of(columns, [[row.get(key, "") for key in columns] for row in sample.rows])
+        )
+    say(f"picture     {sample.picture}")
 
 
 @group.command()

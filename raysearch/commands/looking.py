@@ -207,11 +207,9 @@ def report(
 ) -> None:
     """Write the report of a search, one HTML page and its pictures; it is put into MLflow too."""
     from raysearch import verbs
-    from raysearch.record.factors import read_factors
 
     with plainly():
-        factors = read_factors(by) if by is not None else ()
-        page, missing = verbs.report(name, Settings.locate(runs, store), factors)
+        page, missing = verbs.report(name, Settings.locate(runs, store), by)
     say(page)
     if missing:
         say(f"missing    MLflow does not have it yet: {missing}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from raysearch.errors import UnknownName
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -94,6 +97,46 @@ class Makeable(DataSet, Protocol):
     ) -> Path:
         """Makes so many scenes by seed and rules and writes them; returns the folder."""
         ...
+
+
+class Sample(Protocol):
+    """What a viewer returns: the picture that it wrote, facts by name, a row for each thing."""
+
+    @property
+    def picture(self) -> Path:
+        """A PNG."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Numbers of the set, in words."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """What is on the picture, or how often it is there: plain values by name."""
+        ...
+
+
+def sample_of(
+    data_set: DataSet,
+    root: Path | None,
+    *,
+    split: str,
+    count: int,
+    store: str | None,
+    into: Path,
+) -> Sample:
+    """Some of a data set, by the function that its `viewer` names; writes a picture to `into`.
+
+    Raises:
+        LookupError: it is not there, or has no viewer. ValueError: what is asked for is not in it.
+    """
+    module, _, name = str(getattr(data_set, "viewer", "")).partition(":")
+    if not name:
+        raise UnknownName(f"data set {data_set.name} names no viewer: it cannot be shown")
+    view = getattr(importlib.import_module(module), name)
+    return view(data_set, root, split=split, count=count, store=store, into=into)
 
 
 def facts(data_set: DataSet, root: Path | None = None) -> dict[str, object]:

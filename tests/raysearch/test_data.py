@@ -46,6 +46,32 @@ def test_the_list_is_json_too(tmp_path: Path) -> None:
     assert "raysearch data get cifar10" in rows["cifar10"]["missing"]
 
 
+def test_some_of_a_set_is_shown() -> None:
+    result = said("show", "digits", "--count", "2", "--split", "val")
+    assert result.exit_code == 0 and Path("digits.png").read_bytes().startswith(b"\x89PNG")
+    assert "images      1,197 train, 300 val, 300 test" in result.stdout
+    assert result.stdout.endswith("picture     digits.png\n")
+    told = json.loads(said("show", "digits", "--json", "--picture", "two.png").stdout)
+    assert told["picture"] == "two.png" and [row["class"] for row in told["rows"]] == [
+        str(digit) for digit in range(10)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "digit"], "no data set is named 'digit'; did you mean 'digits'?"),
+        (["show", "digits", "--split", "all"], "--split must be one of train, val, test, got"),
+        (["show", "digits", "--picture", "no/a.png"], "--picture must be in a folder that is"),
+        (["show", "mnist"], "data set mnist is not there"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_sentence(arguments: list[str], words: str) -> None:
+    result = said(*arguments)
+    assert result.exit_code == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1
+    assert list(Path().iterdir()) == []
+
+
 def test_get_says_that_it_is_there(tmp_path: Path) -> None:
     files.write_mnist(tmp_path / "elsewhere/mnist")
     result = said("get", "mnist", "--root", "elsewhere")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from trainables.data.names import CIFAR10_CLASSES, CIFAR100_CLASSES, FASHION_CLASSES
 from trainables.data.root import ROOT as ROOT
@@ -33,7 +34,8 @@ class DataSet:
 
     It is there where all files of one of its `forms` are; the first form is what `get` fetches. It
     is looked for in each of `places`, below a root unless they are absolute. `package` is the
-    Debian package that has it. A set without forms comes with an installed package.
+    Debian package that has it. A set without forms comes with an installed package. `viewer` names
+    what shows some of it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class DataSet:
     classes: tuple[str, ...]
     splits: dict[str, int]
     what: str = ""
+    viewer: ClassVar[str] = "trainables.figures.data_sets:show_images"
     forms: tuple[tuple[File, ...], ...] = ()
     places: tuple[str, ...] = ()
     package: str = ""

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trainables.data.root import ROOT
 
@@ -24,7 +24,7 @@ class SceneSet:
     of them; the first counts. `kind` is who reads them: `records`, `clevr` or `movi`. The sizes of
     `splits` are those of a set that is prepared with no others given; for MOVi they are frames.
     `url` is the address of the only file, if there is one. `prepared_size` (0: its height) and
-    `crop` are customary for it.
+    `crop` are customary for it. `viewer` names what shows some of it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SceneSet:
     url: str = ""
     prepared_size: int = 0
     crop: str = "none"
+    viewer: ClassVar[str] = "trainables.figures.data_sets:show_scenes"
 
     @property
     def customary(self) -> dict[str, Any]:
