@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from trainables.data.making import tetrominoes
-from trainables.data.making.tetrominoes import COLORS, SHAPES
+from trainables.synthetic import tetrominoes
+from trainables.synthetic.tetrominoes import COLORS, SHAPES
 
 
 def scenes(count: int, size: int, *, equal_colors: bool = False) -> list:

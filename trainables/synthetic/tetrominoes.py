@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.making.draws import draws
-from trainables.data.making.records import Scene
+from trainables.synthetic.draws import draws
+from trainables.synthetic.records import Scene
 
 SIZE = 35
 """Pixels of an image's side in the published set."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.making import movi
+from trainables.synthetic import movi
 
 COUNTS = {"c": (3, 10), "d": (11, 23), "e": (11, 23)}
 VARIANTS = pytest.mark.parametrize("variant", COUNTS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainables.data.making.rays import BALL, Body, looking
-from trainables.data.making.rendered import Surface, World, identify, render
-from trainables.data.making.textures import plain
+from trainables.synthetic.rays import BALL, Body, looking
+from trainables.synthetic.rendered import Surface, World, identify, render
+from trainables.synthetic.textures import plain
 
 CAMERA = looking(np.array([0, -5.0, 1]), np.array([0, 0, 1.0]), focal=60, size=(48, 64))
 RED = np.array([0.8, 0.1, 0.1])

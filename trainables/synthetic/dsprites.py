@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.making.draws import draws
-from trainables.data.making.rays import Floats
-from trainables.data.making.records import Scene
-from trainables.data.making.textures import hues
+from trainables.synthetic.draws import draws
+from trainables.synthetic.rays import Floats
+from trainables.synthetic.records import Scene
+from trainables.synthetic.textures import hues
 
 SIZE = 64
 """Pixels of an image's side in the published set."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.data.making.sets import MADE, Made
+from trainables.synthetic.sets import MADE, Made
 
 DESCRIPTION = "made.json"
 """The file in the folder of a made set that says how it was made."""

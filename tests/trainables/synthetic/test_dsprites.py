@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainables.data.making import dsprites
+from trainables.synthetic import dsprites
 
 COUNTS = {"binarized": (2, 3), "colored_on_grayscale": (2, 5), "colored_on_colored": (1, 4)}
 VARIANTS = pytest.mark.parametrize("variant", COUNTS)

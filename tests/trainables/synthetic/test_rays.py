@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainables.data.making.motion import SHAPES
-from trainables.data.making.rays import (
+from trainables.synthetic.motion import SHAPES
+from trainables.synthetic.rays import (
     BALL,
     CUBE,
     CYLINDER,

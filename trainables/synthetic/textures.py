@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trainables.data.making.rays import Floats
+from trainables.synthetic.rays import Floats
 
 Texture = Callable[[Floats], Floats]
 """From places [N, 3] to colours [N, 3] in 0…1."""

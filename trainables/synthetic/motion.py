@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainables.data.making.rays import (
+from trainables.synthetic.rays import (
     BALL,
     CUBE,
     CYLINDER,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.making import clevr, clevr_v1, write_set
+from trainables.synthetic import clevr, clevr_v1
+from trainables.synthetic.writing import write_set
 
 CODES = {"size": 2, "material": 2, "shape": 3, "color": 8}
 LAYOUTS = 25

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from trainables.data.making import rooms
+from trainables.synthetic import rooms
 
 COUNTS = {
     "train": (7, {1, 2, 3}),

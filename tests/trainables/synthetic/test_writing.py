@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.data.making import MADE, write_set
 from trainables.data.scenes.catalog import SCENE_SETS
+from trainables.synthetic.sets import MADE
+from trainables.synthetic.writing import write_set
 
 SMALL = {"tetrominoes": 14, "multi_dsprites": 16, "movi": 16}
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from trainables.data.making.motion import SHAPES, _bouncing, _lowest, moving
+from trainables.synthetic.motion import SHAPES, _bouncing, _lowest, moving
 
 FRAMES = 24
 

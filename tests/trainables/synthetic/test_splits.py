@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainables.data.making.splits import counts, shared_out
+from trainables.synthetic.splits import counts, shared_out
 
 SHARES = {"train": 70, "val": 15, "test": 15}
 

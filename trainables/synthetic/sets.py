@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainables.data.making import clevr, clevr_v1, dsprites, movi, records, rooms, tetrominoes
+from trainables.synthetic import clevr, clevr_v1, dsprites, movi, records, rooms, tetrominoes
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from trainables.data.making.textures import checks, hues, plain, stripes, waves
+from trainables.synthetic.textures import checks, hues, plain, stripes, waves
 
 COLORS = np.array([[0.1, 0.2, 0.9], [0.7, 0.4, 0.2]])
 PLACES = np.random.default_rng(0).uniform(-2, 2, size=(2000, 3))

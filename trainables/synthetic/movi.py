@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainables.data.making import records
-from trainables.data.making.draws import draws
-from trainables.data.making.motion import Motion, moving
-from trainables.data.making.rays import Body, Camera, Floats, looking, normalized
-from trainables.data.making.records import Scene
-from trainables.data.making.rendered import Surface, World, identify, render
-from trainables.data.making.splits import counts, shared_out
-from trainables.data.making.textures import Texture, checks, hues, stripes, waves
+from trainables.synthetic import records
+from trainables.synthetic.draws import draws
+from trainables.synthetic.motion import Motion, moving
+from trainables.synthetic.rays import Body, Camera, Floats, looking, normalized
+from trainables.synthetic.records import Scene
+from trainables.synthetic.rendered import Surface, World, identify, render
+from trainables.synthetic.splits import counts, shared_out
+from trainables.synthetic.textures import Texture, checks, hues, stripes, waves
 
 SIZE = 256
 """Pixels of an image's side in the published sets."""

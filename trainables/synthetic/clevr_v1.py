@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from trainables.data.making.clevr import COLORS, MATERIALS, SHAPES, SIZES, Layout, layout
-from trainables.data.making.splits import shared_out
+from trainables.synthetic.clevr import COLORS, MATERIALS, SHAPES, SIZES, Layout, layout
+from trainables.synthetic.splits import shared_out
 
 SIZE = 320
 """Pixels of an image's height in the published set; images are 3/2 as wide."""

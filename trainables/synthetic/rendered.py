@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.making.rays import (
+from trainables.synthetic.rays import (
     Body,
     Camera,
     Floats,

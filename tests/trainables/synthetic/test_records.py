@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainables.data.making import MADE, records, write_set
-from trainables.data.making.movi import SHARES
-from trainables.data.making.splits import counts
+from trainables.synthetic import records
+from trainables.synthetic.movi import SHARES
+from trainables.synthetic.sets import MADE
+from trainables.synthetic.splits import counts
+from trainables.synthetic.writing import write_set
 
 FILES = {
     "clevr_with_masks": ("clevr_with_masks_train.tfrecords", 32),

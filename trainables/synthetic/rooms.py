@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.making.draws import draws
-from trainables.data.making.rays import (
+from trainables.synthetic.draws import draws
+from trainables.synthetic.rays import (
     BALL,
     CUBE,
     CYLINDER,
@@ -19,9 +19,9 @@ from trainables.data.making.rays import (
     normalized,
     polyhedron,
 )
-from trainables.data.making.records import Scene
-from trainables.data.making.rendered import Surface, World, identify, render
-from trainables.data.making.textures import hues, plain
+from trainables.synthetic.records import Scene
+from trainables.synthetic.rendered import Surface, World, identify, render
+from trainables.synthetic.textures import hues, plain
 
 SIZE = 64
 """Pixels of an image's side in the published set."""

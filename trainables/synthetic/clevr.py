@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.making.draws import draws
-from trainables.data.making.rays import (
+from trainables.synthetic.draws import draws
+from trainables.synthetic.rays import (
     BALL,
     CUBE,
     CYLINDER,
@@ -18,9 +18,9 @@ from trainables.data.making.rays import (
     looking,
     normalized,
 )
-from trainables.data.making.records import Scene
-from trainables.data.making.rendered import Surface, World, identify, render
-from trainables.data.making.textures import plain
+from trainables.synthetic.records import Scene
+from trainables.synthetic.rendered import Surface, World, identify, render
+from trainables.synthetic.textures import plain
 
 SIZE = 240
 """Pixels of an image's height in the published set; images are a third wider than high."""
