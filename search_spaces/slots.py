@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from raysearch.declare.sweep import Metric, Trial, sweep
+from trainables.settings.scenes import Scenes
 from trainables.slots.config import (
     Decoder,
     Dinosaur,
@@ -26,7 +27,6 @@ from trainables.slots.parts import (
     Evaluations,
     Positions,
     RMSprop,
-    Scenes,
     Setting,
     Slots,
 )

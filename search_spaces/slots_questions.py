@@ -16,13 +16,13 @@ from search_spaces.slots import (
     properties,
 )
 from trainables.core.training import Training
+from trainables.settings.scenes import Scenes
+from trainables.settings.schedules import HalfLives
 from trainables.slots.config import Decoder, Discovery, Encoder, SetPrediction
 from trainables.slots.parts import (
     Adam,
     Augmentation,
     Evaluations,
-    Scenes,
-    Schedule,
     Setting,
     Slots,
 )
@@ -110,7 +110,7 @@ def small_pieces(
         slots=slots,
         decoder=decoder,
         optimizer=optimizer,
-        schedule=Schedule(warm_up=warm_up, half_life=2000),
+        schedule=HalfLives(warm_up=warm_up, half_life=2000),
         training=Training(
             steps=steps,
             batch_size=32,

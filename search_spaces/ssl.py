@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from raysearch.declare.sweep import Metric, Trial, sweep
 from trainables.core.training import Training
+from trainables.settings.backbones import Backbone
+from trainables.settings.images import Images
+from trainables.settings.schedules import Schedule
 from trainables.ssl.config import (
     LARS,
     SAM,
     SGD,
     AdamW,
     Augmentation,
-    Backbone,
-    Data,
     Evaluation,
     Model,
-    Schedule,
     Supervised,
 )
 
@@ -101,7 +101,7 @@ def digits_noise(trial: Trial) -> Supervised:
 def fashion_backbones(trial: Trial) -> Supervised:
     """A vision transformer or a network of timm, pretrained and frozen or not, and an optimiser."""
     return Supervised(
-        data=Data(name="fashion_mnist", limit=2000),
+        data=Images(name="fashion_mnist", limit=2000),
         augmentation=Augmentation(shift=trial.suggest_int("augmentation.shift", 0, 2)),
         model=_backbone(trial),
         optimizer=_optimizer(trial),

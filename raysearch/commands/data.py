@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from raysearch.commands.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
-from raysearch.declare.catalog import data_sets, find_data_set
-from raysearch.declare.data_sets import Makeable, Prepared, Progress, facts, sample_of
+from raysearch.declare.catalog import data_sets, find_data_set, find_maker
+from raysearch.declare.data_sets import Prepared, Progress, facts, sample_of
 from raysearch.errors import BadSetting, UnknownName, foreign
 from raysearch.settings import EXPERIMENTS
 from raysearch.terminal import make_console, print_json, say, table_of
@@ -168,12 +168,10 @@ def make(
 ) -> None:
     """Make scenes like those of a data set, in its own format, and prepare them."""
     with plainly(), foreign(f"data set {name}"):
-        found = find_data_set(name, EXPERIMENTS)
-        if not isinstance(found, Makeable):
-            raise UnknownName(f"data set {name} cannot be made; those of scenes can")
+        maker = find_maker(name, EXPERIMENTS)
         given = _rules(rules or []) | ({"equal_colors": True} if equal_colors else {})
         with _bar(f"making {name}") as progress:
-            folder = found.make(
+            folder = maker.make(
                 root,
                 scenes=scenes,
                 image_size=image_size,

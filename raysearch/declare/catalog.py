@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raysearch.declare.data_sets import DataSet
+from raysearch.declare.data_sets import DataSet, Maker
 from raysearch.declare.leaving import staying
-from raysearch.declare.nearest import on_offer
+from raysearch.declare.nearest import listed, on_offer
 from raysearch.declare.sweep import Config, Sweep
 from raysearch.errors import BadSetting, UnknownName, foreign
 
@@ -101,13 +101,7 @@ def data_sets(packages: Sequence[str]) -> dict[str, DataSet]:
         ValueError: two sets have one name.
         LookupError: there is no such package.
     """
-    found: dict[str, DataSet] = {}
-    for module in _modules(packages, "catalog"):
-        offered: Mapping[str, DataSet] = getattr(module, "DATA_SETS", {})
-        for name, data_set in offered.items():
-            if found.setdefault(name, data_set) is not data_set:
-                raise BadSetting(f"the name {name!r} must be that of one data set, got two")
-    return found
+    return _catalogued(packages, "DATA_SETS", "data set")
 
 
 def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
@@ -116,6 +110,32 @@ def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
     if name not in known:
         raise UnknownName(f"no data set is named {name!r}{on_offer(name, known)}")
     return known[name]
+
+
+def find_maker(name: str, packages: Sequence[str]) -> Maker:
+    """What makes sets like the one of a name: `MAKERS` of the packages' `*/catalog.py`.
+
+    Raises:
+        ValueError: two makers have one name.
+        LookupError: there is no such set, or it cannot be made; says what can.
+    """
+    known: Mapping[str, Maker] = _catalogued(packages, "MAKERS", "maker of data sets")
+    if name not in known:
+        found = find_data_set(name, packages)
+        raise UnknownName(
+            f"data set {found.name} cannot be made; these can: {listed(known, len(known))}"
+        )
+    return known[name]
+
+
+def _catalogued(packages: Sequence[str], attribute: str, what: str) -> dict[str, Any]:
+    """What the packages' `*/catalog.py` have under an attribute, by name."""
+    found: dict[str, Any] = {}
+    for module in _modules(packages, "catalog"):
+        for name, one in getattr(module, attribute, {}).items():
+            if found.setdefault(name, one) is not one:
+                raise BadSetting(f"the name {name!r} must be that of one {what}, got two")
+    return found
 
 
 def _only(name: str, names: Iterable[str], what: str) -> str:

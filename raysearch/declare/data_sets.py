@@ -81,9 +81,13 @@ class Prepared(DataSet, Protocol):
         ...
 
 
-@runtime_checkable
-class Makeable(DataSet, Protocol):
-    """A data set of which small ones like it can be made, in its format."""
+class Maker(Protocol):
+    """Makes small data sets like one of the catalogue, in its format."""
+
+    @property
+    def name(self) -> str:
+        """That of the data set."""
+        ...
 
     def make(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,10 +77,17 @@ def _json(part: Any, name: str, value: Any) -> Any:
 
 
 def _about(kind: type, name: str, described: str | None) -> str:
-    """What a field is for, in at most one sentence."""
-    parts = re.split(r"(?<=[.;])\s+", " ".join((described or inspect.getdoc(kind) or "").split()))
-    found = parts[0] if described else next((one for one in parts if f"`{name}`" in one), "")
-    return found.rstrip(".;")
+    """What a field is for, in at most one sentence; a base may say it that has the field too."""
+    if described:
+        return _parts(described)[0].rstrip(".;")
+    bases = [each for each in kind.__mro__ if name in getattr(each, "model_fields", {})]
+    said = (part for each in bases for part in _parts(each.__doc__ or ""))
+    return next((part for part in said if f"`{name}`" in part), "").rstrip(".;")
+
+
+def _parts(text: str) -> list[str]:
+    """Sentences, or what stands between semicolons."""
+    return re.split(r"(?<=[.;])\s+", " ".join(text.split()))
 
 
 def _kinds(annotation: Any) -> list[str]:

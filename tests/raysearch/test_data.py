@@ -89,7 +89,7 @@ def test_get_says_that_it_is_there(tmp_path: Path) -> None:
         (["prepare", "mnist"], "data set mnist is read as it is: there is nothing to prepare"),
         (["prepare", "clevr"], "run `raysearch data get clevr`, or put CLEVR_v1.0.zip there"),
         (["prepare", "movi_c", "--train", "3"], "data set movi_c is not there"),
-        (["make", "mnist"], "data set mnist cannot be made; those of scenes can"),
+        (["make", "mnist"], "data set mnist cannot be made; these can: clevr_with_masks, clevr, "),
         (["make", "tetrominoes", "--rule", "colors"], "--rule must be NAME=VALUE, got 'colors'"),
         (["make", "tetrominoes", "--rule", "size=3"], "size is no rule of tetrominoes"),
         (["make", "clevr", "--equal-colors"], "equal_colors is no rule of clevr"),

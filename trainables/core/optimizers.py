@@ -26,6 +26,35 @@ def parameter_groups(
     ]
 
 
+def build(kind: str, groups: list[dict[str, Any]], **values: Any) -> torch.optim.Optimizer:
+    """The optimiser of a kind over groups of parameters, which say their weight decay.
+
+    Kinds are `adam`, `adam_tf`, `adamw`, `lars`, `rmsprop`, `sgd`, and `sam`, whose `base` is one
+    of the others. `values` are the settings of the kind, by the names of configurations.
+
+    Raises:
+        LookupError: there is no such kind.
+        TypeError: a value that the kind does not have, or one that is missing.
+    """
+    if kind not in KINDS:
+        raise LookupError(f"kind of an optimizer must be one of {', '.join(KINDS)}, got {kind!r}")
+    return KINDS[kind](groups, **values)
+
+
+def adam(
+    groups: list[dict[str, Any]], lr: float, beta1: float, beta2: float, eps: float
+) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba 2015, algorithm 1)."""
+    return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+def adam_tf(
+    groups: list[dict[str, Any]], lr: float, beta1: float, beta2: float, eps: float
+) -> torch.optim.Optimizer:
+    """Adam as TensorFlow has it, see `AdamTF`."""
+    return AdamTF(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
 def adamw(
     groups: list[dict[str, Any]], lr: float, beta1: float, beta2: float
 ) -> torch.optim.Optimizer:
@@ -57,8 +86,15 @@ class AdamTF(torch.optim.Adam):
         return int(next((state["step"] for state in states if "step" in state), 0))
 
 
+def rmsprop(
+    groups: list[dict[str, Any]], lr: float, alpha: float, momentum: float, eps: float
+) -> torch.optim.Optimizer:
+    """RMSprop (Hinton 2012): v ← α·v + (1 − α)·g², μ ← m·μ + g / (√v + ε), θ ← θ − lr·μ."""
+    return torch.optim.RMSprop(groups, lr=lr, alpha=alpha, momentum=momentum, eps=eps, foreach=True)
+
+
 def sgd(
-    groups: list[dict[str, Any]], lr: float, momentum: float, nesterov: bool
+    groups: list[dict[str, Any]], lr: float, momentum: float, nesterov: bool = False
 ) -> torch.optim.Optimizer:
     """SGD with momentum: μ ← m·μ + g + λθ, θ ← θ − lr·μ (with Nesterov's look-ahead if asked)."""
     return torch.optim.SGD(
@@ -67,7 +103,7 @@ def sgd(
 
 
 def lars(
-    groups: list[dict[str, Any]], lr: float, momentum: float, nesterov: bool, trust: float
+    groups: list[dict[str, Any]], lr: float, momentum: float, trust: float, nesterov: bool = False
 ) -> torch.optim.Optimizer:
     """LARS (You et al. 2017, algorithm 1), by timm: SGD with a rate of its own for each tensor.
 
@@ -134,3 +170,22 @@ class SAM(torch.optim.Optimizer):
         """Restores the base, which is all there is."""
         self.base.load_state_dict(state_dict)
         self._share()
+
+
+def sam(
+    groups: list[dict[str, Any]], base: str, rho: float, **values: Any
+) -> torch.optim.Optimizer:
+    """`SAM` around the optimiser of another kind, with values of that."""
+    return SAM(build(base, groups, **values), rho)
+
+
+KINDS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": adam,
+    "adam_tf": adam_tf,
+    "adamw": adamw,
+    "lars": lars,
+    "rmsprop": rmsprop,
+    "sam": sam,
+    "sgd": sgd,
+}
+"""How each kind of optimiser is built."""

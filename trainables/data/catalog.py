@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -258,3 +258,15 @@ IMAGE_SETS = {
 
 DATA_SETS: dict[str, DataSet | SceneSet] = {**IMAGE_SETS, **SCENE_SETS}
 """All sets, by name."""
+
+
+def folder_facts(path: Path, image_size: int, channels: int) -> DataSet:
+    """The facts of a folder of images, whose classes are its sub-folders, or those of `train`.
+
+    Raises:
+        LookupError: there is no such folder, or there are fewer than two classes in it.
+    """
+    from trainables.data import places
+
+    classes = tuple(places.class_names(path))
+    return replace(FOLDER, image_size=image_size, channels=channels, classes=classes)

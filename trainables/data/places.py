@@ -9,11 +9,11 @@ import os
 import shlex
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from trainables.data.catalog import FOLDER, ROOT, DataSet, File
+from trainables.data.catalog import ROOT, DataSet, File
 
 CACHE = "cache"
 """The folder below the root in which the arrays made of sets lie."""
@@ -64,19 +64,12 @@ def has_debian() -> bool:
     return _DEBIAN.exists()
 
 
-def folder_facts(path: Path, image_size: int, channels: int) -> DataSet:
-    """The facts of a folder of images: its classes are its sub-folders, or those of `train`.
+def class_names(path: Path) -> list[str]:
+    """The classes of a folder of images, sorted: its sub-folders, or those of `train`.
 
     Raises:
         LookupError: there is no such folder, or there are fewer than two classes in it.
     """
-    return replace(
-        FOLDER, image_size=image_size, channels=channels, classes=tuple(class_names(path))
-    )
-
-
-def class_names(path: Path) -> list[str]:
-    """The classes of a folder of images, sorted. Raises as `folder_facts`."""
     if not path.is_dir():
         raise LookupError(
             f"data.path must be a folder with one sub-folder of images for each class, and there "

@@ -8,17 +8,17 @@ from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.core.training import Training
-from trainables.layers.weights import locate
+from trainables.settings.backbones import missing_weights
+from trainables.settings.ranges import Count
+from trainables.settings.scenes import Scenes
+from trainables.settings.schedules import HalfLives
 from trainables.slots.parts import (
     Adam,
     AdamTF,
     Augmentation,
-    Count,
     Evaluations,
     Optimizer,
     Positions,
-    Scenes,
-    Schedule,
     Setting,
     SlotExperiment,
     Slots,
@@ -79,7 +79,7 @@ class Discovery(SlotExperiment):
     decoder: Decoder = Decoder()
     weights: Weights = Weights()
     optimizer: Optimizer = AdamTF()
-    schedule: Schedule = Schedule()
+    schedule: HalfLives = HalfLives()
     training: Training = Training(
         steps=500_000, batch_size=64, clip_norm=0.0, channels_last=True, evaluate_every=1200
     )
@@ -132,7 +132,7 @@ class SetPrediction(SlotExperiment):
     target: Target = Target()
     absent_weight: float = Field(default=0.0, ge=0)
     optimizer: Optimizer = Adam()
-    schedule: Schedule = Schedule()
+    schedule: HalfLives = HalfLives()
     training: Training = Training(
         steps=500_000, batch_size=512, clip_norm=0.0, channels_last=True, evaluate_every=2000
     )
@@ -179,12 +179,9 @@ class Features(Config):
 
     def missing(self) -> str | None:
         """The sentence on pretrained weights that are not there; None if nothing is missing."""
-        try:
-            if self.pretrained:
-                locate(self.backbone, self.weights_file)
-        except LookupError as error:
-            return f"features.{error}"
-        return None
+        if not self.pretrained:
+            return None
+        return missing_weights("features", self.backbone, self.weights_file)
 
 
 class MlpDecoder(Config):
@@ -249,7 +246,7 @@ class Dinosaur(SlotExperiment):
     loss: Literal["mse", "l1", "cosine"] = "mse"
     normalizes_target: bool = False
     optimizer: Optimizer = Adam(lr=4e-4)
-    schedule: Schedule = Schedule(first=1e-8)
+    schedule: HalfLives = HalfLives(first=1e-8)
     training: Training = Training(steps=500_000, batch_size=64, clip_norm=1.0, evaluate_every=1000)
     evaluation: MaskEvaluations = MaskEvaluations(more=Setting(num_slots=24))  # pyright: ignore[reportIncompatibleVariableOverride]
 

@@ -2,105 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig
-from trainables.data.catalog import ROOT
-from trainables.data.scenes.catalog import missing_store, store_folder
-
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+from trainables.settings import optimizers
+from trainables.settings.ranges import Count, Natural, Positive
+from trainables.settings.scenes import Scenes, SceneSet
 
 RATE = 4e-4 * 0.5 ** (1 / 10)
 """Google's 4e-4 with its decay since step 0, at the end of a warm-up of a tenth of a half-life."""
-
-SceneSet = Literal[
-    "clevr_with_masks",
-    "clevr",
-    "tetrominoes",
-    "multi_dsprites_binarized",
-    "multi_dsprites_colored_on_grayscale",
-    "multi_dsprites_colored_on_colored",
-    "objects_room_train",
-    "objects_room_six_objects",
-    "objects_room_empty_room",
-    "objects_room_identical_color",
-    "movi_c",
-    "movi_d",
-    "movi_e",
-]
-
-
-class Scenes(Config):
-    """Which scenes, as `raysearch data prepare` or `raysearch data make` has left them.
-
-    `made` scenes are drawn by this package in the format of the set `name`. `crop` and
-    `interpolation` say how source images became squares of `image_size` pixels; with both a store
-    is found below `root`, the folder of data sets; where that lies changes no run. Trained on are
-    scenes with `min_objects` … `max_objects` objects (None: all), at most `limit` of them, drawn
-    by the seed of the run (None: all); of clips at most `frames` frames each (None: all).
-    """
-
-    name: SceneSet = "clevr_with_masks"
-    made: bool = False
-    root: str = str(ROOT)
-    image_size: Annotated[int, Field(ge=8, le=512)] = 128
-    crop: Literal["none", "centre", "google"] = "centre"
-    interpolation: Literal["nearest", "bilinear"] = "nearest"
-    min_objects: Natural = 0
-    max_objects: Natural | None = None
-    limit: Count | None = None
-    frames: Count | None = None
-
-    @model_validator(mode="after")
-    def _a_range_is_not_empty(self) -> Scenes:
-        if self.max_objects is not None and self.max_objects < self.min_objects:
-            raise ValueError(
-                f"max_objects must be at least min_objects ({self.min_objects}), "
-                f"got {self.max_objects}"
-            )
-        return self
-
-    @property
-    def is_video(self) -> bool:
-        """Whether scenes are frames of clips."""
-        return self.name.startswith("movi")
-
-    def void(self) -> frozenset[str]:
-        """The place; limits that are none; what only video has."""
-        void = {"root"}
-        void |= {name for name in ("max_objects", "limit") if getattr(self, name) is None}
-        if self.frames is None or not self.is_video:
-            void.add("frames")
-        return frozenset(void)
-
-    def folder(self) -> Path:
-        """Where the store lies."""
-        return store_folder(
-            Path(self.root),
-            self.name,
-            made=self.made,
-            image_size=self.image_size,
-            crop=self.crop,
-            interpolation=self.interpolation,
-        )
-
-    def missing(self) -> str | None:
-        """One sentence on what to run; None if the store is there."""
-        return missing_store(
-            Path(self.root),
-            self.name,
-            made=self.made,
-            image_size=self.image_size,
-            crop=self.crop,
-            interpolation=self.interpolation,
-        )
 
 
 class Augmentation(Config):
@@ -169,60 +82,31 @@ class Slots(Config):
         return frozenset(void | ({"least_slots"} if self.least_slots is None else set()))
 
 
-class Adam(Config):
-    """Adam; `lr` is the rate after the warm-up."""
+class Adam(optimizers.Adam):
+    """Adam, at Google's rate."""
 
-    kind: Literal["adam"] = "adam"
     lr: Positive = RATE
-    beta1: Rate = 0.9
-    beta2: Rate = 0.999
-    eps: Positive = 1e-8
 
 
-class AdamTF(Config):
-    """Adam as TensorFlow has it: ε is added before the second moment is corrected."""
+class AdamTF(optimizers.AdamTF):
+    """TensorFlow's Adam, at Google's rate."""
 
-    kind: Literal["adam_tf"] = "adam_tf"
     lr: Positive = RATE
-    beta1: Rate = 0.9
-    beta2: Rate = 0.999
-    eps: Positive = 1e-8
 
 
-class RMSprop(Config):
-    """RMSprop; `lr` is the rate after the warm-up."""
+class RMSprop(optimizers.RMSprop):
+    """RMSprop, at the rate of Adam."""
 
-    kind: Literal["rmsprop"] = "rmsprop"
     lr: Positive = RATE
-    alpha: Rate = 0.99
-    momentum: Rate = 0.0
-    eps: Positive = 1e-8
 
 
-class SGD(Config):
-    """SGD with momentum; `lr` is the rate after the warm-up."""
+class SGD(optimizers.PlainSGD):
+    """SGD, at the rate of Adam."""
 
-    kind: Literal["sgd"] = "sgd"
     lr: Positive = RATE
-    momentum: Rate = 0.0
 
 
 Optimizer = Annotated[AdamTF | Adam | RMSprop | SGD, Field(discriminator="kind")]
-
-
-class Schedule(Config):
-    """A linear warm-up from `first` × the rate, then half of it each `half_life` steps.
-
-    All in steps; a half-life of null keeps the rate.
-    """
-
-    warm_up: Natural = 10_000
-    first: float = Field(default=1e-3, ge=0, le=1)
-    half_life: Count | None = 100_000
-
-    def void(self) -> frozenset[str]:
-        """Without a warm-up there is no first rate."""
-        return frozenset() if self.warm_up else frozenset({"first"})
 
 
 class Setting(Config):

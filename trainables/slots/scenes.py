@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, References
+from trainables.core.optimizers import build
 from trainables.core.randomness import generator, normal, permutation, uniform
+from trainables.core.schedules import half_lives
 from trainables.data import augment
 from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
 from trainables.data.scores import kept_scores
 from trainables.layers.slot_attention import quasi_normal
 from trainables.metrics.blind import blind_segments
 from trainables.metrics.records import Records
-from trainables.slots import optimizers
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
 from trainables.slots.parts import Augmentation, Setting
 from trainables.slots.segments import segment_scores
@@ -134,11 +135,13 @@ class SceneExperiment(Experiment):
 
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """Adam, TensorFlow's Adam, RMSprop or SGD."""
-        return optimizers.build(self.config.optimizer, groups)
+        return build(groups=groups, **self.config.optimizer.arguments())
 
     def learning_rate(self, step: int, total: int) -> float:
         """The rate after `step` − 1 updates: a linear warm-up, then half each half-life."""
-        return self.config.optimizer.lr * optimizers.factor(self.config.schedule, step - 1)
+        given = self.config.schedule
+        factor = half_lives(step - 1, given.warm_up, given.first, given.half_life)
+        return self.config.optimizer.lr * factor
 
     def evaluations(self) -> list[Evaluation]:
         """The main setting and the other one, on the validation and the test split."""

@@ -2,69 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig, Training
-from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet
-from trainables.data.places import folder_facts
-from trainables.layers.weights import locate
-
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Data(Config):
-    """Which images; `split_seed` draws the validation split, of some sets the test split too.
-
-    `root` is the folder in which sets are looked for and their arrays kept, as in
-    `trainables.data.catalog`; where they lie changes no run. A `folder` of images lies at `path`
-    and is read with so many `channels`, a shorter side of `image_size` pixels. `limit`: at most so
-    many training images, and validation shrinks with them (None: all).
-    """
-
-    name: Literal["digits", "fashion_mnist", "mnist", "cifar10", "cifar100", "folder"] = "digits"
-    split_seed: int = Field(default=0, ge=0)
-    root: str = str(ROOT)
-    path: str | None = None
-    image_size: Annotated[int, Field(ge=8, le=512)] = 32
-    channels: Literal[1, 3] = 3
-    limit: Annotated[int, Field(ge=2)] | None = None
-
-    @model_validator(mode="after")
-    def _a_folder_has_a_path(self) -> Data:
-        if self.name == "folder" and self.path is None:
-            raise ValueError("path must be given with data.name 'folder': where the images are")
-        return self
-
-    def void(self) -> frozenset[str]:
-        """The place; what only a folder needs; a limit that is none."""
-        void = {"root"} if self.limit is not None else {"root", "limit"}
-        return frozenset(
-            void if self.name == "folder" else void | {"path", "image_size", "channels"}
-        )
-
-    @property
-    def side(self) -> int:
-        """The side of the images in pixels."""
-        return self.image_size if self.name == "folder" else IMAGE_SETS[self.name].image_size
-
-    def facts(self) -> DataSet:
-        """What the catalogue says of the set. Raises LookupError for a folder that is not there."""
-        if self.name != "folder":
-            return IMAGE_SETS[self.name]
-        return folder_facts(Path(self.path or ""), self.image_size, self.channels)
-
-    def missing(self) -> str | None:
-        """One sentence on what to run, or what to put where; None if the images are there."""
-        try:
-            return self.facts().missing(Path(self.root))
-        except LookupError as error:
-            return str(error)
+from trainables.settings import optimizers
+from trainables.settings.backbones import Backbone
+from trainables.settings.images import Images
+from trainables.settings.ranges import Count, NonNegative, Positive, Rate
+from trainables.settings.schedules import Schedule
 
 
 class Augmentation(Config):
@@ -118,115 +66,32 @@ class Model(Config):
         return frozenset({"kind", "drop_path"} if self.layers == 1 else {"kind"})
 
 
-class Backbone(Config):
-    """A network of timm, by timm's name, as in `trainables.layers.backbones`.
+class AdamW(optimizers.AdamW):
+    """AdamW, with the rate and the weight decay of this family."""
 
-    `pretrained` takes weights that are at hand, from a package or from `weights_file`; `frozen`
-    trains the last layer only. Images are scaled up to `image_size` pixels a side (None: as they
-    are). `dropout` is on the features.
-    """
-
-    kind: Literal["timm"] = "timm"
-    name: str = "resnet18"
-    pretrained: bool = False
-    weights_file: str | None = None
-    frozen: bool = False
-    image_size: Annotated[int, Field(ge=1, le=1024)] | None = None
-    dropout: Rate = 0.0
-    drop_path: Rate = 0.0
-
-    def missing(self) -> str | None:
-        """The sentence on pretrained weights that are not there; None if nothing is missing."""
-        try:
-            if self.pretrained:
-                locate(self.name, self.weights_file)
-        except LookupError as error:
-            return f"model.{error}"
-        return None
-
-    def void(self) -> frozenset[str]:
-        """No file is read without pretrained weights, and what is frozen drops no paths."""
-        file = frozenset[str]() if self.pretrained else frozenset({"weights_file"})
-        return file | {"drop_path"} if self.frozen else file
-
-
-class AdamW(Config):
-    """AdamW; `lr` is the peak of the schedule."""
-
-    kind: Literal["adamw"] = "adamw"
     lr: Positive = 1e-3
-    weight_decay: float = Field(default=0.05, ge=0)
-    beta1: Rate = 0.9
-    beta2: Rate = 0.999
+    weight_decay: NonNegative = 0.05
 
 
-class SGD(Config):
-    """SGD with momentum; `lr` is the peak of the schedule."""
+class SGD(optimizers.SGD):
+    """SGD, with the rate and the weight decay of this family."""
 
-    kind: Literal["sgd"] = "sgd"
     lr: Positive = 0.1
-    weight_decay: float = Field(default=5e-4, ge=0)
-    momentum: Rate = 0.9
-    nesterov: bool = False
-
-    def void(self) -> frozenset[str]:
-        """Nesterov's look-ahead needs momentum."""
-        return frozenset({"nesterov"}) if self.momentum == 0 else frozenset()
+    weight_decay: NonNegative = 5e-4
 
 
-class LARS(Config):
-    """LARS; `lr` is the peak of the schedule, `trust` the trust coefficient."""
+class LARS(optimizers.LARS):
+    """LARS, with the rate and the weight decay of this family."""
 
-    kind: Literal["lars"] = "lars"
     lr: Positive = 0.3
-    weight_decay: float = Field(default=1e-6, ge=0)
-    momentum: Rate = 0.9
-    nesterov: bool = False
-    trust: float = Field(default=1e-3, gt=0, le=1)
-
-    def void(self) -> frozenset[str]:
-        """Nesterov's look-ahead needs momentum."""
-        return frozenset({"nesterov"}) if self.momentum == 0 else frozenset()
+    weight_decay: NonNegative = 1e-6
 
 
-class SAM(Config):
-    """Sharpness-aware minimisation with `rho` around a base, whose settings the others are.
+class SAM(optimizers.SAM):
+    """SAM, with the rate and the weight decay of AdamW, its first base."""
 
-    A step takes twice the time of the base's; `lr` is the peak of the schedule.
-    """
-
-    kind: Literal["sam"] = "sam"
-    base: Literal["adamw", "sgd"] = "adamw"
-    rho: float = Field(default=0.05, ge=0, le=2)
     lr: Positive = 1e-3
-    weight_decay: float = Field(default=0.05, ge=0)
-    beta1: Rate = 0.9
-    beta2: Rate = 0.999
-    momentum: Rate = 0.9
-    nesterov: bool = False
-
-    def void(self) -> frozenset[str]:
-        """The settings of the other base; and Nesterov's look-ahead needs momentum."""
-        if self.base == "adamw":
-            return frozenset({"momentum", "nesterov"})
-        return frozenset({"beta1", "beta2"} if self.momentum else {"beta1", "beta2", "nesterov"})
-
-
-class Schedule(Config):
-    """How the learning rate goes: warm-up as a share of all steps, then down to `floor` × peak.
-
-    `half_life`, of an exponential decay, is a share of all steps too.
-    """
-
-    kind: Literal["cosine", "linear", "constant", "exponential"] = "cosine"
-    warm_up: Rate = 0.1
-    floor: float = Field(default=0.0, ge=0, le=1)
-    half_life: float = Field(default=0.2, gt=0, le=100)
-
-    def void(self) -> frozenset[str]:
-        """A constant rate has no floor; only an exponential decay has a half-life."""
-        floor = frozenset({"floor"}) if self.kind == "constant" else frozenset[str]()
-        return floor if self.kind == "exponential" else floor | {"half_life"}
+    weight_decay: NonNegative = 0.05
 
 
 class Evaluation(Config):
@@ -249,7 +114,7 @@ class Supervised(ExperimentConfig):
     experiment: ClassVar[str] = "trainables.ssl.experiment:SupervisedExperiment"
     name: ClassVar[str] = "ssl.supervised"
 
-    data: Data = Data()
+    data: Images = Images()
     augmentation: Augmentation = Augmentation()
     model: Annotated[Model | Backbone, Field(discriminator="kind")] = Model()
     optimizer: Annotated[AdamW | SGD | LARS | SAM, Field(discriminator="kind")] = AdamW()
@@ -260,7 +125,7 @@ class Supervised(ExperimentConfig):
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
-        model = self.model.missing() if isinstance(self.model, Backbone) else None
+        model = self.model.missing("model") if isinstance(self.model, Backbone) else None
         return self.data.missing() or model
 
     @field_validator("model", mode="before")

@@ -19,6 +19,7 @@ from trainables.core.experiment import (
     Loss,
     References,
 )
+from trainables.core.optimizers import build
 from trainables.core.randomness import derive, normal, permutation, uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import augment
@@ -26,7 +27,7 @@ from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl import networks, optimizers
+from trainables.ssl import networks
 from trainables.ssl.config import Supervised
 
 
@@ -120,7 +121,7 @@ class SupervisedExperiment(Experiment):
 
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """AdamW, SGD, LARS, or SAM around one of the first two."""
-        return optimizers.build(self.config.optimizer, groups)
+        return build(groups=groups, **self.config.optimizer.arguments())
 
     def weight_decay(self) -> float:
         """Of the optimiser's configuration."""

@@ -7,11 +7,12 @@ from torch import Tensor
 from trainables.layers.backbones import Backbone, check_name
 from trainables.layers.vit import ViT
 from trainables.layers.weights import Weights, locate
+from trainables.settings import backbones
 from trainables.ssl import config
 
 
 def build(
-    model: config.Model | config.Backbone, *, image_size: int, channels: int, classes: int
+    model: config.Model | backbones.Backbone, *, image_size: int, channels: int, classes: int
 ) -> ViT | Backbone:
     """The network for images [B, channels, image_size, image_size] and so many classes.
 
@@ -46,6 +47,6 @@ def prepare(
     return network.weights.facts()
 
 
-def _weights(model: config.Backbone) -> Weights | None:
+def _weights(model: backbones.Backbone) -> Weights | None:
     check_name(model.name)  # first: of what there is not there are no weights either
     return locate(model.name, model.weights_file) if model.pretrained else None

@@ -84,6 +84,45 @@ def test_adam_tf_goes_on_from_its_state() -> None:
     assert torch.equal(half, whole)
 
 
+@pytest.mark.parametrize("eps", [1e-8, 0.5])
+def test_adam_follows_its_formula(eps: float) -> None:
+    weight, lr = one(2.0), 0.1
+    groups = optimizers.parameter_groups([("weight", weight)], 0.0)
+    optimizer = optimizers.build("adam", groups, lr=lr, beta1=0.9, beta2=0.99, eps=eps)
+    theta, m, v = 2.0, 0.0, 0.0
+    for step, gradient in enumerate((1.0, -3.0, 0.5), 1):
+        weight.grad = torch.full_like(weight, gradient)
+        optimizer.step()
+        m, v = 0.9 * m + 0.1 * gradient, 0.99 * v + 0.01 * gradient**2
+        theta -= lr * m / (1 - 0.9**step) / ((v / (1 - 0.99**step)) ** 0.5 + eps)
+    torch.testing.assert_close(float(weight.detach()), theta)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_rmsprop_follows_its_formula(momentum: float) -> None:
+    weight, lr, alpha, eps = one(2.0), 0.1, 0.9, 1e-3
+    groups = optimizers.parameter_groups([("weight", weight)], 0.0)
+    optimizer = optimizers.build("rmsprop", groups, lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+    theta, v, mu = 2.0, 0.0, 0.0
+    for gradient in (1.0, -3.0, 0.5):
+        weight.grad = torch.full_like(weight, gradient)
+        optimizer.step()
+        v = alpha * v + (1 - alpha) * gradient**2
+        mu = momentum * mu + gradient / (v**0.5 + eps)
+        theta -= lr * mu
+    torch.testing.assert_close(float(weight.detach()), theta)
+
+
+def test_a_kind_that_there_is_not_is_refused() -> None:
+    with pytest.raises(LookupError, match="must be one of adam, .*, sgd, got 'adagrad'"):
+        optimizers.build("adagrad", [{"params": [one(1.0)]}], lr=0.1)
+
+
+def test_a_value_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="momentum"):
+        optimizers.build("adamw", [{"params": [one(1.0)]}], lr=0.1, beta1=0, beta2=0, momentum=0.9)
+
+
 def test_only_matrices_and_filters_decay() -> None:
     vit = ViT(
         image_size=8, channels=1, patch_size=4, width=8, layers=1, heads=2, mlp_ratio=2, classes=3

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.trainables.data import files
 from trainables.data import folder
-from trainables.data.places import folder_facts
+from trainables.data.catalog import folder_facts
 
 
 def image(path: Path, mode: str, colour: object, size: tuple[int, int] = (20, 20)) -> Path:

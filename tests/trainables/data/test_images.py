@@ -10,9 +10,8 @@ import torch
 
 from tests.trainables.data import files
 from trainables.data import digits
-from trainables.data.catalog import CIFAR10, DIGITS, MNIST, DataSet
+from trainables.data.catalog import CIFAR10, DIGITS, MNIST, DataSet, folder_facts
 from trainables.data.images import Images, MappedSplit, load, stratified
-from trainables.data.places import folder_facts
 
 
 @pytest.fixture

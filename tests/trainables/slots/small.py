@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from trainables.core.training import ExperimentConfig
-from trainables.data.making import clevr, tetrominoes
 from trainables.data.scenes.catalog import store_folder
 from trainables.data.scenes.formats import SCHEMAS, Piece, scenes
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.writing import StoreWriter
+from trainables.synthetic import clevr, tetrominoes
 
 SIDE = 16
 SIZES = {"train": 32, "val": 8, "test": 8}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from trainables.settings.scenes import Scenes
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
-from trainables.slots.parts import Evaluations, Scenes, Setting, SlotExperiment, Slots, Weights
+from trainables.slots.parts import Evaluations, Setting, SlotExperiment, Slots, Weights
 
 SIZES = {"image_size": 16, "crop": "none", "interpolation": "nearest"}
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tests.trainables.slots import small
-from trainables.data.making import dsprites
 from trainables.data.scenes.formats import SCHEMAS, scenes
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.store import open_store
@@ -19,6 +18,7 @@ from trainables.slots.config import Discovery
 from trainables.slots.discovery import DiscoveryExperiment
 from trainables.slots.parts import Augmentation, Setting
 from trainables.slots.scenes import augmented, most, read
+from trainables.synthetic import dsprites
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -100,36 +100,9 @@ class SceneSet:
         module = importlib.import_module("trainables.data.scenes.prepare")
         return module.prepare(self, root or ROOT, progress=progress, **options)
 
-    def make(
-        self,
-        root: Path | None,
-        *,
-        scenes: int,
-        image_size: int | None,
-        seed: int,
-        progress: Callable[[int, int], None],
-        rules: Mapping[str, object],
-    ) -> Path:
-        """Makes scenes of its kind and writes them as its files; returns their folder.
-
-        They are as high as it takes for `image_size` pixels to be left of them by its own crop.
-
-        Raises:
-            LookupError, ValueError: it cannot be made, or not so.
-        """
-        size = image_size or self.customary["image_size"]
-        height = size if self.crop == "none" else round(size * _ROWS / _CROPPED)
-        module = importlib.import_module("trainables.data.making")
-        folder = self.folder(root or ROOT, made=True, image_size=size)
-        return module.write_set(
-            self.name,
-            folder,
-            scenes=scenes,
-            image_size=height,
-            seed=seed,
-            progress=progress,
-            **rules,
-        )
+    def height_for(self, image_size: int) -> int:
+        """How high pictures have to be, in pixels, for so many to be left by its own crop."""
+        return image_size if self.crop == "none" else round(image_size * _ROWS / _CROPPED)
 
 
 def _records(

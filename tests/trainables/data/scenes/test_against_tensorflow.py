@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.trainables.data.scenes import written
-from trainables.data.making.records import write
+from trainables.synthetic.records import write
 from trainables.data.scenes.formats import SCHEMAS
 
 def parsed(schema, path, height, width):

@@ -1,1 +1,0 @@
-"""Tests of `trainables.data.making`."""

@@ -1,0 +1,40 @@
+"""Which images: what the catalogue has, and what a folder of one's own needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from trainables.data.catalog import DIGITS, IMAGE_SETS
+from trainables.settings.images import Images
+
+
+def test_the_names_are_those_of_the_catalogue() -> None:
+    assert set(get_args(Images.model_fields["name"].annotation)) == IMAGE_SETS.keys()
+
+
+def test_a_set_has_the_facts_of_the_catalogue() -> None:
+    assert Images().facts() is DIGITS and Images(image_size=64).side == 8
+
+
+def test_a_folder_has_the_classes_of_its_folders(tmp_path: Path) -> None:
+    images = Images(name="folder", path=str(tmp_path), image_size=16, channels=1)
+    said = images.missing()
+    assert said is not None and "data.path must hold at least two classes" in said
+    for name in ("wasp", "ant"):
+        (tmp_path / name).mkdir()
+    facts = images.facts()
+    assert images.missing() is None and facts.classes == ("ant", "wasp")
+    assert (facts.image_size, facts.channels, images.side) == (16, 1, 16)
+
+
+def test_a_folder_needs_a_path() -> None:
+    with pytest.raises(ValueError, match="path must be given with data.name 'folder'"):
+        Images().with_values({"name": "folder"})
+
+
+def test_what_only_a_folder_needs_is_void() -> None:
+    assert Images().void() == {"root", "limit", "path", "image_size", "channels"}
+    assert Images(name="folder", path="pets", limit=9).void() == {"root"}

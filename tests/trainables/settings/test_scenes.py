@@ -1,0 +1,43 @@
+"""Which scenes: what the catalogue has, what has no effect, and where a store is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from trainables.data.scenes.catalog import SCENE_SETS
+from trainables.settings.scenes import Scenes, SceneSet
+
+
+def test_the_names_are_those_of_the_catalogue() -> None:
+    assert set(get_args(SceneSet)) == SCENE_SETS.keys()
+
+
+def test_a_range_of_objects_is_not_empty() -> None:
+    assert Scenes(min_objects=3, max_objects=3).max_objects == 3
+    with pytest.raises(ValueError, match=r"max_objects must be at least min_objects \(4\), got 3"):
+        Scenes().with_values({"min_objects": 4, "max_objects": 3})
+
+
+@pytest.mark.parametrize(
+    ("values", "void"),
+    [
+        ({}, {"root", "max_objects", "limit", "frames"}),
+        ({"max_objects": 6, "limit": 10}, {"root", "frames"}),
+        ({"frames": 3}, {"root", "max_objects", "limit", "frames"}),
+        ({"name": "movi_c", "frames": 3}, {"root", "max_objects", "limit"}),
+    ],
+)
+def test_what_has_no_effect_is_void(values: dict[str, Any], void: set[str]) -> None:
+    assert Scenes(**values).void() == void
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
+    scenes = Scenes(name="tetrominoes", made=True, root=str(tmp_path), image_size=28, crop="none")
+    said = scenes.missing()
+    assert said is not None and f"looked for in {scenes.folder()}" in said
+    scenes.folder().mkdir(parents=True)
+    (scenes.folder() / "manifest.json").touch()
+    assert scenes.missing() is None

@@ -1,0 +1,1 @@
+"""Parts of configurations that several families have."""

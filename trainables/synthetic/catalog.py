@@ -1,0 +1,57 @@
+"""Of which data sets small ones can be made; nothing is made here, and nothing heavy imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data.root import ROOT
+from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
+
+
+@dataclass(frozen=True)
+class SceneMaker:
+    """Makes scenes like those of a published set, and writes them as its files."""
+
+    data_set: SceneSet
+
+    @property
+    def name(self) -> str:
+        """That of the set."""
+        return self.data_set.name
+
+    def make(
+        self,
+        root: Path | None,
+        *,
+        scenes: int,
+        image_size: int | None,
+        seed: int,
+        progress: Callable[[int, int], None],
+        rules: Mapping[str, object],
+    ) -> Path:
+        """Makes scenes below a root of data sets; returns their folder.
+
+        They are as high as it takes for `image_size` pixels (None: what is customary for the set)
+        to be left of them by the crop of the set.
+
+        Raises:
+            ValueError: it cannot be made so.
+        """
+        size = image_size or self.data_set.customary["image_size"]
+        module = importlib.import_module("trainables.synthetic.writing")
+        return module.write_set(
+            self.name,
+            self.data_set.folder(root or ROOT, made=True, image_size=size),
+            scenes=scenes,
+            image_size=self.data_set.height_for(size),
+            seed=seed,
+            progress=progress,
+            **rules,
+        )
+
+
+MAKERS = {name: SceneMaker(data_set) for name, data_set in SCENE_SETS.items()}
+"""By name of the set."""

@@ -1,0 +1,71 @@
+"""Which sets can be made, and in what form each is written."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainables.synthetic import clevr, clevr_v1, dsprites, movi, records, rooms, tetrominoes
+
+
+@dataclass(frozen=True)
+class Made:
+    """A set that can be made.
+
+    `scene(seed, index, *, image_size, **fixed, **rules)` makes one scene, whose image is
+    `image_size` pixels high, in the published set unless another is asked for, and
+    `write(folder, scenes, count)` writes them. `least` is the smallest number of scenes.
+    """
+
+    scene: Callable[..., Any]
+    image_size: int
+    write: Callable[[Path, Iterable[Any], int], None]
+    fixed: Mapping[str, object] = field(default_factory=dict)
+    least: int = 1
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The rules that may be given, with their defaults."""
+        found = inspect.signature(self.scene).parameters.values()
+        return {each.name: each.default for each in found if each.default is not each.empty}
+
+
+def _in_one_file(file: str) -> Callable[[Path, Iterable[Any], int], None]:
+    def write(folder: Path, scenes: Iterable[Any], count: int) -> None:
+        records.write(folder / file, scenes)
+
+    return write
+
+
+def _variants() -> dict[str, Made]:
+    made: dict[str, Made] = {}
+    for name in dsprites.COLORINGS:
+        write = _in_one_file(f"multi_dsprites_{name}.tfrecords")
+        fixed = {"variant": name}
+        made[f"multi_dsprites_{name}"] = Made(dsprites.scene, dsprites.SIZE, write, fixed)
+    for name in rooms.VARIANTS:
+        test = "" if name == "train" else "test_"
+        write = _in_one_file(f"objects_room_{test}{name}.tfrecords")
+        made[f"objects_room_{name}"] = Made(rooms.scene, rooms.SIZE, write, {"variant": name})
+    for name in movi.VARIANTS:
+        write = functools.partial(movi.write, name=f"movi_{name}")
+        fixed, least = {"variant": name}, len(movi.SHARES)
+        made[f"movi_{name}"] = Made(movi.clip, movi.SIZE, write, fixed, least)
+    return made
+
+
+MADE = {
+    "clevr_with_masks": Made(
+        clevr.scene, clevr.SIZE, _in_one_file("clevr_with_masks_train.tfrecords")
+    ),
+    "clevr": Made(clevr_v1.scene, clevr_v1.SIZE, clevr_v1.write, least=len(clevr_v1.SHARES)),
+    "tetrominoes": Made(
+        tetrominoes.scene, tetrominoes.SIZE, _in_one_file("tetrominoes_train.tfrecords")
+    ),
+    **_variants(),
+}
+"""The sets that can be made, by name."""

@@ -1,0 +1,100 @@
+"""Writes a whole set of made scenes, and how it was made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from trainables.synthetic.sets import MADE, Made
+
+DESCRIPTION = "made.json"
+"""The file in the folder of a made set that says how it was made."""
+
+
+def write_set(
+    name: str,
+    folder: Path,
+    *,
+    scenes: int,
+    image_size: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    **rules: object,
+) -> Path:
+    """Makes a set and writes it into a folder, in its original format and under its file names.
+
+    Scene i is a function of (name, seed, i, image size, rules) alone, so that a set of more scenes
+    begins with the same ones. `image_size` is the height in pixels, that of the published set
+    unless given; `scenes` counts clips for MOVi. `progress(done, scenes)` is called with each scene
+    made. The folder appears when all is written; if it holds this very set, nothing is done.
+
+    Returns:
+        The folder, in which `made.json` says name, scenes, image size, seed and rules.
+
+    Raises:
+        LookupError: there is no such set.
+        ValueError: a number or rule that it cannot have, or the folder holds something else.
+    """
+    if name not in MADE:
+        raise LookupError(f"name must be a set that can be made, got {name!r}; {', '.join(MADE)}")
+    made = MADE[name]
+    size = made.image_size if image_size is None else image_size
+    chosen = {**made.rules, **_checked(name, made, rules)}
+    if scenes < made.least:
+        raise ValueError(f"scenes of {name} must be at least {made.least}, got {scenes}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    described = {"name": name, "scenes": scenes, "image_size": size, "seed": seed, "rules": chosen}
+    if _holds(folder, described):
+        return folder
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        every = _scenes(made, described, progress)
+        made.write(partial, every, scenes)
+        (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _checked(name: str, made: Made, rules: Mapping[str, object]) -> Mapping[str, object]:
+    for rule, value in rules.items():
+        if rule not in made.rules:
+            offered = ", ".join(made.rules) or "none"
+            raise ValueError(f"{rule} is no rule of {name}; it has {offered}")
+        kind = type(made.rules[rule])
+        if type(value) is not kind:
+            raise ValueError(f"{rule} of {name} must be of type {kind.__name__}, got {value!r}")
+    return rules
+
+
+def _holds(folder: Path, described: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the described set; False if there is nothing in it."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    path = folder / DESCRIPTION
+    found = json.loads(path.read_text()) if path.exists() else "files that were not made"
+    if found == described:
+        return True
+    raise ValueError(
+        f"{folder} must be empty or hold the set {dict(described)}, and holds {found}; "
+        "remove it or take another root"
+    )
+
+
+def _scenes(
+    made: Made, described: Mapping[str, Any], progress: Callable[[int, int], None] | None
+) -> Iterator[Any]:
+    count = described["scenes"]
+    settings = {"image_size": described["image_size"], **made.fixed, **described["rules"]}
+    for index in range(count):
+        scene = made.scene(described["seed"], index, **settings)
+        if progress:
+            progress(index + 1, count)
+        yield scene
