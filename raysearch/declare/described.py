@@ -77,10 +77,10 @@ def _json(part: Any, name: str, value: Any) -> Any:
 
 
 def _about(kind: type, name: str, described: str | None) -> str:
-    """What a field is for, in at most one sentence; a base may say it that has the field too."""
+    """What a field is for, in at most one sentence; a base may say it."""
     if described:
         return _parts(described)[0].rstrip(".;")
-    bases = [each for each in kind.__mro__ if name in getattr(each, "model_fields", {})]
+    bases = [each for each in kind.__mro__ if getattr(each, "model_fields", None) is not None]
     said = (part for each in bases for part in _parts(each.__doc__ or ""))
     return next((part for part in said if f"`{name}`" in part), "").rstrip(".;")
 
