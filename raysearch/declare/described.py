@@ -65,7 +65,7 @@ def _settings(
         allowed = _allowed(field.annotation, field.metadata)
         if name == "kind" and kinds:
             allowed = ", ".join(kinds)
-        about = _about(type(part), name, field.description)
+        about = "" if name == "kind" else _about(type(part), name, field.description)
         yield Setting(
             f"{above}{name}", plain[name], _json(part, name, default), allowed, about, is_off
         )
