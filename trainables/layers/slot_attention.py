@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.layers.gated import gru_cell
-from trainables.layers.slot_competition import compete
+from trainables.layers.slot_competition import Competition
 from trainables.layers.slot_noise import quasi_normal
 from trainables.layers.slot_updates import (
     NORMALIZATIONS,
@@ -131,6 +131,7 @@ class SlotAttention(nn.Module):
         self.to_queries = nn.Linear(slot_width, common, bias=projection_bias)
         self.to_keys = nn.Linear(token_width, common, bias=projection_bias)
         self.to_values = nn.Linear(token_width, common, bias=projection_bias)
+        self.competition = Competition(heads)
         self.normalize = update_normalization(
             normalization,
             common,
@@ -239,7 +240,7 @@ class SlotAttention(nn.Module):
         if bias is not None:
             shift = (by_head * bias.view(heads, size)).sum(-1).flatten(1)
         present = None if slot_mask is None else slot_mask.repeat_interleave(heads, 1)
-        return compete(seen, asked, shift, present)
+        return self.competition(seen, asked, shift, present)
 
     def _updates(
         self,
