@@ -37,7 +37,8 @@ TIMMS: dict[str, dict[str, Any]] = {
 
 def vit(**changes: Any) -> ViT:
     sizes: dict[str, Any] = {"image_size": 32, "channels": 3, "patch_size": 8, "classes": 5}
-    return random(ViT(**(sizes | {"width": 16, "layers": 3, "heads": 4} | changes)))
+    sizes |= {"width": 16, "layers": 3, "heads": 4} | changes
+    return random(ViT(**sizes))
 
 
 def timms(name: str) -> nn.Module:
