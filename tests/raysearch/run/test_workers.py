@@ -124,6 +124,12 @@ class TestGroups:
         assert len(hidden) == 12
         assert tree.gone(hidden, 120)
 
+    def test_one_that_says_that_it_lives_is_not_ended(self, tmp_path: Path) -> None:
+        """It is at work for 25 s, and its patience is 15 s, as of the next one, which hangs."""
+        messages, group = run_to_the_end(attempt(tmp_path, "live", patience=15.0))
+        assert [said["kind"] for said in messages] == ["report", "end"]
+        assert messages[-1]["outcome"] == "complete" and nothing_is_held(group)
+
     def test_one_that_hangs_in_a_collective_is_ended_after_its_patience(
         self, tmp_path: Path
     ) -> None:
