@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig
 from trainables.data.catalog import ROOT
-from trainables.data.scenes.catalog import missing_store, store_folder
+from trainables.data.scenes.catalog import Crop, missing_store, store_folder
 
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -41,17 +41,18 @@ class Scenes(Config):
     """Which scenes, as `raysearch data prepare` or `raysearch data make` has left them.
 
     `made` scenes are drawn by this package in the format of the set `name`. `crop` and
-    `interpolation` say how source images became squares of `image_size` pixels; with both a store
-    is found below `root`, the folder of data sets; where that lies changes no run. Trained on are
-    scenes with `min_objects` … `max_objects` objects (None: all), at most `limit` of them, drawn
-    by the seed of the run (None: all); of clips at most `frames` frames each (None: all).
+    `interpolation` say how source images became squares of `image_size` pixels, or whole ones so
+    high (`whole`); with both a store is found below `root`, the folder of data sets; where that
+    lies changes no run. Trained on are scenes with `min_objects` … `max_objects` objects (None:
+    all), as far as a crop has left them, at most `limit` of them, drawn by the seed of the run
+    (None: all); of clips at most `frames` frames each (None: all).
     """
 
     name: SceneSet = "clevr_with_masks"
     made: bool = False
     root: str = str(ROOT)
     image_size: Annotated[int, Field(ge=8, le=512)] = 128
-    crop: Literal["none", "centre", "google"] = "centre"
+    crop: Crop = "centre"
     interpolation: Literal["nearest", "bilinear"] = "nearest"
     min_objects: Natural = 0
     max_objects: Natural | None = None
@@ -318,6 +319,15 @@ class SlotExperiment(ExperimentConfig):
         other = self.evaluation.other_set
         measured = self.data if other is None else self.data.with_values({"name": other})
         return self.data.missing() or measured.missing()
+
+    @model_validator(mode="after")
+    def _pictures_are_squares(self) -> Self:
+        if self.data.crop == "whole":
+            raise ValueError(
+                "data.crop must be none, centre, google or square, since networks with slots see "
+                "squares, got 'whole'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _learned_slots_keep_their_number(self) -> Self:

@@ -7,10 +7,16 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trainables.data.root import ROOT
 
+Crop = Literal["none", "centre", "google", "square", "whole"]
+"""What is kept of pictures, see `trainables.data.scenes.frames`."""
+UNCUT = ("none", "whole")
+"""The crops that cut nothing off."""
+ALL_ROWS = ("square", "whole")
+"""The crops that keep all rows of a picture that is wider than high."""
 _PREPARED, _MADE = "prepared", "made"
 _MANIFEST = "manifest.json"
 _ROWS, _CROPPED = 240, 192  # of a picture of CLEVR with masks, and what is kept of them
@@ -46,9 +52,19 @@ class SceneSet:
         size = self.prepared_size or self.image_size
         return {"image_size": size, "crop": self.crop, "interpolation": "nearest"}
 
-    def folder(self, root: Path, *, made: bool = False, image_size: int = 0) -> Path:
-        """Where its files lie; of made ones, those of a height in pixels."""
-        return root / _MADE / f"{self.name}-{image_size}" if made else root / self.name
+    def folder(
+        self, root: Path, *, made: bool = False, image_size: int = 0, crop: str | None = None
+    ) -> Path:
+        """Where its files lie; of made ones, those of which a crop leaves a height in pixels."""
+        if not made:
+            return root / self.name
+        is_usual = self._made_height(image_size, crop) == self._made_height(image_size, None)
+        return root / _MADE / f"{self.name}-{image_size}{'' if is_usual else '-high'}"
+
+    def _made_height(self, image_size: int, crop: str | None) -> int:
+        """Of made pictures, so that `image_size` pixels are left by a crop; by its own of `none`"""
+        takes_all = self.crop == "none" or crop in ALL_ROWS
+        return image_size if takes_all else round(image_size * _ROWS / _CROPPED)
 
     def looked_for(self, root: Path | None = None) -> Sequence[Path]:
         """The folder in which its published files are looked for."""
@@ -105,21 +121,23 @@ class SceneSet:
         *,
         scenes: int,
         image_size: int | None,
+        crop: str | None = None,
         seed: int,
         progress: Callable[[int, int], None],
         rules: Mapping[str, object],
     ) -> Path:
         """Makes scenes of its kind and writes them as its files; returns their folder.
 
-        They are as high as it takes for `image_size` pixels to be left of them by its own crop.
+        They are as high as it takes for `image_size` pixels to be left of them by a crop, which is
+        its own unless another is given.
 
         Raises:
             LookupError, ValueError: it cannot be made, or not so.
         """
         size = image_size or self.customary["image_size"]
-        height = size if self.crop == "none" else round(size * _ROWS / _CROPPED)
+        height = self._made_height(size, crop)
         module = importlib.import_module("trainables.data.making")
-        folder = self.folder(root or ROOT, made=True, image_size=size)
+        folder = self.folder(root or ROOT, made=True, image_size=size, crop=crop)
         return module.write_set(
             self.name,
             folder,
@@ -268,7 +286,8 @@ def missing_store(
         return None
     below = _below(root)
     size = f"--image-size {image_size}"
-    there = SCENE_SETS[name].found(SCENE_SETS[name].folder(root, made=made, image_size=image_size))
+    files = SCENE_SETS[name].folder(root, made=made, image_size=image_size, crop=crop)
+    there = SCENE_SETS[name].found(files)
     said = f"prepared data set {name} is not there (looked for in {folder})"
     prepare = (
         f"raysearch data prepare {name} {size} --crop {crop} --interpolation {interpolation}"
@@ -278,9 +297,11 @@ def missing_store(
         return f"{said}; run `{prepare}`"
     if made:
         usual = SCENE_SETS[name].customary
-        is_usual = (crop, interpolation) == (usual["crop"], usual["interpolation"])
-        make = f"run `raysearch data make {name} {size}{below}`"
-        return f"{said}; {make}" if is_usual else f"{said}; {make}, then `{prepare}`"
+        by = crop if crop in ALL_ROWS else usual["crop"]
+        option = f" --crop {crop}" if crop in ALL_ROWS else ""
+        make = f"run `raysearch data make {name} {size}{option}{below}`"
+        is_enough = (crop, interpolation) == (by, usual["interpolation"])
+        return f"{said}; {make}" if is_enough else f"{said}; {make}, then `{prepare}`"
     url = SCENE_SETS[name].url
     get = f"`raysearch data get {name}{below}`" if url else f"get it from {SCENE_SETS[name].source}"
     return f"{said}; {'run ' if url else ''}{get}, then `{prepare}`"
