@@ -220,7 +220,9 @@ def learning(experiment: Experiment, purpose: str) -> Generator[torch.Generator]
     with untouched(experiment), torch.inference_mode(False), torch.enable_grad():
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
 
 

@@ -8,13 +8,12 @@ from collections.abc import Collection, Generator
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 
-@runtime_checkable
 class Attends(Protocol):
     """A module that can say by which weights it mixes what it looks at."""
 
@@ -118,7 +117,9 @@ def _listen(module: nn.Module, add: Any) -> Any:
 
 
 def _attends(module: nn.Module) -> bool:
-    return isinstance(module, Attends) or _dropout_of(module) is not None
+    """By its class: a part of it may be called so, too."""
+    is_ours = callable(getattr(type(module), "attention_weights", None))
+    return is_ours or _dropout_of(module) is not None
 
 
 def _dropout_of(module: nn.Module) -> nn.Module | None:

@@ -131,7 +131,6 @@ class SlotAttention(nn.Module):
         self.to_queries = nn.Linear(slot_width, common, bias=projection_bias)
         self.to_keys = nn.Linear(token_width, common, bias=projection_bias)
         self.to_values = nn.Linear(token_width, common, bias=projection_bias)
-        self.competition = Competition(heads)
         self.normalize = update_normalization(
             normalization,
             common,
@@ -140,7 +139,7 @@ class SlotAttention(nn.Module):
             synchronizes=synchronizes,
         )
         self.gru = gru_cell(common, slot_width, "torch" if init == "torch" else "keras")
-        hidden = mlp_width or max(common, 128)
+        self.competition, hidden = Competition(heads), mlp_width or max(common, 128)
         self.mlp = nn.Sequential(
             nn.Linear(slot_width, hidden), nn.ReLU(), nn.Linear(hidden, slot_width)
         )

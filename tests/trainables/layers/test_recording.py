@@ -307,6 +307,12 @@ def test_only_named_layers_are_recorded() -> None:
         recorded(network, ["blocks.2.attn"]).__enter__()
 
 
+def test_a_part_that_is_called_so_is_no_attention() -> None:
+    network = nn.Linear(2, 2)
+    network.attention_weights = nn.Linear(2, 2)
+    assert attending(network) == {}
+
+
 def test_a_network_that_attends_to_nothing_is_refused() -> None:
     with pytest.raises(LookupError, match="must have a module that attends, got Linear"):
         recorded(nn.Linear(2, 2)).__enter__()

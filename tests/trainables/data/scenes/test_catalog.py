@@ -71,7 +71,7 @@ def test_made_scenes_of_all_rows_are_to_be_made_so(tmp_path: Path, name: str, cr
     said = missing_store(tmp_path, name, made=True, **options)
     make = f"raysearch data make {name} --image-size 32 --crop {crop} --root {tmp_path}"
     assert said and said.endswith(f"run `{make}`")
-    rest = {"seed": 0, "rules": {}, "progress": lambda done, total: None}
+    rest: dict[str, Any] = {"seed": 0, "rules": {}, "progress": lambda done, total: None}
     SCENE_SETS[name].make(tmp_path, scenes=4, image_size=32, crop=crop, **rest)
     said = missing_store(tmp_path, name, made=True, **options)
     run = f"{PREPARE.format(name, 32, crop)} --made --root {tmp_path}"
