@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ def alive() -> None:
 
     The search hears it, for which a run without a word hangs in the end, and so do the other
     workers of a group, whose wait for rank 0 is limited too. To be called in the thread of the
-    evaluation; outside of one it says nothing, so that shared code may call it anywhere.
+    evaluation; elsewhere, and outside of one, it says nothing.
     """
     _hearer.get()()
 
@@ -32,10 +33,12 @@ def heard_by(session: Session) -> Generator[None]:
 
     They are in `distributed.await_first` meanwhile, and go on when it ends well.
     """
-    said = time.monotonic()
+    said, mine = time.monotonic(), os.getpid()
 
     def hear() -> None:
         nonlocal said
+        if os.getpid() != mine:  # a process that loads data: nobody knows it
+            return
         session.alive()
         if time.monotonic() - said >= _SAID_EVERY:
             said = time.monotonic()

@@ -79,7 +79,8 @@ def recorded(network: nn.Module, names: Collection[str] | None = None) -> Genera
     """Records attention while a block runs: of all modules that attend, or of those named.
 
     Ours compute their weights beside what they do, so that their outputs are the same bit for bit.
-    timm's attention is not fused meanwhile, which rounds otherwise. What was compiled runs as it is
+    timm's attention is not fused meanwhile, which rounds otherwise, and in training mode drops
+    other weights if it drops any. What was compiled runs as it is
     written. Afterwards, however the block ends, the network is as it was: without hooks, fused
     where it was. Maps are large, [B, H, N, N] a layer: name the layers that are needed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 from functools import partial
 from pathlib import Path
@@ -211,6 +212,21 @@ def test_an_evaluation_is_heard_by_its_session_and_nothing_is_outside(tmp_path: 
     assert session.signs_of_life == 9
     liveness.alive()
     assert session.signs_of_life == 9
+
+
+class Deaf(LocalSession):
+    """A session that only its own process may speak to."""
+
+    def alive(self) -> None:
+        raise RuntimeError("a session belongs to the trial's own process")
+
+
+def test_a_process_that_an_evaluation_forks_says_nothing(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=liveness.alive)
+    with liveness.heard_by(Deaf(tmp_path)):
+        process.start()
+        process.join()
+    assert process.exitcode == 0
 
 
 @pytest.mark.parametrize("name", ["val", "reference/val"])

@@ -62,7 +62,7 @@ class SceneSet:
         return root / _MADE / f"{self.name}-{image_size}{'' if is_usual else '-high'}"
 
     def _made_height(self, image_size: int, crop: str | None) -> int:
-        """Of made pictures, so that `image_size` pixels are left by a crop; by its own of `none`"""
+        """Of made pictures, so that a crop leaves `image_size` rows; `none` is as its own crop."""
         takes_all = self.crop == "none" or crop in ALL_ROWS
         return image_size if takes_all else round(image_size * _ROWS / _CROPPED)
 

@@ -60,8 +60,9 @@ class Frame:
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of what is made of a picture: S, S, but for `whole`."""
-        columns = round(width * self.image_size / height) if self.crop == "whole" else 0
-        return self.image_size, columns or self.image_size
+        if self.crop != "whole":
+            return self.image_size, self.image_size
+        return self.image_size, max(1, round(width * self.image_size / height))
 
     def nearest(self, pictures: NDArray[Any], axis: int = 1) -> NDArray[Any]:
         """The kept pixels [N, …, *size, …] of pictures [N, …, H, W, …], H being that axis."""

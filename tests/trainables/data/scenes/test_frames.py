@@ -50,7 +50,12 @@ def test_a_whole_picture_of_its_own_height_is_the_picture() -> None:
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 @pytest.mark.parametrize(
     ("size", "high", "made"),
-    [((240, 320), 128, (128, 171)), ((80, 107), 64, (64, 86)), ((9, 2), 3, (3, 1))],
+    [
+        ((240, 320), 128, (128, 171)),
+        ((80, 107), 64, (64, 86)),
+        ((9, 2), 3, (3, 1)),
+        ((9, 1), 3, (3, 1)),
+    ],
 )
 def test_a_whole_picture_keeps_its_proportions(
     size: tuple[int, int], high: int, made: tuple[int, int], interpolation: str
