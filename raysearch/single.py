@@ -73,6 +73,9 @@ class PrintingSession:
         """Prints where a picture lies."""
         say(f"{name}: {path}")
 
+    def alive(self) -> None:
+        """Nothing: nobody waits for a word."""
+
     def should_stop(self) -> bool:
         """Never: Ctrl-C ends it, and the same command goes on."""
         return False

@@ -30,9 +30,10 @@ Root = Annotated[
 ]
 Set = Annotated[str, typer.Argument(help="Name of a data set.")]
 ImageSize = Annotated[
-    int | None, typer.Option("--image-size", min=1, help="Side of the prepared pictures in pixels.")
+    int | None,
+    typer.Option("--image-size", min=1, help="Side (height, of whole ones) of prepared pictures."),
 ]
-Crop = Annotated[str | None, typer.Option("--crop", help="none, centre or google.")]
+Crop = Annotated[str | None, typer.Option("--crop", help="none, centre, google, square or whole.")]
 Interpolation = Annotated[
     str | None, typer.Option("--interpolation", help="nearest or bilinear.", show_default=False)
 ]
@@ -154,6 +155,7 @@ def make(
     name: Set,
     scenes: Annotated[int, typer.Option(help="How many.", min=1)] = 10_000,
     image_size: ImageSize = None,
+    crop: Crop = None,
     seed: Annotated[int, typer.Option(help="By which they are drawn.", min=0)] = 0,
     rules: Annotated[
         list[str] | None, typer.Option("--rule", help="NAME=VALUE; one for each rule.")
@@ -175,13 +177,14 @@ def make(
                 root,
                 scenes=scenes,
                 image_size=image_size,
+                crop=crop,
                 seed=seed,
                 rules=given,
                 progress=progress,
             )
         say(f"made: {folder}")
         if prepares:
-            _prepare(name, root, made=True, image_size=image_size)
+            _prepare(name, root, made=True, image_size=image_size, crop=crop)
 
 
 def _prepare(

@@ -95,11 +95,15 @@ class Maker(Protocol):
         *,
         scenes: int,
         image_size: int | None,
+        crop: str | None,
         seed: int,
         rules: Mapping[str, Any],
         progress: Progress,
     ) -> Path:
-        """Makes so many scenes by seed and rules and writes them; returns the folder."""
+        """Makes so many scenes by seed and rules and writes them; returns the folder.
+
+        They have the size of which `crop`, or what is customary, leaves `image_size` pixels.
+        """
         ...
 
 

@@ -89,6 +89,9 @@ class Session:
     def artifact(self, name: str, path: Path) -> None:
         """Nothing: pictures are not compared."""
 
+    def alive(self) -> None:
+        """Nothing: nobody waits for a word."""
+
     def should_stop(self) -> bool:
         """Whether the last report was made."""
         return self._stop

@@ -15,7 +15,7 @@ from typing import Any
 from raysearch.run import tree
 from raysearch.run.guard import INNER, OUTER
 from raysearch.run.guarded import Guarded
-from raysearch.run.job import Job, Message
+from raysearch.run.job import ALIVE, Job, Message
 from raysearch.run.messages import InvalidMessage, receive
 from raysearch.run.process import PRELOADED
 from raysearch.run.shared_memory import FOLDER
@@ -66,7 +66,10 @@ class Child:
             wait = min(deadline - time.monotonic(), _MEMORY_EVERY)
             lines = [self._connection, self._told.descriptor]
             ready = multiprocessing.connection.wait(lines, max(wait, 0.0))
-            message = self._received(ready) or self._broken()
+            message = self._received(ready)
+            if message is not None and message["kind"] == ALIVE:
+                self._last_message, message = time.monotonic(), None
+            message = message or self._broken()
             if message is not None:
                 self._last_message = time.monotonic()
                 if message["kind"] == "end":

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
-"""One message of a child. `kind` is `describe`, `artifact`, `report`, `refused` or `end`; the rest
-is in `PipeSession`, which sends the first four, and in `process`, which sends the last."""
+"""One message of a child. `kind` is `describe`, `artifact`, `report`, `refused`, `alive` or `end`;
+the rest is in `PipeSession`, which sends the first five, and in `process`, which sends the last."""
+
+ALIVE = "alive"
+"""The kind of a message that says nothing else: the host takes it in, and it goes no further."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from raysearch.errors import UnknownName, described
-from raysearch.run.job import Job, Message
+from raysearch.run.job import ALIVE, Job, Message
 from raysearch.run.lending import is_lent
 from raysearch.run.messages import (
     LONGEST_TRACEBACK,
@@ -57,6 +57,8 @@ PRELOADED = (
 
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
+_SIGN_EVERY = 10.0
+"""Seconds between two signs of life, if that is not too seldom for the patience of the search."""
 _ROOM = 1 << 30
 """Bytes that are free on a disk of which nobody would say that it is full."""
 
@@ -74,7 +76,7 @@ class PipeSession:
         self._job = job
         self._connection = connection
         self._stop = False
-        self._looked = 0.0
+        self._looked = self._signed = 0.0
         self._reported = Reported()
         self._storage = Storage(job)
         self._restored: tuple[Path | None] | None = None
@@ -169,6 +171,16 @@ class PipeSession:
             shutil.copyfile(path, own)
         self._storage.artifacts.add(own.absolute())
         self._send({"kind": "artifact", "name": name, "path": str(own)})
+
+    def alive(self) -> None:
+        """Says that this trial lives, in what takes longer than the patience of its search.
+
+        It may be said as often as one likes: a message goes out every ten seconds at most.
+        """
+        now = time.monotonic()
+        if now - self._signed >= min(_SIGN_EVERY, self._job.patience / 4):
+            self._signed = now
+            self._send({"kind": ALIVE})
 
     def should_stop(self) -> bool:
         """Whether the search asked this trial to save and end.

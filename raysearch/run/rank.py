@@ -55,6 +55,9 @@ class SilentSession:
     def artifact(self, name: str, path: Path) -> None:
         """Nothing."""
 
+    def alive(self) -> None:
+        """Nothing."""
+
     def should_stop(self) -> bool:
         """Never: rank 0 is told, and tells the others."""
         return False

@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 from raysearch.run.bounded import BoundedLog
 from raysearch.run.child import UNWATCHED, kernel_kills, private_memory
 from raysearch.run.door import Door
-from raysearch.run.job import Job, Message
+from raysearch.run.job import ALIVE, Job, Message
 from raysearch.run.launcher import (
     START_LIMIT,
     end_launcher,
@@ -97,6 +97,8 @@ class Group:
         deadline = time.monotonic() + timeout
         while True:
             message = self._heard(max(min(deadline - time.monotonic(), _TICK), 0.0))
+            if message is not None and message["kind"] == ALIVE:
+                self._last_message, message = time.monotonic(), None
             message = message or self._broken()
             if message is not None:
                 self._last_message = time.monotonic()

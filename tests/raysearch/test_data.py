@@ -133,6 +133,27 @@ def test_scenes_are_made_in_their_own_format_and_prepared(tmp_path: Path) -> Non
     assert result.stdout.endswith("prepared: data/prepared/made-clevr-32-centre-nearest\n")
 
 
+@pytest.mark.parametrize(("crop", "size"), [("whole", [32, 43, 3]), ("square", [32, 32, 3])])
+def test_scenes_are_made_as_high_as_a_crop_that_keeps_all_rows_leaves_them(
+    tmp_path: Path, crop: str, size: list[int]
+) -> None:
+    options = ["--scenes", "5", "--image-size", "32", "--crop", crop]
+    result = said("make", "clevr_with_masks", *options)
+    folder = f"data/prepared/made-clevr_with_masks-32-{crop}-nearest"
+    assert result.stdout.splitlines() == [
+        "made: data/made/clevr_with_masks-32-high",
+        f"prepared: {folder}",
+    ]
+    made = json.loads((tmp_path / "data/made/clevr_with_masks-32-high/made.json").read_text())
+    manifest = json.loads((tmp_path / folder / "manifest.json").read_text())
+    assert made["image_size"] == 32 and manifest["image"] == size
+    again = said("prepare", "clevr_with_masks", "--made", *options[2:])
+    assert again.exit_code == 0 and again.stdout == f"prepared: {folder}\n"
+    result = said("prepare", "clevr_with_masks", "--made", "--image-size", "32")
+    assert result.exit_code == 2
+    assert "no made clevr_with_masks is at data/made/clevr_with_masks-32;" in result.stderr
+
+
 def test_check_finds_wrong_bytes_and_says_what_is_right(tmp_path: Path) -> None:
     files.write_mnist(tmp_path / "data/mnist")
     result = said("check", "mnist", "digits")

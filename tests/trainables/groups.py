@@ -5,18 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.trainables.runs import Asked
-from trainables.core import distributed
-from trainables.core.experiment import Batch, Experiment, Loss
+from trainables.core import distributed, liveness, measuring
+from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, Loss
 from trainables.core.loop import train
 from trainables.core.session import LocalSession
 from trainables.core.training import Training
@@ -94,11 +96,61 @@ class Normalizing(Precise):
         self.network.__dict__["weights"] = None  # none that were learned before
 
 
+PROBED = "probed"
+"""The name of the evaluation of `Probed`."""
+
+
+class Probes(SupervisedExperiment):
+    """With an evaluation that trains a probe and differentiates the networks, in training mode."""
+
+    def evaluations(self) -> list[Evaluation]:
+        """One more."""
+        every = self.config.training.evaluate_every
+        return [*super().evaluations(), Evaluation(PROBED, "val", self._probed, every)]
+
+    def _probed(self, is_last: bool) -> Evaluated:
+        images, labels = self._data.val.take(torch.arange(64)), self._data.val.labels[:64]
+        kind = next(self.parameters()).dtype
+        logits = self.network(images.to(kind))
+        with measuring.learning(self, PROBED) as draw:
+            features = measuring.differentiable(logits)[:, :8].float()
+            dropout, probe, loss = nn.Dropout(0.3), nn.Linear(8, 10), torch.zeros(())
+            optimizer = torch.optim.Adam(probe.parameters(), 0.1)
+            for _ in range(3):
+                chosen = torch.randperm(64, generator=draw)[:32]
+                loss = functional.cross_entropy(probe(dropout(features[chosen])), labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            self.network.train()
+            seen = measuring.differentiable(images).to(kind).requires_grad_()
+            self.network(seen).square().sum().backward()
+            assert seen.grad is not None
+            values = {"loss": float(loss.detach()), "gradient": float(seen.grad.norm())}
+            weight = probe.weight.detach().numpy()
+        liveness.alive()
+        return Evaluated(values, files={"weights.npz": partial(np.savez, weight=weight)})
+
+
+class Probed(Probes):
+    """Supervised training, and a probe."""
+
+
+class ProbedPrecise(Probes, Precise):
+    """In double precision, and a probe."""
+
+
+class ProbedNormalizing(Probes, Normalizing):
+    """With batch normalisation, and a probe."""
+
+
 KINDS: dict[str, type[Experiment]] = {
     "precise": Precise,
     "comparing": Comparing,
     "normalizing": Normalizing,
     "single": SupervisedExperiment,
+    "probed precise": ProbedPrecise,
+    "probed normalizing": ProbedNormalizing,
 }
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.trainables.groups", "torch._dynamo"])
@@ -142,3 +194,15 @@ def run(
         "facts": session.facts,
         "state": experiment.state_dict(),
     }
+
+
+def limited(wait: float, every: float, work: partial[Any], folder: Path) -> Any:
+    """Does some work where a collective may take `wait` seconds, and signs come so often."""
+    dist.destroy_process_group()
+    place = f"file://{folder.parent / 'limited'}"
+    rank = int(folder.name.removeprefix("rank-"))
+    dist.init_process_group(
+        "gloo", init_method=place, rank=rank, world_size=2, timeout=timedelta(seconds=wait)
+    )
+    liveness.__dict__["_SAID_EVERY"] = every
+    return work(folder)

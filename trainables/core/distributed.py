@@ -84,6 +84,15 @@ def first(flag: bool) -> bool:
     return bool(said.item())
 
 
+def await_first() -> None:
+    """Waits while rank 0 alone is at work, until it says `first(True)`.
+
+    Each `first(False)` of it begins the wait anew: how long one may take is limited.
+    """
+    while not first(True):
+        pass
+
+
 def wrap(module: nn.Module) -> nn.Module:
     """The module, its gradients averaged over the ranks at the end of each backward pass.
 

@@ -39,7 +39,8 @@ class Loss(NamedTuple):
 class Evaluated:
     """What an evaluation found: values by name, and functions that write a file each.
 
-    `figures` by name write a PNG, `records` a CSV with a line for each example.
+    `figures` by name write a PNG, `records` a CSV with a line for each example, `files` by a name
+    with its ending, such as `attention.npz`, whatever is neither picture nor table.
     """
 
     values: dict[str, float]
@@ -47,6 +48,9 @@ class Evaluated:
         default_factory=dict[str, Callable[[Path], None]]
     )
     records: dict[str, Callable[[Path], None]] = field(
+        default_factory=dict[str, Callable[[Path], None]]
+    )
+    files: dict[str, Callable[[Path], None]] = field(
         default_factory=dict[str, Callable[[Path], None]]
     )
 
@@ -59,6 +63,9 @@ class Evaluation:
     `test` only once, at the end of a search. `function` is told whether this is the last time.
     `references`, if given, says what methods that learn nothing score on the same examples, in the
     names of its values; it is asked once a run, and the networks are evaluated untrained then too.
+
+    Both run in inference mode. What learns (a probe, a gradient of the networks) does so within
+    `measuring.learning`; what takes minutes calls `liveness.alive` now and then.
     """
 
     name: str

@@ -59,6 +59,9 @@ class FolderSession:
         """Prints where a picture lies."""
         print(f"{name}: {path}")
 
+    def alive(self) -> None:
+        """Nothing: nobody waits for a word."""
+
     def should_stop(self) -> bool:
         """Whether SIGTERM has come."""
         return self.stop

@@ -54,7 +54,7 @@ def train(experiment: Experiment, session: Session) -> None:
     optimizer = experiment.optimizer(experiment.parameter_groups())
     restored = session.restored()
     if not restored:  # later attempts know it from the first
-        facts |= measuring.references(experiment, evaluations)
+        facts |= measuring.references(experiment, evaluations, session)
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
     measuring.prepare(experiment.networks(), settings)
     session.describe({**facts, **measuring.facts_of(experiment, device)})

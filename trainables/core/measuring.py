@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import math
 import platform
+import random
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.core import checkpoint, distributed
 from trainables.core.checkpoint import ONLY_EVALUATIONS, Saved
+from trainables.core.liveness import heard_by
+from trainables.core.randomness import derive
 from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig, Training
+from trainables.core.untouched import untouched
 
 if TYPE_CHECKING:
     from trainables.core.experiment import Evaluation, Experiment, References
@@ -42,7 +48,7 @@ def test(experiment: Experiment, session: Session) -> None:
     saved = _restored(session)
     experiment.load()
     experiment.to(device_of_runs())
-    session.describe(references(experiment, _evaluations(experiment, "test")))
+    session.describe(references(experiment, _evaluations(experiment, "test"), session))
     position = saved.restore(experiment)
     session.report(position.step, _measured(experiment, session, "test"))
 
@@ -73,7 +79,7 @@ def evaluate(experiment: Experiment, session: Session, split: str = "val") -> No
         device_of_runs(),
     )
     experiment.to(device)
-    facts |= references(experiment, _evaluations(experiment, split))
+    facts |= references(experiment, _evaluations(experiment, split), session)
     position = saved.restore(experiment)
     prepare(experiment.networks(), settings)
     session.describe({**facts, **facts_of(experiment, device)})
@@ -115,7 +121,9 @@ def _evaluations(experiment: Experiment, split: str) -> list[Evaluation]:
     ]
 
 
-def references(experiment: Experiment, evaluations: Iterable[Evaluation]) -> dict[str, References]:
+def references(
+    experiment: Experiment, evaluations: Iterable[Evaluation], session: Session
+) -> dict[str, References]:
     """What methods that learn nothing score, as the fact `reference/<evaluation>` of each.
 
     Of evaluations that state `references`: these rows, and `untrained`, the networks as they are
@@ -123,25 +131,29 @@ def references(experiment: Experiment, evaluations: Iterable[Evaluation]) -> dic
     Empty on ranks above 0. Nothing of it is kept: training goes on as if it had not been.
     """
     if distributed.rank():
+        distributed.await_first()
         return {}
     found: dict[str, References] = {}
-    for evaluation in evaluations:
-        if evaluation.references is None:
-            continue
-        with torch.inference_mode():
-            experiment.eval()
-            untrained = evaluation.function(False).values
-            experiment.train()
-            rows = {**evaluation.references(), UNTRAINED: untrained}
-        found[f"reference/{evaluation.name}"] = {
-            row: {
-                name: values[name]
-                for name in untrained
-                if math.isfinite(values.get(name, math.nan))
-            }
-            for row, values in rows.items()
-        }
+    with heard_by(session):
+        for evaluation in evaluations:
+            if evaluation.references is not None:
+                rows = _rows(experiment, evaluation, evaluation.references)
+                found[f"reference/{evaluation.name}"] = rows
     return found
+
+
+def _rows(
+    experiment: Experiment, evaluation: Evaluation, known: Callable[[], References]
+) -> References:
+    with torch.inference_mode():
+        experiment.eval()
+        untrained = evaluation.function(False).values
+        experiment.train()
+        rows = {**known(), UNTRAINED: untrained}
+    return {
+        row: {name: values[name] for name in untrained if math.isfinite(values.get(name, math.nan))}
+        for row, values in rows.items()
+    }
 
 
 def progress(settings: Training, step: int, examples: int) -> dict[str, float]:
@@ -160,17 +172,20 @@ def made(
     Rank 0 alone evaluates, all of the split: the same numbers as one worker's.
     """
     if distributed.rank():
+        distributed.await_first()
         return {}
     experiment.eval()
-    with torch.inference_mode():
-        found = evaluation.function(last)
-    experiment.train()
-    for kind, ending, files in (
-        ("figures", "png", found.figures),
-        ("records", "csv", found.records),
-    ):
-        for name, write in files.items():
-            _write(session, f"{kind}/{evaluation.name}-{name}.{ending}", write)
+    with heard_by(session):
+        with torch.inference_mode():
+            found = evaluation.function(last)
+        experiment.train()
+        for kind, ending, files in (
+            ("figures", ".png", found.figures),
+            ("records", ".csv", found.records),
+            ("files", "", found.files),
+        ):
+            for name, write in files.items():
+                _write(session, f"{kind}/{evaluation.name}-{name}{ending}", write)
     return {f"{evaluation.name}/{name}": value for name, value in found.values.items()}
 
 
@@ -183,6 +198,40 @@ def _write(session: Session, name: str, write: Callable[[Path], None]) -> None:
         log.warning("%s was not written", name, exc_info=True)
         return
     session.artifact(name, path)
+
+
+@contextmanager
+def learning(experiment: Experiment, purpose: str) -> Generator[torch.Generator]:
+    """Lets an evaluation learn, or differentiate the networks, and leaves no trace of it.
+
+    Evaluations run in inference mode, where nothing has a gradient; in this block all has. Features
+    that were computed before it are to be taken by `differentiable`: enabling gradients is not
+    enough for them. Networks stay in evaluation mode unless they are told otherwise.
+
+    All draws are functions of the seed of the run and of `purpose`, the same each time: those of
+    the generator that is handed out, and those of the default ones, for initial weights and
+    dropout. Behind the block the random states, and modes, buffers, gradients and `requires_grad`
+    flags of the experiment, are what they were: training goes on as if it had not been.
+
+    Raises:
+        RuntimeError: a parameter of the experiment was changed: names it. A probe has its own.
+    """
+    seed = derive(experiment.config.seed, f"learning {purpose}")
+    with untouched(experiment), torch.inference_mode(False), torch.enable_grad():
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.cuda.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def differentiable(features: Tensor) -> Tensor:
+    """The same numbers for autograd: a copy of what was computed in inference mode, else itself."""
+    if not features.is_inference():
+        return features
+    with torch.inference_mode(False):
+        return features.clone()
 
 
 def prepare(networks: Iterable[nn.Module], settings: Training) -> None:

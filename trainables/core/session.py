@@ -39,6 +39,13 @@ class Session(Protocol):
         """A file, under a name such as `figures/confusion.png`."""
         ...
 
+    def alive(self) -> None:
+        """Says that the run lives, while it reports nothing for long: as often as one likes.
+
+        A run without a word for longer than the patience of its search counts as hanging.
+        """
+        ...
+
     def should_stop(self) -> bool:
         """Whether to save and end now: asked after each step, so it must cost nothing."""
         ...
@@ -53,6 +60,7 @@ class LocalSession:
         self.checkpoints: dict[int, Path] = {}
         self.facts: dict[str, object] = {}
         self.artifacts: dict[str, Path] = {}
+        self.signs_of_life = 0
         self.stop = False
         self._restored = restored
 
@@ -76,6 +84,10 @@ class LocalSession:
     def artifact(self, name: str, path: Path) -> None:
         """Keeps where it lies."""
         self.artifacts[name] = path
+
+    def alive(self) -> None:
+        """Counts how often that was said."""
+        self.signs_of_life += 1
 
     def should_stop(self) -> bool:
         """What `stop` was set to."""
@@ -101,6 +113,9 @@ class Follower:
         """Nothing."""
 
     def artifact(self, name: str, path: Path) -> None:
+        """Nothing."""
+
+    def alive(self) -> None:
         """Nothing."""
 
     def should_stop(self) -> bool:

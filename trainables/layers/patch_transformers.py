@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.layers.attention import SelfAttention
+from trainables.layers.attention import SelfAttention, shares
 from trainables.layers.patch_decoders import Decoded
 
 
@@ -122,6 +122,7 @@ class SlotMixerPatchDecoder(nn.Module):
         self.norm = nn.LayerNorm(slot_width)
         self.to_queries = nn.Linear(slot_width, slot_width, bias=False)
         self.to_keys = nn.Linear(slot_width, slot_width, bias=False)
+        self.mixing = Mixing()
         widths = [slot_width, *([width] * mlp_layers)]
         steps: list[nn.Module] = []
         for inputs, outputs in zip(widths, widths[1:], strict=False):
@@ -135,9 +136,21 @@ class SlotMixerPatchDecoder(nn.Module):
         for block in self.blocks:
             tokens, _ = block(tokens, seen, False)
         queries, keys = self.to_queries(self.norm(tokens)), self.to_keys(seen)
-        weights = shares(queries, keys)
+        weights = self.mixing(queries, keys)
         mixture = weights.to(slots.dtype) @ slots + self.codes
         return Decoded(self.render(mixture), weights.transpose(1, 2))
+
+
+class Mixing(nn.Module):
+    """The shares by which slots are mixed at each patch; a module, so that it can be recorded."""
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Of patches [B, P, D] and slots [B, K, D]: [B, P, K], adding up to 1 over slots."""
+        return shares(queries, keys)
+
+    def attention_weights(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """The same, [B, 1, P, K]."""
+        return shares(queries, keys)[:, None]
 
 
 class LookingBlock(nn.Module):
@@ -185,10 +198,7 @@ class SlotLook(nn.Module):
 
         Shares add up to 1 over slots; they are the mean over heads.
         """
-        queries, keys, values = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.queries(tokens), *self.keys_values(slots).chunk(2, -1))
-        )
+        queries, keys, values = self._by_head(tokens, slots)
         if not shows:
             mixed = functional.scaled_dot_product_attention(queries, keys, values)
             return self.out(mixed.transpose(1, 2).flatten(2)), None
@@ -196,11 +206,15 @@ class SlotLook(nn.Module):
         mixed = weights.to(values.dtype) @ values
         return self.out(mixed.transpose(1, 2).flatten(2)), weights.mean(1)
 
+    def attention_weights(self, tokens: Tensor, slots: Tensor, shows: bool = False) -> Tensor:
+        """How much each head of tokens [B, P, W] looks at slots [B, K, W]: [B, H, P, K]."""
+        queries, keys, _ = self._by_head(tokens, slots)
+        return shares(queries, keys)
 
-def shares(queries: Tensor, keys: Tensor) -> Tensor:
-    """softmax(q·k/√D) over keys: [..., P, D] and [..., K, D] → [..., P, K].
-
-    In single precision if those are in half.
-    """
-    scores = queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5
-    return (scores if scores.dtype == torch.float64 else scores.float()).softmax(-1)
+    def _by_head(self, tokens: Tensor, slots: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, H, P, W/H], keys and values [B, H, K, W/H]."""
+        queries, keys, values = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in (self.queries(tokens), *self.keys_values(slots).chunk(2, -1))
+        )
+        return queries, keys, values

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.layers.gated import gru_cell
-from trainables.layers.slot_competition import compete
+from trainables.layers.slot_competition import Competition
 from trainables.layers.slot_noise import quasi_normal
 from trainables.layers.slot_updates import (
     NORMALIZATIONS,
@@ -139,7 +139,7 @@ class SlotAttention(nn.Module):
             synchronizes=synchronizes,
         )
         self.gru = gru_cell(common, slot_width, "torch" if init == "torch" else "keras")
-        hidden = mlp_width or max(common, 128)
+        self.competition, hidden = Competition(heads), mlp_width or max(common, 128)
         self.mlp = nn.Sequential(
             nn.Linear(slot_width, hidden), nn.ReLU(), nn.Linear(hidden, slot_width)
         )
@@ -239,7 +239,7 @@ class SlotAttention(nn.Module):
         if bias is not None:
             shift = (by_head * bias.view(heads, size)).sum(-1).flatten(1)
         present = None if slot_mask is None else slot_mask.repeat_interleave(heads, 1)
-        return compete(seen, asked, shift, present)
+        return self.competition(seen, asked, shift, present)
 
     def _updates(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
@@ -30,6 +30,39 @@ def compete(
         A [B, K, N], which adds up to 1 over K, and A · tokens [B, K, D].
     """
     return _Competition.apply(tokens, queries, shift, takes_part)
+
+
+class Competition(nn.Module):
+    """`compete` as a module, so that the attention of each iteration can be recorded.
+
+    Args:
+        heads: H; queries are those of slots and heads, the heads of a slot one behind the other.
+    """
+
+    def __init__(self, heads: int = 1) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(
+        self,
+        tokens: Tensor,
+        queries: Tensor,
+        shift: Tensor | None = None,
+        takes_part: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """As `compete`."""
+        return compete(tokens, queries, shift, takes_part)
+
+    def attention_weights(
+        self,
+        tokens: Tensor,
+        queries: Tensor,
+        shift: Tensor | None = None,
+        takes_part: Tensor | None = None,
+    ) -> Tensor:
+        """A by head, [B, H, slots, N]: it adds up to 1 over heads and slots together."""
+        attention, _ = compete(tokens, queries, shift, takes_part)
+        return attention.unflatten(1, (-1, self.heads)).transpose(1, 2)
 
 
 class _Competition(torch.autograd.Function):

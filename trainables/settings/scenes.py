@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.data.catalog import ROOT
-from trainables.data.scenes.catalog import missing_store, store_folder
+from trainables.data.scenes.catalog import Crop, missing_store, store_folder
 from trainables.settings.ranges import Count, Natural
 
 SceneSet = Literal[
@@ -33,17 +33,18 @@ class Scenes(Config):
     """Which scenes, as `raysearch data prepare` or `raysearch data make` has left them.
 
     `made` scenes are drawn by this package in the format of the set `name`. `crop` and
-    `interpolation` say how source images became squares of `image_size` pixels; with both a store
-    is found below `root`, the folder of data sets; where that lies changes no run. Trained on are
-    scenes with `min_objects` … `max_objects` objects (None: all), at most `limit` of them, drawn
-    by the seed of the run (None: all); of clips at most `frames` frames each (None: all).
+    `interpolation` say how source images became squares of `image_size` pixels, or whole ones so
+    high (`whole`); with both a store is found below `root`, the folder of data sets; where that
+    lies changes no run. Trained on are scenes with `min_objects` … `max_objects` objects (None:
+    all), as far as a crop has left them, at most `limit` of them, drawn by the seed of the run
+    (None: all); of clips at most `frames` frames each (None: all).
     """
 
     name: SceneSet = "clevr_with_masks"
     made: bool = False
     root: str = str(ROOT)
     image_size: Annotated[int, Field(ge=8, le=512)] = 128
-    crop: Literal["none", "centre", "google"] = "centre"
+    crop: Crop = "centre"
     interpolation: Literal["nearest", "bilinear"] = "nearest"
     min_objects: Natural = 0
     max_objects: Natural | None = None

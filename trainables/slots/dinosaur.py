@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables.core import liveness
 from trainables.core.experiment import Batch, Evaluated, Loss
 from trainables.core.measuring import device_of_runs
 from trainables.data import features
@@ -147,6 +148,7 @@ class DinosaurExperiment(SceneExperiment):
         positions = self.positions(split, setting)
         count = setting.num_slots or self.config.slots.num_slots
         for start in range(0, len(positions), batch_size):
+            liveness.alive()
             part = positions[start : start + batch_size]
             noise = self.noise(f"{split} slots", 0, torch.from_numpy(part), count).to(device)
             codes, scales = self._taken(split, self._measured, part)

@@ -204,6 +204,15 @@ class SlotExperiment(ExperimentConfig):
         return self.data.missing() or measured.missing()
 
     @model_validator(mode="after")
+    def _pictures_are_squares(self) -> Self:
+        if self.data.crop == "whole":
+            raise ValueError(
+                "data.crop must be none, centre, google or square, since networks with slots see "
+                "squares, got 'whole'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _learned_slots_keep_their_number(self) -> Self:
         trained = self.slots.num_slots
         for name in ("main", "more"):

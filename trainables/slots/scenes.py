@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.core import liveness
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, References
 from trainables.core.optimizers import build
 from trainables.core.randomness import generator, normal, permutation, uniform
@@ -186,6 +187,7 @@ class SceneExperiment(Experiment):
     def _blind(self, scenes: Scenes, positions: Positions, slots: int) -> References:
         rows: dict[str, Records] = {}
         for part in np.array_split(positions, -(-len(positions) // _AT_ONCE)):
+            liveness.alive()
             labels = self.compared(torch.from_numpy(scenes.labels(part)))
             for name, found in blind_segments(read(scenes, part), slots).items():
                 found = self.compared(found)
@@ -210,6 +212,7 @@ class SceneExperiment(Experiment):
         positions = self.positions(split, setting)
         count = self.slots_in(setting)
         for start in range(0, len(positions), batch_size):
+            liveness.alive()
             part = positions[start : start + batch_size]
             noise = self.noise(f"{split} slots", 0, torch.from_numpy(part), count)
             yield Look(part, read(scenes, part).to(device), noise.to(device))

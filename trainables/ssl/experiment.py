@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainables.core import liveness
 from trainables.core.experiment import (
     Batch,
     Evaluated,
@@ -199,8 +200,9 @@ class SupervisedExperiment(Experiment):
     def predict(self, split: Split, batch_size: int = 512) -> Tensor:
         """Logits [N, classes] of the images of a split, with the noise of the configuration."""
         device = next(self.network.parameters()).device
-        parts = [
-            self.network(self._noisy(split.take(positions), positions).to(device)).float()
-            for positions in torch.arange(len(split)).split(batch_size)
-        ]
+        parts: list[Tensor] = []
+        for positions in torch.arange(len(split)).split(batch_size):
+            liveness.alive()
+            images = self._noisy(split.take(positions), positions).to(device)
+            parts.append(self.network(images).float())
         return torch.cat(parts)

@@ -28,6 +28,7 @@ class SceneMaker:
         *,
         scenes: int,
         image_size: int | None,
+        crop: str | None = None,
         seed: int,
         progress: Callable[[int, int], None],
         rules: Mapping[str, object],
@@ -35,7 +36,7 @@ class SceneMaker:
         """Makes scenes below a root of data sets; returns their folder.
 
         They are as high as it takes for `image_size` pixels (None: what is customary for the set)
-        to be left of them by the crop of the set.
+        to be left of them by a crop, which is that of the set unless another is given.
 
         Raises:
             ValueError: it cannot be made so.
@@ -44,9 +45,9 @@ class SceneMaker:
         module = importlib.import_module("trainables.synthetic.writing")
         return module.write_set(
             self.name,
-            self.data_set.folder(root or ROOT, made=True, image_size=size),
+            self.data_set.folder(root or ROOT, made=True, image_size=size, crop=crop),
             scenes=scenes,
-            image_size=self.data_set.height_for(size),
+            image_size=self.data_set.made_height(size, crop),
             seed=seed,
             progress=progress,
             **rules,

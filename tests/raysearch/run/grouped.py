@@ -23,8 +23,8 @@ class Dying(Precise):
 
 
 def run(config: dict[str, Any], session: Any) -> None:
-    """Twenty steps; or a rank hangs, raises, or is killed if this is no second attempt; or both
-    start processes that hide, and are killed."""
+    """Twenty steps; or rank 0 is at work for 25 seconds and says so; or a rank hangs, raises, or is
+    killed if this is no second attempt; or both start processes that hide, and are killed."""
     way = config["way"]
     if way == "hide":
         folder = session.folder / f"rank-{dist.get_rank()}"
@@ -38,6 +38,13 @@ def run(config: dict[str, Any], session: Any) -> None:
         if dist.get_rank() == 1:
             time.sleep(1000)
         dist.barrier()
+    if way == "live":
+        session.report(1, {"score": 0.0})
+        for _ in range(250 if dist.get_rank() == 0 else 0):
+            session.alive()
+            time.sleep(0.1)
+        dist.barrier()
+        return
     if way == "raise" and dist.get_rank() == 1:
         raise ValueError("rank 1 has its reasons")
     kind = Dying if way == "die" and session.restored() is None else Precise

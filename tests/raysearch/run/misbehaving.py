@@ -39,6 +39,16 @@ def run(config: dict[str, Any], session: Any) -> None:
         del grown
     elif way == "hang":
         time.sleep(1000)
+    elif way == "lives":
+        for _ in range(50):
+            session.alive()
+            time.sleep(0.1)
+    elif way == "lives and grows":
+        grown = list[bytearray]()
+        while True:
+            session.alive()
+            grown.append(bytearray(16 << 20))
+            time.sleep(0.01)
     elif way == "offspring":
         sleeper = [sys.executable, "-c", "import time; time.sleep(1000)"]
         subprocess.Popen(sleeper, start_new_session=True)

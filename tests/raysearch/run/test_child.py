@@ -164,6 +164,19 @@ def test_a_silent_trial_is_ended_after_its_patience(tmp_path: Path) -> None:
     assert time.monotonic() - start > 1.4
 
 
+def test_a_trial_that_says_that_it_lives_is_not_ended(tmp_path: Path) -> None:
+    """It reports nothing for five seconds, and its patience is 1.5 s; the search hears no more."""
+    start = time.monotonic()
+    messages, _ = run_to_the_end(attempt(tmp_path, "lives", patience=1.5))
+    assert messages[-1]["outcome"] == "complete" and time.monotonic() - start > 5
+    assert {message["kind"] for message in messages} == {"describe", "report", "end"}
+
+
+def test_signs_of_life_are_in_no_way_of_the_limit_of_memory(tmp_path: Path) -> None:
+    messages, _ = run_to_the_end(attempt(tmp_path, "lives and grows", memory=600 << 20))
+    assert messages[-1]["outcome"] == "memory"
+
+
 def test_time_in_which_nobody_listened_is_no_silence_of_a_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from raysearch.run.checkpoints import Kept
 from raysearch.run.job import Job
 from raysearch.run.lending import is_lent, lent, take_back, take_back_all
-from raysearch.run.messages import receive
+from raysearch.run.messages import checked, receive
 from raysearch.run.process import PipeSession
 from raysearch.run.rank import SilentSession
 
@@ -53,6 +53,25 @@ class Trial:
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
+
+
+def test_signs_of_life_are_said_as_often_as_they_are_heard(trial: Trial) -> None:
+    for _ in range(100_000):
+        trial.session.alive()
+    assert trial.heard() == {"kind": "alive"} and not trial.line.poll(0)
+
+
+@pytest.mark.parametrize("name", ["files/val-attention.npz", "notes", "maps.tar.gz", "a/b.bin"])
+def test_a_file_of_any_kind_is_an_artifact(trial: Trial, name: str) -> None:
+    path = trial.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(range(256)))
+    trial.session.artifact(name, path)
+    assert checked(trial.heard(), trial.folder.parent) == {
+        "kind": "artifact",
+        "name": name,
+        "path": f"attempt-1/{name}",
+    }
 
 
 def truncate(path: Path) -> None:

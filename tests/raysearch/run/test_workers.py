@@ -19,6 +19,7 @@ from raysearch.run import tree
 from raysearch.run.job import Job, Message
 from raysearch.run.launcher import mark_of, trainer
 from raysearch.run.workers import Group
+from tests.raysearch.command import wait_until
 from tests.trainables import groups
 from tests.trainables.groups import TWENTY_STEPS
 
@@ -67,10 +68,11 @@ def reports(messages: list[Message]) -> dict[int, dict[str, float]]:
 
 
 def nothing_is_held(group: Group) -> bool:
-    """Its processes are gone, all CPUs are free, and Ray keeps nothing for it."""
+    """Its processes are gone, Ray keeps nothing for it, and all CPUs are free, as Ray says soon."""
     gone = not any(psutil.pid_exists(pid) for pid in group.pids)
     held = [one for one in placement_group_table().values() if one["state"] != "REMOVED"]
-    return gone and not held and ray.available_resources().get("CPU") == 2.0
+    wait_until(lambda: ray.available_resources().get("CPU") == 2.0, 60, "for free CPUs")
+    return gone and not held
 
 
 @pytest.mark.usefixtures("two_cpus")
@@ -123,6 +125,12 @@ class TestGroups:
         hidden = [int(file.read_text()) for file in tmp_path.glob("rank-*/*.pid")]
         assert len(hidden) == 12
         assert tree.gone(hidden, 120)
+
+    def test_one_that_says_that_it_lives_is_not_ended(self, tmp_path: Path) -> None:
+        """It is at work for 25 s, and its patience is 15 s, as of the next one, which hangs."""
+        messages, group = run_to_the_end(attempt(tmp_path, "live", patience=15.0))
+        assert [said["kind"] for said in messages] == ["report", "end"]
+        assert messages[-1]["outcome"] == "complete" and nothing_is_held(group)
 
     def test_one_that_hangs_in_a_collective_is_ended_after_its_patience(
         self, tmp_path: Path

@@ -34,6 +34,7 @@ SIZES = {"image_size": 16, "crop": "none", "interpolation": "nearest"}
         ),
         (Discovery, {"weights.reconstruction": [[5, 1.0], [5, 0.0]]}, "rising steps, got .5, 5."),
         (Discovery, {"weights.reconstruction": []}, "weights.reconstruction must be knots"),
+        (Discovery, {"data.crop": "whole"}, "data.crop must be none, .* squares, got 'whole'"),
         (Dinosaur, {"augmentation.flips": True}, "features.store must be 'live' .*, got 'int8'"),
         (
             Dinosaur,

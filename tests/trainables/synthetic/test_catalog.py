@@ -30,4 +30,4 @@ def test_pictures_are_as_high_as_their_crop_needs(tmp_path: Path) -> None:
     )
     assert folder == tmp_path / "made/clevr-32"
     assert json.loads((folder / "made.json").read_text())["image_size"] == 40  # 32 · 240 / 192
-    assert MAKERS["tetrominoes"].data_set.height_for(32) == 32
+    assert MAKERS["tetrominoes"].data_set.made_height(32, None) == 32

@@ -7,10 +7,16 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from trainables.data.root import ROOT
 
+Crop = Literal["none", "centre", "google", "square", "whole"]
+"""What is kept of pictures, see `trainables.data.scenes.frames`."""
+UNCUT = ("none", "whole")
+"""The crops that cut nothing off."""
+ALL_ROWS = ("square", "whole")
+"""The crops that keep all rows of a picture that is wider than high."""
 _PREPARED, _MADE = "prepared", "made"
 _MANIFEST = "manifest.json"
 _ROWS, _CROPPED = 240, 192  # of a picture of CLEVR with masks, and what is kept of them
@@ -47,9 +53,22 @@ class SceneSet:
         size = self.prepared_size or self.image_size
         return {"image_size": size, "crop": self.crop, "interpolation": "nearest"}
 
-    def folder(self, root: Path, *, made: bool = False, image_size: int = 0) -> Path:
-        """Where its files lie; of made ones, those of a height in pixels."""
-        return root / _MADE / f"{self.name}-{image_size}" if made else root / self.name
+    def folder(
+        self, root: Path, *, made: bool = False, image_size: int = 0, crop: str | None = None
+    ) -> Path:
+        """Where its files lie; of made ones, those of which a crop leaves a height in pixels."""
+        if not made:
+            return root / self.name
+        is_usual = self.made_height(image_size, crop) == self.made_height(image_size, None)
+        return root / _MADE / f"{self.name}-{image_size}{'' if is_usual else '-high'}"
+
+    def made_height(self, image_size: int, crop: str | None) -> int:
+        """How high made pictures are in pixels, so that a crop (None: its own) leaves so many rows.
+
+        A crop `none` leaves as many as its own does.
+        """
+        takes_all = self.crop == "none" or crop in ALL_ROWS
+        return image_size if takes_all else round(image_size * _ROWS / _CROPPED)
 
     def looked_for(self, root: Path | None = None) -> Sequence[Path]:
         """The folder in which its published files are looked for."""
@@ -99,10 +118,6 @@ class SceneSet:
         """Makes a store of its files; options as of `trainables.data.scenes.prepare:prepare`."""
         module = importlib.import_module("trainables.data.scenes.prepare")
         return module.prepare(self, root or ROOT, progress=progress, **options)
-
-    def height_for(self, image_size: int) -> int:
-        """How high pictures have to be, in pixels, for so many to be left by its own crop."""
-        return image_size if self.crop == "none" else round(image_size * _ROWS / _CROPPED)
 
 
 def _records(
@@ -242,7 +257,8 @@ def missing_store(
         return None
     below = _below(root)
     size = f"--image-size {image_size}"
-    there = SCENE_SETS[name].found(SCENE_SETS[name].folder(root, made=made, image_size=image_size))
+    files = SCENE_SETS[name].folder(root, made=made, image_size=image_size, crop=crop)
+    there = SCENE_SETS[name].found(files)
     said = f"prepared data set {name} is not there (looked for in {folder})"
     prepare = (
         f"raysearch data prepare {name} {size} --crop {crop} --interpolation {interpolation}"
@@ -252,9 +268,11 @@ def missing_store(
         return f"{said}; run `{prepare}`"
     if made:
         usual = SCENE_SETS[name].customary
-        is_usual = (crop, interpolation) == (usual["crop"], usual["interpolation"])
-        make = f"run `raysearch data make {name} {size}{below}`"
-        return f"{said}; {make}" if is_usual else f"{said}; {make}, then `{prepare}`"
+        by = crop if crop in ALL_ROWS else usual["crop"]
+        option = f" --crop {crop}" if crop in ALL_ROWS else ""
+        make = f"run `raysearch data make {name} {size}{option}{below}`"
+        is_enough = (crop, interpolation) == (by, usual["interpolation"])
+        return f"{said}; {make}" if is_enough else f"{said}; {make}, then `{prepare}`"
     url = SCENE_SETS[name].url
     get = f"`raysearch data get {name}{below}`" if url else f"get it from {SCENE_SETS[name].source}"
     return f"{said}; {'run ' if url else ''}{get}, then `{prepare}`"

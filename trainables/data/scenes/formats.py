@@ -18,7 +18,7 @@ Fields = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Piece:
-    """Some scenes in a row: images [N, S, S, C], labels [N, S, S] or None, fields [N, …].
+    """Some scenes in a row: images [N, H, W, C], labels [N, H, W] or None, fields [N, …].
 
     A label is the number of the object at a pixel, from 1, and 0 for the background. The field
     `counts` has the number of objects of each scene.
@@ -171,7 +171,7 @@ def _values(
 
 
 def _labels(masks: NDArray[np.uint8], num_background: int, frame: Frame) -> NDArray[np.uint8]:
-    """Number of the object at each kept pixel [N, S, S], of masks [N, E, H, W]."""
+    """Number of the object at each kept pixel, of masks [N, E, H, W]."""
     labels: Any = np.uint8(0)
     holders: Any = np.uint8(0)
     kept = frame.nearest(masks, 2)

@@ -1,26 +1,30 @@
-"""Which pixels of a picture are kept: crops, and resizing to a square."""
+"""Which pixels of a picture are kept: crops, and resizing to a square or in proportion."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.scenes.catalog import Crop
+
 _ROWS, _SIDE = 240, 192  # of CLEVR's pictures, and of the square that is cut out of them
 _TOP = {"centre": 24, "google": 29}  # its first row there; the columns are central in both
-CROPS = ("none", *_TOP)
+CROPS: tuple[str, ...] = get_args(Crop)
 INTERPOLATIONS = ("nearest", "bilinear")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A square of `image_size` pixels a side, made of a part of each picture.
+    """A square of `image_size` pixels a side, made of a part of each picture; or all, so high.
 
     The crop `centre` of a picture of 240 × 320 pixels are its rows 24…215 and columns 64…255, that
     of `google` (Locatello et al. 2020) its rows 29…220; of other sizes in proportion to the height.
+    `square` is the largest one in the middle, there all rows and columns 40…279. `none` squeezes
+    the picture into the square; `whole` keeps its proportions, with the width rounded.
     Pixel i of `image_size` comes with `nearest` from pixel ⌊i · side / image_size⌋ of the crop, as
     in torch's `interpolate`; with `bilinear`, from the two around (i + ½) · side / image_size − ½,
     without a filter against aliasing, rounded. Labels are always taken by `nearest`.
@@ -42,8 +46,11 @@ class Frame:
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """First row, first column, rows and columns of what is kept of a picture."""
-        if self.crop == "none":
+        if self.crop in ("none", "whole"):
             return 0, 0, height, width
+        if self.crop == "square":
+            side = min(height, width)
+            return (height - side) // 2, (width - side) // 2, side, side
         side = round(height * _SIDE / _ROWS)
         if side > width:
             raise ValueError(
@@ -51,28 +58,34 @@ class Frame:
             )
         return round(height * _TOP[self.crop] / _ROWS), (width - side) // 2, side, side
 
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of what is made of a picture: S, S, but for `whole`."""
+        if self.crop != "whole":
+            return self.image_size, self.image_size
+        return self.image_size, max(1, round(width * self.image_size / height))
+
     def nearest(self, pictures: NDArray[Any], axis: int = 1) -> NDArray[Any]:
-        """The kept pixels [N, …, S, S, …] of pictures [N, …, H, W, …], H being that axis."""
+        """The kept pixels [N, …, *size, …] of pictures [N, …, H, W, …], H being that axis."""
         top, left, rows, columns = self.box(*pictures.shape[axis : axis + 2])
         before = (slice(None),) * axis
         cut = pictures[(*before, slice(top, top + rows), slice(left, left + columns))]
-        if rows == columns == self.image_size:
+        size = self.size(*pictures.shape[axis : axis + 2])
+        if (rows, columns) == size:
             return cut
-        size = (self.image_size, self.image_size)
         found = np.empty((*cut.shape[:axis], *size, *cut.shape[axis + 2 :]), cut.dtype)
-        for to_rows, from_rows in _steps(rows, self.image_size):
-            for to_columns, from_columns in _steps(columns, self.image_size):
+        for to_rows, from_rows in _steps(rows, size[0]):
+            for to_columns, from_columns in _steps(columns, size[1]):
                 found[(*before, to_rows, to_columns)] = cut[(*before, from_rows, from_columns)]
         return found
 
     def pictures(self, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The squares [N, S, S, C] that are made of pictures [N, H, W, C]."""
+        """What is made of pictures [N, H, W, C], [N, *size, C]."""
         if self.interpolation == "nearest":
             return self.nearest(pictures)
         top, left, rows, columns = self.box(*pictures.shape[1:3])
         cut = pictures[:, top : top + rows, left : left + columns].astype(np.float32)
-        for axis in (1, 2):
-            low, high, weight = _around(cut.shape[axis], self.image_size)
+        for axis, side in enumerate(self.size(*pictures.shape[1:3]), 1):
+            low, high, weight = _around(cut.shape[axis], side)
             weight = weight.reshape(-1, *(1,) * (3 - axis))
             cut = cut.take(low, axis) * (1 - weight) + cut.take(high, axis) * weight
         return np.rint(cut).astype(np.uint8)

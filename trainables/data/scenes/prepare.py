@@ -16,7 +16,7 @@ from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.movi import ClipScenes
 from trainables.data.scenes.records import RecordScenes
 from trainables.data.scenes.sources import Advance, Source
-from trainables.data.scenes.store import MANIFEST, SPLITS
+from trainables.data.scenes.store import MANIFEST, SPLITS, open_store
 from trainables.data.scenes.writing import SHARD, StoreWriter
 
 Progress = Callable[[int, int], None]
@@ -50,9 +50,9 @@ def prepare(
     given = {"image_size": image_size, "crop": crop, "interpolation": interpolation}
     chosen |= {name: value for name, value in given.items() if value is not None}
     folder = catalog.store_folder(root, data_set.name, made=made, **chosen)
-    files = _files(
-        data_set, data_set.folder(root, made=made, image_size=chosen["image_size"]), made
-    )
+    size, by = chosen["image_size"], chosen["crop"]
+    there = data_set.folder(root, made=made, image_size=size, crop=by)
+    files = _files(data_set, there, made, f" --crop {by}" if by in catalog.ALL_ROWS else "")
     told = _told(sizes)
     settings = {
         "name": data_set.name,
@@ -76,6 +76,7 @@ def prepare(
         finally:
             writer.close()
         _need_same(folder, settings)  # what lay finished beside it may be of other files
+        open_store(folder)  # sees which objects are left, so that no run has to
         return folder
 
 
@@ -131,7 +132,7 @@ def _told(sizes: Mapping[str, int] | None) -> dict[str, int]:
     return {name: sizes[name] for name in SPLITS}
 
 
-def _files(data_set: SceneSet, folder: Path, made: bool) -> list[Path]:
+def _files(data_set: SceneSet, folder: Path, made: bool, option: str) -> list[Path]:
     """What a set is read from. Raises LookupError if it is not there."""
     found = data_set.found(folder)
     if found:
@@ -139,7 +140,7 @@ def _files(data_set: SceneSet, folder: Path, made: bool) -> list[Path]:
     if not made:
         raise LookupError(catalog.missing_files(data_set, folder.parent))
     raise LookupError(
-        f"no made {data_set.name} is at {folder}; run `raysearch data make {data_set.name}`"
+        f"no made {data_set.name} is at {folder}; run `raysearch data make {data_set.name}{option}`"
     )
 
 

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.files import checksum
+from trainables.data.scenes.catalog import UNCUT
+from trainables.data.scenes.left import FILE, counted, kept_left, left
 
 MANIFEST = "manifest.json"
 SPLITS = ("train", "val", "test")
 VERSION = 1
 """Of the layout of a store's files: `manifest.json`, `images-NNNNN.npy` [n, H, W, C] and
-`labels-NNNNN.npy` [n, H, W] with the same scenes, and `field-NAME.npy` [N, …] with those of all."""
+`labels-NNNNN.npy` [n, H, W] with the same scenes, and `field-NAME.npy` [N, …] with those of all, as
+the files of the set say it. What a crop has left of them is seen when it is opened."""
 
 Positions = NDArray[np.int64]
 
@@ -51,7 +54,9 @@ class Shards:
 class Scenes:
     """A split of N scenes, positions 0…N − 1.
 
-    `fields` by name [N, …]: what the records say of each entity, entity 0 first.
+    `fields` by name [N, …]: what the records say of each entity, entity 0 first. Of pictures that
+    were cropped, objects of which no pixel is left are neither in `counts` nor in the field
+    `visibility`; without labels that is not known, and these are of whole pictures.
     """
 
     fields: Mapping[str, NDArray[Any]]
@@ -140,6 +145,9 @@ def _opened(folder: Path, manifest: dict[str, Any]) -> Store:
     for whole in (images, labels, *fields.values(), counts):
         if whole is not None and len(whole) != manifest["scenes"]:
             raise ValueError(f"{manifest['scenes']} scenes must be there, got {len(whole)}")
+    if labels is not None and _is_cropped(manifest):
+        objects = _objects(manifest, fields, counts)
+        fields, counts = counted(fields, kept_left(folder, labels, objects))
     splits = {
         name: Scenes(
             {field: values[start:stop] for field, values in fields.items()},
@@ -151,6 +159,20 @@ def _opened(folder: Path, manifest: dict[str, Any]) -> Store:
         for name, (start, stop) in manifest["splits"].items()
     }
     return Store(folder, manifest, splits)
+
+
+def _is_cropped(manifest: dict[str, Any]) -> bool:
+    """Whether a part of the pictures was cut off: then objects may be gone with it."""
+    return manifest.get("settings", {}).get("crop", "none") not in UNCUT
+
+
+def _objects(
+    manifest: dict[str, Any], fields: Mapping[str, NDArray[Any]], counts: NDArray[np.uint8]
+) -> int:
+    """How many objects a scene may have."""
+    if "visibility" in fields:
+        return fields["visibility"].shape[1] - manifest["num_background"]
+    return int(counts.max(initial=0))
 
 
 def _mapped(path: Path) -> NDArray[Any]:
@@ -172,9 +194,24 @@ def check(folder: Path) -> Iterator[str]:
     except (OSError, ValueError, KeyError) as error:
         yield f"{folder / MANIFEST} cannot be read ({error}); {advice}"
         return
+    is_right = True
     for name, expected in files.items():
         try:
-            if checksum(folder / name) != expected:
-                yield f"{folder / name} was changed; {advice}"
+            if checksum(folder / name) == expected:
+                continue
+            yield f"{folder / name} was changed; {advice}"
         except OSError as error:
             yield f"{folder / name} cannot be read ({error.strerror}); {advice}"
+        is_right = False
+    if is_right and (folder / FILE).exists() and not _is_left_right(folder):
+        yield f"{folder / FILE} was changed; delete it: it is made again"
+
+
+def _is_left_right(folder: Path) -> bool:
+    """Whether what is kept of the labels is what they say."""
+    labels = Shards([_mapped(path) for path in sorted(folder.glob("labels-*.npy"))])
+    try:
+        found = np.load(folder / FILE)
+        return np.array_equal(found, left(labels, found.shape[1]))
+    except (OSError, ValueError, EOFError, IndexError):
+        return False

@@ -12,6 +12,7 @@ from tests.trainables.data.scenes.test_clevr import clevr
 from trainables.data.root import ROOT
 from trainables.data.scenes.catalog import SCENE_SETS, missing_store, store_folder
 from trainables.data.scenes.formats import SCHEMAS
+from trainables.synthetic.catalog import MAKERS
 
 TETROMINOES = SCENE_SETS["tetrominoes"]
 OPTIONS: dict[str, Any] = {"image_size": 28, "crop": "none", "interpolation": "nearest"}
@@ -62,6 +63,34 @@ def test_made_scenes_are_to_be_made() -> None:
     said = missing_store(ROOT, "clevr", made=True, **OPTIONS)  # not its customary crop
     run = f"raysearch data make clevr --image-size 28`, then `{PREPARE.format('clevr', 28, 'none')}"
     assert said and said.endswith(f"run `{run} --made`")
+
+
+@pytest.mark.parametrize("name", ["clevr_with_masks", "tetrominoes"])
+@pytest.mark.parametrize("crop", ["square", "whole"])
+def test_made_scenes_of_all_rows_are_to_be_made_so(tmp_path: Path, name: str, crop: str) -> None:
+    options: dict[str, Any] = {**OPTIONS, "image_size": 32, "crop": crop}
+    said = missing_store(tmp_path, name, made=True, **options)
+    make = f"raysearch data make {name} --image-size 32 --crop {crop} --root {tmp_path}"
+    assert said and said.endswith(f"run `{make}`")
+    rest: dict[str, Any] = {"seed": 0, "rules": {}, "progress": lambda done, total: None}
+    MAKERS[name].make(tmp_path, scenes=4, image_size=32, crop=crop, **rest)
+    said = missing_store(tmp_path, name, made=True, **options)
+    run = f"{PREPARE.format(name, 32, crop)} --made --root {tmp_path}"
+    assert said and said.endswith(f"run `{run}`")
+    SCENE_SETS[name].prepare(
+        tmp_path, made=True, image_size=32, crop=crop, progress=lambda done, total: None
+    )
+    assert missing_store(tmp_path, name, made=True, **options) is None
+
+
+def test_made_files_lie_where_they_did() -> None:
+    for name, each in SCENE_SETS.items():
+        for crop in ("none", "centre", "google", None):
+            folder = each.folder(Path("d"), made=True, image_size=28, crop=crop)
+            assert folder == Path(f"d/made/{name}-28")
+    masked = SCENE_SETS["clevr_with_masks"]
+    folder = masked.folder(Path("d"), made=True, image_size=28, crop="whole")
+    assert folder == Path("d/made/clevr_with_masks-28-high")
 
 
 def test_a_set_is_there_with_its_files_or_prepared(tmp_path: Path) -> None:

@@ -26,6 +26,56 @@ def test_a_crop_keeps_192_rows_and_columns_of_clevr(crop: str, top: int) -> None
 
 
 @pytest.mark.parametrize(
+    ("size", "rows", "columns"),
+    [
+        ((240, 320), slice(0, 240), slice(40, 280)),
+        ((320, 240), slice(40, 280), slice(0, 240)),
+        ((81, 108), slice(0, 81), slice(13, 94)),
+        ((64, 64), slice(0, 64), slice(0, 64)),
+    ],
+)
+def test_the_largest_square_in_the_middle(
+    size: tuple[int, int], rows: slice, columns: slice
+) -> None:
+    given = pictures(*size)
+    assert np.array_equal(Frame(min(size), "square").pictures(given), given[:, rows, columns])
+
+
+def test_a_whole_picture_of_its_own_height_is_the_picture() -> None:
+    given = pictures(240, 320)
+    assert np.array_equal(Frame(240, "whole").pictures(given), given)
+    assert np.array_equal(Frame(240, "whole").nearest(given[..., 0]), given[..., 0])
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize(
+    ("size", "high", "made"),
+    [
+        ((240, 320), 128, (128, 171)),
+        ((80, 107), 64, (64, 86)),
+        ((9, 2), 3, (3, 1)),
+        ((9, 1), 3, (3, 1)),
+    ],
+)
+def test_a_whole_picture_keeps_its_proportions(
+    size: tuple[int, int], high: int, made: tuple[int, int], interpolation: str
+) -> None:
+    given = pictures(*size)
+    options = {} if interpolation == "nearest" else {"align_corners": False}
+    planes = torch.from_numpy(given).permute(0, 3, 1, 2).float()
+    expected = interpolate(planes, made, mode=interpolation, **options).permute(0, 2, 3, 1)
+    found = Frame(high, "whole", interpolation).pictures(given)
+    assert found.shape[1:3] == made == Frame(high, "whole").size(*size)
+    assert np.abs(found.astype(int) - expected.numpy()).max() <= (interpolation != "nearest") * 0.51
+
+
+def test_the_squares_of_square_pictures_are_those_without_a_crop() -> None:
+    given = pictures(35, 35)
+    found = [Frame(28, crop).pictures(given) for crop in ("none", "square", "whole")]
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize(
     ("size", "box"), [((320, 480), (32, 112, 256, 256)), ((80, 107), (8, 21, 64, 64))]
 )
 def test_a_crop_is_in_proportion_to_the_height(
@@ -62,7 +112,7 @@ def test_labels_are_nearest_whatever_the_interpolation() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"crop": "center"}, "crop must be one of none, centre, google, got 'center'"),
+        ({"crop": "center"}, "of none, centre, google, square, whole, got 'center'"),
         ({"interpolation": "cubic"}, "interpolation must be one of nearest, bilinear, got 'cubic'"),
         ({"image_size": 0}, "image_size must be at least 1, got 0"),
     ],
