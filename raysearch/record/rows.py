@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from raysearch.declare.columns import Columns, has_path
 from raysearch.record.doubts import doubts_of
+from raysearch.texts import plural, shown
 
 if TYPE_CHECKING:
     from raysearch.record.results import SearchView, TrialView
@@ -72,6 +74,16 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
 def cost_names(view: SearchView) -> list[str]:
     """The names of the costs that trials said last."""
     return list(dict.fromkeys(name for each in view.trials.values() for name in each.last_costs))
+
+
+def cost_lines(view: SearchView) -> list[str]:
+    """For each cost its median over the trials that said it, and the lowest and the highest."""
+    lines: list[str] = []
+    for name in cost_names(view):
+        found = [each.last_costs[name] for each in view.trials.values() if name in each.last_costs]
+        ends = f", {min(found):.4g} to {max(found):.4g}" if len(found) > 1 else ""
+        lines.append(f"{shown(name)}: {median(found):.4g}{ends} ({plural(len(found), 'trial')})")
+    return lines
 
 
 def _failed_before(trial: TrialView) -> str:

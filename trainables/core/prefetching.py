@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import sys
 import threading
@@ -97,5 +98,5 @@ class _Maker(Iterator[T], Generic[T]):
 def _global_draws() -> list[Any]:
     """The state of each global generator."""
     numpy = sys.modules.get("numpy")
-    states = [] if numpy is None else [repr(numpy.random.get_state(legacy=False))]
+    states = [] if numpy is None else [pickle.dumps(numpy.random.get_state())]
     return [random.getstate(), torch.get_rng_state().tolist(), *states]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from raysearch.record.event_fields import misfit
 from raysearch.record.events import Store
 from raysearch.record.reporting.tables import trials_table
 from raysearch.record.results import SearchView, rows
+from raysearch.record.rows import cost_lines
 from raysearch.record.tracking import sync
 from raysearch.run.again import Session
 from raysearch.run.messages import InvalidMessage, checked_costs
@@ -170,6 +172,15 @@ def test_tables_have_the_last_of_each_trial(spent: tuple[Store, Path]) -> None:
     header, table = trials_table(view)
     place = header.index("cost/step_seconds")
     assert {number: cells[place].text for number, _, cells in table} == {0: "", 1: "0.5"}
+
+
+def test_in_words_they_have_a_median_and_ends(spent: tuple[Store, Path]) -> None:
+    view = SearchView.read(spent[0], "one")
+    lines = ["cost/step_seconds: 0.5 (1 trial)", "cost/host_memory_mib: 600 (1 trial)"]
+    assert cost_lines(view) == lines
+    for number, value in ((2, 0.1), (3, 0.9)):
+        view.trials[number] = replace(view.trials[0], costs={1: {"cost/step_seconds": value}})
+    assert cost_lines(view)[0] == "cost/step_seconds: 0.5, 0.1 to 0.9 (3 trials)"
 
 
 def test_without_costs_tables_are_as_they_were(tmp_path: Path) -> None:
