@@ -40,8 +40,8 @@ class Course:
     evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
     finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
     the attempts before this one ran, which began at `begun` (monotonic), when it had a host;
-    `facts` are those that this attempt has described last. `spent_on` is the last step with costs,
-    and which it has.
+    `facts` are those that this attempt has described last. `known_costs` is the last step with
+    costs, and which it has.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Course:
     begun: float | None = None
     artifacts: set[str] = field(default_factory=set[str])
     facts: dict[str, Any] | None = None
-    spent_on: tuple[int, frozenset[str]] = (-1, frozenset())
+    known_costs: tuple[int, frozenset[str]] = (-1, frozenset())
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -130,10 +130,10 @@ class Course:
 
     def take_costs(self, step: int, costs: Mapping[str, float]) -> dict[str, float]:
         """Takes in costs; returns those that their step did not have yet. They go on with it."""
-        last, known = self.spent_on
+        last, known = self.known_costs
         names = known if step == last else frozenset[str]()
         if costs:
-            self.spent_on = (step, names | costs.keys())
+            self.known_costs = (step, names | costs.keys())
         return {name: value for name, value in costs.items() if name not in names}
 
     def value_at(self, step: int) -> float | None:

@@ -119,7 +119,7 @@ class Looking(SupervisedExperiment):
 def test_the_thread_computes_with_as_many_threads_and_changes_none(tmp_path: Path) -> None:
     torch.set_num_threads(2)
     try:
-        experiment = Looking.create(AHEAD.to_json())
+        experiment = Looking.create(AHEAD.with_values({"training.steps": 2}).to_json())
         loop.train(experiment, LocalSession(tmp_path))
         assert experiment.seen == {("MainThread", 2), ("batches", 2)}
         assert torch.get_num_threads() == 2
