@@ -283,7 +283,7 @@ class Client:
         return _frame(rows(view), columns_of(view).own("trial"))
 
     def curves(self, name: str) -> pd.DataFrame:
-        """All reports of all trials: `trial`, `step`, fidelity, and a column for each metric.
+        """All reports of all trials: `trial`, `step`, fidelity, a column for each metric and cost.
 
         If reports were refused, those rows have the number of their attempt in `refused_in`.
         """
@@ -294,7 +294,7 @@ class Client:
         for number, trial in view.trials.items():
             for step, fidelity, _, metrics in trial.reports:
                 where = {"trial": number, "step": step, view.spec["fidelity"]: fidelity}
-                records.append(where | metrics)
+                records.append(where | metrics | trial.costs.get(step, {}))
             for body in trial.refused:
                 where = {"trial": number, "step": body["step"], "refused_in": body["attempt"]}
                 records.append(where | body["metrics"])

@@ -33,6 +33,7 @@ from raysearch.record.files import sqlite_file
 from raysearch.record.forecast import expected, expected_runs
 from raysearch.record.passwords import hidden
 from raysearch.record.results import SearchView, rows
+from raysearch.record.rows import cost_lines
 from raysearch.record.snapshot import in_words
 from raysearch.record.standing import has_repeats, winner
 from raysearch.settings import Settings
@@ -251,6 +252,8 @@ def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
         print_csv(table)
     else:
         show(trials_table(view, len(view.trials), make_console().width))
+        for line in cost_lines(view):
+            say(line)
 
 
 def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
@@ -325,11 +328,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
-    for line in [
-        *damage_lines(view),
-        *fixed_lines(view.spec),
-        *room_lines(view.spec, view.at_once),
-    ]:
+    room = room_lines(view.spec, view.at_once)
+    for line in [*damage_lines(view), *fixed_lines(view.spec), *room]:
         say(line)
     say(f"took       {duration(view.seconds())}")
     say(f"folder     {folder}")

@@ -59,11 +59,17 @@ class PrintingSession:
             say(f"{name}: {value}")
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
-        """Prints the metrics with at most one part after the first `/`."""
+        """Prints metrics and costs with at most one part after the first `/`."""
         self.has_begun = True
-        shown = {name: value for name, value in metrics.items() if name.count("/") <= 1}
+        said = {**metrics, **(costs or {})}
+        shown = {name: value for name, value in said.items() if name.count("/") <= 1}
         say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
         if checkpoint is not None:
             path = Path(checkpoint).absolute()

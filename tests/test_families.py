@@ -165,6 +165,15 @@ def test_resumed_equals_uninterrupted(config: type[ExperimentConfig], tmp_path: 
 
 
 @families
+def test_batches_made_ahead_change_nothing(config: type[ExperimentConfig], tmp_path: Path) -> None:
+    made = [config(), config().with_values({"training.prefetch": 2})]
+    plain, ahead = (run(short(one, 4), tmp_path / str(place)) for place, one in enumerate(made))
+    assert ahead.reports == plain.reports
+    prints = [checkpoint.fingerprint(one.checkpoints[4]) for one in (plain, ahead)]
+    assert prints[0] == prints[1]
+
+
+@families
 def test_an_evaluation_of_a_checkpoint_is_what_training_reported(
     config: type[ExperimentConfig], tmp_path: Path
 ) -> None:

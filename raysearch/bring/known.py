@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.bring.legible import legible
-from raysearch.declare.columns import Columns
+from raysearch.costs import COSTS
+from raysearch.declare.columns import OWN, Columns
 from raysearch.declare.distributions import Choice, Distribution, Float
 from raysearch.declare.nearest import on_offer
 from raysearch.declare.space import Point, Space
@@ -53,6 +54,7 @@ def read_known(file: str | Path, space: Space) -> list[dict[str, Any]]:
     with legible(f"--known {path.name}"):
         unit, rows = _rows(path)
     header = _Header.of(space)
+    rows = [(line, header.without_costs(row)) for line, row in rows]
     _check_columns(path, rows, space, header)
     found: list[dict[str, Any]] = []
     first: dict[tuple[str, int], int] = {}
@@ -101,6 +103,13 @@ class _Header:
         state, repeat_of = map(columns.own, ("state", "repeat_of"))
         books |= {state, repeat_of, *map(columns.own, _KEPT_BOOKS)}
         return cls(metrics, state, repeat_of, names, frozenset(books))
+
+    def without_costs(self, row: Row) -> Row:
+        """A row without what trials have cost, unless a parameter is called so."""
+        is_cost = {name: name.removeprefix(OWN).startswith(COSTS) for name in row}
+        return {
+            name: value for name, value in row.items() if name in self.names or not is_cost[name]
+        }
 
 
 def _rows(path: Path) -> tuple[str, list[tuple[int, Row]]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self
 
+from raysearch.costs import COSTS
 from raysearch.errors import BadSetting
 
 Direction = Literal["maximize", "minimize"]
@@ -93,7 +94,8 @@ class Trial(Protocol):
 class Metric:
     """What is compared, in which direction, and how a trial's reports become one number.
 
-    `reduce` is `last`, `best` (so far, in the direction) or `mean(k)` (of the last k reports).
+    `reduce` is `last`, `best` (so far, in the direction) or `mean(k)` (of the last k reports). A
+    cost is no metric: it is another one when a trial goes on after a kill, or beside other trials.
     """
 
     name: str
@@ -101,7 +103,13 @@ class Metric:
     reduce: str = "last"
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a direction or reduction that does not exist."""
+        """Raises ValueError for a cost, or a direction or reduction that does not exist."""
+        if self.name.startswith(COSTS):
+            raise BadSetting(
+                f"metric {self.name!r} must not begin with {COSTS!r}, which are costs: they differ "
+                f"each time, so no search by them could be resumed or repeated; report what is to "
+                f"be compared by another name"
+            )
         if self.direction not in ("maximize", "minimize"):
             raise BadSetting(
                 f"direction of metric {self.name!r} must be 'maximize' or 'minimize', "

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
+from raysearch.costs import COSTS
 from raysearch.decide.failures import KINDS
 from raysearch.decide.study import State
 from raysearch.record.events import Event
 from raysearch.run.checkpoints import Keeper, Kept
-from raysearch.run.messages import InvalidMessage, Reported, same
-
-_COSTS = "cost/"
-"""Metrics of time and memory, which never are the same twice."""
+from raysearch.run.messages import InvalidMessage
+from raysearch.run.reported import Reported, same
 
 
 @dataclass
@@ -41,7 +40,8 @@ class Course:
     evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
     finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
     the attempts before this one ran, which began at `begun` (monotonic), when it had a host;
-    `facts` are those that this attempt has described last.
+    `facts` are those that this attempt has described last. `known_costs` is the last step with
+    costs, and which it has.
     """
 
     number: int
@@ -67,6 +67,7 @@ class Course:
     begun: float | None = None
     artifacts: set[str] = field(default_factory=set[str])
     facts: dict[str, Any] | None = None
+    known_costs: tuple[int, frozenset[str]] = (-1, frozenset())
 
     def seconds(self, now: float) -> float:
         """How long its attempts have run, by the monotonic clock."""
@@ -109,7 +110,7 @@ class Course:
         other = {name: one for name, one in added.items() if not same(known.get(name, one), one)}
         if step < next(reversed(self.reported), step):  # they are in order
             fresh, other = {}, fresh | other
-        other = {name: one for name, one in other.items() if not name.startswith(_COSTS)}
+        other = {name: one for name, one in other.items() if not name.startswith(COSTS)}
         if fresh:
             self.reported[step] = known | fresh
         raw = objectives(self.reported.get(step, {}), names)
@@ -126,6 +127,14 @@ class Course:
             self.keeper.learn(step, mine[0])
         anew = is_first and self.restored_step is not None and step < self.restored_step
         return Taken(fresh, other, completes, anew)
+
+    def take_costs(self, step: int, costs: Mapping[str, float]) -> dict[str, float]:
+        """Takes in costs; returns those that their step did not have yet. They go on with it."""
+        last, known = self.known_costs
+        names = known if step == last else frozenset[str]()
+        if costs:
+            self.known_costs = (step, names | costs.keys())
+        return {name: value for name, value in costs.items() if name not in names}
 
     def value_at(self, step: int) -> float | None:
         """The first objective that was reported at a step, with or without a checkpoint."""
@@ -187,6 +196,7 @@ def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]
         kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
         with suppress(InvalidMessage):  # events from before steps had to go on
             course.take(int(body["step"]), body["metrics"], kept, names)
+            course.take_costs(int(body["step"]), body.get("costs") or {})
         course.is_compared |= body["fidelity"] is not None
     elif kind == "checkpoint":
         course.keeper.add(Kept.read(body, body["path"], body["value"]))

@@ -16,7 +16,7 @@ from raysearch.drive.course import Course, Failure, Taken
 from raysearch.drive.kept import reported, unneeded, written
 from raysearch.integrity import damage
 from raysearch.record.events import EventLog
-from raysearch.record.results import reduce_objective
+from raysearch.record.reductions import reduce_objective
 from raysearch.run.checkpoints import Kept
 
 
@@ -99,7 +99,8 @@ class Hearing:
         taken = course.take(step, metrics, kept, self._names)
         self._notice(course, step, taken)
         if taken.fresh:
-            self._append(course, step, taken, kept)
+            costs = course.take_costs(step, message.get("costs") or {})
+            self._append(course, step, taken, kept, costs)
         else:
             self._checkpoint(course, kept)
 
@@ -109,7 +110,14 @@ class Hearing:
             said = {name: message[name] for name in ("step", "metrics", "message")}
             self._log.append("refused", course.number, attempt=course.attempt, **said)
 
-    def _append(self, course: Course, step: int, taken: Taken, kept: Kept | None) -> None:
+    def _append(
+        self,
+        course: Course,
+        step: int,
+        taken: Taken,
+        kept: Kept | None,
+        costs: Mapping[str, float],
+    ) -> None:
         """Writes what is new of a step, and asks for a decision when it can be compared."""
         metrics, fidelity = course.reported[step], None
         is_whole = bool(course.history) and course.history[-1][0] == step
@@ -126,6 +134,7 @@ class Hearing:
             metrics=taken.fresh,
             values=values,
             checkpoint=kept.path if kept is not None else None,
+            **({"costs": dict(costs)} if costs else {}),
             **(kept.facts() if kept is not None else {}),
         )
         course.is_compared |= fidelity is not None

@@ -246,7 +246,7 @@ def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[i
     last = 0
     for step, _, _, metrics in trial.reports:
         last = step
-        for name, value in metrics.items():
+        for name, value in {**metrics, **trial.costs.get(step, {})}.items():
             expect(reported_name(name, view.spec), step, value)
     if trial.ended is not None and trial.values:
         for metric, value in zip(view.spec["metrics"], trial.values, strict=True):

@@ -86,6 +86,7 @@ _FIELDS: dict[str, dict[str, _Type]] = {
         "metrics": _NUMBERS,
         "values": _VALUES,
         "checkpoint": _maybe(_TEXT),
+        "costs": _NUMBERS,
         **_FILE,
     },
     "checkpoint": {"step": _WHOLE, "path": _TEXT, "value": _maybe(_NUMBER), **_FILE},

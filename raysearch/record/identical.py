@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from raysearch.costs import COSTS
+
 if TYPE_CHECKING:
     from raysearch.record.results import TrialView
 
@@ -12,7 +14,7 @@ _FEW = 3
 """So many different values of the objectives in a row are no chance, whatever else is measured."""
 _DIGITS = 4
 """Values with no more digits, such as an accuracy of 0.95, may well be met twice by chance."""
-_COSTS = ("cost/", "progress/")
+_COSTS = (COSTS, "progress/")
 
 _History = tuple[tuple[int, tuple[float, ...]], ...]
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.declare.sweep import bare
-from raysearch.errors import BadSetting, WrongState
+from raysearch.errors import WrongState
 from raysearch.record import saved
 from raysearch.record.changes import CHANGES
 from raysearch.record.driven import Driven
 from raysearch.record.endings import ENDED
 from raysearch.record.events import Event, Store
-from raysearch.record.intervals import mean
 from raysearch.record.rows import columns_of as columns_of
 from raysearch.record.rows import rows as rows
 from raysearch.record.saved import Saved
@@ -25,24 +23,6 @@ from raysearch.record.standing import Standing, standings
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
 """Step, fidelity, running values of the objectives, all metrics."""
-
-
-def reduce_objective(history: Sequence[float], reduce: str, direction: str) -> float:
-    """One number of the reported values of an objective: `last`, `best` so far, or `mean(k)`.
-
-    Raises:
-        ValueError: an empty history or another reduction.
-    """
-    if not history:
-        raise BadSetting("an objective that was never reported has no value")
-    if reduce == "last":
-        return history[-1]
-    if reduce == "best":
-        return max(history) if direction == "maximize" else min(history)
-    match = re.fullmatch(r"mean\((\d+)\)", reduce)
-    if match is None:
-        raise BadSetting(f"reduce must be 'last', 'best' or 'mean(k)', got {reduce!r}")
-    return mean(history[-int(match[1]) :])
 
 
 @dataclass
@@ -57,7 +37,8 @@ class TrialView:
     `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
-    `has_spoken` says whether its last attempt has sent anything.
+    `has_spoken` says whether its last attempt has sent anything. `costs` are those that it said at
+    each step.
     """
 
     number: int
@@ -94,6 +75,7 @@ class TrialView:
     differed: str = ""
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     has_spoken: bool = False
+    costs: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
 
     @property
     def doing(self) -> str:
@@ -104,6 +86,11 @@ class TrialView:
     def was_stopped(self) -> bool:
         """Whether it ended because its user asked for that."""
         return self.stop_requested and self.state == "pruned"
+
+    @property
+    def last_costs(self) -> dict[str, float]:
+        """The costs that it said last."""
+        return next(reversed(self.costs.values()), {})
 
     @property
     def is_feasible(self) -> bool:
@@ -313,6 +300,8 @@ def _report(trial: TrialView, event: Event) -> None:
     fidelity, values, metrics = body["fidelity"], body["values"], body["metrics"]
     if body["checkpoint"]:
         trial.checkpoints[body["checkpoint"]] = Saved.read(body)
+    if costs := body.get("costs"):
+        trial.costs[step] = {**costs, **trial.costs.get(step, {})}
     if trial.reports and step < trial.reports[-1][0]:
         return
     if trial.reports and step == trial.reports[-1][0]:

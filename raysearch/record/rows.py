@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from raysearch.declare.columns import Columns, has_path
 from raysearch.record.doubts import doubts_of
+from raysearch.texts import plural, shown
 
 if TYPE_CHECKING:
     from raysearch.record.results import SearchView, TrialView
@@ -34,7 +36,8 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     Where configurations were run again each completed run also has the mean of its configuration
     and the 95 % interval (None with one seed) of each objective, the number of `seeds`, whether it
     is one that is `counted`, and which trial it is a `repeat_of`; where some seed did not complete
-    the `outcomes` of all, and where they gave identical results why that is `suspicious`.
+    the `outcomes` of all, and where they gave identical results why that is `suspicious`. Where
+    trials said their costs each row has the last of them, by their names.
     Parameters have their own names, what else is called like one has another (`columns_of`).
     """
     names, columns = view.varying(), columns_of(view)
@@ -43,6 +46,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     is_repeated = any(each.is_repeated for each in places.values())
     doubts = doubts_of(places.values())
     own = {name: columns.own(name) for name in _OWN}
+    costs = {name: columns.own(name) for name in cost_names(view)}
     table: list[dict[str, Any]] = []
     for trial in view.ranked():
         values = trial.values or (trial.reports[-1][2] if trial.reports else None)
@@ -57,12 +61,29 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         row[own["seconds"]] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
         )
+        spent = trial.last_costs
+        row |= {column: spent.get(name) for name, column in costs.items()}
         row.update({name: _strict(trial.params.get(name)) for name in names})
         row[own["reason"]] = trial.reason or _failed_before(trial)
         if trial.evaluates is not None:
             row[own["evaluates"]] = trial.evaluates["trial"]
         table.append(row)
     return table
+
+
+def cost_names(view: SearchView) -> list[str]:
+    """The names of the costs that trials said last."""
+    return list(dict.fromkeys(name for each in view.trials.values() for name in each.last_costs))
+
+
+def cost_lines(view: SearchView) -> list[str]:
+    """For each cost its median over the trials that said it, and the lowest and the highest."""
+    lines: list[str] = []
+    for name in cost_names(view):
+        found = [each.last_costs[name] for each in view.trials.values() if name in each.last_costs]
+        ends = f", {min(found):.4g} to {max(found):.4g}" if len(found) > 1 else ""
+        lines.append(f"{shown(name)}: {median(found):.4g}{ends} ({plural(len(found), 'trial')})")
+    return lines
 
 
 def _failed_before(trial: TrialView) -> str:

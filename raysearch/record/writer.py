@@ -228,7 +228,7 @@ class Writer:
         elif event.kind == "described":
             self._describe(outbox, body["facts"])
         elif event.kind == "report":
-            for name, value in body["metrics"].items():
+            for name, value in {**body["metrics"], **body.get("costs", {})}.items():
                 shown = reported_name(name, self.view.spec)
                 outbox.metric(shown, value, event.time, body["step"])
         elif event.kind == "artifact":

@@ -69,9 +69,17 @@ class Session:
         self.say("described", facts=dict(facts))
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
-        """Writes a report down; the experiment ends in it where the trial was ended."""
+        """Writes a report down; the experiment ends in it where the trial was ended.
+
+        Costs are not: they are never the same twice.
+        """
         values = {str(name): _number(value) for name, value in metrics.items()}
         if self.tested is not None:
             self.tested |= values
@@ -133,7 +141,12 @@ class SilentSession(Session):
     """The session of a rank above 0: it says nothing, and its group is told by rank 0 to stop."""
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Nothing."""
 

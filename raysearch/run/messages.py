@@ -12,13 +12,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Enum
 from multiprocessing.connection import Connection
 from numbers import Number
 from pathlib import Path, PurePath
 from typing import Any, cast
 
+from raysearch.costs import COSTS
 from raysearch.errors import BadSetting, described
 from raysearch.run.job import Message
 from raysearch.texts import cut, encodable
@@ -40,6 +40,7 @@ _MOST_FACTS = 1_000
 _DEEPEST = 20
 _LARGEST_ARRAY = 1_000
 _PROGRESS = "progress/"
+_MOST_COSTS = 100
 
 
 class InvalidMessage(BadSetting, TypeError):
@@ -113,6 +114,35 @@ def checked_metrics(metrics: object) -> dict[str, float]:
     return found
 
 
+def checked_costs(costs: object, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The costs of a report that has these metrics: finite numbers, by names such as `cost/hours`.
+
+    None is the same as none at all.
+    """
+    if costs is None:
+        return {}
+    if not isinstance(costs, Mapping):
+        raise InvalidMessage(f"costs must be a mapping of names to numbers, got {brief(costs)}")
+    given = cast("Mapping[object, object]", costs)
+    if len(given) > _MOST_COSTS:
+        raise InvalidMessage(f"costs must be at most {_MOST_COSTS}, got {len(given)}")
+    if given and not metrics:
+        raise InvalidMessage("costs must be reported together with a metric, got costs alone")
+    found: dict[str, float] = {}
+    for name, value in given.items():
+        _check_name("the name of a cost", name)
+        if not str(name).startswith(COSTS) or name in metrics:
+            raise InvalidMessage(
+                f"the name of a cost must begin with {COSTS} and be that of no metric, got "
+                f"{brief(name)}"
+            )
+        number = _number(f"cost {brief(name)}", value)
+        if not math.isfinite(number):
+            raise InvalidMessage(f"cost {brief(name)} must be a finite number, got {number}")
+        found[str(name)] = number
+    return found
+
+
 def checked_facts(facts: object) -> dict[str, Any]:
     """Facts as plain JSON: numbers, texts, paths, and small arrays, sets and mappings of them."""
     if not isinstance(facts, Mapping):
@@ -171,63 +201,6 @@ def checked_artifact(name: object) -> str:
             f"'..', got {brief(name)}"
         )
     return str(PurePath(*parts))
-
-
-@dataclass
-class Reported:
-    """What an attempt has reported at its last step: all reports of one step are one."""
-
-    step: int | None = None
-    metrics: dict[str, float] = field(default_factory=dict[str, float])
-    checkpoint: str | None = None
-
-    def take(
-        self, step: int, metrics: Mapping[str, float], checkpoint: str | None
-    ) -> dict[str, float]:
-        """Takes in a report; returns the metrics that are new at its step.
-
-        Raises:
-            InvalidMessage: the step goes back, or a metric has another value at the same step.
-        """
-        check_order(step, self.step)
-        if step != self.step:
-            self.step, self.metrics, self.checkpoint = step, {}, None
-        added = merged(step, self.metrics, metrics)
-        self.metrics |= added
-        self.checkpoint = checkpoint or self.checkpoint
-        return added
-
-
-def merged(step: int, known: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
-    """What a second report of a step adds to the first.
-
-    Raises:
-        InvalidMessage: one name has two values.
-    """
-    added: dict[str, float] = {}
-    for name, value in more.items():
-        if name not in known:
-            added[name] = value
-        elif not same(known[name], value):
-            raise InvalidMessage(
-                f"metric {brief(name)} must have one value at step {step}, got {known[name]} and "
-                f"then {value}"
-            )
-    return added
-
-
-def check_order(step: int, last: int | None) -> None:
-    """Raises InvalidMessage if a step goes back behind the last one of the same attempt."""
-    if last is not None and step < last:
-        raise InvalidMessage(
-            f"step must not go back within a run, got {step} after {last}: count steps from the "
-            f"beginning of the training, not of the epoch"
-        )
-
-
-def same(one: float, other: float) -> bool:
-    """Whether two numbers are equal; NaN is equal to itself."""
-    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def _check_name(what: str, name: object) -> None:
@@ -345,7 +318,9 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         return {"kind": kind, "name": checked_artifact(message.get("name")), "path": str(path)}
     if kind == "report":
         step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
-        return {"kind": kind, "step": step, "metrics": metrics, **_checkpoint(message, trial)}
+        costs = checked_costs(message.get("costs"), metrics)
+        said = {"step": step, "metrics": metrics, **({"costs": costs} if costs else {})}
+        return {"kind": kind, **said, **_checkpoint(message, trial)}
     if kind == "damaged":
         path = checked_path("checkpoint", message.get("path"), trial)
         text = cut(_text(str(message.get("what"))), LONGEST_TEXT)

@@ -25,9 +25,9 @@ from raysearch.run.lending import is_lent
 from raysearch.run.messages import (
     LONGEST_TRACEBACK,
     InvalidMessage,
-    Reported,
     brief,
     checked_artifact,
+    checked_costs,
     checked_facts,
     checked_metrics,
     checked_path,
@@ -38,6 +38,7 @@ from raysearch.run.messages import (
 from raysearch.run.outcomes import outcome_of
 from raysearch.run.own import SessionLine, finish, leave, note, seed_globally
 from raysearch.run.process_mark import is_there
+from raysearch.run.reported import Reported
 from raysearch.run.storing import Storage
 from raysearch.texts import cut, encodable
 
@@ -102,7 +103,12 @@ class PipeSession:
         self._send({"kind": "describe", "facts": checked_facts(facts)})
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Reports metrics after `step` optimiser steps and waits for the decision.
 
@@ -112,13 +118,16 @@ class PipeSession:
             step: a whole number from 0, never less than in the report before.
             metrics: a number for each name.
             checkpoint: a file or folder below `folder`, from which the run can go on.
+            costs: a finite number for each name, which begins with `cost/`, such as
+                `cost/step_seconds`; kept and shown with the metrics, and never compared.
 
         Raises:
-            InvalidMessage: a step that goes back or is not whole, or a metric that is not a number
-                or has two values in one step; names field and value.
+            InvalidMessage: a step that goes back or is not whole, a metric that is not a number or
+                has two values in one step, or a cost that is none; names field and value.
             BadSetting: the checkpoint is not there or lies elsewhere, or an earlier one changed.
         """
         step, plain = checked_step(step), checked_metrics(metrics)
+        spent = checked_costs(costs, plain)
         try:
             self._reported.take(step, plain, None)
         except InvalidMessage as error:  # refused, and yet on record
@@ -126,8 +135,9 @@ class PipeSession:
             self._send({"kind": "refused", "step": step, "metrics": plain, "message": message})
             raise
         stored = self._storage.store(step, checkpoint)
-        said = {"checkpoint": None} if stored is None else {"checkpoint": stored.path}
+        said: Message = {"checkpoint": None} if stored is None else {"checkpoint": stored.path}
         facts = {} if stored is None else stored.facts()
+        said |= {"costs": spent} if spent else {}
         self._send({"kind": "report", "step": step, "metrics": plain, **said, **facts})
         self._wait()
         answer = self._connection.recv()

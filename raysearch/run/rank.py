@@ -48,7 +48,12 @@ class SilentSession:
         """Nothing."""
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Nothing."""
 

@@ -40,10 +40,15 @@ class Ending(LocalSession):
         self._step, self._recorded = step, recorded
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         if step != self._step or self._recorded:
-            super().report(step, metrics, checkpoint)
+            super().report(step, metrics, checkpoint, costs=costs)
         if step == self._step:
             raise Killed
 
@@ -76,7 +81,12 @@ class FileSession(LocalSession):
     """Keeps its record in a file, line by line, as another process can read it after a kill."""
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         line = json.dumps([step, dict(metrics), str(checkpoint) if checkpoint else None])
         with open(self.folder / "reports.jsonl", "a") as file:

@@ -6,11 +6,12 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from trainables.core import groups
 from trainables.core.training import ExperimentConfig
 
 FORMAT = 2
@@ -25,17 +26,26 @@ _ABOUT = ("format", "experiment", "config")
 Configuration = TypeVar("Configuration", bound=ExperimentConfig)
 
 
+class Unreported(NamedTuple):
+    """Training metrics since the last report: their sums, over how many steps, and in how many of
+    these each was not a number (none: not there).
+    """
+
+    sums: dict[str, Tensor]
+    steps: int
+    missing: dict[str, int] = {}
+
+
 @dataclass(frozen=True)
 class Position:
     """Where a run is: steps made, and the chained SHA-256 of the examples they saw, in order.
 
-    `unreported` are the sums of the training metrics since the last report and their number, where
-    a run was asked to end between two reports.
+    `unreported` is there where a run was asked to end between two reports.
     """
 
     step: int = 0
     data_order: str = START
-    unreported: tuple[dict[str, Tensor], int] | None = None
+    unreported: Unreported | None = None
 
     def after(self, examples: Tensor) -> Position:
         """The position one step further, which saw these examples [B] (indices, int64)."""
@@ -87,7 +97,7 @@ class Saved:
         self.check(model)
         model.load_state_dict(self.model)
         if optimizer is not None:
-            optimizer.load_state_dict(self.optimizer)
+            groups.load_state(optimizer, self.optimizer)
         return self.position
 
     def check(self, model: nn.Module) -> None:
@@ -122,12 +132,12 @@ def save(
         "step": position.step,
         "data_order": position.data_order,
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "optimizer": groups.without_ours(optimizer.state_dict()),
     }
     if config is not None:
         state |= {"experiment": config.name, "config": config.to_json()}
     if position.unreported is not None:
-        state["unreported"] = list(position.unreported)
+        state["unreported"] = list(position.unreported[: 3 if position.unreported.missing else 2])
     with open(partial, "wb") as file:
         torch.save(state, file)
         file.flush()
@@ -164,7 +174,7 @@ def read(path: Path) -> Saved:
             f"{path} must be a checkpoint of format {' or '.join(map(str, _READABLE))}, "
             f"got {state['format']}"
         )
-    unreported = tuple(state["unreported"]) if "unreported" in state else None
+    unreported = Unreported(*state["unreported"]) if "unreported" in state else None
     position = Position(int(state["step"]), str(state["data_order"]), unreported)
     experiment, config = state.get("experiment", ""), state.get("config")
     return Saved(path, position, state["model"], state["optimizer"], experiment, config)

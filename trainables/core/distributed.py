@@ -6,7 +6,7 @@ of rank 0, and each function here returns at once what it was given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -62,13 +62,24 @@ def gather(values: Tensor) -> Tensor:
     return values if size() == 1 else _Gather.apply(values)
 
 
-def mean(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scalars by name, each the mean over all ranks; added up in double precision."""
+def mean(terms: dict[str, Tensor], whole: Collection[str] = ()) -> dict[str, Tensor]:
+    """Scalars by name, each the mean over all ranks; added up in double precision.
+
+    NaN is left out of a mean, so that it is the one over the ranks that have a number; but not of
+    those that are named in `whole`, which are NaN if they are so on any rank.
+    """
     if size() == 1:
         return terms
-    together = torch.stack([term.double().to(_road()) for term in terms.values()])
+    given = torch.stack([term.double().to(_road()) for term in terms.values()])
+    together = given.clone()
     dist.all_reduce(together)
     together /= size()
+    if together.isnan().any():  # on all ranks or on none
+        may_lack = torch.tensor([name not in whole for name in terms], device=given.device)
+        is_left = ~(given.isnan() & may_lack)
+        found = torch.stack([given.where(is_left, 0.0), is_left.double()])
+        dist.all_reduce(found)
+        together = found[0] / found[1]
     return {
         name: value.to(term.device, term.dtype)
         for (name, term), value in zip(terms.items(), together, strict=True)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.core import checkpoint, distributed, loop, measuring
+from trainables.core.groups import MAIN, GroupSettings
 from trainables.core.optimizers import parameter_groups
 from trainables.core.randomness import derive
 from trainables.core.session import Session
@@ -24,7 +25,8 @@ References = dict[str, dict[str, float]]
 Batch = dict[str, Tensor]
 """Tensors by name, each with the examples of the batch along its first dimension.
 
-`examples` [B], int64, on the CPU, says which they are: the loop keeps account of their order.
+`examples` [B], int64, on the CPU, says which they are: the loop keeps account of their order. A
+tensor that is called `views`, or `…_views`, has several pictures of each, [B, V, C, H, W].
 """
 
 
@@ -99,7 +101,10 @@ class Experiment(nn.Module, ABC):
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """The batch of a step (from 1), augmented: a function of the seed and the step."""
+        """The batch of a step (from 1), augmented: a function of the seed and the step.
+
+        With `training.prefetch` it is called in a thread, while networks train or are evaluated.
+        """
 
     def share(self, step: int, places: Tensor) -> Batch:
         """Of the batch of a step only the examples at these places, bit for bit the same.
@@ -132,7 +137,7 @@ class Experiment(nn.Module, ABC):
 
     @abstractmethod
     def learning_rate(self, step: int, total: int) -> float:
-        """The learning rate of a step (from 1) of `total`."""
+        """The learning rate of a step (from 1) of `total`, of the main group."""
 
     @abstractmethod
     def evaluations(self) -> list[Evaluation]:
@@ -143,8 +148,15 @@ class Experiment(nn.Module, ABC):
         return 0.0
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The groups of the optimiser; `scale` in a group multiplies its learning rate."""
+        """The groups of the optimiser, each with a `name` (none: `main`); some may share one."""
         return parameter_groups(self.named_parameters(), self.weight_decay())
+
+    def group_settings(self, step: int, total: int) -> Mapping[str, GroupSettings]:
+        """Learning rate and, if it changes, weight decay of each group at a step, by its name.
+
+        Here there is the main group alone, whose decay stays as it is.
+        """
+        return {MAIN: GroupSettings(self.learning_rate(step, total))}
 
     def networks(self) -> Iterable[nn.Module]:
         """The networks that `compile` and `channels_last` are for."""

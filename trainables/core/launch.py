@@ -3,10 +3,10 @@
     torchrun --nproc-per-node 2 -m trainables.core.launch \\
         trainables.ssl.experiment:SupervisedExperiment config.json --folder run
 
-`config.json` is a configuration, or a record that has one as `config`. Checkpoints, figures and
-`reports.jsonl` (step and metrics of each report, a line each) go to the folder; the same command
-again goes on from the newest checkpoint there, with as many workers as one likes. SIGTERM to all
-ranks saves and ends.
+`config.json` is a configuration, or a record that has one as `config`. Checkpoints, figures,
+`reports.jsonl` (step and metrics of each report, a line each) and `costs.jsonl` (step and costs) go
+to the folder; the same command again goes on from the newest checkpoint there, with as many workers
+as one likes. SIGTERM to all ranks saves and ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from trainables.core import distributed
 
 
 class FolderSession:
-    """A session that prints reports and appends them to `reports.jsonl`; nobody decides anything.
+    """A session that prints reports and appends them to files; nobody decides anything.
 
     It hands out the newest checkpoint in its folder, and stops once `stop` is set.
     """
@@ -45,15 +45,22 @@ class FolderSession:
         print(json.dumps(dict(facts)), flush=True)
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
-        """Prints the metrics with at most one part after the first `/`, and keeps all."""
-        if not metrics:
-            return
-        with (self.folder / "reports.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
-        shown = {name: value for name, value in metrics.items() if name.count("/") <= 1}
-        print(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+        """Prints what has at most one part after the first `/`, and keeps all."""
+        for file, found in (("reports.jsonl", metrics), ("costs.jsonl", costs or {})):
+            if not found:
+                continue
+            with (self.folder / file).open("a") as lines:
+                lines.write(json.dumps({"step": step, **found}) + "\n")
+            shown = {name: value for name, value in found.items() if name.count("/") <= 1}
+            values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+            print(f"step {step}: {values}")
 
     def artifact(self, name: str, path: Path) -> None:
         """Prints where a picture lies."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from trainables.core import checkpoint, distributed, measuring
+from trainables.core.averages import Averages, PartMeans
 from trainables.core.checkpoint import Position
+from trainables.core.costs import Costs
+from trainables.core.groups import set_groups
 from trainables.core.optimizers import SAM
+from trainables.core.prefetching import ahead
 from trainables.core.randomness import seed_dropout
-from trainables.core.session import Follower, Session
+from trainables.core.session import Follower, Session, hears_costs
 
 if TYPE_CHECKING:
     from trainables.core.experiment import Batch, Experiment
@@ -37,7 +41,8 @@ def train(experiment: Experiment, session: Session) -> None:
 
     Raises:
         FloatingPointError: the loss or the gradient of a step is not finite; names step and terms.
-        ValueError: the batch cannot be cut in equal parts for all ranks.
+        ValueError: the batch cannot be cut in equal parts for all ranks, or not be made ahead.
+        LookupError: a group of parameters has no settings.
     """
     settings = experiment.config.training
     session = Follower(session) if distributed.rank() else session
@@ -61,45 +66,44 @@ def train(experiment: Experiment, session: Session) -> None:
     model = distributed.wrap(experiment)
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
-    averages = Averages(position.unreported, device)
+    averages, costs = Averages(position.unreported, device), Costs(settings.batch_size, device)
     experiment.train()
     steps = range(position.step + 1, total + 1)
-    for step, batch in zip(steps, experiment.batches(position.step + 1), strict=False):
-        # One update: the gradient of the whole batch, bounded, at the rate of this step.
-        gradient = partial(_gradient, experiment, model, batch, step, device, parameters)
-        terms = gradient()
-        rate = experiment.learning_rate(step, total)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group.get("scale", 1.0)
-        if isinstance(optimizer, SAM):
-            terms["sharpness"] = _step_sam(optimizer, experiment, gradient) - terms["loss"]
-        else:
-            optimizer.step()
-        optimizer.zero_grad()
-        experiment.after_update(step)
-        averages.add(terms)
-        examples_seen = distributed.whole(batch["examples"], settings.num_micro_batches)
-        position = position.after(examples_seen)
+    batches = islice(experiment.batches(position.step + 1), len(steps))
+    with ahead(batches, settings.prefetch) as ready:
+        for step, batch in zip(steps, costs.timed(ready), strict=False):
+            # One update: the gradient of the whole batch, bounded, at the rates of this step.
+            gradient = partial(_gradient, experiment, model, batch, step, device, parameters)
+            terms = gradient()
+            rates = set_groups(optimizer, experiment.group_settings(step, total))
+            if isinstance(optimizer, SAM):
+                terms["sharpness"] = _step_sam(optimizer, experiment, gradient) - terms["loss"]
+            else:
+                optimizer.step()
+            optimizer.zero_grad()
+            experiment.after_update(step)
+            averages.add(terms)
+            examples_seen = distributed.whole(batch["examples"], settings.num_micro_batches)
+            position = position.after(examples_seen)
+            costs.end_step()
 
-        # What is due now is measured and saved; the last step does all of it.
-        due = [one for one in evaluations if settings.is_due(one.every, step, examples)]
-        saves = settings.is_due(settings.save_every, step, examples)
-        if not (due or saves or settings.is_due(settings.log_every, step, examples)):
+            # What is due now is measured and saved; the last step does all of it.
+            due = [one for one in evaluations if settings.is_due(one.every, step, examples)]
+            saves = settings.is_due(settings.save_every, step, examples)
+            if not (due or saves or settings.is_due(settings.log_every, step, examples)):
+                if distributed.first(session.should_stop()):
+                    return _leave(session, averages.left(position), experiment, optimizer)
+                continue
+            metrics = averages.take() | rates | measuring.progress(settings, step, examples)
+            for evaluation in due:
+                metrics |= measuring.made(experiment, evaluation, session, last=step == total)
+            saved = _save(session, position, experiment, optimizer) if saves else None
+
+            # All of it is said in one report, and the answer may be to end here.
+            said = {"costs": costs.take()} if hears_costs(session) else {}
+            session.report(step, metrics, saved, **said)
             if distributed.first(session.should_stop()):
-                return _leave(session, averages.left(position), experiment, optimizer)
-            continue
-        metrics = averages.take() | {
-            "train/learning_rate": rate,
-            **measuring.progress(settings, step, examples),
-        }
-        for evaluation in due:
-            metrics |= measuring.made(experiment, evaluation, session, last=step == total)
-        saved = _save(session, position, experiment, optimizer) if saves else None
-
-        # All of it is said in one report, and the answer may be to end here.
-        session.report(step, metrics, saved)
-        if distributed.first(session.should_stop()):
-            return None if saves else _leave(session, position, experiment, optimizer)
+                return None if saves else _leave(session, position, experiment, optimizer)
 
 
 def _save(
@@ -129,11 +133,12 @@ def backward(
     """Adds the gradient of a batch's loss, made of equal micro-batches, to the parameters.
 
     In a group the batch is this rank's share, and `model` the experiment as wrapped for the group.
-    Returns the loss as `loss` and its terms, means over micro-batches and ranks, detached.
+    Returns the loss as `loss` and its terms, means over micro-batches and ranks, detached. Of a
+    term, not of the loss, what is not a number is left out.
     """
     settings, model = experiment.config.training, model or experiment
     parts = split(_on(batch, device, settings.channels_last), settings.num_micro_batches)
-    means: dict[str, Tensor] = {}
+    means, total = PartMeans(len(parts)), torch.zeros(())
     for index, part in enumerate(parts):
         seed_dropout(device, settings.seed, step, index, distributed.rank())
         with distributed.apart(model) if index + 1 < len(parts) else nullcontext():
@@ -142,10 +147,10 @@ def backward(
             share = loss.total / len(parts) if len(parts) > 1 else loss.total
             share.backward()
         distributed.synchronize_buffers(experiment)
-        for name, term in {"loss": loss.total, **loss.terms}.items():
-            value = term.detach() / len(parts)
-            means[name] = means[name] + value if index else value
-    return distributed.mean(means)
+        value = loss.total.detach() / len(parts)
+        total = total + value if index else value
+        means.add(loss.terms)
+    return distributed.mean({"loss": total, **means.take()}, whole=("loss",))
 
 
 def _gradient(
@@ -187,37 +192,6 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     return [{name: chunks[name][index] for name in batch} for index in range(parts)]
 
 
-class Averages:
-    """Means of training metrics since the last report; they stay on their device until then.
-
-    It goes on with the sums and the number of steps that an earlier run has `left`.
-    """
-
-    def __init__(
-        self,
-        begun: tuple[Mapping[str, Tensor], int] | None = None,
-        device: torch.device | None = None,
-    ) -> None:
-        sums, self._count = begun or ({}, 0)
-        self._sums = {name: total.to(device) for name, total in sums.items()}
-
-    def left(self, position: Position) -> Position:
-        """The position with what has not been reported."""
-        return replace(position, unreported=(dict(self._sums), self._count))
-
-    def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Takes the terms of one step: the same names each time."""
-        for name, term in terms.items():
-            self._sums[name] = self._sums[name] + term if self._count else term
-        self._count += 1
-
-    def take(self) -> dict[str, float]:
-        """The means as `train/name`; begins anew."""
-        means = {f"train/{name}": float(term) / self._count for name, term in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return means
-
-
 def _check(step: int, terms: Mapping[str, Tensor]) -> None:
     """Ends a diverged run before its update. The gradient can be infinite where the loss is not."""
     if math.isfinite(terms["loss"].item()) and math.isfinite(terms["gradient_norm"].item()):
@@ -242,12 +216,22 @@ def _precision(precision: str, device: torch.device) -> AbstractContextManager[A
 
 
 def _on(batch: Batch, device: torch.device, channels_last: bool) -> Batch:
-    """The batch on a device, its images in the asked layout."""
+    """The batch on a device, its images and views in the asked layout."""
     if device.type != "cpu":
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
     if not channels_last:
         return batch
-    return {
-        name: tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-        for name, tensor in batch.items()
-    }
+    return {name: _channels_last(name, tensor) for name, tensor in batch.items()}
+
+
+def _channels_last(name: str, tensor: Tensor) -> Tensor:
+    """Images [B, C, H, W], or views [B, V, C, H, W] so that they are it as images [B·V, C, H, W].
+
+    Whatever else has five dimensions, such as a video, stays as it is.
+    """
+    if tensor.ndim == 4:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    if tensor.ndim != 5 or not (name == "views" or name.endswith("_views")):
+        return tensor
+    images = tensor.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    return images.unflatten(0, tensor.shape[:2])

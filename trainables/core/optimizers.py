@@ -9,20 +9,24 @@ import torch
 from timm.optim.lars import Lars
 from torch import Tensor, nn
 
+from trainables.core.groups import MAIN
+
 
 def parameter_groups(
-    parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float
+    parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float, name: str = MAIN
 ) -> list[dict[str, Any]]:
-    """Two groups: tensors of two or more dimensions with decay; biases, gains, tokens without."""
+    """Two groups of one name: tensors of two or more dimensions with decay; biases, gains, tokens
+    without.
+    """
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
-    for name, parameter in parameters:
+    for path, parameter in parameters:
         if parameter.requires_grad:
-            is_free = parameter.ndim < 2 or name.endswith(("token", "positions"))
+            is_free = parameter.ndim < 2 or path.endswith(("token", "positions"))
             (free if is_free else decayed).append(parameter)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": weight_decay, "name": name},
+        {"params": free, "weight_decay": 0.0, "name": name, "decays": False},
     ]
 
 

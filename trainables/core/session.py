@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -25,13 +26,20 @@ class Session(Protocol):
         ...
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Metrics after `step` optimiser steps, and the checkpoint saved there.
 
         It may wait, and the process may end in it. Steps are whole numbers and never go back within
         a run. Several reports of one step are one: `train/…` first, then `val/…`; what was said is
-        not said otherwise. A checkpoint may follow without metrics: of a run told to stop.
+        not said otherwise. A checkpoint may follow without metrics: of a run told to stop. `costs`,
+        such as `cost/step_seconds`, are kept and shown; they are never the same twice, so nothing
+        compares them.
         """
         ...
 
@@ -57,6 +65,7 @@ class LocalSession:
     def __init__(self, folder: Path, restored: Path | None = None) -> None:
         self.folder = folder
         self.reports: dict[int, dict[str, float]] = {}
+        self.costs: dict[int, dict[str, float]] = {}
         self.checkpoints: dict[int, Path] = {}
         self.facts: dict[str, object] = {}
         self.artifacts: dict[str, Path] = {}
@@ -73,11 +82,18 @@ class LocalSession:
         self.facts.update(facts)
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Keeps what is first said of each step, and checkpoints."""
         if metrics:
             self.reports[step] = {**metrics, **self.reports.get(step, {})}
+        if costs:
+            self.costs[step] = {**costs, **self.costs.get(step, {})}
         if checkpoint is not None:
             self.checkpoints.setdefault(step, checkpoint)
 
@@ -108,7 +124,12 @@ class Follower:
         """Nothing."""
 
     def report(
-        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        checkpoint: Path | None = None,
+        *,
+        costs: Mapping[str, float] | None = None,
     ) -> None:
         """Nothing."""
 
@@ -121,3 +142,10 @@ class Follower:
     def should_stop(self) -> bool:
         """Never: rank 0 is asked."""
         return False
+
+
+def hears_costs(session: Session) -> bool:
+    """Whether the reports of a session have `costs`: sessions that people wrote may be older."""
+    parameters = inspect.signature(session.report).parameters
+    is_open = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return is_open or "costs" in parameters

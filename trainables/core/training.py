@@ -20,7 +20,8 @@ class Training(Config):
     `batch_size` images in `num_micro_batches` equal parts whose gradients are averaged. Every
     `log_every` steps the training metrics are reported, every `evaluate_every` the evaluations,
     every `save_every` a checkpoint (0: once an epoch); the last step always does all three.
-    `clip_norm` bounds the global norm of the gradient (0: no bound).
+    `clip_norm` bounds the global norm of the gradient (0: no bound). `prefetch` batches are made
+    ahead in a thread, the same ones bit for bit (0: each when its step begins).
     """
 
     epochs: Count = 20
@@ -34,6 +35,7 @@ class Training(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     compile: bool = False
+    prefetch: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -46,12 +48,13 @@ class Training(Config):
         return self
 
     def void(self) -> frozenset[str]:
-        """The seed, which is what a repeat changes; how often one looks; epochs if steps are given.
+        """The seed, which is what a repeat changes; how often one looks, and when batches are made;
+        epochs if steps are given.
 
         Evaluations are no mere looking: the best of them counts.
         """
-        looking = {"seed", "log_every", "save_every"}
-        return frozenset(looking if self.steps is None else looking | {"epochs"})
+        found = {"seed", "log_every", "save_every", "prefetch"}
+        return frozenset(found if self.steps is None else found | {"epochs"})
 
     def steps_an_epoch(self, examples: int) -> int:
         """Steps in one pass over so many examples; the last, partial batch is dropped.

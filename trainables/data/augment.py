@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -69,14 +72,49 @@ def mix(
     is drawn for each batch. Returns images [B, C, H, W] and soft labels [B, classes] that sum to 1.
     """
     kinds = [
-        *([v2.MixUp(alpha=mixup, num_classes=classes)] if mixup > 0 else []),
-        *([v2.CutMix(alpha=cutmix, num_classes=classes)] if cutmix > 0 else []),
+        *([_MixUp(alpha=mixup, num_classes=classes)] if mixup > 0 else []),
+        *([_CutMix(alpha=cutmix, num_classes=classes)] if cutmix > 0 else []),
     ]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        chosen = kinds[int(torch.randint(len(kinds), ()))]
-        mixed, soft = chosen(images, labels)
+    generator = torch.Generator().manual_seed(seed)
+    chosen = kinds[int(torch.randint(len(kinds), (), generator=generator))]
+    chosen.generator = generator
+    mixed, soft = chosen(images, labels)
     return mixed, soft
+
+
+class _MixUp(v2.MixUp):
+    """torchvision's, but it draws from a generator of its own and not from the global one, from
+    which networks may draw meanwhile.
+    """
+
+    generator: torch.Generator
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The share of the image itself."""
+        return {"lam": _beta(self.alpha, self.generator)}
+
+
+class _CutMix(v2.CutMix):
+    """torchvision's, with a generator of its own."""
+
+    generator: torch.Generator
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """The box that is pasted, and the share of the image that stays."""
+        height, width = flat_inputs[0].shape[-2:]
+        half = 0.5 * math.sqrt(1.0 - _beta(self.alpha, self.generator))
+        x = int(torch.randint(width, (1,), generator=self.generator))
+        y = int(torch.randint(height, (1,), generator=self.generator))
+        left, right = max(x - int(half * width), 0), min(x + int(half * width), width)
+        top, bottom = max(y - int(half * height), 0), min(y + int(half * height), height)
+        share = 1.0 - (right - left) * (bottom - top) / (width * height)
+        return {"box": (left, top, right, bottom), "lam_adjusted": share}
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """A draw from Beta(α, α), as `torch.distributions` makes it, which takes no generator."""
+    sample: Any = getattr(torch, "_sample_dirichlet")  # noqa: B009 (it has no public name)
+    return float(sample(torch.tensor([[alpha, alpha]]), generator)[0, 0])
 
 
 def with_partners(places: Tensor, batch_size: int, mixes: bool) -> tuple[Tensor, Tensor | None]:

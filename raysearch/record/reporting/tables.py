@@ -11,6 +11,7 @@ from raysearch.record.reporting.making import evaluated, value_of
 from raysearch.record.reporting.objectives import objectives
 from raysearch.record.reporting.words import listed, number
 from raysearch.record.results import SearchView, TrialView, columns_of, rows
+from raysearch.record.rows import cost_names
 from raysearch.record.standing import Standing, winner
 from raysearch.record.tested import on_test_split
 from raysearch.texts import cut
@@ -120,7 +121,7 @@ def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list
     found = rows(view)
     doubts = [called.own(name) for name in ("outcomes", "suspicious")]
     columns += [name for name in doubts if any(row.get(name) for row in found)]
-    columns += [called.own("step"), called.own("seconds")]
+    columns += [called.own(name) for name in ("step", "seconds", *cost_names(view))]
     table: list[tuple[int, str, list[Cell]]] = []
     for row in found:
         trial = view.trials[row[called.own("trial")]]

@@ -11,7 +11,7 @@ from raysearch.decide.study import Study
 from raysearch.drive.attempt import Limits
 from raysearch.drive.course import Course, unfinished
 from raysearch.drive.hearing import _needed
-from raysearch.record.results import reduce_objective
+from raysearch.record.reductions import reduce_objective
 from raysearch.run.checkpoints import Keeper, Kept
 from raysearch.run.job import Job
 from tests.raysearch.drive.stage import Stage

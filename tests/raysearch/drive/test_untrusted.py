@@ -30,7 +30,8 @@ PATHS = (
     | ANY_JSON
 )
 REPORT = st.fixed_dictionaries(
-    {"kind": st.just("report"), "step": STEPS, "metrics": METRICS, "checkpoint": PATHS}
+    {"kind": st.just("report"), "step": STEPS, "metrics": METRICS, "checkpoint": PATHS},
+    optional={"costs": st.dictionaries(st.sampled_from(["cost/a", "b"]), ANY_FLOAT) | METRICS},
 )
 OTHERS = (
     st.fixed_dictionaries({"kind": st.just("describe"), "facts": ANY_JSON})

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from raysearch.record.intervals import difference, interval, mean
-from raysearch.record.results import reduce_objective
+from raysearch.record.reductions import reduce_objective
 
 
 def _draws(count: int, seed: int, mean: float = 0.0, spread: float = 1.0) -> list[float]:

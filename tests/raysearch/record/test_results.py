@@ -12,7 +12,8 @@ import pytest
 from raysearch.record import rows as table
 from raysearch.record.events import Event, Store
 from raysearch.record.forecast import forecast
-from raysearch.record.results import SearchView, reduce_objective, rows
+from raysearch.record.reductions import reduce_objective
+from raysearch.record.results import SearchView, rows
 from tests.raysearch.record import streams
 from tests.raysearch.record.streams import Hand
 

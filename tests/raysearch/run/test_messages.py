@@ -19,7 +19,6 @@ from raysearch.run.messages import (
     LARGEST,
     MOST_STEPS,
     InvalidMessage,
-    Reported,
     checked_artifact,
     checked_facts,
     checked_metrics,
@@ -28,6 +27,7 @@ from raysearch.run.messages import (
     receive,
     send,
 )
+from raysearch.run.reported import Reported
 
 
 class Pool(Enum):

@@ -13,6 +13,7 @@ import torch
 from tests.trainables import runs
 from tests.trainables.runs import EVERYTHING
 from trainables.core import loop
+from trainables.core.averages import Averages
 from trainables.core.experiment import Batch, Evaluated, Loss
 from trainables.core.session import LocalSession
 from trainables.core.training import Training
@@ -61,7 +62,7 @@ def test_a_batch_is_split_in_order() -> None:
 
 
 def test_averages_are_means_since_the_last_report() -> None:
-    averages = loop.Averages()
+    averages = Averages()
     for value in (1.0, 2.0, 6.0):
         averages.add({"loss": torch.tensor(value)})
     assert averages.take() == {"train/loss": 3.0}
@@ -246,17 +247,20 @@ def test_hooks_are_called_around_the_update(tmp_path: Path) -> None:
     assert calls == list(itertools.chain.from_iterable(pairs))
 
 
-def test_a_scaled_group_has_its_share_of_the_rate(tmp_path: Path) -> None:
-    made: list[torch.optim.Optimizer] = []
-
-    class Scaled(SupervisedExperiment):
-        def parameter_groups(self) -> list[dict[str, Any]]:
-            first, second = super().parameter_groups()
-            return [first, second | {"scale": 0.1}]
-
-        def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-            made.append(super().optimizer(groups))
-            return made[-1]
-
-    Scaled.run(changed(schedule__kind="constant").to_json(), LocalSession(tmp_path))
-    assert [group["lr"] for group in made[0].param_groups] == pytest.approx([1e-3, 1e-4])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_views_are_channels_last_as_images_and_a_video_stays_as_it_is(parts: int) -> None:
+    given = {
+        "views": torch.rand(4, 2, 3, 8, 8),
+        "small_views": torch.rand(4, 6, 3, 4, 4),
+        "video": torch.rand(4, 5, 3, 8, 8),
+        "images": torch.rand(4, 3, 8, 8),
+    }
+    for part in loop.split(loop._on(given, CPU, channels_last=True), parts):
+        for name in ("views", "small_views"):
+            images = part[name].flatten(0, 1)
+            assert images.is_contiguous(memory_format=torch.channels_last)
+            assert images.data_ptr() == part[name].data_ptr()
+        assert part["images"].is_contiguous(memory_format=torch.channels_last)
+        assert part["video"].is_contiguous()
+    assert all(map(torch.equal, loop._on(given, CPU, channels_last=True).values(), given.values()))
+    assert loop._on(given, CPU, channels_last=False) is given

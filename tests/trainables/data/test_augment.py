@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms import v2
 
 from trainables.core.randomness import uniform
 from trainables.data import augment
@@ -94,6 +95,23 @@ def test_cutmix_pastes_a_box_of_the_share_of_the_label() -> None:
     mixed, soft = augment.mix(batch, torch.arange(6), 6, mixup=0.0, cutmix=1.0, seed=3)
     own = (mixed == batch).float().mean((1, 2, 3))
     torch.testing.assert_close(own, soft.diagonal())
+
+
+@pytest.mark.parametrize("alphas", [(0.4, 0.0), (0.0, 0.3), (0.4, 1.0)])
+def test_mixing_is_torchvisions_with_the_global_generator_bit_for_bit(
+    alphas: tuple[float, float],
+) -> None:
+    kinds = [
+        kind(alpha=alpha, num_classes=6)
+        for kind, alpha in zip((v2.MixUp, v2.CutMix), alphas, strict=True)
+        if alpha
+    ]
+    labels = torch.arange(6)
+    for seed in range(30):
+        mixed = augment.mix(images(), labels, 6, mixup=alphas[0], cutmix=alphas[1], seed=seed)
+        torch.manual_seed(seed)
+        expected = kinds[int(torch.randint(len(kinds), ()))](images(), labels)
+        assert all(map(torch.equal, mixed, expected))
 
 
 def test_mixing_repeats_by_its_seed_and_leaves_the_generator_alone() -> None:

@@ -1,0 +1,96 @@
+"""Costs of a training: told beside the metrics, to sessions that hear them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trainables import runs
+from tests.trainables.runs import EVERYTHING
+from trainables.core.costs import Costs
+from trainables.core.launch import FolderSession
+from trainables.core.session import LocalSession
+from trainables.ssl.experiment import SupervisedExperiment
+
+NAMES = {
+    "cost/step_seconds",
+    "cost/waiting_share",
+    "cost/images_per_second",
+    "cost/host_memory_mib",
+}
+
+
+def test_steps_waiting_and_images_are_counted() -> None:
+    costs = Costs(batch_size=8, device=torch.device("cpu"))
+
+    def slow() -> Iterator[None]:
+        for _ in range(3):
+            time.sleep(0.01)
+            yield None
+
+    begun = time.perf_counter()
+    for _ in costs.timed(slow()):
+        time.sleep(0.03)
+        costs.end_step()
+        time.sleep(0.02)  # an evaluation
+    elapsed, found = time.perf_counter() - begun, costs.take()
+    assert found.keys() == NAMES
+    assert 3 * 0.04 <= 3 * found["cost/step_seconds"] <= elapsed - 3 * 0.02
+    waited = found["cost/waiting_share"] * found["cost/step_seconds"]
+    assert 0.01 <= waited <= found["cost/step_seconds"] - 0.03
+    assert found["cost/images_per_second"] == pytest.approx(8 / found["cost/step_seconds"])
+    assert costs.take().keys() == {"cost/host_memory_mib"}  # no step since
+
+
+def test_the_largest_memory_is_that_of_this_process() -> None:
+    status = Path("/proc/self/status").read_text()
+    most = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    found = Costs(1, torch.device("cpu")).take()["cost/host_memory_mib"]
+    assert found == pytest.approx(most, rel=0.05)
+
+
+def test_each_report_has_them_and_no_metric_is_one(tmp_path: Path) -> None:
+    session = runs.run(EVERYTHING, tmp_path)
+    assert session.costs.keys() == session.reports.keys()
+    assert all(costs.keys() == NAMES for costs in session.costs.values())
+    assert not any(name.startswith("cost/") for said in session.reports.values() for name in said)
+
+
+class Older(LocalSession):
+    """A session as it was before there were costs."""
+
+    def report(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
+    ) -> None:
+        super().report(step, metrics, checkpoint)
+
+
+class Open(LocalSession):
+    """A session that hands on whatever it is given."""
+
+    def report(self, *given: Any, **named: Any) -> None:
+        super().report(*given, **named)
+
+
+def test_a_session_of_before_is_told_nothing_of_them(tmp_path: Path) -> None:
+    older, opened = Older(tmp_path / "older"), Open(tmp_path / "open")
+    for session in (older, opened):
+        SupervisedExperiment.run(EVERYTHING.to_json(), session)  # pyright: ignore
+    assert older.reports == opened.reports and len(older.reports) == 7
+    assert not older.costs and len(opened.costs) == 7
+
+
+def test_a_run_by_hand_keeps_them_in_a_file_of_their_own(tmp_path: Path) -> None:
+    session = FolderSession(tmp_path)
+    session.report(3, {"train/loss": 1.0}, costs={"cost/step_seconds": 0.5})
+    lines = [(tmp_path / f"{name}.jsonl").read_text() for name in ("reports", "costs")]
+    assert [json.loads(line) for line in lines] == [
+        {"step": 3, "train/loss": 1.0},
+        {"step": 3, "cost/step_seconds": 0.5},
+    ]
