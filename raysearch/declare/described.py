@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -110,7 +112,9 @@ def _allowed(annotation: Any, metadata: Iterable[Any] = ()) -> str:
     if origin is Annotated:
         return _allowed(inner[0], [*inner[1:], *metadata])
     if origin is Literal:
-        return ", ".join(map(str, inner))
+        return ", ".join(map(_word, inner))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(map(_word, annotation))
     if origin in (Union, types.UnionType):
         return " or ".join(_allowed(one, () if one is type(None) else metadata) for one in inner)
     if inner:
@@ -125,4 +129,10 @@ def _bounds(metadata: Iterable[Any]) -> Iterator[str]:
         for inner in getattr(each, "metadata", None) or [each]:
             for name, sign in _SIGNS.items():
                 if (bound := getattr(inner, name, None)) is not None:
-                    yield f"{sign} {bound:g}"
+                    yield f"{sign} {f'{bound:g}' if isinstance(bound, float) else bound}"
+
+
+def _word(value: Any) -> str:
+    """A choice as it is given."""
+    plain = value.value if isinstance(value, Enum) else value
+    return plain if isinstance(plain, str) else json.dumps(plain, default=str)

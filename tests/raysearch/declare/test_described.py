@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -69,6 +71,33 @@ def test_a_setting_has_value_default_what_is_allowed_and_its_use() -> None:
         "part.weight": (1.0, 1.0, "a number > 0", "`weight` multiplies: more is more", False),
         "part.name": (None, None, "a text or null", "What it is called", False),
         "part.pair": ([0, 1], [0, 1], "tuple of (a number, a number)", "", False),
+    }
+
+
+class Pool(Enum):
+    """Words for choices."""
+
+    MEAN = "mean"
+    FIRST = 1
+
+
+class Odd(Config):
+    """Fields of the rarer types."""
+
+    day: Annotated[date, Field(ge=date(2020, 1, 1))] = date(2024, 2, 3)
+    span: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=5)
+    large: Annotated[int, Field(lt=2**40 + 1)] = 5
+    pool: Pool | None = Pool.MEAN
+    choice: Literal[True, None, 3, "a"] = None
+
+
+def test_bounds_of_any_type_are_said_in_full_and_choices_as_they_are_given() -> None:
+    assert {one.path: one.allowed for one in settings_of(Odd())} == {
+        "day": "date ≥ 2020-01-01",
+        "span": "timedelta > 0:00:00",
+        "large": "a whole number < 1099511627777",
+        "pool": "mean, 1 or null",
+        "choice": "true, null, 3, a",
     }
 
 
