@@ -236,7 +236,7 @@ def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
         return INTERRUPTED
     except Signalled as signal:
         say(
-            f"{signal} ended it before a trial began: give the same command again, or {listed}",
+            f"{signal} ended it while no trial ran: give the same command again, or {listed}",
             err=True,
         )
         return OUT_OF_BOX

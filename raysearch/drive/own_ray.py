@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from raysearch.drive.signals import unchanged
+from raysearch.drive.signals import deferred, unchanged
 from raysearch.errors import NoRay, sentence
 from raysearch.run.private import FOLDER, PrivateFolder
 from raysearch.run.tree import children, gone, kill_tree, name_of
@@ -141,13 +141,21 @@ def marked(folder: Path) -> list[int]:
 
 
 def _writes(pid: int, folder: Path) -> bool:
-    """Whether a process has a file in a folder open."""
+    """Whether a process has a file in a folder open to write to it; whoever only reads a log is not
+    Ray's.
+    """
     with suppress(OSError):
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
-                if os.readlink(link).startswith(f"{folder}/"):
+                if os.readlink(link).startswith(f"{folder}/") and _is_to_write(pid, link.name):
                     return True
     return False
+
+
+def _is_to_write(pid: int, descriptor: str) -> bool:
+    said = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text()
+    flags = next(line.split()[1] for line in said.splitlines() if line.startswith("flags:"))
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _environ(pid: int) -> bytes:
@@ -307,9 +315,10 @@ def _end(folder: Path) -> None:
     """Ends Ray and everything that bears the mark of its folder; nothing is an error here."""
     import ray
 
-    with suppress(Exception):
-        ray.shutdown()
-    end_left(folder)
+    with deferred():
+        with suppress(Exception):
+            ray.shutdown()
+        end_left(folder)
 
 
 def _reason(folder: Path, error: Exception) -> str:

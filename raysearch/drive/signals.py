@@ -1,4 +1,4 @@
-"""Signals that reach a driver before its search runs: it ends in order, and says so."""
+"""Signals that reach a driver before or after its search runs: it ends in order, and says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Signalled(BaseException):
-    """SIGTERM or SIGHUP came before the search ran; `str` is the signal's name.
+    """SIGTERM or SIGHUP came while no search ran; `str` is the signal's name.
 
     It is no `Exception`: what is being started must not take it for a failed start.
     """
@@ -59,4 +59,25 @@ def unchanged() -> Generator[None]:
             raise Signalled(signal.SIGTERM.name) from None
         raise
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_IGN:  # as `heard` leaves it for the end
+            signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def deferred() -> Generator[None]:
+    """Lets a SIGTERM or SIGHUP wait for the end of the block, so that what it ends is ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    saved: dict[int, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            saved[number] = signal.signal(number, lambda which, _: came.append(which))
+    try:
+        yield
+    finally:
+        for number, handler in saved.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
