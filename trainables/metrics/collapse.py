@@ -53,7 +53,8 @@ def effective_rank(vectors: Tensor) -> Tensor:
     Roy and Vetterli 2007. Of centred vectors, so that a common offset is no dimension: of vectors
     that are all equal, 1.
     """
-    values = torch.linalg.svdvals((vectors - vectors.mean(0)).double())
+    vectors = vectors.double()
+    values = torch.linalg.svdvals(vectors - vectors.mean(0))
     total = values.sum()
     share = torch.where(total > 0, values / total.clamp(min=_SMALLEST), 0.0)
     return torch.exp(-torch.xlogy(share, share).sum())

@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from trainables.data.root import ROOT
-from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
+from trainables.data.scenes.catalog import SCENE_SETS, Crop, SceneSet
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class SceneMaker:
         Raises:
             ValueError: it cannot be made so.
         """
+        known = get_args(Crop)
+        if crop is not None and crop not in known:  # before scenes are made for it
+            raise ValueError(f"crop must be one of {', '.join(known)}, got {crop!r}")
         size = image_size or self.data_set.customary["image_size"]
         module = importlib.import_module("trainables.synthetic.writing")
         return module.write_set(

@@ -68,6 +68,11 @@ def test_the_effective_rank_counts_equal_directions() -> None:
     assert float(effective_rank(scaled)) == pytest.approx(expected)
 
 
+def test_a_common_offset_is_no_dimension_in_half_precision_either() -> None:
+    far = (drawn(64, 8) + torch.arange(100, 900, 100)).bfloat16()
+    assert float(effective_rank(far)) == pytest.approx(float(effective_rank(far.double())))
+
+
 def test_matching_is_the_same_always_or_any_as_often() -> None:
     same = torch.tensor([[[1, 0, 2], [1, 0, 2]]]).expand(9, -1, -1)
     assert float(matching_entropy(same, 3)) == 0

@@ -31,3 +31,17 @@ def test_pictures_are_as_high_as_their_crop_needs(tmp_path: Path) -> None:
     assert folder == tmp_path / "made/clevr-32"
     assert json.loads((folder / "made.json").read_text())["image_size"] == 40  # 32 · 240 / 192
     assert MAKERS["tetrominoes"].data_set.made_height(32, None) == 32
+
+
+def test_nothing_is_made_for_a_crop_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="crop must be one of none, .*, whole, got 'bogus'"):
+        MAKERS["clevr"].make(
+            tmp_path,
+            scenes=2,
+            image_size=32,
+            crop="bogus",
+            seed=0,
+            progress=lambda done, total: None,
+            rules={},
+        )
+    assert not any(tmp_path.iterdir())
