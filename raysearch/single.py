@@ -99,7 +99,8 @@ def show(name: str, overrides: Iterable[str]) -> None:
     for one in settings_of(_configured(name, overrides)):
         usual = "" if one.value == one.default else f"default {json.dumps(one.default)}"
         said = [usual, "void here" if one.is_void else "", one.allowed, one.about]
-        value = one.value if isinstance(one.value, str) else json.dumps(one.value)
+        is_word = isinstance(one.value, str) and one.value.isprintable()
+        value = one.value if is_word else json.dumps(one.value)
         line = visible(f"{one.path}={value}  # {'; '.join(filter(None, said))}")
         is_long = console.is_terminal and len(line) > console.width
         say(f"{line[: console.width - 1]}…" if is_long else line)

@@ -106,6 +106,8 @@ def show(
         found = find_data_set(name, EXPERIMENTS)
         if not into.parent.is_dir():
             raise BadSetting(f"--picture must be in a folder that is there, got {into}")
+        if into.is_dir():
+            raise BadSetting(f"--picture must be a file, got the folder {into}")
         sample = sample_of(found, root, split=split, count=count, store=store, into=into)
     if as_json:
         rows = [dict(row) for row in sample.rows]

@@ -277,6 +277,8 @@ def train(
 
     values = overrides or []
     with plainly(), _to_its_end():
+        if show and (evaluate_only, split, folder) != (None, None, None):
+            raise BadSetting("--show must stand alone: nothing is evaluated or written with it")
         if show:
             single.show(experiment, values)
         elif evaluate_only is not None:

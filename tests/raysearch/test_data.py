@@ -63,6 +63,7 @@ def test_some_of_a_set_is_shown() -> None:
         (["show", "digit"], "no data set is named 'digit'; did you mean 'digits'?"),
         (["show", "digits", "--split", "all"], "--split must be one of train, val, test, got"),
         (["show", "digits", "--picture", "no/a.png"], "--picture must be in a folder that is"),
+        (["show", "digits", "--picture", "."], "--picture must be a file, got the folder ."),
         (["show", "mnist"], "data set mnist is not there"),
     ],
 )

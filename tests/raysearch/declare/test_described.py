@@ -127,3 +127,15 @@ def test_what_is_shown_can_be_given_and_gives_the_same(name: str, tmp_path: Path
 def test_a_value_that_is_given_is_shown_beside_the_default() -> None:
     shown = CliRunner().invoke(app, ["train", "ssl.supervised", "optimizer.lr=0.5", "--show"])
     assert "optimizer.lr=0.5  # default 0.001; a number > 0; `lr` is the peak" in shown.stdout
+
+
+def test_a_text_of_several_lines_is_shown_as_it_can_be_given() -> None:
+    given = 'data.path="a\\nb"'
+    shown = CliRunner().invoke(app, ["train", "ssl.supervised", given, "--show"])
+    assert f"{given}  # default null; " in shown.stdout
+
+
+@pytest.mark.parametrize("more", [["--folder", "x"], ["--split", "val"], ["--evaluate-only", "x"]])
+def test_what_is_only_shown_takes_no_other_option(more: list[str]) -> None:
+    refused = CliRunner().invoke(app, ["train", "ssl.supervised", "--show", *more])
+    assert refused.exit_code == 2 and "--show must stand alone" in refused.stderr
