@@ -88,7 +88,7 @@ def _key(value: Any) -> Hashable:
     return type(value), repr(value)
 
 
-def _order(value: Any) -> tuple[int, float, str]:
+def _order(value: Any) -> tuple[int, int | float, str]:
     """Numbers by size, then everything else by its letters."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (0, float(value), "") if is_number else (1, 0.0, str(value))
+    return (0, value, "") if is_number else (1, 0, str(value))

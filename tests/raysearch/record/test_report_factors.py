@@ -58,12 +58,12 @@ def test_a_setting_that_was_not_sampled_is_one_too(view: SearchView) -> None:
 
 
 def test_true_is_not_1_and_numbers_come_before_words() -> None:
-    stream = streams.Stream({"trials": 5})
-    choices: list[Any] = ["b", 1, True, 0.5, None]
+    stream = streams.Stream({"trials": 6})
+    choices: list[Any] = ["b", 10**400, 1, True, 0.5, None]
     for number, value in enumerate(choices):
         stream.ask(number, {"x": value}, {"x": streams.choice(*choices)})
     (factor,) = factors_of(stream.view(), ["x"])
-    assert factor.values == (0.5, 1, None, True, "b")
+    assert factor.values == (0.5, 1, 10**400, None, True, "b")
 
 
 @pytest.mark.parametrize(
