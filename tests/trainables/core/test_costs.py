@@ -63,7 +63,12 @@ def test_each_report_has_them_and_no_metric_is_one(tmp_path: Path) -> None:
 
 
 class Older(LocalSession):
-    """A session as it was before there were costs."""
+    """A session as it was before there were costs and signs of life."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "alive":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
 
     def report(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, step: int, metrics: Mapping[str, float], checkpoint: Path | None = None
