@@ -98,7 +98,12 @@ def show(name: str, overrides: Iterable[str]) -> None:
     console = make_console()
     for one in settings_of(_configured(name, overrides)):
         usual = "" if one.value == one.default else f"default {json.dumps(one.default)}"
-        said = [usual, "void here" if one.is_void else "", one.allowed, one.about]
+        said = [
+            usual,
+            "the trial is the same whatever it is" if one.is_void else "",
+            one.allowed,
+            one.about,
+        ]
         is_word = isinstance(one.value, str) and one.value.isprintable()
         value = one.value if is_word else json.dumps(one.value)
         line = visible(f"{one.path}={value}  # {'; '.join(filter(None, said))}")

@@ -8,6 +8,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+_hearing = threading.Event()
+"""Whether somebody waits for `Signalled`."""
+
 
 class Signalled(BaseException):
     """SIGTERM or SIGHUP came while no search ran; `str` is the signal's name.
@@ -34,9 +37,13 @@ def heard() -> Generator[None]:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_DFL:
                 saved[number] = signal.signal(number, raise_once)
+    if saved:
+        _hearing.set()
     try:
         yield
     finally:
+        if saved:
+            _hearing.clear()
         for number, handler in saved.items():
             signal.signal(number, handler)
 
@@ -46,7 +53,8 @@ def unchanged() -> Generator[None]:
     """Undoes that `ray.init` replaces the handler of SIGTERM by one that exits with status 15.
 
     Raises:
-        Signalled: SIGTERM came while that one stood.
+        Signalled: SIGTERM came while that one stood, and it is `heard`; otherwise it exits as Ray
+            has it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -55,7 +63,7 @@ def unchanged() -> Generator[None]:
     try:
         yield
     except SystemExit as error:
-        if error.code == signal.SIGTERM:
+        if error.code == signal.SIGTERM and _hearing.is_set():
             raise Signalled(signal.SIGTERM.name) from None
         raise
     finally:

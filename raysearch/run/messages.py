@@ -131,7 +131,7 @@ def checked_costs(costs: object, metrics: Mapping[str, float]) -> dict[str, floa
     found: dict[str, float] = {}
     for name, value in given.items():
         _check_name("the name of a cost", name)
-        if not str(name).startswith(COSTS) or name in metrics:
+        if not str(name).startswith(COSTS) or name == COSTS or name in metrics:
             raise InvalidMessage(
                 f"the name of a cost must begin with {COSTS} and be that of no metric, got "
                 f"{brief(name)}"

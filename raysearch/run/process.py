@@ -119,7 +119,8 @@ class PipeSession:
             metrics: a number for each name.
             checkpoint: a file or folder below `folder`, from which the run can go on.
             costs: a finite number for each name, which begins with `cost/`, such as
-                `cost/step_seconds`; kept and shown with the metrics, and never compared.
+                `cost/step_seconds`; kept and shown with the metrics, and never compared. Those of
+                a report that says nothing else that is new are not kept.
 
         Raises:
             InvalidMessage: a step that goes back or is not whole, a metric that is not a number or

@@ -15,6 +15,8 @@ T = TypeVar("T")
 _FAR = 3.0
 """Tukey's outer fence: values so many quartile ranges below the lower quartile are far out."""
 _MARGIN = 0.06
+_LARGEST = 1e300
+"""Ends of an axis, whose difference and margins are numbers too."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def limits(values: Sequence[float], objective: Objective) -> tuple[float, float]
     fence = three + _FAR * (three - quarter)
     inside = [cost for cost in costs if cost <= fence] if three > quarter else costs
     low, high = sorted((objective.sign * inside[0], objective.sign * inside[-1]))
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
     pad = _MARGIN * (high - low) or 0.05 * abs(high) or 0.5
     return low - pad, high + pad
 

@@ -36,3 +36,9 @@ def test_a_signal_waits_for_the_end_of_what_it_must_not_interrupt() -> None:
         signal.raise_signal(signal.SIGHUP)
         done.append("all of it")
     assert done == ["all of it"]
+
+
+def test_where_nobody_waits_for_the_signal_ray_exits_as_it_does() -> None:
+    with pytest.raises(SystemExit) as error, unchanged():
+        raise SystemExit(signal.SIGTERM)
+    assert error.value.code == signal.SIGTERM

@@ -61,6 +61,7 @@ NAME = "the name of a cost must begin with cost/ and be that of no metric, got "
         ({"cost/a": 10**400}, "cost 'cost/a' must be a number, got 1000"),
         ({"cost/a": [1, 2]}, "cost 'cost/a' must be a number, got [1, 2]"),
         ({"seconds": 1.0}, NAME + "'seconds'"),
+        ({"cost/": 1.0}, NAME + "'cost/'"),
         ({"cost/both": 1.0}, NAME + "'cost/both'"),
         ({3: 1.0}, "the name of a cost must be a text of at most 1000 characters, got 3"),
         ({"cost/\0": 1.0}, "the name of a cost must be a text of at most 1000 characters"),

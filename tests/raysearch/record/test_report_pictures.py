@@ -239,3 +239,9 @@ def test_nothing_in_a_report_touches_the_global_state_of_matplotlib() -> None:
             for alias in node.names
         ]
         assert not {"pyplot", "rcParams", "rc_context"} & set(names)
+
+
+def test_numbers_at_the_end_of_their_range_have_an_axis() -> None:
+    low, high = limits([1e308, -1e308, 0.5], UP)
+    assert math.isfinite(high - low) and high > 0.5 > low
+    assert within(1e308, (low, high)) == high
