@@ -49,7 +49,7 @@ trap ask_to_save TERM
 end_ray() {
     if ((${#steps[@]})); then
         scancel --signal=TERM "$SLURM_JOB_ID" || true # its steps, not this script
-        for _ in $(seq 100); do
+        for _ in $(seq 300); do
             if [[ -z $(jobs -pr) ]]; then break; fi
             sleep 0.1
         done

@@ -46,7 +46,7 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=2,batch_sched_delay=1
 MpiDefault=none
 ReturnToService=2
-KillWait=5
+KillWait=30
 {nodes}
 PartitionName=all Nodes=ALL Default=YES State=UP MaxTime=INFINITE
 """
