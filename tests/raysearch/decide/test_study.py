@@ -392,7 +392,8 @@ def test_ten_times_the_trials_are_rebuilt_in_about_ten_times_as_long() -> None:
         return time.process_time() - begin
 
     few = min(took(first, 100) for _ in range(3))
-    assert took(events, 1000) < 50 * few
+    many = min(took(events, 1000) for _ in range(3))  # other work on the machine only adds to it
+    assert many < 50 * few
 
 
 def test_the_switch_interval_is_put_back() -> None:
