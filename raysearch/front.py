@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -373,6 +372,7 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
 
 def serve_ui(settings: Settings, name: str | None, port: int) -> None:
     """Runs MLflow's server on this machine until it is interrupted."""
+    from raysearch.attended import attended
     from raysearch.record.address import client_of
     from raysearch.record.mlflow_database import mlflow_address
     from raysearch.record.tracking import links, server_environment
@@ -396,4 +396,4 @@ def serve_ui(settings: Settings, name: str | None, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
-    subprocess.run(command, env={**os.environ, **server_environment()}, check=False)
+    attended(command, {**os.environ, **server_environment()})
