@@ -67,11 +67,14 @@ def first_centroids(vectors: Tensor, draws: Tensor, count: int) -> Tensor:
 
 
 def _nearest(vectors: Tensor, centroids: Tensor, *, spherical: bool) -> Tensor:
-    """‖x − c‖² without ‖x‖², which all centroids have in common."""
-    products = vectors @ centroids.mT
+    """‖x − c‖² without ‖x‖², which all centroids have in common; around the mean of the set, where
+    what is far from 0 keeps its digits.
+    """
     if spherical:
-        return products.argmax(-1)
-    return (centroids.square().sum(-1)[:, None] - 2 * products).argmin(-1)
+        return (vectors @ centroids.mT).argmax(-1)
+    middle = vectors.mean(1, keepdim=True)
+    moved = centroids - middle
+    return (moved.square().sum(-1)[:, None] - 2 * (vectors - middle) @ moved.mT).argmin(-1)
 
 
 def _directions(vectors: Tensor) -> Tensor:

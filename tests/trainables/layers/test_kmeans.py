@@ -45,6 +45,13 @@ def test_it_is_that_of_scikit_learn_from_one_start(iterations: int) -> None:
         torch.testing.assert_close(found.centroids[b], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_clusters_far_from_the_origin_are_told_apart() -> None:
+    near = torch.arange(4.0).repeat_interleave(15)[None, :, None].expand(2, -1, 3)
+    vectors = near + 0.05 * drawn(2, 60, 3) + 1e4
+    start = vectors[:, [0, 15, 30, 45]]
+    assert torch.equal(kmeans(vectors, start).members, near[..., 0].long())
+
+
 def test_an_empty_cluster_keeps_its_centroid() -> None:
     vectors = torch.tensor([[[0.0, 0.0], [0.0, 2.0]]])
     start = torch.tensor([[[0.0, 1.5], [50.0, 50.0]]])
