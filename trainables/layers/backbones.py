@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Self
@@ -150,6 +151,15 @@ def create(name: str, settings: dict[str, Any], **weights: Any) -> nn.Module:
     return network
 
 
+def drawn(name: str, settings: dict[str, Any]) -> nn.Module:
+    """The network with weights drawn from a generator whose seed is a function of its name alone,
+    which are the same in all runs with one version of timm and torch."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(int.from_bytes(digest, "little") >> 1)
+        return create(name, settings)
+
+
 @lru_cache
 def _width(name: str, side: int, channels: int, drop_path: float) -> int:
     """The width of the features, found without computing anything: on the meta device."""
@@ -163,12 +173,13 @@ def _width(name: str, side: int, channels: int, drop_path: float) -> int:
             f"name must be a network for images of {channels} × {side} × {side}, got {name}, which "
             f"fails ({reason}); try a larger image_size"
         ) from None
-    if drop_path and not _has_drop_path(name, _settings(name, side, channels, drop_path)):
+    if drop_path and not has_drop_path(name, _settings(name, side, channels, drop_path)):
         raise ValueError(f"drop_path must be 0 with {name}, which has none, got {drop_path:g}")
     return width
 
 
-def _has_drop_path(name: str, settings: dict[str, Any]) -> bool:
+def has_drop_path(name: str, settings: dict[str, Any]) -> bool:
+    """Whether a network with these arguments of timm, its drop path among them, drops paths."""
     try:
         with torch.device("meta"):
             network = create(name, settings)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +15,7 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.layers.backbones import check_name, create, loaded, normalisation
+from trainables.layers.backbones import check_name, create, drawn, loaded, normalisation
 from trainables.layers.weights import Weights
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -228,10 +227,7 @@ def _built(name: str, side: int, weights: Weights | None) -> nn.Module:
     settings = {"img_size": side}
     if weights is not None:
         return loaded(name, settings, weights)
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(int.from_bytes(digest, "little") >> 1)
-        return create(name, settings)
+    return drawn(name, settings)
 
 
 def _standard(name: str, by: str) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,47 @@ def ramps(height: int, width: int) -> Tensor:
     return torch.stack([rows, columns, 1 - rows, 1 - columns], dim=-1)
 
 
+def resized_positions(table: Tensor, grid: tuple[int, int], to: tuple[int, int]) -> Tensor:
+    """A table of positions of a grid, row after row, for another: [1, P, D] → [1, P′, D].
+
+    Bicubic, without averaging where the grid shrinks. The same tensor if it is the same grid. In
+    single precision at least, and returned in the precision of the table.
+
+    Raises:
+        ValueError: the table is of another grid.
+    """
+    if table.shape[1] != grid[0] * grid[1]:
+        raise ValueError(
+            f"table must have a position for each of {grid[0]} × {grid[1]} patches, got "
+            f"{table.shape[1]}"
+        )
+    if tuple(grid) == tuple(to):
+        return table
+    exact = table if table.dtype == torch.float64 else table.float()
+    folded = exact.unflatten(1, tuple(grid)).permute(0, 3, 1, 2)
+    resized = functional.interpolate(folded, tuple(to), mode="bicubic", align_corners=False)
+    return resized.flatten(2).transpose(1, 2).to(table.dtype)
+
+
+def sine_cosine_positions(grid: int, width: int) -> Tensor:
+    """Fixed positions of a grid × grid image, [grid², D]: half of D for rows, half for columns.
+
+    Each half is [sin(p·ω_k), cos(p·ω_k)], ω_k = 10000^(−4k/D), k = 0 … D/4 − 1 (MoCo v3, Chen et
+    al. 2021, after Vaswani et al. 2017, section 3.5).
+
+    Raises:
+        ValueError: the width is no multiple of 4.
+    """
+    if width % 4:
+        raise ValueError(f"width must be a multiple of 4 for sine_cosine positions, got {width}")
+    frequencies = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width / 4))
+    angles = torch.arange(grid, dtype=torch.float64)[:, None] * frequencies
+    line = torch.cat([angles.sin(), angles.cos()], 1)
+    rows = line[:, None].expand(grid, grid, -1)
+    columns = line[None].expand(grid, grid, -1)
+    return torch.cat([rows, columns], 2).reshape(grid * grid, width).float()
+
+
 class SoftPositions(nn.Module):
     """A position embedding for maps [B, C, H, W], with E channels, fixed or learned.
 

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from trainables.layers.competitive import CompetitiveAttention, select
 from trainables.layers.kmeans import first_centroids, kmeans
 
 
@@ -82,3 +83,79 @@ def kmeans_queries(
     """
     start = first_centroids(patches.detach(), draws, num_slots)
     return kmeans(patches, start, iterations=iterations, spherical=spherical).centroids
+
+
+class TemplateQueries(nn.Module):
+    """The templates of a learned bank that an image wants most, each for several instances.
+
+    The bank competes for the patches, behind an LN, as in `layers.competitive`, and the templates
+    t_k that win become queries t_k + a_k + o_i, where a_k is what they took of the patches and o_i
+    a learned offset for the i-th instance: without it, instances of one template would stay one
+    slot. Templates, patches and attention learn through those that win. All templates and offsets
+    are normal of σ 0.02 at first.
+
+    Queries are, in their order: the background, one that always wins, if there is one; the first
+    instance of all winners, the best in front; the second instances, and so on, as many as fit.
+    If the bank is no larger than what can win, all win, in the order of the bank.
+
+    Args:
+        width: D.
+        token_width: width of the patches; D if None.
+        num_templates: of the bank, without the background.
+        num_slots: S.
+        heads: of attention, a divisor of D.
+        instances: at most so many queries of one template.
+        has_background: whether the first query is the background's.
+
+    Raises:
+        ValueError: a number is too small, or the heads do not divide the width.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        token_width: int | None = None,
+        num_templates: int = 64,
+        num_slots: int = 16,
+        heads: int = 4,
+        instances: int = 2,
+        has_background: bool = True,
+    ) -> None:
+        super().__init__()
+        if instances < 1:
+            raise ValueError(f"instances must be at least 1, got {instances}")
+        first = int(has_background)
+        if num_slots <= first:
+            raise ValueError(f"num_slots must be at least {first + 1}, got {num_slots}")
+        winners = math.ceil((num_slots - first) / instances)
+        if num_templates < winners:
+            raise ValueError(
+                f"num_templates must be at least {winners} for {num_slots} slots of {instances} "
+                f"instances, got {num_templates}"
+            )
+        self.first, self.num_slots = first, num_slots
+        self.templates = nn.Parameter(torch.empty(first + num_templates, width))
+        self.offsets = nn.Parameter(torch.empty(instances, width)) if instances > 1 else None
+        self.norm_tokens = nn.LayerNorm(token_width or width)
+        self.attention = CompetitiveAttention(
+            width,
+            token_width or width,
+            heads,
+            max_queries=first + winners,
+            keeps_first=has_background,
+            qkv_bias=True,
+        )
+        for table in (self.templates, self.offsets):
+            if table is not None:
+                nn.init.trunc_normal_(table, std=0.02)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Of patches [N, P, token width]: [N, S, D]."""
+        bank = self.templates.expand(len(patches), -1, -1)
+        taken, chosen = self.attention(bank, self.norm_tokens(patches))
+        won = select(bank, chosen) + taken
+        if self.offsets is None:
+            return won
+        copies = (won[:, None, self.first :] + self.offsets[:, None]).flatten(1, 2)
+        return torch.cat([won[:, : self.first], copies[:, : self.num_slots - self.first]], 1)

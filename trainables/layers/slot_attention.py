@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from trainables.layers.checks import check_choice
 from trainables.layers.gated import gru_cell
 from trainables.layers.slot_competition import Competition
 from trainables.layers.slot_noise import quasi_normal
+from trainables.layers.slot_projections import asked_of_tokens, values_of
 from trainables.layers.slot_updates import (
     NORMALIZATIONS,
     Statistics,
@@ -24,7 +25,8 @@ __all__ = ["NORMALIZATIONS", "Attended", "SlotAttention", "quasi_normal"]
 
 INITS = ("glorot", "keras", "torch")
 IMPLICIT = ("none", "last_step", "extra_step")
-PRIORS = ("gaussian", "learned")
+PRIORS = ("gaussian", "learned", "none")
+POSITIONS_AT = ("once", "every_iteration")
 RESCALES = ("none", "cardinality", "mass")
 
 
@@ -46,11 +48,16 @@ class SlotAttention(nn.Module):
         q = LN(s) W_q;  A = softmax over slots of q kᵀ / √C;  u = normalise(A, v)
         g = GRU(u, s);  s = g + MLP(LN(g))
 
-    Keys and values are never formed: q kᵀ = (q W_kᵀ) x̂ᵀ and A v = (A x̂) W_v are the same numbers
-    for a fraction of the work, as slots are far fewer than tokens.
+    Keys and values are never formed (see `layers.slot_projections`).
 
     With H heads, the softmax is over slots and heads together, each head has its own part of C,
     scores are divided by √(C/H), and masses are those of slot and head.
+
+    Positions of tokens, if a call has some, are added to the tokens before their LN, and are so in
+    keys and values of all iterations: to add them to the same tokens anew would change nothing. In
+    `every_iteration` slots have a place, too, as the tokens of a transformer have in every block:
+    q = LN(s + p̄) W_q, p̄ the mean position of the tokens that a slot attended to in the iteration
+    before, 0 in the first.
 
     Under autocast, the softmax, masses, statistics, divisions and the GRU are in single precision.
 
@@ -70,7 +77,8 @@ class SlotAttention(nn.Module):
         trains_prior: with `implicit`, s⁰ receives the gradient of the slots that enter the step
             with gradient (straight-through; Jia et al. 2023); otherwise it receives none.
         prior: `gaussian`: s⁰ = μ + exp(log σ) ⊙ noise, μ and σ learned, shared by all slots.
-            `learned`: s⁰ₖ is a learned vector for each of `num_slots` slots.
+            `learned`: s⁰ₖ is a learned vector for each of `num_slots` slots. `none`: no parameter;
+            s⁰ is given in each call.
         num_slots: how many slots there are in training.
         projection_bias: whether W_q, W_k and W_v have biases.
         own_statistics: R of `batch_norm`, at most the number of iterations.
@@ -78,11 +86,16 @@ class SlotAttention(nn.Module):
         synchronizes: whether `batch_norm` has statistics of all workers.
         constant_factor: of `constant`: updates are A v · constant_factor / N.
         eps: ε of `mean`.
+        background_bias: is added to the scores of slot 0, in all heads.
+        positions_at: `once` or `every_iteration`, which asks for slots as wide as tokens.
 
     Raises:
         LookupError: a name is not known.
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or slots with places are not as wide as tokens.
     """
+
+    mean: nn.Parameter
+    log_deviation: nn.Parameter | None
 
     def __init__(
         self,
@@ -97,7 +110,7 @@ class SlotAttention(nn.Module):
         init: Literal["glorot", "keras", "torch"] = "glorot",
         implicit: Literal["none", "last_step", "extra_step"] = "none",
         trains_prior: bool = False,
-        prior: Literal["gaussian", "learned"] = "gaussian",
+        prior: Literal["gaussian", "learned", "none"] = "gaussian",
         num_slots: int = 7,
         projection_bias: bool = False,
         own_statistics: int = 1,
@@ -105,12 +118,15 @@ class SlotAttention(nn.Module):
         synchronizes: bool = True,
         constant_factor: float = 1.0,
         eps: float = 1e-8,
+        background_bias: float = 0.0,
+        positions_at: Literal["once", "every_iteration"] = "once",
     ) -> None:
         super().__init__()
         common = common_width or slot_width
-        _check_name("init", init, INITS)
-        _check_name("implicit", implicit, IMPLICIT)
-        _check_name("prior", prior, PRIORS)
+        check_choice("init", init, INITS)
+        check_choice("implicit", implicit, IMPLICIT)
+        check_choice("prior", prior, PRIORS)
+        _check_positions(positions_at, slot_width, token_width)
         if common % heads:
             raise ValueError(f"heads must divide common_width ({common}), got {heads}")
         if normalization == "batch_norm":
@@ -119,15 +135,12 @@ class SlotAttention(nn.Module):
         self.iterations, self.num_slots = iterations, num_slots
         self.normalization, self.constant_factor, self.eps = normalization, constant_factor, eps
         self.implicit, self.trains_prior, self.prior = implicit, trains_prior, prior
-
+        self.background_bias, self.positions_at = background_bias, positions_at
         norm_eps = 1e-3 if init == "keras" else 1e-5
         self.norm_tokens = nn.LayerNorm(token_width, eps=norm_eps)
         self.norm_slots = nn.LayerNorm(slot_width, eps=norm_eps)
         self.norm_mlp = nn.LayerNorm(slot_width, eps=norm_eps)
-        self.mean = nn.Parameter(torch.zeros(1, num_slots if prior == "learned" else 1, slot_width))
-        self.log_deviation = (
-            nn.Parameter(torch.zeros(1, 1, slot_width)) if prior == "gaussian" else None
-        )
+        self._make_prior()
         self.to_queries = nn.Linear(slot_width, common, bias=projection_bias)
         self.to_keys = nn.Linear(token_width, common, bias=projection_bias)
         self.to_values = nn.Linear(token_width, common, bias=projection_bias)
@@ -151,6 +164,7 @@ class SlotAttention(nn.Module):
         noise: Tensor | None = None,
         *,
         slots: Tensor | None = None,
+        positions: Tensor | None = None,
         slot_mask: Tensor | None = None,
         iterations: int | None = None,
         rescale: Literal["none", "cardinality", "mass"] = "none",
@@ -161,6 +175,7 @@ class SlotAttention(nn.Module):
             tokens: [B, N, token width].
             noise: [B, K, D], standard normal, of the prior `gaussian`.
             slots: s⁰ itself, [B, K, D], instead of one from the prior.
+            positions: of the tokens, [1 or B, N, token width].
             slot_mask: [B, K], True where a slot takes part. Others stay as they were, have no
                 attention, and do not count in any statistics.
             iterations: T of this call.
@@ -169,10 +184,10 @@ class SlotAttention(nn.Module):
 
         Raises:
             LookupError: there is no such `rescale`.
-            ValueError: not exactly one of noise and slots (the prior `learned` takes no noise), or
-                something to rescale in training.
+            ValueError: not exactly one of noise and slots (the prior `learned` takes no noise, and
+                `none` takes slots), or something to rescale in training.
         """
-        _check_name("rescale", rescale, RESCALES)
+        check_choice("rescale", rescale, RESCALES)
         if self.training and rescale != "none":
             raise ValueError(f"rescale must be 'none' in training, got {rescale!r}")
         total = self.iterations if iterations is None else iterations
@@ -180,31 +195,48 @@ class SlotAttention(nn.Module):
             raise ValueError(f"iterations must be at least 1, got {total}")
         total += self.implicit == "extra_step"
         start = slots = self._start(tokens.shape[0], noise, slots)
-        seen = self._seen(tokens)
-        attention: Tensor | None = None
+        seen = self._seen(tokens if positions is None else tokens + positions)
+        attention, places = None, None
         carried: Statistics | None = None
         for iteration in range(total):
             is_last = iteration == total - 1
             if is_last and self.implicit != "none":
-                slots = slots.detach()
-                if self.trains_prior:
-                    slots = slots + (start - start.detach())
+                slots = self._cut(slots, start)
             with torch.set_grad_enabled(
                 torch.is_grad_enabled() and (is_last or self.implicit == "none")
             ):
-                attention, sums = self._attend(slots, seen, slot_mask)
+                placed = slots if places is None else slots + places
+                attention, sums = self._attend(placed, seen, slot_mask)
                 updates, carried = self._updates(
                     attention, sums, iteration, carried, slot_mask, rescale
                 )
                 slots = self._step(slots, updates, slot_mask)
+                if positions is not None and self.positions_at == "every_iteration":
+                    places = None if is_last else self._places(attention, positions)
         assert attention is not None
         if self.heads > 1:
             attention = attention.unflatten(1, (-1, self.heads)).sum(2)
         return Attended(slots, attention)
 
+    def _make_prior(self) -> None:
+        """Its parameters, as far as there are any."""
+        self.log_deviation = None
+        if self.prior == "none":
+            self.register_parameter("mean", None)
+            return
+        rows = self.num_slots if self.prior == "learned" else 1
+        self.mean = nn.Parameter(torch.zeros(1, rows, self.slot_width))
+        if self.prior == "gaussian":
+            self.log_deviation = nn.Parameter(torch.zeros(1, 1, self.slot_width))
+
     def _start(self, batch: int, noise: Tensor | None, slots: Tensor | None) -> Tensor:
         """s⁰ [B, K, D]."""
         given = [name for name, one in (("noise", noise), ("slots", slots)) if one is not None]
+        if self.prior == "none":
+            if given != ["slots"]:
+                raise ValueError(f"slots, and no noise, must be given without a prior, got {given}")
+            assert slots is not None
+            return slots
         if self.prior == "learned":
             if noise is not None:
                 raise ValueError("noise must be None with the prior 'learned', got a tensor")
@@ -216,6 +248,10 @@ class SlotAttention(nn.Module):
         assert self.log_deviation is not None and noise is not None
         return torch.addcmul(self.mean, self.log_deviation.exp(), noise)
 
+    def _cut(self, slots: Tensor, start: Tensor) -> Tensor:
+        """Slots without the gradient of what made them; s⁰ has it instead, if it is trained."""
+        return slots.detach() + (start - start.detach()) if self.trains_prior else slots.detach()
+
     def _seen(self, tokens: Tensor) -> Tensor:
         """x̂ [B, N, token width], rounded once if products are to be in half precision."""
         seen = self.norm_tokens(tokens)
@@ -226,20 +262,21 @@ class SlotAttention(nn.Module):
         self, slots: Tensor, seen: Tensor, slot_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Attention [B, K·H, N], and the tokens added up by it [B, K·H, token width]."""
-        heads, size = self.heads, self.common_width // self.heads
-        queries = self.to_queries(self.norm_slots(slots)) * size**-0.5
-        weight, bias = self.to_keys.weight, self.to_keys.bias
-        by_head = queries.unflatten(-1, (heads, size))
-        shift = None
-        if heads == 1:
-            asked = queries @ weight
-        else:
-            keys = weight.unflatten(0, (heads, size))
-            asked = torch.einsum("bkhs,hsd->bkhd", by_head, keys).flatten(1, 2)
-        if bias is not None:
-            shift = (by_head * bias.view(heads, size)).sum(-1).flatten(1)
+        heads = self.heads
+        queries = self.to_queries(self.norm_slots(slots)) * (self.common_width // heads) ** -0.5
+        asked, shift = asked_of_tokens(queries, self.to_keys, heads)
+        if self.background_bias:
+            is_first = torch.arange(asked.shape[1], device=asked.device) < heads
+            bias = (is_first * self.background_bias).to(slots.dtype).expand(asked.shape[:2])
+            shift = bias if shift is None else shift + bias
         present = None if slot_mask is None else slot_mask.repeat_interleave(heads, 1)
         return self.competition(seen, asked, shift, present)
+
+    def _places(self, attention: Tensor, positions: Tensor) -> Tensor:
+        """The mean position of what each slot attends to, [B, K, D]."""
+        by_slot = attention.unflatten(1, (-1, self.heads)).sum(2)
+        weights = by_slot / by_slot.sum(-1, keepdim=True).clamp_min(self.eps)
+        return weights @ positions.to(weights.dtype)
 
     def _updates(
         self,
@@ -262,7 +299,7 @@ class SlotAttention(nn.Module):
                 constant_factor=self.constant_factor,
                 eps=self.eps,
             )
-            updates = self._projected(weighed, weights)
+            updates = _exact(values_of(weighed, weights, self.to_values, self.heads))
             updates, carried = self.normalize(updates, iteration, carried, slot_mask)
             if rescale != "none":
                 updates = updates * self._factor(rescale, mass / num_tokens, slot_mask)
@@ -276,21 +313,6 @@ class SlotAttention(nn.Module):
         factor = self.num_slots / slots_now if rescale == "cardinality" else shares * slots_now
         return factor.expand_as(shares)[..., None]
 
-    def _projected(self, weighed: Tensor, weights: Tensor) -> Tensor:
-        """Weighted tokens [B, K·H, token width] as weighted values [B, K, C]."""
-        heads, size = self.heads, self.common_width // self.heads
-        weight, bias = self.to_values.weight, self.to_values.bias
-        if heads == 1:
-            values = functional.linear(weighed.to(weight.dtype), weight)
-        else:
-            split = weighed.to(weight.dtype).unflatten(1, (-1, heads))
-            by_head = weight.unflatten(0, (heads, size))
-            values = torch.einsum("bkhd,hsd->bkhs", split, by_head).flatten(2)
-        if bias is not None:
-            shares = weights.unflatten(1, (-1, heads))[..., None]
-            values = values + (shares * bias.view(heads, size)).flatten(2)
-        return _exact(values)
-
     def _step(self, slots: Tensor, updates: Tensor, slot_mask: Tensor | None) -> Tensor:
         """The slots after an iteration, [B, K, D]."""
         with torch.autocast(slots.device.type, enabled=False):
@@ -302,7 +324,7 @@ class SlotAttention(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, init: str) -> None:
-        prior = [self.mean] + ([] if self.log_deviation is None else [self.log_deviation])
+        prior = [one for one in (self.mean, self.log_deviation) if one is not None]
         for parameter in prior:
             bound = (6 / ((1 if init == "keras" else self.slot_width) + self.slot_width)) ** 0.5
             nn.init.uniform_(parameter, -bound, bound)
@@ -320,13 +342,17 @@ def _exact(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
+def _check_positions(positions_at: str, slot_width: int, token_width: int) -> None:
+    check_choice("positions_at", positions_at, POSITIONS_AT)
+    if positions_at == "every_iteration" and slot_width != token_width:
+        raise ValueError(
+            f"slot_width must be the width of tokens ({token_width}) with positions_at "
+            f"'every_iteration', got {slot_width}"
+        )
+
+
 def _check_statistics(own_statistics: int, iterations: int) -> None:
     if own_statistics > iterations:
         raise ValueError(
             f"own_statistics must be at most iterations ({iterations}), got {own_statistics}"
         )
-
-
-def _check_name(field: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise LookupError(f"{field} must be one of {', '.join(allowed)}, got {value!r}")

@@ -355,8 +355,8 @@ def test_what_is_not_known_is_named() -> None:
         make(init="zero")
     with pytest.raises(LookupError, match="implicit must be one of none, .*, got 'first_step'"):
         make(implicit="first_step")
-    with pytest.raises(LookupError, match="prior must be one of gaussian, learned, got 'none'"):
-        make(prior="none")
+    with pytest.raises(LookupError, match="prior must be one of gaussian, learned, none, got 'no'"):
+        make(prior="no")
     with pytest.raises(LookupError, match="rescale must be one of none, .*, got 'size'"):
         make()(TOKENS, NOISE, rescale="size")  # pyright: ignore[reportArgumentType]
 

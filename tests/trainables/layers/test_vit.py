@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from trainables.layers.attention import SelfAttention
-from trainables.layers.vit import Block, DropPath, ViT, sine_cosine_positions
+from trainables.layers.blocks import Block, DropPath
+from trainables.layers.positions import sine_cosine_positions
+from trainables.layers.vit import ViT
 
 SIZES: dict[str, Any] = {
     "image_size": 8,
