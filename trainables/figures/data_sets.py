@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.data import images
 from trainables.data.catalog import ROOT, DataSet
-from trainables.data.scenes.catalog import SceneSet
+from trainables.data.questions.catalog import QuestionSet
+from trainables.data.scenes.facts import SceneSet
 from trainables.data.scenes.store import Scenes, Store, open_store
 from trainables.figures.palette import color, paint
 from trainables.figures.pictures import Page, cell_size, save, shown, table
@@ -46,7 +48,7 @@ def show_images(
         raise ValueError(f"--store must be left out for {data_set.name}, got {store!r}")
     found = images.load(data_set, root=root or ROOT)
     splits: Mapping[str, Any] = {name: getattr(found, name) for name in ("train", "val", "test")}
-    chosen = _of(splits, split)
+    chosen = of_split(splits, split)
     rows: list[list[Tensor | None]] = []
     classes = data_set.classes[:_MOST_CLASSES]
     size = cell_size(data_set.image_size, data_set.image_size, 64)
@@ -83,18 +85,19 @@ def show_scenes(
     Raises:
         LookupError: nothing was prepared, or not that. ValueError: no such split, or it is empty.
     """
-    folder = _chosen(data_set, root, store)
+    folder = chosen_store(data_set, root, store)
     opened = open_store(folder)
-    scenes = _of(opened.splits, split)
+    scenes = of_split(opened.splits, split)
     if not len(scenes):
         full = ", ".join(name for name, one in opened.splits.items() if len(one))
         raise ValueError(f"--split must be one with scenes ({full}), got {split!r}")
-    positions = np.linspace(0, len(scenes) - 1, min(count, len(scenes))).astype(np.int64)
+    positions = _spread(scenes, count)
     _scene_picture(scenes, positions, f"{folder.name}, {split}", into)
     return Sample(into, _scene_facts(opened, scenes, folder), _entities(opened, scenes, positions))
 
 
-def _of(splits: Mapping[str, Any], split: str) -> Any:
+def of_split(splits: Mapping[str, Any], split: str) -> Any:
+    """One of the splits. Raises ValueError if there is no such one."""
     if split not in splits:
         raise ValueError(f"--split must be one of {', '.join(splits)}, got {split!r}")
     return splits[split]
@@ -105,7 +108,12 @@ def _per_channel(values: Tensor | float) -> str:
     return " ".join(f"{number:.3f}" for number in numbers)
 
 
-def _chosen(data_set: SceneSet, root: Path | None, store: str | None) -> Path:
+def chosen_store(data_set: SceneSet | QuestionSet, root: Path | None, store: str | None) -> Path:
+    """The folder of what was prepared of a set, by its name if there are several.
+
+    Raises:
+        LookupError: nothing was prepared, or nothing of that name.
+    """
     found = {folder.name: folder for folder in data_set.stores(root)}
     if not found:
         said = data_set.missing(root) or f"nothing was prepared of data set {data_set.name}"
@@ -116,6 +124,17 @@ def _chosen(data_set: SceneSet, root: Path | None, store: str | None) -> Path:
         got = "none" if store is None else repr(store)
         raise LookupError(f"--store must be one of {', '.join(found)}, got {got}")
     return found[store]
+
+
+def _spread(scenes: Scenes, count: int) -> NDArray[np.int64]:
+    """Positions of so many scenes, from all over the split; of clips the first and last frame."""
+    total = len(scenes)
+    if "clip" not in scenes.fields:
+        return np.linspace(0, total - 1, min(count, total)).astype(np.int64)
+    _, first = np.unique(scenes.fields["clip"], return_index=True)
+    last = np.append(first[1:], total) - 1
+    some = np.linspace(0, len(first) - 1, min((count + 1) // 2, len(first))).astype(np.int64)
+    return np.unique(np.stack([first[some], last[some]], 1))[:count]
 
 
 def _scene_picture(scenes: Scenes, positions: Any, title: str, into: Path) -> None:
@@ -136,8 +155,17 @@ def _scene_picture(scenes: Scenes, positions: Any, title: str, into: Path) -> No
                 mask = (label == number)[None]
                 alone = torch.where(mask, image, torch.ones_like(image))
                 row.append(shown(alone, size) if mask.any() else None)
-    notes = [f"scene {place}: {scenes.counts[place]} objects" for place in positions]
+    notes = [
+        f"scene {place}{_in_clip(scenes, place)}: {scenes.counts[place]} objects"
+        for place in positions
+    ]
     save(table(cells, Page(title, heads=heads, bars=bars, notes=notes)), into)
+
+
+def _in_clip(scenes: Scenes, place: int) -> str:
+    if "clip" not in scenes.fields:
+        return ""
+    return f", clip {scenes.fields['clip'][place]}, frame {scenes.fields['frame'][place]}"
 
 
 def _scene_facts(opened: Store, scenes: Scenes, folder: Path) -> dict[str, str]:
@@ -162,18 +190,33 @@ def _entities(opened: Store, scenes: Scenes, positions: Any) -> list[dict[str, A
     """A row for each object that is there: its scene, its number, and what the records say."""
     rows: list[dict[str, Any]] = []
     fields = {name: values for name, values in scenes.fields.items() if name != "visibility"}
+    of_objects = {name: values for name, values in fields.items() if values.ndim > 1}
     visible = scenes.fields.get("visibility")
+    objects = _most_objects(opened, scenes)
     for place in positions.tolist():
-        entities = range(opened.num_background, _most_entities(scenes))
-        for entity in entities:
-            if visible is not None and not visible[place, entity]:
+        of_scene = {
+            name: _word(values[place]) for name, values in fields.items() if values.ndim < 2
+        }
+        for number in range(1, objects + 1):
+            is_there = (
+                number <= scenes.counts[place]
+                if visible is None
+                else visible[place, number - 1 - objects]
+            )
+            if not is_there:
                 continue
-            said = {name: _word(values[place, entity]) for name, values in fields.items()}
-            rows.append({"scene": place, "object": entity - opened.num_background + 1, **said})
+            said = {
+                name: _word(values[place, number - 1 - objects])
+                for name, values in of_objects.items()
+            }
+            rows.append({"scene": place, "object": number, **of_scene, **said})
     return rows
 
 
-def _most_entities(scenes: Scenes) -> int:
+def _most_objects(opened: Store, scenes: Scenes) -> int:
+    """How many objects a scene may have; they come last in the fields, behind the background."""
+    if "visibility" in scenes.fields:
+        return scenes.fields["visibility"].shape[1] - opened.num_background
     return max((values.shape[1] for values in scenes.fields.values() if values.ndim > 1), default=0)
 
 

@@ -49,15 +49,24 @@ def alike(found: Tensor, true: Tensor | None, slots: int) -> Tensor:
         largest = sizes.argmax(1, keepdim=True)
         numbers = torch.arange(slots, device=found.device).expand(len(found), slots)
         return torch.where(numbers == largest, 0, numbers + (numbers < largest))
-    iou = overlaps(contingency(true, found, int(true.max()) + 1, slots))
+    counts = contingency(true, found, int(true.max()) + 1, slots)
+    return labels_by_overlap(overlaps(counts), (counts.sum(2) > 0).any(0))
+
+
+def labels_by_overlap(iou: Tensor, is_there: Tensor) -> Tensor:
+    """The labels [B, S], int64, of slots with overlaps [B, T, S] with entities, as in `alike`.
+
+    `is_there`, bool [T]: the entities of all images together, whose labels slots that show none of
+    them do not have.
+    """
     rows, columns = assign(iou, maximize=True)
-    labels = torch.full((len(found), slots), -1, dtype=torch.int64)
-    for label, entities, matched, fit in zip(
-        labels, rows.cpu(), columns.cpu(), iou.cpu(), strict=True
-    ):
+    labels = torch.full((len(iou), iou.shape[2]), -1, dtype=torch.int64)
+    known = set(is_there.nonzero()[:, 0].tolist())
+    images = zip(labels, rows.cpu(), columns.cpu(), iou.cpu(), strict=True)
+    for label, entities, matched, fit in images:
         meets = fit[entities, matched] > 0
         label[matched[meets]] = entities[meets]
-        taken = set(entities[meets].tolist()) | set(true.unique().tolist())
-        free = (number for number in range(slots + len(taken)) if number not in taken)
+        taken = set(entities[meets].tolist()) | known
+        free = (number for number in range(len(label) + len(taken)) if number not in taken)
         label[label < 0] = torch.tensor([next(free) for _ in range(int((label < 0).sum()))]).long()
-    return labels.to(found.device)
+    return labels.to(iou.device)

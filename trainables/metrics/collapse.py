@@ -13,6 +13,32 @@ from torch.nn import functional
 _SMALLEST = 1e-10
 
 
+def collapse_of_vectors(vectors: Tensor) -> dict[str, Tensor]:
+    """`spread`, `cosine` of others and `effective_rank` of vectors [N, D], by these names."""
+    return {
+        "spread": spread(vectors),
+        "cosine": cosine_of_others(vectors),
+        "effective_rank": effective_rank(vectors),
+    }
+
+
+def collapse_of_slots(slots: Tensor, partners: Tensor | None = None) -> dict[str, Tensor]:
+    """All measures of slots [N, S, D], by their names; spread and rank are those of all N·S.
+
+    `matching_entropy` is among them if there are `partners` [N, 2, S].
+    """
+    vectors = slots.flatten(0, 1)
+    found = {
+        "spread": spread(vectors),
+        "cosine_in_image": cosine_in_image(slots),
+        "cosine_across_images": cosine_across_images(slots),
+        "effective_rank": effective_rank(vectors),
+    }
+    if partners is not None:
+        found["matching_entropy"] = matching_entropy(partners, slots.shape[1])
+    return found
+
+
 def spread(vectors: Tensor) -> Tensor:
     """√D times the mean deviation of the coordinates of directions: 1 isotropic, 0 collapsed.
 

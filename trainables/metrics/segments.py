@@ -128,6 +128,26 @@ def mass_entropy(attention: Tensor) -> Tensor:
     return -torch.xlogy(share, share).sum(1)
 
 
+def segment_scores(found: Tensor, num_slots: int, true: Tensor | None) -> dict[str, Tensor]:
+    """Scores [B] of label maps `found` [B, H, W] of slots, by name.
+
+    `slots_used`: how many own a pixel, 1…`num_slots`. If there are true labels [B, H, W], with 0
+    for the background: `ari` and `foreground_ari` (−½…1), `mbo` and `miou` (0…1, NaN without an
+    object).
+    """
+    if true is None:
+        counts = contingency(found.new_zeros(found.shape), found, 1, num_slots)
+        return {"slots_used": slots_used(counts)}
+    counts = contingency(true, found, int(true.max()) + 1, num_slots)
+    return {
+        "slots_used": slots_used(counts),
+        "ari": adjusted_rand(counts),
+        "foreground_ari": adjusted_rand(foreground(counts)),
+        "mbo": mean_best_overlap(counts),
+        "miou": matched_iou(counts),
+    }
+
+
 def _pairs(counts: Tensor) -> Tensor:
     """n (n − 1): ordered pairs of different pixels."""
     return counts * (counts - 1)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.trainables.data import files
 from tests.trainables.data.scenes import written
+from tests.trainables.data.scenes.test_clips import SIDE, clips
 from trainables.data import digits
 from trainables.data.catalog import DIGITS, FOLDER, MNIST
 from trainables.data.scenes.catalog import SCENE_SETS
@@ -68,6 +69,21 @@ def test_a_scene_is_shown_with_its_objects_and_what_is_said_of_them(
     assert float(first["x"]) == pytest.approx(float(np.ravel(value)[0]), rel=0.01)
     assert found.facts["fingerprint"] == store.fingerprint
     assert len({tuple(pixel) for row in pixels(found.picture) for pixel in row}) > 5
+
+
+def test_of_a_clip_the_first_and_the_last_frame_are_shown(tmp_path: Path) -> None:
+    prepare(SCENE_SETS["movi_c"], clips(tmp_path), image_size=SIDE)
+    into = tmp_path / "a.png"
+    found = show_scenes(
+        SCENE_SETS["movi_c"], tmp_path, split="train", count=3, store=None, into=into
+    )
+    # Clips 0, 1, 2 have 3, 5, 4 objects each in 3 frames: the first of them and one of the last.
+    shown = {(row["scene"], row["clip"], row["frame"]) for row in found.rows}
+    assert shown == {(0, "0", "0"), (2, "0", "2"), (6, "2", "0")}
+    assert [row["object"] for row in found.rows] == [1, 2, 3, 1, 2, 3, 1, 2, 3, 4]
+    places = open_store(SCENE_SETS["movi_c"].stores(tmp_path)[0]).splits["train"].fields
+    value = places["image_positions"][6, 3]
+    assert found.rows[-1]["image_positions"] == " ".join(f"{one:.2g}" for one in value)
 
 
 def test_what_is_not_there_is_said_in_a_sentence(root: Path, tmp_path: Path) -> None:

@@ -29,3 +29,9 @@ def test_no_two_slots_share_a_label_when_there_are_more_entities() -> None:
     true = torch.arange(6).repeat(1, 4, 1)
     labels = alike(true // 3, true, 4)
     assert labels[0].unique().numel() == 4
+
+
+def test_a_free_slot_has_no_label_that_an_object_has_in_another_image() -> None:
+    true = torch.tensor([[[0, 0, 1, 1]], [[0, 0, 2, 2]]])
+    found = torch.tensor([[[0, 0, 2, 2]], [[0, 0, 2, 2]]])
+    assert alike(found, true, 3).tolist() == [[0, 3, 1], [0, 3, 2]]

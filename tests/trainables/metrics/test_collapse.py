@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.metrics.collapse import (
+    collapse_of_slots,
+    collapse_of_vectors,
     cosine_across_images,
     cosine_in_image,
     cosine_of_others,
@@ -79,3 +81,17 @@ def test_matching_is_the_same_always_or_any_as_often() -> None:
     turns = torch.tensor([[0, 1, 2], [1, 2, 0], [2, 0, 1]])[:, None].expand(-1, 2, -1)
     assert float(matching_entropy(turns, 3)) == pytest.approx(1)
     assert float(matching_entropy(torch.zeros(4, 2, 1, dtype=torch.int64), 1)) == 0
+
+
+def test_all_measures_tell_learned_slots_that_ignore_the_image() -> None:
+    """Six directions in all, whatever the image; of single vectors there is one."""
+    slots = drawn(1, 6, 64).expand(20, -1, -1)
+    partners = torch.arange(6).expand(20, 2, -1)
+    found = {name: float(value) for name, value in collapse_of_slots(slots, partners).items()}
+    assert found["cosine_across_images"] == pytest.approx(1)
+    assert found["matching_entropy"] == 0
+    assert 4 < found["effective_rank"] < 5.001  # six centred vectors
+    assert found["spread"] == pytest.approx(float(spread(slots[0])))
+    assert set(collapse_of_slots(slots)) == set(found) - {"matching_entropy"}
+    one = {name: float(value) for name, value in collapse_of_vectors(slots[:, 0]).items()}
+    assert one == pytest.approx({"spread": 0, "cosine": 1, "effective_rank": 1}, abs=1e-6)
