@@ -1,6 +1,6 @@
 """Crops, turned and sheared, in one step: each pixel of a crop is read from its image once."""
 
-# N crops, C channels, H × W pixels of an image, S × S of a crop.
+# B images, N crops, C channels, H × W pixels of an image, S × S of a crop.
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def cut(
     column), as Keras has it; beyond the crop the nearest pixel in it counts.
 
     Args:
-        images: [N, C, H, W], float.
-        boxes: top, left, height, width in shares of the image, [N, 4].
+        images: [B, C, H, W], float.
+        boxes: top, left, height, width in shares of the image, [N, 4], N a multiple of B: those of
+            an image in a row.
         size: S.
         turns: angles in degrees, [N] (None: all 0).
         shears: angles in degrees, [N] (None: all 0).
@@ -37,20 +38,32 @@ def cut(
     Returns:
         [N, C, S, S].
     """
-    places = (torch.arange(size, dtype=images.dtype, device=images.device) + 0.5) / size
-    rows, columns = torch.meshgrid(places, places, indexing="ij")
-    grid = torch.stack([rows, columns], -1).expand(len(images), -1, -1, -1)
-    if turns is not None or shears is not None:
-        grid = _moved(grid, _matrices(turns, shears, images), size)
     pixels = images.new_tensor(images.shape[2:])
-    start = boxes[:, None, None, :2] * pixels
-    sides = boxes[:, None, None, 2:] * pixels
-    found = start + grid * sides
+    start, sides = boxes[:, :2] * pixels, boxes[:, 2:] * pixels
+    places = (torch.arange(size, dtype=images.dtype, device=images.device) + 0.5) / size
+    if turns is None and shears is None:  # rows and columns have nothing to do with each other
+        found = _within(places[:, None], start[:, None], sides[:, None])
+        found = 2 * found / pixels - 1
+        rows, columns = found[:, :, None, :1], found[:, None, :, 1:]
+        seen = [one.expand(-1, size, size, -1) for one in (columns, rows)]
+        grid = torch.cat(seen, -1)
+    else:
+        rows, columns = torch.meshgrid(places, places, indexing="ij")
+        grid = torch.stack([rows, columns], -1).expand(len(boxes), -1, -1, -1)
+        grid = _moved(grid, _matrices(turns, shears, boxes), size)
+        found = _within(grid, start[:, None, None], sides[:, None, None])
+        grid = (2 * found / pixels - 1).flip(-1)
+    # All crops of an image below one another: it is not copied for each.
+    below = grid.reshape(len(images), -1, size, 2)
+    crops = functional.grid_sample(images, below, padding_mode="border", align_corners=False)
+    return crops.unflatten(2, (-1, size)).transpose(1, 2).flatten(0, 1)
+
+
+def _within(places: Tensor, start: Tensor, sides: Tensor) -> Tensor:
+    """Places in shares of a box, in pixels of the image, to half a pixel inside the box."""
+    found = start + places * sides
     inside = torch.minimum(torch.maximum(found, start + 0.5), start + sides - 0.5)
-    found = torch.where(sides >= 1, inside, start + sides / 2)  # of less than a pixel the middle
-    return functional.grid_sample(
-        images, (2 * found / pixels - 1).flip(-1), padding_mode="border", align_corners=False
-    )
+    return torch.where(sides >= 1, inside, start + sides / 2)  # of less than a pixel the middle
 
 
 def _moved(grid: Tensor, matrices: Tensor, size: int) -> Tensor:
@@ -60,9 +73,9 @@ def _moved(grid: Tensor, matrices: Tensor, size: int) -> Tensor:
     return moved.clamp(half, 1 - half)
 
 
-def _matrices(turns: Tensor | None, shears: Tensor | None, images: Tensor) -> Tensor:
+def _matrices(turns: Tensor | None, shears: Tensor | None, boxes: Tensor) -> Tensor:
     """R · S of each crop, [N, 2, 2], for (row, column)."""
-    none = images.new_zeros(len(images))
+    none = boxes.new_zeros(len(boxes))
     turn = (none if turns is None else turns) * (math.pi / 180)
     lean = (none if shears is None else shears) * (math.pi / 180)
     turned = torch.stack([turn.cos(), -turn.sin(), turn.sin(), turn.cos()], -1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from trainables.data.names import CIFAR10_CLASSES, CIFAR100_CLASSES, FASHION_CLASSES
+from trainables.data.questions.catalog import QUESTION_SETS, QuestionSet
 from trainables.data.root import ROOT as ROOT
 from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
 
@@ -256,7 +257,11 @@ IMAGE_SETS = {
 }
 """The sets for classification, by name."""
 
-DATA_SETS: dict[str, DataSet | SceneSet] = {**IMAGE_SETS, **SCENE_SETS}
+DATA_SETS: dict[str, DataSet | SceneSet | QuestionSet] = {
+    **IMAGE_SETS,
+    **SCENE_SETS,
+    **QUESTION_SETS,
+}
 """All sets, by name."""
 
 

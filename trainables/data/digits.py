@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -50,20 +51,14 @@ class Digits:
 
 def load(seed: int = 0) -> Digits:
     """The digits in stratified splits of 1,197, 300 and 300 images, drawn from `seed`."""
-    pixels, labels = load_digits(return_X_y=True)
+    found: Any = load_digits(return_X_y=True)
+    pixels, labels = found
     pixels = pixels.reshape(-1, 8, 8).astype(np.float32) / 16
-    sizes = DIGITS.splits
-    everything = np.arange(len(labels))
-    rest, test = train_test_split(
-        everything, test_size=sizes["test"], stratify=labels, random_state=seed
-    )
-    train, val = train_test_split(
-        rest, test_size=sizes["val"], stratify=labels[rest], random_state=seed
-    )
+    train, val, test = divided(labels, seed).values()
     mean, deviation = float(pixels[train].mean()), float(pixels[train].std())
     digest = hashlib.sha256()
 
-    def split(drawn: Any) -> Split:
+    def split(drawn: NDArray[np.int64]) -> Split:
         indices = np.sort(drawn)
         digest.update(pixels[indices].tobytes() + labels[indices].astype(np.int64).tobytes())
         images = torch.from_numpy((pixels[indices] - mean) / deviation)[:, None]
@@ -71,3 +66,18 @@ def load(seed: int = 0) -> Digits:
 
     sets = split(train), split(val), split(test)
     return Digits(*sets, -mean / deviation, digest.hexdigest()[:16], mean, deviation)
+
+
+def divided(labels: NDArray[Any], seed: int) -> dict[str, NDArray[np.int64]]:
+    """Positions of train, val and test as they were drawn from `seed`, stratified."""
+    sizes = DIGITS.splits
+    everything = np.arange(len(labels))
+    first: Any = train_test_split(
+        everything, test_size=sizes["test"], stratify=labels, random_state=seed
+    )
+    rest, test = first
+    second: Any = train_test_split(
+        rest, test_size=sizes["val"], stratify=labels[rest], random_state=seed
+    )
+    train, val = second
+    return {"train": train, "val": val, "test": test}

@@ -87,8 +87,7 @@ def turned(
     )
     rest = draws[..., 4 * RELATIVE_TRIES :].flatten(0, 1)
     even = strength * (2 * rest - 1)
-    whole = images.repeat_interleave(draws.shape[1], 0)
-    views = cut(whole, boxes, size, turns=30 * even[:, 0], shears=15 * even[:, 1])
+    views = cut(images, boxes, size, turns=30 * even[:, 0], shears=15 * even[:, 1])
     if strength:
         kept = rest[:, 2:6] < 0.5
         values = torch.where(kept, even[:, 6:10], 0.0)
@@ -126,6 +125,28 @@ def contrastive(
     return _views(blur(views, deviations, 2 * (size // 20) + 1), draws)
 
 
+def two_frames(draws: Tensor, frames: Tensor) -> Tensor:
+    """Two different frames of each clip, or V: of draws [B, V] their numbers [B, V], int64.
+
+    `frames` [B], int64, are how many a clip has; numbers are 0 … frames − 1, and any V of them are
+    as likely as any others, in any order.
+
+    Raises:
+        ValueError: a clip has fewer than V frames.
+    """
+    views = draws.shape[1]
+    if len(frames) and int(frames.min()) < views:
+        raise ValueError(f"frames must be at least the {views} views, got {int(frames.min())}")
+    taken = torch.empty(draws.shape[0], 0, dtype=torch.int64, device=draws.device)
+    for view in range(views):
+        left = frames - view
+        frame = (draws[:, view] * left).long().clamp(max=left - 1)
+        for before in taken.sort(1).values.unbind(1):  # the frame-th of those that are left
+            frame = frame + (frame >= before)
+        taken = torch.cat([taken, frame[:, None]], 1)
+    return taken
+
+
 def _boxes(draws: Tensor, images: Tensor, scale: Range) -> Tensor:
     """[..., 4] by the first 4 · T numbers of draws [..., K]."""
     tries = draws[..., : 4 * TRIES].reshape(-1, TRIES, 4)
@@ -139,7 +160,7 @@ def _cut(images: Tensor, boxes: Tensor, size: int, mirrored: Tensor) -> Tensor:
     flat = boxes.flatten(0, 1)
     left = torch.where(mirrored, 1 - flat[:, 1] - flat[:, 3], flat[:, 1])
     flat = torch.stack([flat[:, 0], left, flat[:, 2], flat[:, 3]], 1)
-    views = cut(images.repeat_interleave(boxes.shape[1], 0), flat, size)
+    views = cut(images, flat, size)
     return torch.where(mirrored[:, None, None, None], views.flip(-1), views)
 
 

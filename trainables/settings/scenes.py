@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.data.catalog import ROOT
-from trainables.data.scenes.catalog import Crop, missing_store, store_folder
+from trainables.data.scenes.catalog import SCENE_SETS, Crop, missing_store, store_folder
 from trainables.settings.ranges import Count, Natural
 
 SceneSet = Literal[
@@ -26,6 +26,9 @@ SceneSet = Literal[
     "movi_c",
     "movi_d",
     "movi_e",
+    "digit_grids",
+    "garments",
+    "nuclei",
 ]
 
 
@@ -34,10 +37,11 @@ class Scenes(Config):
 
     `made` scenes are drawn by this package in the format of the set `name`. `crop` and
     `interpolation` say how source images became squares of `image_size` pixels, or whole ones so
-    high (`whole`); with both a store is found below `root`, the folder of data sets; where that
-    lies changes no run. Trained on are scenes with `min_objects` … `max_objects` objects (None:
-    all), as far as a crop has left them, at most `limit` of them, drawn by the seed of the run
-    (None: all); of clips at most `frames` frames each (None: all).
+    high (`whole`), but for sets whose pictures come as squares; with both a store is found below
+    `root`, the folder of data sets; where that lies changes no run. Trained on are scenes with
+    `min_objects` … `max_objects` objects (None: all), as far as a crop has left them, at most
+    `limit` of them, drawn by the seed of the run (None: all); of clips at most `frames` frames each
+    (None: all).
     """
 
     name: SceneSet = "clevr_with_masks"
@@ -60,14 +64,25 @@ class Scenes(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _it_is_made_if_it_can_be(self) -> Scenes:
+        is_made = SCENE_SETS[self.name].is_made
+        if is_made == "only" and not self.made:
+            raise ValueError(f"made must be true for {self.name}, which is only made, got false")
+        if is_made == "never" and self.made:
+            raise ValueError(f"made must be false for {self.name}, which is never made, got true")
+        return self
+
     @property
     def is_video(self) -> bool:
         """Whether scenes are frames of clips."""
-        return self.name.startswith("movi")
+        return SCENE_SETS[self.name].kind == "clips"
 
     def void(self) -> frozenset[str]:
-        """The place; limits that are none; what only video has."""
+        """The place; limits that are none; what only video has; crops of what comes as squares."""
         void = {"root"}
+        if SCENE_SETS[self.name].comes_square:
+            void |= {"crop", "interpolation"}
         void |= {name for name in ("max_objects", "limit") if getattr(self, name) is None}
         if self.frames is None or not self.is_video:
             void.add("frames")
@@ -75,22 +90,18 @@ class Scenes(Config):
 
     def folder(self) -> Path:
         """Where the store lies."""
-        return store_folder(
-            Path(self.root),
-            self.name,
-            made=self.made,
-            image_size=self.image_size,
-            crop=self.crop,
-            interpolation=self.interpolation,
-        )
+        return store_folder(Path(self.root), self.name, **self._prepared())
 
     def missing(self) -> str | None:
         """One sentence on what to run; None if the store is there."""
-        return missing_store(
-            Path(self.root),
-            self.name,
-            made=self.made,
-            image_size=self.image_size,
-            crop=self.crop,
-            interpolation=self.interpolation,
-        )
+        return missing_store(Path(self.root), self.name, **self._prepared())
+
+    def _prepared(self) -> dict[str, Any]:
+        """What tells a store from others of its set."""
+        is_square = SCENE_SETS[self.name].comes_square
+        return {
+            "made": self.made,
+            "image_size": self.image_size,
+            "crop": "none" if is_square else self.crop,
+            "interpolation": "nearest" if is_square else self.interpolation,
+        }

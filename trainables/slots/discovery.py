@@ -12,15 +12,16 @@ from torch.nn import functional
 
 from trainables.core.experiment import Batch, Evaluated, Loss
 from trainables.core.schedules import piecewise
+from trainables.data.scenes.choosing import Positions
 from trainables.figures.segments import scene_table, slot_table
 from trainables.metrics.label_maps import enlarged_label_map, label_map
 from trainables.metrics.records import Records
-from trainables.metrics.segments import mass_entropy
+from trainables.metrics.segments import mass_entropy, segment_scores
 from trainables.slots.autoencoder import Autoencoder, Seen
 from trainables.slots.config import Discovery
 from trainables.slots.parts import Setting
-from trainables.slots.scenes import Look, Positions, SceneExperiment, augmented
-from trainables.slots.segments import means, segment_scores
+from trainables.slots.scenes import Look, SceneExperiment, augmented
+from trainables.slots.segments import means
 
 AT_ONCE = 2**26
 """So many values of one layer of the decoder an evaluation has in memory: 256 MiB."""

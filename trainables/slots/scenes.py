@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.core import liveness
@@ -20,22 +19,18 @@ from trainables.core.optimizers import build
 from trainables.core.randomness import generator, normal, permutation, uniform
 from trainables.core.schedules import half_lives
 from trainables.data import augment
+from trainables.data.scenes.choosing import Positions, chosen, most
 from trainables.data.scenes.store import Scenes, Store, open_store, positions_with
 from trainables.data.scores import kept_scores
 from trainables.layers.slot_attention import quasi_normal
 from trainables.metrics.blind import blind_segments
 from trainables.metrics.records import Records
+from trainables.metrics.segments import segment_scores
 from trainables.slots.config import Dinosaur, Discovery, SetPrediction
 from trainables.slots.parts import Augmentation, Setting
-from trainables.slots.segments import segment_scores
-
-Positions = NDArray[np.int64]
 
 _AT_ONCE = 64
 """Scenes that are segmented without learning at a time."""
-
-MANY = 255
-"""More objects than the labels of a scene can tell apart."""
 
 
 class Look(NamedTuple):
@@ -86,14 +81,14 @@ class SceneExperiment(Experiment):
     def _chosen(self, scenes: Scenes) -> Positions:
         """Positions of the training scenes: in the range of objects, frames and number."""
         settings = self.config.data
-        chosen = positions_with(scenes, settings.min_objects, most(settings.max_objects))
-        if settings.frames is not None and settings.is_video:
-            chosen = chosen[scenes.fields["frame"][chosen] < settings.frames]
-        if settings.limit is not None and settings.limit < len(chosen):
-            draw = generator(self.config.seed, "scenes")
-            kept = torch.randperm(len(chosen), generator=draw)[: settings.limit]
-            chosen = np.sort(chosen[kept.numpy()])
-        return chosen
+        return chosen(
+            scenes,
+            min_objects=settings.min_objects,
+            max_objects=settings.max_objects,
+            frames=settings.frames if settings.is_video else None,
+            limit=settings.limit,
+            draw=generator(self.config.seed, "scenes"),
+        )
 
     @property
     def num_examples(self) -> int:
@@ -109,10 +104,10 @@ class SceneExperiment(Experiment):
         training = self.config.training
         epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
         order = permutation(training.seed, epoch, self.num_examples)
-        chosen = order[place * training.batch_size + places]
-        positions = self._order[chosen.numpy()]
+        taken = order[place * training.batch_size + places]
+        positions = self._order[taken.numpy()]
         noise = self.noise("slots", step, places, self.slots_at(step))
-        return {"examples": chosen, "noise": noise, **self.inputs(positions, step, places)}
+        return {"examples": taken, "noise": noise, **self.inputs(positions, step, places)}
 
     def inputs(self, positions: Positions, step: int, places: Tensor) -> Batch:
         """What the networks see of training scenes: images, as they are."""
@@ -234,11 +229,6 @@ class SceneExperiment(Experiment):
                 f"none has {least} … {most(highest)} objects"
             )
         return found
-
-
-def most(objects: int | None) -> int:
-    """A highest number of objects, or one that no scene exceeds."""
-    return MANY if objects is None else objects
 
 
 def read(scenes: Scenes, positions: Positions) -> Tensor:

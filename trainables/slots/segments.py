@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from trainables.metrics import segments
 from trainables.metrics.records import Records
 
 SCENE = ("position", "objects")
 """Columns that say which scene it is."""
-
-
-def segment_scores(found: Tensor, num_slots: int, true: Tensor | None) -> dict[str, Tensor]:
-    """Scores [B] of label maps `found` [B, H, W] of slots, by name.
-
-    `slots_used`: how many own a pixel, 1…`num_slots`. If there are true labels [B, H, W], with 0
-    for the background: `ari` and `foreground_ari` (−½…1), `mbo` and `miou` (0…1, NaN without an
-    object).
-    """
-    if true is None:
-        counts = segments.contingency(found.new_zeros(found.shape), found, 1, num_slots)
-        return {"slots_used": segments.slots_used(counts)}
-    counts = segments.contingency(true, found, int(true.max()) + 1, num_slots)
-    return {
-        "slots_used": segments.slots_used(counts),
-        "ari": segments.adjusted_rand(counts),
-        "foreground_ari": segments.adjusted_rand(segments.foreground(counts)),
-        "mbo": segments.mean_best_overlap(counts),
-        "miou": segments.matched_iou(counts),
-    }
 
 
 def means(records: Records, by_objects: bool) -> dict[str, float]:

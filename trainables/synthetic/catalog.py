@@ -45,6 +45,7 @@ class SceneMaker:
         known = get_args(Crop)
         if crop is not None and crop not in known:  # before scenes are made for it
             raise ValueError(f"crop must be one of {', '.join(known)}, got {crop!r}")
+        self.data_set.need_square(crop)
         size = image_size or self.data_set.customary["image_size"]
         module = importlib.import_module("trainables.synthetic.writing")
         return module.write_set(
@@ -53,10 +54,15 @@ class SceneMaker:
             scenes=scenes,
             image_size=self.data_set.made_height(size, crop),
             seed=seed,
+            root=root or ROOT,
             progress=progress,
             **rules,
         )
 
 
-MAKERS = {name: SceneMaker(data_set) for name, data_set in SCENE_SETS.items()}
+MAKERS = {
+    name: SceneMaker(data_set)
+    for name, data_set in SCENE_SETS.items()
+    if data_set.is_made != "never"
+}
 """By name of the set."""

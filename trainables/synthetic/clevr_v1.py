@@ -1,4 +1,4 @@
-"""The scenes of `clevr` as a folder of the form of CLEVR v1.0: PNG images and JSON, no masks."""
+"""The scenes of `clevr` in the form of CLEVR v1.0: PNG images, JSON of them, and questions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from trainables.synthetic.clevr import COLORS, MATERIALS, SHAPES, SIZES, Layout, layout
+from trainables.synthetic.clevr_questions import questions
 from trainables.synthetic.splits import shared_out
 
 SIZE = 320
@@ -24,21 +25,50 @@ def scene(seed: int, index: int, *, image_size: int) -> Layout:
 
 
 def write(folder: Path, scenes: Iterable[Layout], count: int) -> None:
-    """Writes `images/<split>/CLEVR_<split>_<number>.png` and `scenes/CLEVR_<split>_scenes.json`."""
+    """Writes `images/<split>/CLEVR_<split>_<number>.png` and a JSON of each split.
+
+    Those are `scenes/CLEVR_<split>_scenes.json`, and `questions/CLEVR_<split>_questions.json`,
+    whose questions have no programs.
+    """
     (folder / "scenes").mkdir()
+    (folder / "questions").mkdir()
     for split, own in shared_out(scenes, count, SHARES):
         (folder / "images" / split).mkdir(parents=True)
-        described = [_written(folder, split, *each) for each in enumerate(own)]
-        text = json.dumps({"info": {"split": split, "version": "1.0"}, "scenes": described})
-        (folder / "scenes" / f"CLEVR_{split}_scenes.json").write_text(text)
+        described: list[dict[str, Any]] = []
+        asked: list[dict[str, Any]] = []
+        for number, made in enumerate(own):
+            described.append(_written(folder, split, number, made))
+            asked += _asked(split, number, made, start=len(asked))
+        for kind, rows in (("scenes", described), ("questions", asked)):
+            text = json.dumps({"info": {"split": split, "version": "1.0"}, kind: rows})
+            (folder / kind / f"CLEVR_{split}_{kind}.json").write_text(text)
 
 
 def _written(folder: Path, split: str, number: int, made: Layout) -> dict[str, Any]:
-    name = f"CLEVR_{split}_{number:06d}.png"
+    name = _file(split, number)
     picture = Image.fromarray(made.image).convert("RGBA")
     picture.save(folder / "images" / split / name)
     objects = [_object(made, each) for each in range(len(made.size))]
     return {"split": split, "image_index": number, "image_filename": name, "objects": objects}
+
+
+def _asked(split: str, number: int, made: Layout, *, start: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "split": split,
+            "image_index": number,
+            "image_filename": _file(split, number),
+            "question_index": start + place,
+            "question_family_index": question.family,
+            "question": question.text,
+            "answer": question.answer,
+        }
+        for place, question in enumerate(questions(made))
+    ]
+
+
+def _file(split: str, number: int) -> str:
+    return f"CLEVR_{split}_{number:06d}.png"
 
 
 def _object(made: Layout, number: int) -> dict[str, Any]:

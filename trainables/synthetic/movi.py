@@ -5,7 +5,6 @@ F frames, O objects.
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from trainables.synthetic import records
 from trainables.synthetic.draws import draws
 from trainables.synthetic.motion import Motion, moving
+from trainables.synthetic.pngs import png
 from trainables.synthetic.rays import Body, Camera, Floats, looking, normalized
 from trainables.synthetic.records import Scene
 from trainables.synthetic.rendered import Surface, World, identify, render
@@ -119,8 +118,8 @@ def _record(
     visible = np.stack([np.bincount(x.ravel(), minlength=count + 1)[1:] for x in labels], axis=1)
     images = [render(world, camera) for world, camera in zip(worlds, cameras, strict=True)]
     return {
-        "video": [_png(image) for image in images],
-        "segmentations": [_png(label) for label in labels],
+        "video": [png(image) for image in images],
+        "segmentations": [png(label) for label in labels],
         "metadata/video_name": [str(index).encode()],
         "metadata/width": np.array([side]),
         "metadata/height": np.array([side]),
@@ -208,9 +207,3 @@ class _Outdoors:
         depth = np.where(depth < 1e3, depth, np.inf)
         up = np.broadcast_to([0.0, 0.0, 1.0], rays.shape)
         return Surface(depth, up, color, np.zeros(len(rays), dtype=int))
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG", compress_level=4)
-    return stream.getvalue()

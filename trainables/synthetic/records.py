@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,15 @@ _SINGLE = [bytes([value]) for value in range(256)]
 
 
 def write(path: Path, scenes: Iterable[Scene], *, gzip: bool = True) -> None:
-    """Writes one `tf.train.Example` for each scene, with TensorFlow's own writer.
+    """Writes one `tf.train.Example` for each scene, as `opened` does."""
+    with opened(path, gzip=gzip) as add:
+        for scene in scenes:
+            add(scene)
+
+
+@contextmanager
+def opened(path: Path, *, gzip: bool = True) -> Generator[Callable[[Scene], None]]:
+    """A file, and what adds a `tf.train.Example` of a scene to it, with TensorFlow's own writer.
 
     Of the features, uint8 arrays become a `bytes_list` of one single-byte string for each value,
     in C order, floating arrays a `float_list`, other integers an `int64_list`, and lists of bytes
@@ -30,12 +39,14 @@ def write(path: Path, scenes: Iterable[Scene], *, gzip: bool = True) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
+    def add(scene: Scene) -> None:
+        features = {name: _feature(tf, name, scene[name]) for name in scene}
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        writer.write(example.SerializeToString())
+
     options = tf.io.TFRecordOptions(compression_type="GZIP" if gzip else "")
     with tf.io.TFRecordWriter(str(path), options) as writer:
-        for scene in scenes:
-            features = {name: _feature(tf, name, scene[name]) for name in scene}
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+        yield add
 
 
 def _feature(tf: Any, name: str, values: Feature) -> Any:

@@ -8,6 +8,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+_PERIOD = 10
+
 
 def counts(count: int, shares: Mapping[str, int]) -> dict[str, int]:
     """How many of `count` scenes each split gets; at least one.
@@ -21,6 +24,11 @@ def counts(count: int, shares: Mapping[str, int]) -> dict[str, int]:
     if (rest := count - sum(found.values())) < 1:
         raise ValueError(f"scenes must be at least {len(shares)}, one for each split, got {count}")
     return {first: rest, **found}
+
+
+def split_of(index: int) -> str:
+    """The split of a scene by its number alone: of ten in a row 1 is validation and 2 test."""
+    return {1: VALIDATION, 2: TEST}.get(index % _PERIOD, TRAIN)
 
 
 def shared_out(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainables.data import places
+from trainables.data.root import ROOT
 from trainables.synthetic.sets import MADE, Made
 
 DESCRIPTION = "made.json"
@@ -21,6 +23,7 @@ def write_set(
     scenes: int,
     image_size: int | None = None,
     seed: int = 0,
+    root: Path = ROOT,
     progress: Callable[[int, int], None] | None = None,
     **rules: object,
 ) -> Path:
@@ -28,14 +31,15 @@ def write_set(
 
     Scene i is a function of (name, seed, i, image size, rules) alone, so that a set of more scenes
     begins with the same ones. `image_size` is the height in pixels, that of the published set
-    unless given; `scenes` counts clips for MOVi. `progress(done, scenes)` is called with each scene
-    made. The folder appears when all is written; if it holds this very set, nothing is done.
+    unless given; `scenes` counts clips for sets of clips. What is made of another set reads it from
+    `root`, the folder of data sets. `progress(done, scenes)` is called with each scene made. The
+    folder appears when all is written; if it holds this very set, nothing is done.
 
     Returns:
         The folder, in which `made.json` says name, scenes, image size, seed and rules.
 
     Raises:
-        LookupError: there is no such set.
+        LookupError: there is no such set, or the one that it is made of is not there.
         ValueError: a number or rule that it cannot have, or the folder holds something else.
     """
     if name not in MADE:
@@ -54,8 +58,8 @@ def write_set(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        every = _scenes(made, described, progress)
-        made.write(partial, every, scenes)
+        every = _scenes(made, described, _needed(name, made, root), progress)
+        made.write(partial, every, scenes, **{rule: chosen[rule] for rule in made.writing_rules})
         (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
         partial.replace(folder)
     finally:
@@ -88,11 +92,27 @@ def _holds(folder: Path, described: Mapping[str, Any]) -> bool:
     )
 
 
+def _needed(name: str, made: Made, root: Path) -> dict[str, Any]:
+    """The files that a set is made of, if it is. Raises LookupError if they are not there."""
+    if made.needs is None:
+        return {}
+    found = places.find(made.needs, root)
+    if found is None:
+        raise LookupError(f"{name} is made of {made.needs.name}: {made.needs.missing(root)}")
+    return {"files": tuple(found.paths())}
+
+
 def _scenes(
-    made: Made, described: Mapping[str, Any], progress: Callable[[int, int], None] | None
+    made: Made,
+    described: Mapping[str, Any],
+    needed: Mapping[str, Any],
+    progress: Callable[[int, int], None] | None,
 ) -> Iterator[Any]:
     count = described["scenes"]
-    settings = {"image_size": described["image_size"], **made.fixed, **described["rules"]}
+    rules = {
+        rule: value for rule, value in described["rules"].items() if rule not in made.writing_rules
+    }
+    settings = {"image_size": described["image_size"], **made.fixed, **needed, **rules}
     for index in range(count):
         scene = made.scene(described["seed"], index, **settings)
         if progress:

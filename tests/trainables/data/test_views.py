@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -141,3 +142,29 @@ def test_views_overlap_as_much_as_they_must() -> None:
     plain = views.published(given[:2], draws[:2], 8, **options)
     taken = views.published(given[:2], draws[:2], 8, boxes=free[:2], **options)
     assert torch.equal(plain, taken)
+
+
+@pytest.mark.parametrize(("frames", "count"), [(2, 2), (5, 2), (24, 2), (4, 3), (3, 3), (3, 1)])
+def test_any_different_frames_are_as_likely_in_any_order(frames: int, count: int) -> None:
+    # Draws in the middle of what leads to each choice: all choices come once.
+    sides = [(torch.arange(frames - view) + 0.5) / (frames - view) for view in range(count)]
+    draws = torch.cartesian_prod(*sides).view(-1, count)
+    found = views.two_frames(draws, torch.full((len(draws),), frames))
+    expected = sorted(itertools.permutations(range(frames), count))
+    assert sorted(map(tuple, found.tolist())) == expected
+
+
+def test_the_smallest_and_the_largest_draws_are_frames_too() -> None:
+    draws = torch.tensor([[0.0, 0.0], [1 - 2**-24, 1 - 2**-24]])
+    frames = torch.tensor([24, 24])
+    assert views.two_frames(draws, frames).tolist() == [[0, 1], [23, 22]]
+
+
+def test_frames_of_a_clip_depend_on_its_draws_and_its_length_alone() -> None:
+    draws, frames = drawn(5, 3), torch.tensor([3, 7, 24, 4, 3])
+    whole = views.two_frames(draws, frames)
+    for clip in range(5):
+        alone = views.two_frames(draws[clip : clip + 1], frames[clip : clip + 1])
+        assert torch.equal(whole[clip], alone[0]) and int(whole[clip].max()) < frames[clip]
+    with pytest.raises(ValueError, match="frames must be at least the 3 views, got 2"):
+        views.two_frames(draws, torch.tensor([3, 7, 2, 4, 3]))

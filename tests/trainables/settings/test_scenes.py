@@ -28,10 +28,28 @@ def test_a_range_of_objects_is_not_empty() -> None:
         ({"max_objects": 6, "limit": 10}, {"root", "frames"}),
         ({"frames": 3}, {"root", "max_objects", "limit", "frames"}),
         ({"name": "movi_c", "frames": 3}, {"root", "max_objects", "limit"}),
+        (
+            {"name": "digit_grids", "made": True, "frames": 1},
+            {"root", "max_objects", "limit", "crop", "interpolation"},
+        ),
     ],
 )
 def test_what_has_no_effect_is_void(values: dict[str, Any], void: set[str]) -> None:
     assert Scenes(**values).void() == void
+
+
+def test_what_is_only_made_is_made() -> None:
+    with pytest.raises(ValueError, match="made must be true for digit_grids, .* got false"):
+        Scenes(name="digit_grids")
+    with pytest.raises(ValueError, match="made must be false for nuclei, .* got true"):
+        Scenes(name="nuclei", made=True)
+    assert Scenes(name="nuclei").folder().name == "nuclei-128-none-nearest"
+
+
+def test_squares_are_found_whatever_the_crop(tmp_path: Path) -> None:
+    scenes = Scenes(name="digit_grids", made=True, image_size=48, root=str(tmp_path))
+    assert scenes.folder() == tmp_path / "prepared/made-digit_grids-48-none-nearest"
+    assert scenes.canonical() == scenes.with_values({"crop": "square"}).canonical()
 
 
 def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.trainables.slots import small
+from trainables.data.scenes.choosing import most
 from trainables.data.scenes.formats import SCHEMAS, scenes
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.store import open_store
@@ -17,7 +18,7 @@ from trainables.data.scenes.writing import StoreWriter
 from trainables.slots.config import Discovery
 from trainables.slots.discovery import DiscoveryExperiment
 from trainables.slots.parts import Augmentation, Setting
-from trainables.slots.scenes import augmented, most, read
+from trainables.slots.scenes import augmented, read
 from trainables.synthetic import dsprites
 
 

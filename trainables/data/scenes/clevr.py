@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.scenes import pngs
+from trainables.data.scenes.clevr_files import opened
 from trainables.data.scenes.formats import Fields, Piece
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.sources import Advance, in_a_row
@@ -43,8 +43,7 @@ class DescribedScenes:
     def __init__(
         self, files: Sequence[Path], frame: Frame, told: Mapping[str, int], advance: Advance
     ) -> None:
-        packed = files[0].suffix == ".zip"
-        self._files = _Archive(files[0]) if packed else _Folder(files[0].parent)
+        self._files = opened(files)
         self._frame, self._advance = frame, advance
         train, val = self._scenes("train"), self._scenes("val")
         held_out = min(_HELD_OUT, round(_SHARE * len(train)))
@@ -109,39 +108,6 @@ class DescribedScenes:
 class _Scene(NamedTuple):
     picture: str
     objects: list[dict[str, Any]]
-
-
-class _Folder:
-    """The files of an unpacked set."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def read(self, name: str) -> bytes:
-        return (self._root / name).read_bytes()
-
-    def size(self, name: str) -> int:
-        return (self._root / name).stat().st_size
-
-
-class _Archive:
-    """The files of a set in its archive, below the one folder that is in it."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{path} is no archive ({error})") from None
-        self._root = self._zip.namelist()[0].partition("/")[0]
-
-    def read(self, name: str) -> bytes:
-        try:
-            return self._zip.read(f"{self._root}/{name}")
-        except KeyError:
-            raise LookupError(f"{self._zip.filename} must hold {self._root}/{name}") from None
-
-    def size(self, name: str) -> int:
-        return self._zip.getinfo(f"{self._root}/{name}").file_size
 
 
 def _json(part: str) -> str:

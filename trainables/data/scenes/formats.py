@@ -109,6 +109,7 @@ SCHEMAS = {
     "objects_room_six_objects": _room(10),
     "objects_room_empty_room": _room(4),
     "objects_room_identical_color": _room(10),
+    "garments": Schema(entities=7, numbers={"box": 4, "visibility": 0}, codes=("garment",)),
 }
 """By name of the set."""
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.scenes.catalog import Crop
+from trainables.data.scenes.facts import Crop
 
 _ROWS, _SIDE = 240, 192  # of CLEVR's pictures, and of the square that is cut out of them
 _TOP = {"centre": 24, "google": 29}  # its first row there; the columns are central in both

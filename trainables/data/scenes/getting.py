@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainables.data.downloading import download
-from trainables.data.scenes.catalog import SceneSet, missing_files
+from trainables.data.scenes.facts import SceneSet, missing_files
 
 Say = Callable[[str], None]
 
@@ -25,8 +25,9 @@ def get(data_set: SceneSet, root: Path, given: Path | None, say: Say) -> None:
         ConnectionError: no address answers.
     """
     target = data_set.folder(root)
-    if data_set.found(target):
-        say(f"{data_set.name} is there: {target}")
+    there = data_set.place(root)
+    if data_set.found(there):
+        say(f"{data_set.name} is there: {there}")
         return
     if given is not None:
         _take(data_set, given, target)
@@ -43,7 +44,8 @@ def _take(data_set: SceneSet, given: Path, target: Path) -> None:
     if not found:
         forms = " or ".join(", ".join(form) for form in data_set.forms)
         raise LookupError(f"--from must be a folder that has {forms}, got {str(given)!r}")
-    for path in found:
+    besides = [found[0].parent / name for name in data_set.besides]
+    for path in [*found, *filter(Path.exists, besides)]:
         place = target / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

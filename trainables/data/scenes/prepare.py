@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data.files import alone, need_space
-from trainables.data.scenes import catalog
-from trainables.data.scenes.catalog import SceneSet
 from trainables.data.scenes.clevr import DescribedScenes
+from trainables.data.scenes.clips import ClipScenes
+from trainables.data.scenes.facts import ALL_ROWS, SceneSet, missing_files, store_folder
 from trainables.data.scenes.formats import Piece
 from trainables.data.scenes.frames import Frame
-from trainables.data.scenes.movi import ClipScenes
-from trainables.data.scenes.records import RecordScenes
+from trainables.data.scenes.nuclei import NucleiTiles
+from trainables.data.scenes.records import DividedRecords, RecordScenes
 from trainables.data.scenes.sources import Advance, Source
 from trainables.data.scenes.store import MANIFEST, SPLITS, open_store
 from trainables.data.scenes.writing import SHARD, StoreWriter
@@ -46,13 +46,14 @@ def prepare(
         ValueError: an option, a file or the room on the disk is wrong; a store with other splits
             or of other files is there.
     """
+    data_set.need_square(crop, interpolation)
     chosen = dict(data_set.customary)
     given = {"image_size": image_size, "crop": crop, "interpolation": interpolation}
     chosen |= {name: value for name, value in given.items() if value is not None}
-    folder = catalog.store_folder(root, data_set.name, made=made, **chosen)
+    folder = store_folder(root, data_set.name, made=made, **chosen)
     size, by = chosen["image_size"], chosen["crop"]
-    there = data_set.folder(root, made=made, image_size=size, crop=by)
-    files = _files(data_set, there, made, f" --crop {by}" if by in catalog.ALL_ROWS else "")
+    there = data_set.place(root, made=made, image_size=size, crop=by)
+    files = _files(data_set, root, there, made, f" --crop {by}" if by in ALL_ROWS else "")
     told = _told(sizes)
     settings = {
         "name": data_set.name,
@@ -132,25 +133,33 @@ def _told(sizes: Mapping[str, int] | None) -> dict[str, int]:
     return {name: sizes[name] for name in SPLITS}
 
 
-def _files(data_set: SceneSet, folder: Path, made: bool, option: str) -> list[Path]:
+def _files(data_set: SceneSet, root: Path, folder: Path, made: bool, option: str) -> list[Path]:
     """What a set is read from. Raises LookupError if it is not there."""
     found = data_set.found(folder)
     if found:
         return found
-    if not made:
-        raise LookupError(catalog.missing_files(data_set, folder.parent))
+    if not made or data_set.is_made == "never":
+        raise LookupError(missing_files(data_set, root))
     raise LookupError(
         f"no made {data_set.name} is at {folder}; run `raysearch data make {data_set.name}{option}`"
     )
 
 
 def _source(
-    data_set: SceneSet, files: list[Path], frame: Frame, told: Mapping[str, int], advance: Advance
+    data_set: SceneSet,
+    files: list[Path],
+    frame: Frame,
+    told: Mapping[str, int],
+    advance: Advance,
 ) -> Source:
-    if data_set.kind == "movi":
+    if data_set.kind == "nuclei":
+        return NucleiTiles(files, frame.image_size, told, advance)
+    if data_set.kind == "clips":
         return ClipScenes(data_set.name, files, frame, told, advance)
     if data_set.kind == "clevr":
         return DescribedScenes(files, frame, told, advance)
+    if len(files) > 1:
+        return DividedRecords(data_set.name, files, frame, told, advance)
     return RecordScenes(data_set.name, files[0], frame, told, advance)
 
 

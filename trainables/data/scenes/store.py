@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.files import checksum
-from trainables.data.scenes.catalog import UNCUT
+from trainables.data.scenes.facts import UNCUT
 from trainables.data.scenes.left import FILE, counted, kept_left, left
 
 MANIFEST = "manifest.json"
@@ -184,6 +184,20 @@ def positions_with(scenes: Scenes, min_objects: int, max_objects: int) -> Positi
     """Positions of the scenes with so many objects, ascending."""
     counts = scenes.counts
     return np.flatnonzero((counts >= min_objects) & (counts <= max_objects))
+
+
+def clips(scenes: Scenes) -> tuple[Positions, Positions]:
+    """Position of the first frame of each clip, and how many frames it has, in order.
+
+    The frames of a clip are one behind the other.
+
+    Raises:
+        ValueError: the set has no clips.
+    """
+    if "clip" not in scenes.fields:
+        raise ValueError("scenes must be frames of clips, and those of this set are not")
+    _, starts, counts = np.unique(scenes.fields["clip"], return_index=True, return_counts=True)
+    return starts, counts
 
 
 def check(folder: Path) -> Iterator[str]:

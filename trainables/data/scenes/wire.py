@@ -36,7 +36,8 @@ class RecordFile:
     """A TFRecord file that is read once, from its first byte to its last.
 
     `progress(bytes)` is told how many bytes were read since it was last told. Records are numbered
-    from 0. Only if it `hashes` there is a checksum of the whole.
+    from 0; `count` of them were read or skipped. Only if it `hashes` there is a checksum of the
+    whole.
 
     Raises:
         ValueError: the file is truncated, damaged or of another kind; names file and record.
@@ -47,6 +48,7 @@ class RecordFile:
         self, path: Path, progress: Callable[[int], None] | None = None, *, hashes: bool = False
     ) -> None:
         self.path = path
+        self.count = 0
         self._progress = progress
         self._digest = hashlib.sha256() if hashes else None
         self._broken: Exception | None = None
@@ -90,6 +92,7 @@ class RecordFile:
                 yield number + seen, lines[seen:, _HEAD:-_TAIL]
             self._buffer = self._buffer[lines.size :]
             number += run
+            self.count = number
 
     def checksum(self) -> str:
         """SHA-256 of the whole file as it is on the disk; reads what was not read yet.

@@ -26,7 +26,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_set_of_records_has_a_schema_and_its_own_name() -> None:
     assert {name for name, each in SCENE_SETS.items() if each.kind == "records"} == set(SCHEMAS)
-    assert all(name == each.name for name, each in SCENE_SETS.items()) and len(SCENE_SETS) == 13
+    assert all(name == each.name for name, each in SCENE_SETS.items()) and len(SCENE_SETS) == 16
 
 
 def test_a_store_has_a_folder_of_its_own() -> None:
@@ -83,6 +83,34 @@ def test_made_scenes_of_all_rows_are_to_be_made_so(tmp_path: Path, name: str, cr
     assert missing_store(tmp_path, name, made=True, **options) is None
 
 
+def test_what_is_only_made_is_to_be_made(tmp_path: Path) -> None:
+    options: dict[str, Any] = {**OPTIONS, "image_size": 24}
+    said = missing_store(tmp_path, "digit_grids", made=True, **options)
+    run = f"raysearch data make digit_grids --image-size 24 --root {tmp_path}"
+    assert said and said.endswith(f"; run `{run}`")
+    digit_grids = SCENE_SETS["digit_grids"]
+    assert digit_grids.looked_for(tmp_path) == [tmp_path / "prepared"]
+    said = digit_grids.missing(tmp_path)
+    assert said and said.endswith(f"run `raysearch data make digit_grids --root {tmp_path}`")
+
+
+def test_what_comes_as_squares_is_not_cropped(tmp_path: Path) -> None:
+    digit_grids = SCENE_SETS["digit_grids"]
+    digit_grids.need_square("none", "nearest")
+    SCENE_SETS["clevr"].need_square("centre", "bilinear")
+    words = "crop must be none for digit_grids, whose pictures have the size .* got 'centre'"
+    rest: dict[str, Any] = {"scenes": 4, "image_size": 24, "seed": 0, "rules": {}}
+    with pytest.raises(ValueError, match=words):
+        digit_grids.prepare(tmp_path, made=True, crop="centre", progress=lambda done, total: None)
+    with pytest.raises(ValueError, match=words):
+        MAKERS["digit_grids"].make(
+            tmp_path, crop="centre", progress=lambda done, total: None, **rest
+        )
+    with pytest.raises(ValueError, match="interpolation must be nearest for digit_grids"):
+        digit_grids.need_square(None, "bilinear")
+    assert not any(tmp_path.iterdir())
+
+
 def test_made_files_lie_where_they_did() -> None:
     for name, each in SCENE_SETS.items():
         for crop in ("none", "centre", "google", None):
@@ -124,5 +152,7 @@ def test_a_folder_at_hand_is_taken_whole(tmp_path: Path) -> None:
 def test_what_cannot_be_got_is_said(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="data set movi_c is not there .* put movi_c-train"):
         SCENE_SETS["movi_c"].get(tmp_path, None, print)
+    with pytest.raises(LookupError, match="run `raysearch data make digit_grids --root [^ ]*`$"):
+        SCENE_SETS["digit_grids"].get(tmp_path, None, print)
     with pytest.raises(LookupError, match="--from must be a folder that has tetrominoes_train.tf"):
         TETROMINOES.get(tmp_path, tmp_path, print)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.trainables.data.scenes import written
 from tests.trainables.data.scenes.test_clevr import clevr
-from tests.trainables.data.scenes.test_movi import clips
+from tests.trainables.data.scenes.test_clips import clips
 from trainables.data.scenes.catalog import SCENE_SETS
 from trainables.data.scenes.left import FILE, left
 from trainables.data.scenes.prepare import prepare

@@ -1,9 +1,10 @@
-"""MOVi-C, D and E (Greff et al. 2022) as TensorFlow Datasets stores them: clips, made scenes."""
+"""Clips as TensorFlow Datasets stores those of MOVi-C, D and E (Greff et al. 2022), made scenes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,25 @@ from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.sources import Advance, in_a_row
 from trainables.data.scenes.wire import RecordFile, named
 
-_MOST = {"movi_c": 10, "movi_d": 23, "movi_e": 23}
+
+class Instances(NamedTuple):
+    """How many a clip has at most, and the field that says of which category each is, if any."""
+
+    most: int
+    category: str = ""
+
+
+_INSTANCES = {
+    "movi_c": Instances(10),
+    "movi_d": Instances(23),
+    "movi_e": Instances(23),
+    "digit_grids": Instances(9, category="digit"),
+}
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 _VIDEO, _SEGMENTS = "video", "segmentations"
 _COUNT, _PLACES = "metadata/num_instances", "instances/image_positions"
+_CATEGORY = "instances/category"
+_CATEGORIES = 255  # counted from 1 they fill a byte
 
 
 class ClipScenes:
@@ -28,7 +44,10 @@ class ClipScenes:
     is kept is read: the frames, which instance each pixel belongs to (0: background), how many
     instances there are, and where in the picture they are. The fields are `clip`, `frame`, and
     `image_positions` [N, O, 2], column and row in 0…1, with zeros for the objects that are not
-    there, O = 10 for MOVi-C and 23 otherwise; `counts` are the instances of the clip.
+    there, O = 10 for MOVi-C, 23 for D and E; `counts` are the instances of the clip. Where a set
+    has a category for each instance, there are `visibility` [N, 1 + O], whether an entity has a
+    pixel in the frame, and the category [N, 1 + O] counted from 1: 0 for the background and for
+    what is not there.
     """
 
     num_background = 1
@@ -41,7 +60,11 @@ class ClipScenes:
         told: Mapping[str, int],
         advance: Advance,
     ) -> None:
-        self._most, self._frame, self._told, self._advance = _MOST[name], frame, told, advance
+        self._most, self._category = _INSTANCES[name]
+        self._names = {_VIDEO, _SEGMENTS, _COUNT, _PLACES} | (
+            {_CATEGORY} if self._category else set()
+        )
+        self._frame, self._told, self._advance = frame, told, advance
         self._files = {
             split: [path for path in files if path.name.startswith(f"{name}-{stored}.")]
             for stored, split in _SPLITS.items()
@@ -57,7 +80,7 @@ class ClipScenes:
         for split in self._files:
             for path, number, record in self._records(split):
                 with named(path, number):
-                    features = parse(record, {_VIDEO, _SEGMENTS, _COUNT, _PLACES})
+                    features = parse(record, self._names)
                     frames = len(_pictures(features, _VIDEO))
                     first = min(max(skip - done, 0), frames)
                     piece = self._clip(features, clip, first) if first < frames else None
@@ -110,6 +133,9 @@ class ClipScenes:
             "frame": np.arange(frames, dtype=np.uint8),
             "image_positions": self._places(features, count, frames),
         }
+        if self._category:
+            fields["visibility"] = _seen(labels, 1 + self._most)
+            fields[self._category] = self._categories(features, count, frames)
         return Piece(
             self._frame.pictures(images),
             self._frame.nearest(labels),
@@ -123,6 +149,23 @@ class ClipScenes:
         if not 0 <= stored[0] <= self._most:
             raise ValueError(f"must have 0…{self._most} instances, got {stored[0]}")
         return int(stored[0])
+
+    def _categories(
+        self, features: Mapping[str, Values], count: int, frames: int
+    ) -> NDArray[np.uint8]:
+        stored = features.get(_CATEGORY, [])
+        if len(stored) != count or isinstance(stored, list) or stored.dtype != np.int64:
+            raise ValueError(
+                f"has a feature {_CATEGORY!r} that must be of {count} whole numbers, got "
+                f"{len(stored)} values"
+            )
+        if count and not 0 <= stored.min() <= stored.max() < _CATEGORIES:
+            raise ValueError(
+                f"must have categories 0…{_CATEGORIES - 1}, got {stored.min()} … {stored.max()}"
+            )
+        found = np.zeros((frames, 1 + self._most), np.uint8)
+        found[:, 1 : 1 + count] = 1 + stored
+        return found
 
     def _places(
         self, features: Mapping[str, Values], count: int, frames: int
@@ -143,3 +186,8 @@ def _pictures(features: Mapping[str, Values], name: str) -> list[bytes]:
     if not isinstance(found, list) or not found:
         raise ValueError(f"has no list of pictures {name!r}")
     return found
+
+
+def _seen(labels: NDArray[np.uint8], entities: int) -> NDArray[np.bool_]:
+    """Whether each entity has a pixel in labels [F, H, W], [F, E]."""
+    return (labels[:, None] == np.arange(entities)[:, None, None]).any((2, 3))

@@ -13,8 +13,10 @@ from PIL import Image
 from tests.trainables.data.scenes import written
 from tests.trainables.data.scenes.test_writing import files
 from trainables.data.scenes.catalog import SCENE_SETS
-from trainables.data.scenes.movi import ClipScenes
+from trainables.data.scenes.clips import ClipScenes
+from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.prepare import prepare
+from trainables.data.scenes.store import clips as bounds
 from trainables.data.scenes.store import open_store
 
 SIDE, FRAMES = 16, 3
@@ -82,6 +84,18 @@ def test_frames_of_a_clip_follow_one_another_in_its_split(tmp_path: Path) -> Non
     assert store.splits["train"].fields["clip"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
+def test_each_clip_has_its_first_frame_and_how_many(tmp_path: Path) -> None:
+    store = prepared(clips(tmp_path))
+    starts, counts = bounds(store.splits["train"])
+    assert starts.tolist() == [0, 3, 6] and counts.tolist() == [FRAMES] * 3
+    starts, counts = bounds(store.splits["val"])
+    assert starts.tolist() == [0] and counts.tolist() == [FRAMES]
+    written.tetrominoes(tmp_path, 10)
+    other = open_store(prepare(SCENE_SETS["tetrominoes"], tmp_path, image_size=12))
+    with pytest.raises(ValueError, match="scenes must be frames of clips"):
+        bounds(other.splits["train"])
+
+
 def test_pictures_are_resized(tmp_path: Path) -> None:
     clips(tmp_path)
     store = open_store(prepare(SCENE_SETS["movi_c"], tmp_path, image_size=8))
@@ -109,8 +123,6 @@ def test_more_clips_than_there_are_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("skip", [0, 1, 3, 4, 11, 15])
 def test_the_first_frames_can_be_skipped(tmp_path: Path, skip: int) -> None:
-    from trainables.data.scenes.frames import Frame
-
     paths = SCENE_SETS["movi_c"].found(clips(tmp_path) / "movi_c")
     source = ClipScenes("movi_c", paths, Frame(SIDE), {}, lambda amount: None)
     pieces = list(source.pieces(skip))
@@ -148,3 +160,29 @@ def test_a_wrong_record_is_named(tmp_path: Path, other: dict[str, Any], words: s
     written.write(path, [clip(0), clip(0, **other)], packed=False)
     with pytest.raises(ValueError, match=f"{path}: record 1 .*{words}"):
         prepared(tmp_path)
+
+
+def test_categories_are_counted_from_one(tmp_path: Path) -> None:
+    path = tmp_path / "digit_grids-train.tfrecord-00000-of-00001"
+    written.write(path, [clip(0, **{"instances/category": np.array([9, 0, 4])})], packed=False)
+    [piece] = ClipScenes("digit_grids", [path], Frame(SIDE), {}, lambda amount: None).pieces(0)
+    assert piece.fields["digit"].tolist() == [[0, 10, 1, 5, 0, 0, 0, 0, 0, 0]] * FRAMES
+    _, labels, _ = arrays(0)
+    seen = [np.isin(range(10), frame) for frame in labels]
+    assert np.array_equal(piece.fields["visibility"], seen)
+
+
+@pytest.mark.parametrize(
+    ("categories", "said"),
+    [
+        (np.array([9, 0]), "'instances/category' that must be of 3 whole numbers, got 2 values"),
+        (np.array([9.0, 0, 1]), "'instances/category' that must be of 3 whole numbers, got 3"),
+        (np.array([9, -1, 1]), "must have categories 0…254, got -1 … 9"),
+        (np.array([9, 255, 1]), "must have categories 0…254, got 1 … 255"),
+    ],
+)
+def test_a_category_for_each_instance_is_needed(tmp_path: Path, categories: Any, said: str) -> None:
+    path = tmp_path / "digit_grids-train.tfrecord-00000-of-00001"
+    written.write(path, [clip(0, **{"instances/category": categories})], packed=False)
+    with pytest.raises(ValueError, match=said):
+        list(ClipScenes("digit_grids", [path], Frame(SIDE), {}, lambda amount: None).pieces(0))
