@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 
 def warm_up(step: int, warm_up_steps: int) -> float:
@@ -62,6 +63,35 @@ def half_lives(updates: int, warm_up_steps: int, first: float, half_life: float 
     if updates < warm_up_steps:
         return first + (1 - first) * updates / warm_up_steps
     return 1.0 if half_life is None else 2 ** (-(updates - warm_up_steps) / half_life)
+
+
+def three_phases(
+    updates: int,
+    total: int,
+    *,
+    warm_up_steps: int,
+    hold_steps: int = 0,
+    first: float = 0.0,
+    floor: float = 0.0,
+    decay: Literal["cosine", "exponential"] = "cosine",
+) -> float:
+    """Factor of the peak rate after t `updates` of `total`: up, down, and on at the floor.
+
+    first + (1 − first)·t/W for t ≤ W, the steps of the warm-up, so that the peak is reached behind
+    W updates; then, with p = (t − W)/D in 0…1 and D the steps that are neither, floor +
+    (1 − floor)·(1 + cos πp)/2 or floor^p; from W + D on the floor.
+
+    Raises:
+        ValueError: an exponential decay to 0.
+    """
+    if decay == "exponential" and floor <= 0:
+        raise ValueError(f"floor of an exponential decay must be above 0, got {floor:g}")
+    if updates < warm_up_steps:
+        return first + (1 - first) * updates / warm_up_steps
+    progress = min(1.0, (updates - warm_up_steps) / max(total - warm_up_steps - hold_steps, 1))
+    if decay == "exponential":
+        return floor**progress
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def piecewise(step: float, knots: Sequence[tuple[float, float]]) -> float:

@@ -58,7 +58,7 @@ def contrast_slots_of_image(projections: Tensor, partners: Tensor, temperature: 
     slots = projections.shape[2]
     rows = normalized(projections).flatten(1, 2)
     scores = _without_itself(rows @ rows.mT / temperature)
-    offset = torch.tensor([slots, 0], device=rows.device)[:, None]
+    offset = slots * (1 - torch.arange(2, device=rows.device))[:, None]  # no copy from the host
     return _contrast(scores, (partners + offset).flatten(1))
 
 

@@ -73,5 +73,6 @@ def small_slots_alike(projections: Tensor, features: Tensor) -> Reciprocal:
     width = features.shape[-1]
     nearest = of_crop.gather(3, chosen[..., None].expand(-1, -1, -1, -1, width))
     distances = distance(projections[:, :, None].expand_as(nearest), nearest)
-    share = kept.float().mean()
-    return Reciprocal((distances * kept).sum() / kept.sum(), share)
+    count = kept.sum()
+    mean = (distances * kept).sum() / count.clamp(min=1)  # 0 / 0 would have a gradient of NaN
+    return Reciprocal(torch.where(count > 0, mean, torch.nan), kept.float().mean())

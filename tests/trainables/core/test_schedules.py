@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from trainables.core.schedules import (
     half_lives,
     linear,
     piecewise,
+    three_phases,
     warm_up,
 )
 
@@ -122,3 +124,39 @@ def test_a_single_knot_is_a_constant() -> None:
 def test_knots_must_rise(steps: list[int]) -> None:
     with pytest.raises(ValueError, match="steps of knots must rise, got"):
         piecewise(1, [(step, 1.0) for step in steps])
+
+
+@pytest.mark.parametrize("multiple", [1, 2, 5, 10, 20])
+@pytest.mark.parametrize("batch", [8, 16, 32, 64])
+def test_three_phases_are_one_of_warm_up_and_four_of_a_cosine(multiple: int, batch: int) -> None:
+    """The published rates, 7e-4 · n / W, then 3e-4 + 2e-4 · (1 + cos(π · (n − W) / D))."""
+    epoch = 70_000 // batch
+    warm, total = multiple * epoch, 5 * multiple * epoch
+    for updates in (0, 1, warm // 2, warm - 1, warm, warm + 1, total // 2, total - 1, total):
+        cosine = 3e-4 + 2e-4 * (1 + math.cos(math.pi * (updates - warm) / (4 * warm)))
+        stated = 7e-4 * updates / warm if updates <= warm else cosine
+        found = 7e-4 * three_phases(
+            updates, total, warm_up_steps=round(0.2 * total), first=1e-10, floor=3 / 7
+        )
+        assert found == pytest.approx(stated, rel=1e-9, abs=1e-13)
+
+
+def test_the_peak_and_the_floor_are_reached_exactly() -> None:
+    """A switch one step early has the peak 0.9995 and ends an exponential decay at 0.09995."""
+    phases: dict[str, Any] = {"warm_up_steps": 1000, "first": 0.01, "floor": 0.1}
+    for decay in ("cosine", "exponential"):
+        assert three_phases(1000, 5000, decay=decay, **phases) == 1.0
+        assert three_phases(5000, 5000, decay=decay, **phases) == pytest.approx(0.1, rel=1e-12)
+    assert three_phases(999, 5000, **phases) == pytest.approx(0.01 + 0.99 * 0.999)
+    assert three_phases(3000, 5000, decay="exponential", **phases) == pytest.approx(0.1**0.5)
+
+
+def test_behind_the_decay_the_rate_stays_at_the_floor() -> None:
+    held: dict[str, Any] = {"warm_up_steps": 10, "hold_steps": 30, "floor": 0.25}
+    assert {three_phases(updates, 100, **held) for updates in (70, 80, 99, 200)} == {0.25}
+    assert three_phases(69, 100, **held) > 0.25
+
+
+def test_an_exponential_decay_ends_above_zero() -> None:
+    with pytest.raises(ValueError, match="floor of an exponential decay must be above 0, got 0"):
+        three_phases(1, 10, warm_up_steps=0, decay="exponential")

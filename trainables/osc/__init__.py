@@ -1,0 +1,1 @@
+"""Self-supervised representations of whole images and of the objects in them."""

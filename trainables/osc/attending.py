@@ -1,0 +1,95 @@
+"""What slots and patches look at: one map for each slot, of all that was recorded of a network."""
+
+# N images, H heads, S slots, P patches, L layers or iterations.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from trainables.layers.recording import attending
+from trainables.metrics.rollout import cross_rollout, reduced, rollout, slot_rollout
+from trainables.osc.evaluations import Segmentation
+
+_BACKBONE, _OBJECTS = "backbone.", "objects."
+_OF_PATCHES = ".tokens_look."
+"""In co-attention, where patches look at slots."""
+_AMONG_SLOTS = ".self_attention"
+
+
+def names(model: nn.Module, *, of_backbone: bool = True) -> list[str]:
+    """The modules of a model whose attention is shown: of the slots, and of the backbone."""
+    wanted = (_BACKBONE, _OBJECTS) if of_backbone else (_OBJECTS,)
+    return [
+        name for name in attending(model) if name.startswith(wanted) and _OF_PATCHES not in name
+    ]
+
+
+def slot_maps(recorded: Mapping[str, Tensor], settings: Segmentation, patches: int) -> Tensor:
+    """Maps [N, S, P] of what was recorded, [T, N, H, Q, K] by module in the order of the network.
+
+    Of the attention to patches those of the `first` or `last` layer, the `mean`, or a rollout.
+
+    Raises:
+        ValueError: the backbone has no attention to go back through.
+    """
+    among, across = _among_slots(recorded, settings), slot_layers(recorded, settings)
+    if settings.source != "rollout":
+        found = slot_rollout(across, settings.source, normalizes=False)
+    elif among is None:
+        found = slot_rollout(across, "layer")
+    else:
+        found = cross_rollout(among, across)
+    if not settings.through_backbone:
+        return found
+    layers = backbone_layers(recorded, patches, keeps_others=True)
+    if layers is None:
+        raise ValueError(
+            "evaluation.segmentation.through_backbone must be false with a backbone whose layers "
+            "do not look from all patches at all, got true"
+        )
+    return found @ rollout(
+        torch.stack([reduced(one, settings.heads) for one in layers]),
+        adds_residual=settings.adds_residual,
+        halves=settings.halves,
+        class_tokens=layers.shape[-1] - patches,
+    )
+
+
+def slot_layers(recorded: Mapping[str, Tensor], settings: Segmentation) -> Tensor:
+    """What slots look at in each layer or iteration, heads reduced, [L, N, S, P]."""
+    return torch.cat(
+        [
+            reduced(maps, settings.heads)
+            for name, maps in recorded.items()
+            if name.startswith(_OBJECTS) and not name.endswith(_AMONG_SLOTS)
+        ]
+    )
+
+
+def backbone_layers(
+    recorded: Mapping[str, Tensor], patches: int, *, keeps_others: bool = False
+) -> Tensor | None:
+    """Attention of the layers of the backbone, [L, N, H, P, P]; None if it is within windows.
+
+    `keeps_others`: with the tokens that are no patch, which come first.
+    """
+    layers = [maps for name, maps in recorded.items() if name.startswith(_BACKBONE)]
+    sizes = {maps.shape[1:] for maps in layers}
+    if len(sizes) != 1 or layers[0].shape[-1] < patches:
+        return None
+    whole = torch.cat(layers)
+    others = 0 if keeps_others else whole.shape[-1] - patches
+    return whole[..., others:, others:]
+
+
+def _among_slots(recorded: Mapping[str, Tensor], settings: Segmentation) -> Tensor | None:
+    """What slots look at of one another, [L, N, S, S]; None if they do not."""
+    found = [
+        reduced(maps, settings.heads)
+        for name, maps in recorded.items()
+        if name.startswith(_OBJECTS) and name.endswith(_AMONG_SLOTS)
+    ]
+    return torch.cat(found) if found else None
