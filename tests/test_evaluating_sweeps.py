@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,8 +16,8 @@ from raysearch.declare.sweep import Sweep, sweep
 from raysearch.errors import BadSetting
 from tests.raysearch.toys import SCORE
 from trainables.slots.config import Discovery
+from trainables.slots.parts import SGD, Setting, Slots
 from trainables.slots.parts import Evaluations as Measured
-from trainables.slots.parts import Setting, Slots
 
 SWEEPS = catalog.sweeps(["search_spaces"])
 EVALUATING = {name: one for name, one in SWEEPS.items() if one.evaluates is not None}
@@ -94,3 +95,20 @@ def test_what_a_trial_decided_and_the_sweep_leaves_at_its_default_is_the_trials(
     assert found.slots == own.slots and found.decoder == own.decoder
     assert found.training == own.training
     assert found.evaluation == Measured(main=Setting(num_slots=9))
+
+
+def test_what_another_variant_leaves_at_its_default_is_the_trials_and_what_it_states_is_not() -> (
+    None
+):
+    def function(trial: Any, **values: Any) -> Discovery:
+        scenes = trial.suggest_categorical("evaluation.main.scenes", [9])
+        measured = Measured(main=Setting(scenes=scenes))
+        return Discovery(optimizer=SGD(**values), evaluation=measured)
+
+    own = Discovery(optimizer=SGD(momentum=0.5))
+    (found,) = Evaluations(Space(discovery(function)), [trial_of(own)]).configurations()
+    assert found.optimizer == own.optimizer and found.evaluation.main.scenes == 9
+
+    stated = discovery(partial(function, momentum=0.25))
+    with pytest.raises(BadSetting, match=r"optimizer.momentum must be 0.5, as it was trained"):
+        Evaluations(Space(stated), [trial_of(own)]).check()

@@ -21,9 +21,9 @@ class Evaluations(Sampler):
     before any with the second.
 
     What a setting states is put into the trial's own configuration: what the sweep samples or its
-    user fixes, what differs from the defaults of the configuration, and of the paths that the class
-    names in `evaluation_paths()` all of them. What it leaves at its default otherwise is as in the
-    trial.
+    user fixes, what differs from the defaults of the configuration (in another variant of a part,
+    from those of the variant), and of the paths that the class names in `evaluation_paths()` all of
+    them. What it leaves at its default otherwise is as in the trial.
 
     Args:
         space: the settings; finite.
@@ -134,17 +134,39 @@ class Evaluations(Sampler):
 
 def _own_paths(config: Any) -> list[str]:
     """The paths that a configuration of a sweep states by itself, without having been asked."""
+    kind = type(config)
     named: Callable[[], frozenset[str]] | None = getattr(config, "evaluation_paths", None)
     settings = frozenset[str]() if named is None else named()
-    with foreign(f"the default of {type(config).__name__}"):
-        default = type(config)().to_json()
-    mine = config.to_json()
+    with foreign(f"the default of {kind.__name__}"):
+        default = kind()
+    mine, known = config.to_json(), default.to_json()
+    stated = {
+        path: value
+        for path in sorted(kind.paths())
+        if (value := _at(mine, path)) is not _NONE
+        and (path in settings or value != _at(known, path))
+    }
+    others = _default_of_variants(default, stated, known)
     return [
         path
-        for path in sorted(type(config).paths())
-        if (value := _at(mine, path)) is not _NONE
-        and (path in settings or value != _at(default, path))
+        for path, value in stated.items()
+        if path in settings or _at(known, path) is not _NONE or value != _at(others, path)
     ]
+
+
+def _default_of_variants(
+    default: Any, stated: Mapping[str, Any], known: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The default with other variants of its parts where they are stated, each as it begins.
+
+    Only the values are set that the default has a place for, a variant's name among them; where
+    they make no configuration without the others, it is the default itself.
+    """
+    there = {path: value for path, value in stated.items() if _at(known, path) is not _NONE}
+    try:
+        return default.with_values(there).to_json()
+    except (ValueError, LookupError):
+        return known
 
 
 _NONE = object()
