@@ -1,8 +1,15 @@
-"""Slot Attention's experiments beside the original: equal numbers, CPU seconds, peak memory.
+"""Experiments beside their originals: equal numbers, CPU seconds, peak memory.
 
-The original is github.com/EmbodiedVision/slot_attention_normalization, of which a checkout must be
-there; it is imported and run, not changed. Both have the same weights, inputs and noise, and one
-thread. Run by `python -m benchmarks.beside --original CHECKOUT [attention discovery …]`.
+A checkout of the original must be there; it is imported and run, not changed. Both have the same
+weights, inputs and noise, and one thread. Run by
+
+    python -m benchmarks.beside --original CHECKOUT [attention discovery …]
+    python -m benchmarks.beside --original CHECKOUT representations
+    python -m benchmarks.beside --original CHECKOUT second_generation
+
+of github.com/EmbodiedVision/slot_attention_normalization; for `representations` of
+github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its experiments, and for
+`second_generation` at afd6043.
 """
 
 from __future__ import annotations
@@ -16,9 +23,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.beside.measuring import difference, memory, seconds
-from benchmarks.beside.pairing import Case, find
+from benchmarks.beside.pairing import Case, find, package_of
 
 PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
+"""Those of one original, which are run unless others are named."""
+OTHERS = ("representations", "second_generation")
 MEASURES = ("equal", "time", "memory")
 
 _WIDTHS = (46, 10, 10, 24, 21, 21, 26)
@@ -26,18 +35,19 @@ _NONE = "·"
 
 
 def main(original: Path, parts: Sequence[str], pairs: int = 5, only: str | None = None) -> None:
-    """Prints a table for each part (all if none is given).
+    """Prints a table for each part (those of Slot Attention if none is given).
 
     Raises:
         LookupError: there is no such part, or no original in the folder.
         ValueError: there are to be no pairs.
     """
-    if unknown := [part for part in parts if part not in PARTS]:
-        raise LookupError(f"part must be one of {', '.join(PARTS)}, got {unknown[0]!r}")
+    if unknown := [part for part in parts if part not in PARTS + OTHERS]:
+        raise LookupError(f"part must be one of {', '.join(PARTS + OTHERS)}, got {unknown[0]!r}")
     if pairs < 1:
         raise ValueError(f"--pairs must be at least 1, got {pairs}")
     torch.set_num_threads(1)
-    find(original)
+    for part in parts or PARTS:
+        find(original, package_of(importlib.import_module(f"benchmarks.beside.{part}")))
     measures = (only,) if only else MEASURES
     for part in parts or PARTS:
         table(original, part, pairs, measures)
@@ -104,7 +114,7 @@ if __name__ == "__main__":
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS + OTHERS))
     parser.add_argument("--original", type=Path, required=True, help="a checkout of the original")
     parser.add_argument("--pairs", type=int, default=5, help="of timings; 5 if not given")
     parser.add_argument("--only", choices=MEASURES)

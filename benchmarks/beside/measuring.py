@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.beside.pairing import Case, Step, find
+from benchmarks.beside.pairing import Case, Step, find, package_of
 
 _SMALL = 1e-2
 """Some gradients are 0 but for rounding, such as that of a bias that moves all scores alike. So a
@@ -90,12 +90,9 @@ def memory(checkout: Path, part: str, name: str, side: Literal["original", "ours
 
 def _memory(checkout: Path, part: str, name: str, side: str) -> Memory:
     torch.set_num_threads(1)
-    find(checkout)
-    [case] = [
-        one
-        for one in importlib.import_module(f"benchmarks.beside.{part}").cases()
-        if one.name == name
-    ]
+    module = importlib.import_module(f"benchmarks.beside.{part}")
+    find(checkout, package_of(module))
+    [case] = [one for one in module.cases() if one.name == name]
     step: Step = getattr(case.build(), side)
     start = _highest()
     step()

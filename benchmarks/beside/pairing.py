@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 SEED = 1
-PACKAGE = "sa_generalization"
+SLOTS = "sa_generalization"
+"""The package of the original of most parts."""
 
 Step = Callable[[], Mapping[str, Any]]
 Gradients = Callable[[], tuple[dict[str, Tensor], dict[str, Tensor]]]
@@ -48,20 +49,28 @@ class Case:
     is_timed: bool = False
 
 
-def find(checkout: Path) -> None:
-    """Puts a checkout of the original on the path of imports.
+def find(checkout: Path, package: str = SLOTS) -> None:
+    """Puts a checkout of the original, or what is below its `src`, on the path of imports.
 
     Raises:
         LookupError: it does not hold the package.
     """
-    if not (checkout / PACKAGE).is_dir():
-        raise LookupError(f"--original must be a folder with {PACKAGE}/ in it, got {checkout}")
-    sys.path.insert(0, str(checkout.resolve()))
+    for folder in (checkout, checkout / "src"):
+        if (folder / package).is_dir():
+            if str(folder.resolve()) not in sys.path:
+                sys.path.insert(0, str(folder.resolve()))
+            return
+    raise LookupError(f"--original must be a folder with {package}/ in it, got {checkout}")
 
 
-def original(module: str) -> Any:
+def package_of(part: Any) -> str:
+    """The package of the original that the module of a part is compared with."""
+    return getattr(part, "PACKAGE", SLOTS)
+
+
+def original(module: str, package: str = SLOTS) -> Any:
     """A module of the original, by its path below the package."""
-    return importlib.import_module(f"{PACKAGE}.{module}")
+    return importlib.import_module(f"{package}.{module}")
 
 
 @contextlib.contextmanager
