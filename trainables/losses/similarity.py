@@ -60,7 +60,8 @@ def small_slots_alike(projections: Tensor, features: Tensor) -> Reciprocal:
     Of `projections` [B, V, S, D] of V small crops and `features` [B, A, L, D] of A large ones: for
     each pair of a small and a large crop of one image, a small slot is compared with its nearest
     large slot if it is the nearest small slot of that one too. The loss is the mean over all that
-    are kept, `share` their number over B·V·A·S. Nearest is by cosine, without gradient.
+    are kept, where the published form takes it within each pair of crops first; `share` is their
+    number over B·V·A·S. Nearest is by cosine, without gradient.
     """
     features = normalized(features.detach())
     with torch.no_grad():
