@@ -34,6 +34,7 @@ from trainables.data.scenes.store import Scenes
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 from trainables.osc.networks import CENTRED, IMAGENET
+from trainables.osc.objectives import Loss
 from trainables.settings.crops import ContrastiveCrops, PublishedCrops, SmallCrops, TurnedCrops
 
 HEIGHT, WIDTH, BATCH = 240, 320, 64
@@ -87,7 +88,9 @@ class Pictures:
 def ours(setting: Setting) -> Make:
     """All views of a batch at once, as training makes them."""
     mean, deviation = _standard(setting)
-    config = Representation(views=setting.crops)
+    has_small = isinstance(setting.crops, TurnedCrops) and setting.crops.small.count > 0
+    loss = Loss(objects="sim_img", small_crops=float(has_small))
+    config = Representation(views=setting.crops, loss=loss)
     experiment, pictures = RepresentationExperiment(config), cast(Scenes, Pictures())
 
     def make(count: int) -> int:
