@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from trainables.core import checkpoint, distributed, loop, measuring
 from trainables.core.groups import MAIN, GroupSettings
 from trainables.core.optimizers import parameter_groups
-from trainables.core.randomness import derive
+from trainables.core.randomness import derive, permutation
 from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig
 
@@ -98,6 +98,17 @@ class Experiment(nn.Module, ABC):
     @abstractmethod
     def num_examples(self) -> int:
         """How many training examples there are."""
+
+    def taken(self, step: int, places: Tensor) -> Tensor:
+        """The training examples at these places [N] of the batch of a step, int64 [N].
+
+        Each epoch has an order of its own, a function of the seed; its last, partial batch is left
+        out.
+        """
+        training = self.config.training
+        epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
+        order = permutation(training.seed, epoch, self.num_examples)
+        return order[place * training.batch_size + places]
 
     @abstractmethod
     def batch(self, step: int) -> Batch:

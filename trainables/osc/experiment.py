@@ -14,7 +14,7 @@ from trainables.core import distributed
 from trainables.core.experiment import Batch, Evaluation, Experiment, Loss
 from trainables.core.groups import MAIN
 from trainables.core.optimizers import build
-from trainables.core.randomness import generator, permutation, uniform
+from trainables.core.randomness import generator, uniform
 from trainables.core.schedules import three_phases
 from trainables.data.scenes.choosing import Positions, chosen, clips, pixels
 from trainables.data.scenes.store import Scenes, Store, open_store
@@ -109,10 +109,7 @@ class RepresentationExperiment(Experiment):
 
     def share(self, step: int, places: Tensor) -> Batch:
         """As `batch`, of the examples at these places."""
-        training = self.config.training
-        epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
-        order = permutation(training.seed, epoch, self.num_examples)
-        taken = order[place * training.batch_size + places]
+        taken = self.taken(step, places)
         positions = self._order[taken.numpy()]
         made = self.views(self.store.splits["train"], positions, "train", step, places)
         return {"examples": taken, **made}

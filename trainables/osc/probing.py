@@ -57,8 +57,9 @@ class Features:
         self._parts: list[Outputs] = []
 
     def add(self, found: Outputs) -> None:
-        """Keeps what is of images and slots; patches would be too many."""
-        self._parts.append(found._replace(patches=found.patches[:, :0]))
+        """Keeps what is of images and slots; patches would be too many, even as an empty view."""
+        none = found.patches.new_empty(len(found.patches), 0, found.patches.shape[2])
+        self._parts.append(found._replace(patches=none))
 
     @property
     def features(self) -> Tensor:
@@ -130,10 +131,8 @@ def probed(
     once (`ap_imbalanced`); the accuracy of counts, by a probe and by nearest neighbours. At the
     last time each property is asked for by itself, too, and curves are drawn.
     """
-    settings, asked = (
-        experiment.config.evaluation.probe,
-        targets(experiment.store, split, positions),
-    )
+    settings = experiment.config.evaluation.probe
+    asked = targets(experiment.store, split, positions)
     values: dict[str, float] = {}
     shown: dict[str, Probe] = {}
     if not settings.steps or asked.testing.stop == asked.testing.start:

@@ -16,7 +16,7 @@ from torch import Tensor
 from trainables.core import liveness
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, References
 from trainables.core.optimizers import build
-from trainables.core.randomness import generator, normal, permutation, uniform
+from trainables.core.randomness import generator, normal, uniform
 from trainables.core.schedules import half_lives
 from trainables.data import augment
 from trainables.data.scenes.choosing import Positions, chosen, most
@@ -101,10 +101,7 @@ class SceneExperiment(Experiment):
 
     def share(self, step: int, places: Tensor) -> Batch:
         """As `batch`, of the examples at these places."""
-        training = self.config.training
-        epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
-        order = permutation(training.seed, epoch, self.num_examples)
-        taken = order[place * training.batch_size + places]
+        taken = self.taken(step, places)
         positions = self._order[taken.numpy()]
         noise = self.noise("slots", step, places, self.slots_at(step))
         return {"examples": taken, "noise": noise, **self.inputs(positions, step, places)}

@@ -21,7 +21,7 @@ from trainables.core.experiment import (
     References,
 )
 from trainables.core.optimizers import build
-from trainables.core.randomness import derive, normal, permutation, uniform
+from trainables.core.randomness import derive, normal, uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import augment
 from trainables.data.digits import Digits
@@ -85,9 +85,7 @@ class SupervisedExperiment(Experiment):
         settings, training = self.config.augmentation, self.config.training
         mixes = bool(settings.mixup or settings.cutmix)
         taken, own = augment.with_partners(places, training.batch_size, mixes)
-        epoch, place = divmod(step - 1, training.steps_an_epoch(self.num_examples))
-        order = permutation(training.seed, epoch, self.num_examples)
-        chosen = order[place * training.batch_size + taken]
+        chosen = self.taken(step, taken)
         train = self._data.train
         images, labels = train.take(chosen), train.labels[chosen]
         draws = uniform(training.seed, "augment", step, taken, 5)

@@ -103,9 +103,11 @@ def test_normal_queries_that_all_share_make_views_easy_to_match(root: Path) -> N
 
 
 def test_true_masks_that_grow_are_another_truth(root: Path) -> None:
-    plain = measured(loaded(root)).values
-    grown = measured(loaded(root, **{"evaluation.segmentation.dilates": True})).values
+    twice = {"views.size": 32}  # of what is not resized nothing grows
+    plain = measured(loaded(root, **twice)).values
+    grown = measured(loaded(root, **twice, **{"evaluation.segmentation.dilates": True})).values
     assert plain["ari"] == grown["ari"] and plain.keys() == grown.keys()
+    assert plain["iou_with_background"] != grown["iou_with_background"]
 
 
 def test_every_value_has_a_row_that_it_must_beat(root: Path) -> None:
@@ -163,6 +165,16 @@ def test_questions_are_those_of_visible_objects(root: Path) -> None:
             present.add(((size * 8 + color) * 2 + material) * 3 + shape)
         assert set(asked.questions[scene].nonzero()[:, 0].tolist()) == present
         assert int(asked.counts[scene]) == int(fields["visibility"][scene, 1:].sum())
+
+
+def test_patches_are_not_kept_for_probes(root: Path) -> None:
+    with torch.inference_mode():
+        [look] = Measuring(loaded(root)).looks("val", np.arange(4))
+    seen = probing.Features()
+    seen.add(look.found)
+    [kept] = seen._parts  # pyright: ignore[reportPrivateUsage]
+    assert kept.patches.untyped_storage().nbytes() == 0
+    assert torch.equal(seen.features, look.found.features)
 
 
 def test_probes_are_tested_on_scenes_that_they_have_not_seen(root: Path) -> None:

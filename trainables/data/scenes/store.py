@@ -186,20 +186,6 @@ def positions_with(scenes: Scenes, min_objects: int, max_objects: int) -> Positi
     return np.flatnonzero((counts >= min_objects) & (counts <= max_objects))
 
 
-def clips(scenes: Scenes) -> tuple[Positions, Positions]:
-    """Position of the first frame of each clip, and how many frames it has, in order.
-
-    The frames of a clip are one behind the other.
-
-    Raises:
-        ValueError: the set has no clips.
-    """
-    if "clip" not in scenes.fields:
-        raise ValueError("scenes must be frames of clips, and those of this set are not")
-    _, starts, counts = np.unique(scenes.fields["clip"], return_index=True, return_counts=True)
-    return starts, counts
-
-
 def check(folder: Path) -> Iterator[str]:
     """What is wrong with a prepared set: a sentence each; none if all its bytes are right."""
     advice = f"delete {folder} and prepare it again"

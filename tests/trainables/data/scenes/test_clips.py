@@ -13,10 +13,10 @@ from PIL import Image
 from tests.trainables.data.scenes import written
 from tests.trainables.data.scenes.test_writing import files
 from trainables.data.scenes.catalog import SCENE_SETS
+from trainables.data.scenes.choosing import clips as frames_of
 from trainables.data.scenes.clips import ClipScenes
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.prepare import prepare
-from trainables.data.scenes.store import clips as bounds
 from trainables.data.scenes.store import open_store
 
 SIDE, FRAMES = 16, 3
@@ -84,16 +84,15 @@ def test_frames_of_a_clip_follow_one_another_in_its_split(tmp_path: Path) -> Non
     assert store.splits["train"].fields["clip"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
-def test_each_clip_has_its_first_frame_and_how_many(tmp_path: Path) -> None:
+def test_frames_of_a_clip_are_taken_together(tmp_path: Path) -> None:
     store = prepared(clips(tmp_path))
-    starts, counts = bounds(store.splits["train"])
-    assert starts.tolist() == [0, 3, 6] and counts.tolist() == [FRAMES] * 3
-    starts, counts = bounds(store.splits["val"])
-    assert starts.tolist() == [0] and counts.tolist() == [FRAMES]
-    written.tetrominoes(tmp_path, 10)
-    other = open_store(prepare(SCENE_SETS["tetrominoes"], tmp_path, image_size=12))
-    with pytest.raises(ValueError, match="scenes must be frames of clips"):
-        bounds(other.splits["train"])
+    train = store.splits["train"]
+    assert frames_of(train, np.array([7, 3, 8, 4, 6, 5])).tolist() == [[3, 4, 5], [6, 7, 8]]
+    assert frames_of(store.splits["val"], np.arange(FRAMES)).tolist() == [[0, 1, 2]]
+    with pytest.raises(ValueError, match=r"clips must have equally many frames, .* got \[2, 3\]"):
+        frames_of(train, np.arange(5))
+    with pytest.raises(ValueError, match=r"at least 2, got \[1\]"):
+        frames_of(train, np.array([0, 3]))
 
 
 def test_pictures_are_resized(tmp_path: Path) -> None:
