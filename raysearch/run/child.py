@@ -17,7 +17,7 @@ from raysearch.run.guard import INNER, OUTER
 from raysearch.run.guarded import Guarded
 from raysearch.run.job import ALIVE, Job, Message
 from raysearch.run.messages import InvalidMessage, receive
-from raysearch.run.process import PRELOADED
+from raysearch.run.process import preloaded
 from raysearch.run.shared_memory import FOLDER
 
 LABEL = "RAYSEARCH_HOST"
@@ -203,7 +203,7 @@ class Server:
 
     def start(self) -> None:
         """Starts all of it; it takes seconds."""
-        self.guarded = Guarded(PRELOADED, self._experiment, self._environment)
+        self.guarded = Guarded(preloaded(), self._experiment, self._environment)
         self.guarded.wait_until_ready()
 
 

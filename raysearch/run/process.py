@@ -56,6 +56,10 @@ PRELOADED = (
 )
 """Imported once by the fork server, so that each trial finds them there."""
 
+PRELOAD = "RAYSEARCH_PRELOAD"
+"""Environment variable: modules that are imported ahead instead, as `numpy,scipy.stats`, or none.
+An experiment without torch then waits for none. What it imports later is not seeded for it."""
+
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
 _SIGN_EVERY = 10.0
@@ -259,6 +263,14 @@ def _without_test(config: dict[str, Any], session: Any) -> None:
     note("this experiment has no `test`: nothing is evaluated on the test split")
 
 
+def preloaded() -> tuple[str, ...]:
+    """The modules that the fork server imports ahead of the experiment."""
+    stated = os.environ.get(PRELOAD)
+    if stated is None:
+        return PRELOADED
+    return (*filter(None, map(str.strip, stated.split(","))), __name__)
+
+
 def serve(connection: Connection) -> None:
     """The main function of a trial's process: sets up, runs the experiment, says how it ended.
 
@@ -275,7 +287,7 @@ def serve(connection: Connection) -> None:
         os.chdir(job.paths[-1])
     try:
         write_to(job.log)
-        missing = [name for name in PRELOADED if name not in sys.modules]
+        missing = [name for name in preloaded() if name not in sys.modules]
         if missing:
             note(f"not preloaded, so imported here: {', '.join(missing)}")
         set_threads(job.threads)
@@ -361,10 +373,11 @@ def _have_room(*folders: str) -> bool:
 
 
 def set_threads(threads: int) -> None:
-    """How many threads torch computes with."""
-    import torch
+    """How many threads torch computes with; one imported later goes by OMP_NUM_THREADS."""
+    if "torch" in sys.modules or PRELOAD not in os.environ:
+        import torch
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
 
 
 def write_to(log: Path) -> None:

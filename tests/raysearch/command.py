@@ -16,6 +16,7 @@ import psutil
 from raysearch.record.events import Store
 from raysearch.record.results import SearchView
 from raysearch.run.job import label_of
+from raysearch.run.process import PRELOAD
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -23,6 +24,7 @@ ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
     "COLUMNS": "200",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    PRELOAD: "",  # what an experiment does not import itself, it does not need
 }
 COMMAND = [sys.executable, "-m", "raysearch.cli"]
 

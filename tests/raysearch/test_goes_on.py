@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from raysearch.run.child import kill_orphans
+from raysearch.run.process import PRELOAD
 from tests.raysearch.command import (
+    ENVIRONMENT,
     end_all,
     label,
     left_alive,
@@ -41,11 +43,14 @@ def at_work(folder: Path, attempt: int) -> bool:
     return all(file.exists() and len(file.read_text().splitlines()) > 30 for file in files)
 
 
-def test_boxes_end_with_124_and_the_identical_command_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_boxes_end_with_124_and_the_identical_command_goes_on_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a scheduler does it: SIGTERM when it wants its machine back, then the same job again.
 
     Nothing is due before the end of a trial, so nothing is saved unless it is asked for.
     """
+    monkeypatch.delitem(ENVIRONMENT, PRELOAD)  # as a user's search: with all libraries ahead
     whole, boxed = tmp_path / "whole", tmp_path / "boxed"
     whole.mkdir()
     boxed.mkdir()

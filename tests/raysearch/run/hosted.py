@@ -16,13 +16,14 @@ from raysearch.run import child as hosting
 from raysearch.run import tree
 from raysearch.run.child import Child, start_server
 from raysearch.run.job import Job
+from raysearch.run.process import PRELOAD
 
 EXPERIMENT = "tests.raysearch.run.offspring:run"
 ROOT = str(Path(__file__).parents[3])
 
 
 def main(folder: Path) -> None:
-    hosting.PRELOADED = ("torch", "raysearch.run.process")
+    os.environ[PRELOAD] = "torch"
     start_server(f"hosted-{folder.name}", 1, EXPERIMENT, [ROOT])
     config = {"way": "hiding", "end": "hang"}
     child = Child(Job("t", str(folder), 0, 1, EXPERIMENT, config, str(folder), paths=[ROOT]))

@@ -18,6 +18,7 @@ from raysearch.run import child as hosting
 from raysearch.run.child import Child, start_server, stop_server
 from raysearch.run.forking import FORK
 from raysearch.run.job import Job, Message
+from raysearch.run.process import PRELOAD
 from raysearch.run.shared_memory import Made
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ ROOT = str(Path(__file__).parents[3])
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hosting, "PRELOADED", ("torch", "raysearch.run.process"))
+        patch.setenv(PRELOAD, "torch")
         start_server("offspring-tests", 1, EXPERIMENT, [ROOT])
         yield
         stop_server()
