@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.declare.nearest import on_offer
-from raysearch.declare.needs import refuse_missing
+from raysearch.declare.needs import refuse_missing, refuse_unreported
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Sweep, bare
 from raysearch.errors import BadSetting, RaysearchError, UnknownName, WrongState
@@ -52,6 +52,7 @@ def evaluated(
 
             pairs = Evaluations(space, trials)
             pairs.check()
+            refuse_unreported(pairs.configurations(), space.sweep.metrics)
             refuse_missing(pairs.configurations())
             return {"search": name, "trials": trials}
     wanted = space.sweep.evaluates

@@ -23,7 +23,7 @@ from raysearch.answer import (
     unfinished_lines,
     warning_lines,
 )
-from raysearch.declare.needs import lacks
+from raysearch.declare.needs import lacks, withholds
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.evaluating import foreseen
 from raysearch.record.endings import ends
@@ -84,7 +84,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     for line in [*fixed_lines(spec), *room_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
-    if (said := lacks(space)) is not None:
+    if (said := withholds(space) or lacks(space)) is not None:
         say(f"missing    {said}")
     if is_asked_elsewhere(sweep, settings):
         say("not asked  whether time or chance changes it: a search asks fresh processes first")

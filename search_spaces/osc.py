@@ -6,8 +6,8 @@ name of the sweep (`osc_settings.DROP_INS` has it by name), such as
     raysearch search osc.O --gpus 1 queries.kind=learned
     raysearch search osc.E --gpus 1 global_function.dropout=0.2 \
         global_projection.dropout=0.2 object_projection.dropout=0.2
-    raysearch search osc.I --tag overfit=yes data.limit=6400 evaluation.scenes=6400
-    raysearch search osc.I --tag debug=yes --tracking-uri none training.epochs=3 \
+    raysearch search osc.I purpose=overfit data.limit=6400 evaluation.scenes=6400
+    raysearch search osc.I purpose=debug --tracking-uri none training.epochs=3 \
         training.seed=42 data.limit=640 evaluation.scenes=640
 
 Single runs, besides those of `osc.largest_batch`: the default, a small network that sees fine
@@ -16,7 +16,8 @@ patches, and one that learns few scenes by heart.
     raysearch train osc.representation
     raysearch train osc.representation backbone.width=64 backbone.patch_size=4 backbone.heads=8 \
         training.batch_size=16 backbone.dropout=0.2 backbone.attention_dropout=0.2
-    raysearch train osc.representation loss.objects=ctr_all data.limit=6400 evaluation.scenes=6400
+    raysearch train osc.representation purpose=overfit loss.objects=ctr_all data.limit=6400 \
+        evaluation.scenes=6400
 """
 
 from __future__ import annotations
@@ -38,15 +39,11 @@ from search_spaces.osc_settings import (
     OBJECTS,
     SLOT,
     WEIGHTS,
-    Settings,
-    choices,
     crops,
-    labelled,
     lasts,
-    one_of,
-    only,
     representation,
 )
+from search_spaces.settings import Settings, choices, labelled, one_of, only
 from trainables.osc.config import Representation, second_generation
 from trainables.osc.parts import TimmBackbone
 

@@ -18,14 +18,10 @@ from search_spaces.osc_settings import (
     MORE_GLOBAL,
     OBJECTS,
     WEIGHTS,
-    Settings,
-    choices,
-    labelled,
     lasts,
-    one_of,
-    only,
     representation,
 )
+from search_spaces.settings import Settings, choices, labelled, one_of, only
 from trainables.osc.config import Representation
 
 SEEDS = 3
@@ -68,6 +64,7 @@ def batch(trial: Trial, *scalings: str) -> Settings:
     stated=50,
     question="Is contrast with the slots of all images sensitive to the batch size?",
     tags={"question": "Q1"},
+    notes="Share of negatives of other images that show a like object: val/negatives/….",
     choices=choices(length=LENGTHS),
 )
 def batch_sizes(trial: Trial) -> Representation:
@@ -209,7 +206,8 @@ def components_evaluated(trial: Trial) -> Representation:
     stated=10,
     question="Can centroids tell objects of one type apart?",
     tags={"question": "Q11"},
-    notes="Positions that are added before each block are in what is clustered anyway.",
+    notes="Scenes with several objects of one type are val/alike/…, all others val/unalike/iou. "
+    "Positions that are added before each block are in what is clustered anyway.",
 )
 def centroids(trial: Trial) -> Representation:
     """Learned queries, centroids × distance × positions in it, × those of the backbone."""

@@ -13,14 +13,12 @@ from search_spaces.osc_settings import (
     IMAGES,
     MORE_GLOBAL,
     OBJECTS,
-    Settings,
-    choices,
     crops,
-    labelled,
-    one_of,
     representation,
 )
-from trainables.osc.config import FLOOR, SECOND_MICRO, Representation, second_generation
+from search_spaces.settings import Settings, choices, labelled, one_of
+from trainables.osc.config import SECOND_MICRO, Representation, second_generation
+from trainables.osc.optimization import FLOOR
 from trainables.osc.parts import TimmBackbone
 
 # Sizes ---------------------------------------------------------------------------------------

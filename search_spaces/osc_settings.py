@@ -1,16 +1,13 @@
-"""Named settings of the family osc, and how its sweeps choose among settings."""
+"""Named settings of the family osc."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from raysearch.declare.sweep import Metric, Trial, bare
+from raysearch.declare.sweep import Metric
+from search_spaces.settings import Settings, merged
 from trainables.osc.config import Representation
 from trainables.osc.objectives import PRESETS
-
-Settings = Mapping[str, object]
-"""Values by dotted path."""
 
 OBJECTS = [Metric("val/iou", "maximize")]
 """Of masks of slots, without the background, at the end, where the rate is at its lowest."""
@@ -33,8 +30,9 @@ DROP_INS: Mapping[str, Settings] = {
     "kmeans": {"queries.kind": "kmeans"},
     "backbone_drops": DROPS,
     "head_drops": HEAD_DROPS,
-    "overfit": {"data.limit": 6400, "evaluation.scenes": 6400},
+    "overfit": {"purpose": "overfit", "data.limit": 6400, "evaluation.scenes": 6400},
     "debug": {
+        "purpose": "debug",
         "training.epochs": 3,
         "training.seed": 42,
         "data.limit": 640,
@@ -43,8 +41,8 @@ DROP_INS: Mapping[str, Settings] = {
 }
 """What was put into any published sweep, as the overrides of a command or of `Client.search`.
 
-`overfit` and `debug` go together, the latter behind; searches with them are given a tag of their
-name. 640 scenes are ten batches of 64.
+`overfit` and `debug` go together, the latter behind; their trials say so as `purpose`, another
+trial than one without. 640 scenes are ten batches of 64.
 """
 
 WEIGHTS: Mapping[str, Settings] = {
@@ -57,38 +55,12 @@ MORE_GLOBAL = WEIGHTS["more_global"]
 
 def representation(*settings: Settings, start: Representation | None = None) -> Representation:
     """The configuration with all of these settings, the later before the earlier."""
-    merged: dict[str, object] = {}
-    for each in settings:
-        merged |= each
-    return (start or Representation()).with_values(merged)
+    return (start or Representation()).with_values(merged(*settings))
 
 
 def lasts(times: int) -> Settings:
     """As many times five epochs, of which the rate rises in the first fifth."""
     return {"training.epochs": 5 * times}
-
-
-def one_of(trial: Trial, name: str, *values: Any) -> dict[str, Any]:
-    """One of these values at the path of a parameter."""
-    return {bare(name): trial.suggest_categorical(name, list(values))}
-
-
-def labelled(trial: Trial, name: str, table: Mapping[str, Settings]) -> Settings:
-    """The settings behind one label of a table, which is `choice.<name>`."""
-    return table[trial.suggest_categorical(f"choice.{name}", list(table))]
-
-
-def choices(**tables: Mapping[str, Settings]) -> dict[str, list[str]]:
-    """The paths that the choices with these tables set."""
-    return {
-        f"choice.{name}": list(dict.fromkeys(path for each in table.values() for path in each))
-        for name, table in tables.items()
-    }
-
-
-def only(table: Mapping[str, Settings], *labels: str) -> dict[str, Settings]:
-    """A table with these labels alone, in this order."""
-    return {label: table[label] for label in labels}
 
 
 def crops(*pairs: tuple[float, float]) -> dict[str, Settings]:

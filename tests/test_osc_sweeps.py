@@ -13,6 +13,7 @@ import typer
 from raysearch.cli import app
 from raysearch.declare.space import Space
 from raysearch.plan import parse_overrides
+from raysearch.record.names import flat
 from search_spaces import osc, osc_small
 from search_spaces.osc_settings import DROP_INS
 from tests.osc_sweeps import DROPS, LETTERS, SWEEPS, check_labels, offered, space
@@ -215,7 +216,7 @@ def test_a_documented_command_is_understood_and_does_something(words: list[str])
     command = typer.main.get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]
     with command.make_context(name, list(arguments)) as context:
         assert context.command is command
-    given = parse_overrides(one for one in arguments if re.match(r"[a-z_]+\.[a-z_.]+=", one))
+    given = parse_overrides(one for one in arguments if re.match(r"[a-z_.]+=", one))
     if name == "search":
         Space(SWEEPS[arguments[0]], given).check()
     elif name == "train":
@@ -227,3 +228,18 @@ def test_a_documented_command_is_understood_and_does_something(words: list[str])
 @pytest.mark.parametrize("name", DROP_INS)
 def test_a_drop_in_is_taken_by_a_sweep(name: str) -> None:
     Space(SWEEPS["osc.K"], DROP_INS[name]).check()
+
+
+@pytest.mark.parametrize(
+    ("composed", "purpose"),
+    [((), "result"), (("overfit",), "overfit"), (("overfit", "debug"), "debug")],
+)
+def test_trials_that_are_no_results_say_so_wherever_they_are_listed(
+    composed: tuple[str, ...], purpose: str
+) -> None:
+    """As a parameter of their runs in MLflow, and so in tables; and they are other trials."""
+    given = {path: value for name in composed for path, value in DROP_INS[name].items()}
+    [point] = Space(SWEEPS["osc.K"], given).preview(1)
+    assert flat(point.config.to_json())["purpose"] == purpose
+    marked = point.config.with_values({"purpose": "result"}).digest() != point.config.digest()
+    assert marked == bool(composed)

@@ -1,12 +1,13 @@
-"""What a search needs and is not there, such as its data: asked before any trial."""
+"""What a search needs and is not there, such as its data or a metric: asked before any trial."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from raysearch.declare.space import Point, Space
-from raysearch.errors import UnknownName
+from raysearch.declare.sweep import Metric
+from raysearch.errors import BadSetting, UnknownName
 
 _LOOKED_AT = 64
 """So many points of a space are asked, and besides one for each value of each choice."""
@@ -21,6 +22,24 @@ def missing(config: Any) -> str | None:
     return None if ask is None else ask()
 
 
+def unreported(config: Any, metrics: Iterable[Metric]) -> str | None:
+    """The sentence on a metric that a run of a configuration never reports; None if there is none.
+
+    A configuration says so by a method `unreported(name)`; one without it may report anything.
+    """
+    ask: Callable[[str], str | None] | None = getattr(config, "unreported", None)
+    if ask is None:
+        return None
+    return next((said for metric in metrics if (said := ask(metric.name))), None)
+
+
+def refuse_unreported(configs: Iterable[Any], metrics: Sequence[Metric]) -> None:
+    """Raises ValueError with the first of those sentences."""
+    for config in configs:
+        if sentence := unreported(config, metrics):
+            raise BadSetting(sentence)
+
+
 def refuse_missing(configs: Iterable[Any]) -> None:
     """Raises LookupError with the first of those sentences."""
     for config in configs:
@@ -33,8 +52,19 @@ def lacks(space: Space) -> str | None:
     return next((said for point in _points(space) if (said := missing(point.config))), None)
 
 
+def withholds(space: Space) -> str | None:
+    """The sentence on a metric of its sweep that some point of a space never reports."""
+    metrics = space.sweep.metrics
+    configs = (point.config for point in _points(space))
+    return next((said for config in configs if (said := unreported(config, metrics))), None)
+
+
 def refuse_lacks(space: Space) -> None:
-    """Raises LookupError with that sentence."""
+    """Raises ValueError with the sentence on a metric, where no data would help, else LookupError
+    with that on what is missing.
+    """
+    if sentence := withholds(space):
+        raise BadSetting(sentence)
     if sentence := lacks(space):
         raise UnknownName(sentence)
 

@@ -25,7 +25,7 @@ def bare(name: str) -> str:
 
 
 class Config(Protocol):
-    """All that the service knows of a configuration; it may also have `missing`, as in `needs`."""
+    """All that the service knows of a configuration; `needs` says what it may also have."""
 
     experiment: ClassVar[str]
     name: ClassVar[str]

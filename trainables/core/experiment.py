@@ -64,7 +64,8 @@ class Evaluation:
     It is made every so many steps (`every`, 0: once an epoch) and after the last one; on the split
     `test` only once, at the end of a search. `function` is told whether this is the last time.
     `references`, if given, says what methods that learn nothing score on the same examples, in the
-    names of its values; it is asked once a run, and the networks are evaluated untrained then too.
+    names of its values; it is asked once a run, and the networks are evaluated untrained then too:
+    as any other time, or by `untrained`, for what is measured at the last time alone.
 
     Both run in inference mode. What learns (a probe, a gradient of the networks) does so within
     `measuring.learning`; what takes minutes calls `liveness.alive` now and then.
@@ -75,6 +76,7 @@ class Evaluation:
     function: Callable[[bool], Evaluated]
     every: int = 0
     references: Callable[[], References] | None = None
+    untrained: Callable[[], Evaluated] | None = None
 
 
 class Experiment(nn.Module, ABC):

@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,7 +148,8 @@ def _rows(
 ) -> References:
     with torch.inference_mode():
         experiment.eval()
-        untrained = evaluation.function(False).values
+        measure = evaluation.untrained or partial(evaluation.function, False)
+        untrained = measure().values
         experiment.train()
         rows = {**known(), UNTRAINED: untrained}
     return {

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 import timm
 import torch
-from timm.models.swin_transformer import SwinTransformer
-from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
 
 from trainables.layers.backbones import (
@@ -28,8 +26,8 @@ from trainables.layers.features import Features
 from trainables.layers.frozen import Frozen
 from trainables.layers.positions import resized_positions
 from trainables.layers.weights import Weights
+from trainables.layers.windows import SWIN
 
-_SWIN = (SwinTransformer, SwinTransformerV2)
 _PLAIN = 0.5  # mean and deviation of pixels for networks that are not pretrained
 
 
@@ -159,7 +157,7 @@ class TimmFeatures(nn.Module):
         """The width of the features; raises ValueError if the network takes not all sizes."""
         width = 0
         for side in self.image_sizes:
-            if isinstance(sketch, _SWIN):
+            if isinstance(sketch, SWIN):
                 _check_windows(sketch, self.name, side)
             with _explained(self.name, (side,)), torch.device("meta"), torch.no_grad():
                 images = torch.empty(2, 3, side, side)
@@ -201,7 +199,7 @@ def _sizes(
             continue
         except (AssertionError, RuntimeError, ValueError):  # is said when it is built
             return sizes
-        keeps_table = weights is not None and not isinstance(network, _SWIN)
+        keeps_table = weights is not None and not isinstance(network, SWIN)
         return {"dynamic_img_size": True} if keeps_table and sizes != fixed else sizes
     return {}
 
@@ -224,7 +222,7 @@ def _check_windows(network: Any, name: str, side: int) -> None:
 
 def _fit_shifts(network: nn.Module, side: int) -> None:
     """Swin without shifts in stages that are one window, as if it were built for this side."""
-    if not isinstance(network, _SWIN):
+    if not isinstance(network, SWIN):
         return
     grid = side // _part(network, "patch_embed").patch_size[0]
     for stage in _part(network, "layers"):

@@ -1,9 +1,15 @@
-"""Which images hierarchical transformers with windows take as they are; no torch."""
+"""Which images Swin takes as they are, and how wide networks of timm are; no torch."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+_SIZED = re.compile(
+    r"(?P<kind>vit|deit3?|beit(v2)?|flexivit|swin(v2)?(_s3|_cr)?)_(?P<size>tiny|small|base|large)_"
+)
+_PLAIN_WIDTHS = {"tiny": 192, "small": 384, "base": 768, "large": 1024}
+_SWIN_WIDTHS = {"tiny": 768, "small": 768, "base": 1024, "large": 1536}
 _FURTHEST = 4  # a size up to so many times as large, or as small, is proposed
 
 
@@ -52,3 +58,18 @@ def _nearest(image_size: int, patch_size: int, window: int, stages: int) -> list
         for sides in (smaller, larger)
     ]
     return [side for side in found if side]
+
+
+def timm_width(name: str) -> int | None:
+    """The width of what leaves a network of timm; None where its name does not say it.
+
+    Names say it of vision transformers and of Swin in the sizes tiny to large, `plus` and those
+    behind a ResNet apart.
+    """
+    found = _SIZED.match(name)
+    if found is None or "plus" in name or "resnet" in name:
+        return None
+    kind, size = found["kind"], found["size"]
+    if kind == "swin_s3":  # all sizes are as wide as the tiny one
+        size = "tiny"
+    return (_SWIN_WIDTHS if kind.startswith("swin") else _PLAIN_WIDTHS)[size]

@@ -65,8 +65,7 @@ def fit_probe(
     """
     _check(features, targets)
     if positive_weight is None:
-        positive = float(targets.double().mean())
-        positive_weight = (1 - positive) / positive if positive > 0 else 1.0
+        positive_weight = weight_of_yes(targets)
     with torch.inference_mode(False):
         weight = torch.tensor(positive_weight, device=features.device)
 
@@ -76,6 +75,12 @@ def fit_probe(
     fitting = Fitting(**settings)
     found = fitted(features, targets.float(), targets.shape[1], loss, pools, generator, fitting)
     return Probe(**found, positive_weight=positive_weight)
+
+
+def weight_of_yes(targets: Tensor) -> float:
+    """How often a yes of targets [...], bool, counts, so that yeses count as much as noes."""
+    positive = float(targets.double().mean())
+    return (1 - positive) / positive if positive > 0 else 1.0
 
 
 def fit_classifier(

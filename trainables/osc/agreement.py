@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trainables.core.training import Training
 from trainables.osc.objectives import Loss, Regularization
 from trainables.osc.parts import CompetitiveAttention, KMeansQueries, Queries, VisionTransformer
+
+MOST_HEADS = 16
+"""More are not proposed."""
 
 
 def of_batch(training: Training) -> str | None:
@@ -77,3 +82,18 @@ def of_draws(queries: object, *, shares: bool, has_slots: bool) -> str | None:
         f"{getattr(queries, 'kind', None)!r}: only 'normal' queries are draws and nothing else, "
         f"got true"
     )
+
+
+def of_heads(heads: Mapping[str, int], width: int, whose: str) -> str | None:
+    """Heads, by the path of their part, share the features that they look at.
+
+    `whose` are the features, as `backbone.width`.
+    """
+    for path, number in heads.items():
+        if width % number:
+            fitting = [str(one) for one in range(1, MOST_HEADS + 1) if width % one == 0]
+            return (
+                f"{path}.heads must divide {whose} ({width}), got {number}; try "
+                f"{', '.join(fitting)}"
+            )
+    return None

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from trainables.layers.recording import attending
+from trainables.layers.windows import Windows, windows_of
 from trainables.metrics.rollout import cross_rollout, reduced, rollout, slot_rollout
+from trainables.metrics.window_rollout import window_rollout
 from trainables.osc.evaluations import Segmentation
+from trainables.osc.model import RepresentationModel
 
 _BACKBONE, _OBJECTS = "backbone.", "objects."
 _OF_PATCHES = ".tokens_look."
@@ -27,10 +30,31 @@ def names(model: nn.Module, *, of_backbone: bool = True) -> list[str]:
     ]
 
 
-def slot_maps(recorded: Mapping[str, Tensor], settings: Segmentation, patches: int) -> Tensor:
+def maps_on_grid(
+    model: RepresentationModel, recorded: Mapping[str, Tensor], settings: Segmentation, size: int
+) -> Tensor:
+    """`slot_maps` of what was recorded of images of a side, [N, S, h, w].
+
+    Rows and columns are those of the patches that slots look at; through the windows of Swin, those
+    of its first stage.
+    """
+    grid = model.grid(size)
+    windows = windows_of(model, grid) if settings.through_backbone else {}
+    found = slot_maps(recorded, settings, grid[0] * grid[1], windows)
+    return found.unflatten(2, next(iter(windows.values())).grid if windows else grid)
+
+
+def slot_maps(
+    recorded: Mapping[str, Tensor],
+    settings: Segmentation,
+    patches: int,
+    windows: Mapping[str, Windows] | None = None,
+) -> Tensor:
     """Maps [N, S, P] of what was recorded, [T, N, H, Q, K] by module in the order of the network.
 
     Of the attention to patches those of the `first` or `last` layer, the `mean`, or a rollout.
+    `windows` are those of the backbone by module, if it is Swin, with whose rollout P is the number
+    of places of its first stage.
 
     Raises:
         ValueError: the backbone has no attention to go back through.
@@ -44,17 +68,33 @@ def slot_maps(recorded: Mapping[str, Tensor], settings: Segmentation, patches: i
         found = cross_rollout(among, across)
     if not settings.through_backbone:
         return found
+    return found @ _backbone_rollout(recorded, settings, patches, windows or {})
+
+
+def _backbone_rollout(
+    recorded: Mapping[str, Tensor],
+    settings: Segmentation,
+    patches: int,
+    windows: Mapping[str, Windows],
+) -> Tensor:
+    """What the patches that slots look at go back to, [N, P, P']."""
+    steps = {"adds_residual": settings.adds_residual, "halves": settings.halves}
+    if windows:
+        return window_rollout(
+            [(reduced(recorded[name], settings.heads)[0], one) for name, one in windows.items()],
+            **steps,
+        )
     layers = backbone_layers(recorded, patches, keeps_others=True)
     if layers is None:
         raise ValueError(
-            "evaluation.segmentation.through_backbone must be false with a backbone whose layers "
-            "do not look from all patches at all, got true"
+            "evaluation.segmentation.through_backbone must be false with a backbone that is "
+            "neither a vision transformer nor Swin, whose layers look from all patches, or from "
+            "windows of them, at patches, got true"
         )
-    return found @ rollout(
+    return rollout(
         torch.stack([reduced(one, settings.heads) for one in layers]),
-        adds_residual=settings.adds_residual,
-        halves=settings.halves,
         class_tokens=layers.shape[-1] - patches,
+        **steps,
     )
 
 

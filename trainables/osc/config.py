@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig, Training
-from trainables.layers.geometry import swin_geometry
-from trainables.osc import agreement
+from trainables.layers.geometry import swin_geometry, timm_width
+from trainables.osc import agreement, reported
 from trainables.osc.evaluations import Evaluations
 from trainables.osc.objectives import Loss, Regularization
+from trainables.osc.optimization import LARS, REFERENCE_BATCH, SGD, AdamW, Phases
 from trainables.osc.parts import (
     AnyQueries,
     AttentionPool,
@@ -27,80 +27,14 @@ from trainables.osc.parts import (
     TimmBackbone,
     VisionTransformer,
 )
-from trainables.settings import optimizers
 from trainables.settings.crops import ClipFrames, PublishedCrops, SmallCrops, TurnedCrops, Views
-from trainables.settings.ranges import NonNegative, Positive, Rate
 from trainables.settings.scenes import Scenes
-
-FLOOR = 3e-4 / 7e-4
-"""The published last rate over the published peak."""
-REFERENCE_BATCH = 64
-"""What a rate that is scaled with the batch is stated for."""
 
 SWIN_DEPTHS = (2, 2, 6, 2)
 """Of four stages, as all of them have; how many blocks one has does not matter here."""
 
-Decays = Literal["all", "matrices"]
-Scaling = Literal["none", "linear", "sqrt"]
-
-
-class AdamW(optimizers.AdamW):
-    """AdamW; `decays` says whether biases, gains, tokens and positions lose weight too.
-
-    The rate of a batch of B is `lr`, `lr` · B / 64 (`linear`) or `lr` · √(B / 64) (`sqrt`).
-    """
-
-    lr: Positive = 7e-4
-    weight_decay: NonNegative = 1e-4
-    decays: Decays = "all"
-    scaling: Scaling = "none"
-
-
-class SGD(optimizers.SGD):
-    """SGD, with what `AdamW` has besides."""
-
-    lr: Positive = 0.05
-    weight_decay: NonNegative = 1e-4
-    decays: Decays = "matrices"
-    scaling: Scaling = "none"
-
-
-class LARS(optimizers.LARS):
-    """LARS, with what `AdamW` has besides."""
-
-    lr: Positive = 0.3
-    weight_decay: NonNegative = 1e-6
-    decays: Decays = "matrices"
-    scaling: Scaling = "none"
-
-
-class Phases(Config):
-    """Three phases of the learning rate, in shares of all steps.
-
-    A linear warm-up from `first` × the peak, a decay (half a cosine, or by the same factor each
-    step) to `floor` × the peak, and the last `hold` at that.
-    """
-
-    decay: Literal["cosine", "exponential"] = "cosine"
-    warm_up: Rate = 0.2
-    first: float = Field(default=1e-10, ge=0, le=1)
-    floor: float = Field(default=FLOOR, ge=0, le=1)
-    hold: Rate = 0.0
-
-    @model_validator(mode="after")
-    def _there_is_a_decay(self) -> Phases:
-        if self.warm_up + self.hold >= 1:
-            raise ValueError(
-                f"hold must leave a decay behind warm_up ({self.warm_up:g}), got {self.hold:g}"
-            )
-        if self.decay == "exponential" and self.floor == 0:
-            raise ValueError("floor must be above 0 with schedule.decay 'exponential', got 0")
-        return self
-
-    def void(self) -> frozenset[str]:
-        """Without a warm-up there is no first rate; a third phase that is none."""
-        void = frozenset[str]() if self.warm_up else frozenset({"first"})
-        return void if self.hold else void | {"hold"}
+_OF_SLOTS = ("segmentation", "num_slots")
+"""Settings of evaluations that nothing but slots has a use for."""
 
 
 class Representation(ExperimentConfig):
@@ -108,8 +42,10 @@ class Representation(ExperimentConfig):
 
     `architecture`: `global` has no slots; in `global_obj` image and slots are two branches on the
     backbone; in `obj_global` the image is represented by its slots. `feature_norm` is applied to
-    the features of image and slots. The defaults are those of the first generation of the
-    published experiments; `second_generation` has those of the second.
+    the features of image and slots. `purpose` marks runs that are no results, by which they are
+    told apart and left out: an `overfit` on few scenes, or `debug`; it changes nothing else. The
+    defaults are those of the first generation of the published experiments; `second_generation` has
+    those of the second.
     """
 
     experiment: ClassVar[str] = "trainables.osc.experiment:RepresentationExperiment"
@@ -132,17 +68,33 @@ class Representation(ExperimentConfig):
     schedule: Phases = Phases()
     training: Training = Training(epochs=50, batch_size=64, clip_norm=0.0, prefetch=2)
     evaluation: Evaluations = Evaluations()
+    purpose: Literal["result", "overfit", "debug"] = "result"
 
     def void(self) -> frozenset[str]:
-        """Without slots, what makes them; where none are compared, their projection; no norm."""
-        void = frozenset({"feature_norm"} if self.feature_norm == "none" else ())
+        """Without slots, what makes them; where none are compared, their projection; no norm; no
+        mark.
+        """
+        neutral = {"feature_norm": "none", "purpose": "result"}
+        void = frozenset(name for name, value in neutral.items() if getattr(self, name) == value)
         if self.architecture == "global":
             return void | {"queries", "objects", "object_projection"}
         return void if self.loss.learns_from_slots else void | {"object_projection"}
 
+    def canonical(self) -> dict[str, Any]:
+        """As of any configuration; without slots, without how they are measured."""
+        found = super().canonical()
+        if not self.has_slots:
+            measured = found["evaluation"]
+            found["evaluation"] = {k: v for k, v in measured.items() if k not in _OF_SLOTS}
+        return found
+
     def missing(self) -> str | None:
         """The sentence on scenes or weights that are not there."""
         return self.data.missing() or self.backbone.missing()
+
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on why no run reports a metric; None if it may."""
+        return reported.why_unreported(metric, self)
 
     @property
     def has_slots(self) -> bool:
@@ -211,17 +163,26 @@ class Representation(ExperimentConfig):
                 raise ValueError(f"{path} must fit {self.backbone.name}: {said}")
         return self
 
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Representation:
-        if not isinstance(self.backbone, VisionTransformer):
-            return self  # asked when it is built: its width is timm's to say
-        width, asked = self.backbone.width, {"objects": self.objects, "queries": self.queries}
-        found = {name: getattr(part, "heads", 1) for name, part in asked.items() if self.has_slots}
+    @property
+    def heads(self) -> dict[str, int]:
+        """Of all that looks at the features of the backbone, by the path of the part."""
+        asked = {"objects": self.objects, "queries": self.queries} if self.has_slots else {}
+        found = {name: getattr(part, "heads", 1) for name, part in asked.items()}
         if isinstance(self.global_function, AttentionPool):
             found["global_function"] = self.global_function.heads
-        for name, heads in found.items():
-            if width % heads:
-                raise ValueError(f"{name}.heads must divide backbone.width ({width}), got {heads}")
+        return found
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Representation:
+        if isinstance(self.backbone, VisionTransformer):
+            said = agreement.of_heads(self.heads, self.backbone.width, "backbone.width")
+        else:
+            name = self.backbone.name
+            width = timm_width(name)  # None: asked when it is built
+            whose = f"the width of {name}"
+            said = None if width is None else agreement.of_heads(self.heads, width, whose)
+        if said:
+            raise ValueError(said)
         return self
 
     @model_validator(mode="after")

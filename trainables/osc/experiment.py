@@ -273,6 +273,7 @@ class RepresentationExperiment(Experiment):
                 partial(measuring.measure, split),
                 every=0 if split == "test" else self.config.training.evaluate_every,
                 references=partial(measuring.references, split),
+                untrained=partial(measuring.untrained, split),
             )
             for split in ("val", "test")
         ]

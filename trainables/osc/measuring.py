@@ -7,8 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +32,8 @@ from trainables.metrics.records import Records
 from trainables.metrics.right_matches import right_match_share
 from trainables.metrics.segments import segment_scores
 from trainables.osc import attending, losses, pictures, probing, views
+from trainables.osc.alike import COLUMNS, Alike, object_types, scores_of_alike
+from trainables.osc.collapse import collapse_of
 from trainables.osc.model import Outputs
 from trainables.osc.references import references
 from trainables.settings.crops import ClipFrames
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 """So many scenes are looked at together."""
-SCENE = ("position", "objects")
-"""Columns that say which scene it is."""
+SCENE = ("position", "objects", *COLUMNS)
+"""Columns that say which scene it is, or are looked at by what else it holds."""
 
 
 class Look(NamedTuple):
@@ -68,27 +69,33 @@ class Measuring:
         self._config = experiment.config
         self._settings = experiment.config.evaluation
 
-    def measure(self, split: str, last: bool) -> Evaluated:
-        """The loss of views, segments and collapse; at the last time probes, figures and maps."""
+    def measure(self, split: str, last: bool, *, asks_all: bool = False) -> Evaluated:
+        """The loss of views, segments, collapse and probes; at the last time figures and maps, too.
+
+        Each property is asked for by itself at the last time, or if all is asked.
+        """
         values = self._losses(split)
-        records, seen = Records(), probing.Features()
+        positions = self._positions(split)
+        records, seen, alike = Records(), probing.Features(), self._alike(split, positions)
         shown: list[Look] = []
         pictured = self._settings.pictures if last else 0
-        for look in self.looks(split, self._positions(split)):
+        for look in self.looks(split, positions):
             seen.add(look.found)
             if look.maps is not None:
-                records.add(self._scores(split, look))
+                records.add(self._scores(split, look, alike))
             if sum(len(one.images) for one in shown) < pictured:
                 shown.append(look)
         values |= {name: one for name, one in records.means().items() if name not in SCENE}
-        values |= self._collapse(seen)
-        found = probing.probed(self._experiment, split, seen, self._positions(split), last)
+        if alike is not None:
+            values |= alike.negatives() | scores_of_alike(records)
+        values |= collapse_of(seen)
+        found = probing.probed(self._experiment, split, seen, positions, last or asks_all)
         values |= found.values
         if not last:
             return Evaluated(values)
         figures = found.figures | self._figures(split, shown)
         tables = {"scenes": records.write} if len(records) else {}
-        files = {"attention.npz": partial(_write_maps, shown)} if shown else {}
+        files = {"attention.npz": partial(pictures.write_maps, shown)} if shown else {}
         return Evaluated(values, figures, tables, files)
 
     def looks(self, split: str, positions: Positions) -> Iterator[Look]:
@@ -143,11 +150,20 @@ class Measuring:
         wanted = attending.names(model, of_backbone=settings.through_backbone)
         with recorded(model, wanted) as recording:
             found = model(images, views.in_a_row(on_device), num_slots)
-        patches = found.patches.shape[1]
-        maps = attending.slot_maps(recording.take(), settings, patches)
-        return found, maps.unflatten(2, model.grid(images.shape[-1]))
+        return found, attending.maps_on_grid(model, recording.take(), settings, images.shape[-1])
 
-    def _scores(self, split: str, look: Look) -> dict[str, Tensor]:
+    def _alike(self, split: str, positions: Positions) -> Alike | None:
+        """What looks for alike objects; None without slots, masks or properties of objects."""
+        config, store = self._config, self._experiment.store
+        if not (config.has_slots and store.splits[split].has_labels):
+            return None
+        types, training = object_types(store, split, positions), config.training
+        images = training.batch_size // training.num_micro_batches
+        if types is None:
+            return None
+        return Alike(types, positions, loss=config.loss.objects, images=images)
+
+    def _scores(self, split: str, look: Look, alike: Alike | None = None) -> dict[str, Tensor]:
         """A value [B] of each kind."""
         assert look.maps is not None
         settings, size = self._settings.segmentation, tuple(look.images.shape[2:])
@@ -159,8 +175,10 @@ class Measuring:
         }
         if look.labels is None:
             return found
-        masks = masks_of(maps, settings.rule)
-        return found | overlap_scores(self._true(look), normalized_maps(maps), masks)
+        masks, true = masks_of(maps, settings.rule), self._true(look)
+        if alike is not None:
+            found |= alike.columns(look.positions, look.labels, true, masks, maps)
+        return found | overlap_scores(true, normalized_maps(maps), masks)
 
     def _counts(self, split: str, look: Look) -> Tensor:
         """How many objects are in the square that is looked at, [B]."""
@@ -279,19 +297,6 @@ class Measuring:
             )
         return found
 
-    def _collapse(self, seen: probing.Features) -> dict[str, float]:
-        """How far features, projections and slots have collapsed, by the name of each measure."""
-        vectors = {"features": seen.features, "projections": seen.projections}
-        found = {
-            f"{name}/{measure}": value
-            for name, one in vectors.items()
-            for measure, value in collapse.collapse_of_vectors(one).items()
-        }
-        if seen.slots is not None and seen.slots.shape[1] > 1:
-            measured = collapse.collapse_of_slots(seen.slots)
-            found |= {f"slots/{measure}": value for measure, value in measured.items()}
-        return {f"collapse/{name}": float(value) for name, value in found.items()}
-
     def _positions(self, split: str) -> Positions:
         """The scenes of a split that are measured."""
         experiment = self._experiment
@@ -304,17 +309,10 @@ class Measuring:
             )
         return positions
 
+    def untrained(self, split: str) -> Evaluated:
+        """What networks score that have learned nothing, in all that is asked of trained ones."""
+        return self.measure(split, False, asks_all=True)
+
     def references(self, split: str) -> References:
         """What nobody has learned, on the same scenes (see `osc.references`)."""
         return references(self._experiment, split, self._positions(split))
-
-
-def _write_maps(shown: list[Look], path: Path) -> None:
-    """Images [N, 3, S, S], maps [N, slots, h, w] and labels of the scenes in the figures."""
-    arrays = {"images": torch.cat([one.images for one in shown])}
-    if shown[0].maps is not None:
-        arrays["maps"] = torch.cat([one.maps for one in shown if one.maps is not None])
-    if shown[0].labels is not None:
-        arrays["labels"] = torch.cat([one.labels for one in shown if one.labels is not None])
-    named: dict[str, Any] = {name: one.cpu().numpy() for name, one in arrays.items()}
-    np.savez_compressed(path, **named)

@@ -14,7 +14,7 @@ from trainables.layers.context_positions import ContextPositions
 from trainables.layers.feature_backbones import TimmFeatures
 from trainables.layers.normalizations import NORMALIZATIONS
 from trainables.layers.pooling import AttentionPool
-from trainables.osc import networks, parts
+from trainables.osc import agreement, networks, parts
 from trainables.osc.config import Representation
 
 HALVES = (torch.bfloat16, torch.float16)
@@ -66,6 +66,7 @@ class RepresentationModel(nn.Module):
         sides = [config.views.size] + ([] if small is None else [small.size])
         self.backbone = networks.backbone(config.backbone, sides)
         width = self.width = int(self.backbone.width)  # pyright: ignore[reportArgumentType]
+        self._check_heads()
         self.global_function = networks.global_function(config.global_function, width)
         self.global_projection = networks.projection(config.global_projection, width)
         if config.loss.images == "sim":
@@ -77,6 +78,13 @@ class RepresentationModel(nn.Module):
             self.object_projection = networks.projection(config.object_projection, width)
             if config.loss.objects == "sim_img" or small is not None:
                 self.object_predictor = networks.predictor(config.object_projection, width)
+
+    def _check_heads(self) -> None:
+        """Of networks whose names do not say how wide they are."""
+        if isinstance(self.config.backbone, parts.TimmBackbone):
+            whose = f"the width of {self.config.backbone.name}"
+            if said := agreement.of_heads(self.config.heads, self.width, whose):
+                raise ValueError(said)
 
     def _positions(self) -> ContextPositions | None:
         """What is added to the patches that slots see."""

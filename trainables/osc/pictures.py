@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,6 +136,17 @@ def of_views(
         title=f"{split}: slots of two views",
     )
     return {"views": views, "partners": partners}
+
+
+def write_maps(shown: list[Look], path: Path) -> None:
+    """Images [N, 3, S, S], maps [N, slots, h, w] and labels of the scenes in the figures."""
+    arrays = {"images": torch.cat([one.images for one in shown])}
+    if shown[0].maps is not None:
+        arrays["maps"] = torch.cat([one.maps for one in shown if one.maps is not None])
+    if shown[0].labels is not None:
+        arrays["labels"] = torch.cat([one.labels for one in shown if one.labels is not None])
+    named: dict[str, Any] = {name: one.cpu().numpy() for name, one in arrays.items()}
+    np.savez_compressed(path, **named)
 
 
 def _layers(

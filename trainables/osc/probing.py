@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,9 +17,9 @@ from trainables.core import liveness
 from trainables.core.experiment import Evaluated, References
 from trainables.core.measuring import differentiable, learning
 from trainables.data.scenes.choosing import Positions
-from trainables.data.scenes.store import Scenes, Store
+from trainables.data.scenes.store import Store
 from trainables.figures.probes import answer_curves, probe_losses
-from trainables.metrics.binary import curves
+from trainables.metrics.binary import average_precision, curves
 from trainables.metrics.knn import class_accuracy, class_votes
 from trainables.metrics.probe import (
     Probe,
@@ -29,21 +27,15 @@ from trainables.metrics.probe import (
     fit_classifier,
     fit_probe,
     probe_scores,
+    weight_of_yes,
 )
-from trainables.metrics.properties import CLEVR_VALUES, combinations, counts, property_targets
 from trainables.osc.evaluations import Probe as Settings
 from trainables.osc.model import Outputs
-from trainables.osc.views import seen_in_middle
+from trainables.osc.targets import MOST, Targets, targets
 
 if TYPE_CHECKING:
     from trainables.osc.experiment import RepresentationExperiment
 
-MOST = 10
-"""More objects are not counted; CLEVR has no more."""
-FEWEST = 3
-"""Of so many scenes one can be held out from a probe."""
-AT_ONCE = 256
-"""So many label maps are looked at together."""
 POSITIVE_WEIGHT = 14.0
 """How often a yes counts, by the share of yeses on CLEVR, 5.6 to 7.8 %."""
 KINDS = ("features", "slots")
@@ -76,46 +68,6 @@ class Features:
         """[n, S, C]; None without objects."""
         found = [part.slots for part in self._parts if part.slots is not None]
         return torch.cat(found) if found else None
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What is asked of n scenes: first those that probes learn from, then those that test them."""
-
-    questions: Tensor
-    """Bool [n, Q]: is there an object with such a combination of properties? CLEVR's are 96."""
-    properties: dict[str, Tensor]
-    """Bool [n, V] by property: is there an object with such a value?"""
-    counts: Tensor
-    """Int64 [n]: how many objects are seen, at most `MOST`."""
-    number_fitted: int
-    """How many of them, the first, are learned from: three quarters, without a part of a clip."""
-
-    @property
-    def fitting(self) -> slice:
-        """Those that are learned from."""
-        return slice(0, self.number_fitted)
-
-    @property
-    def testing(self) -> slice:
-        """The others."""
-        return slice(self.number_fitted, len(self.counts))
-
-
-def targets(store: Store, split: str, positions: Positions) -> Targets:
-    """Of the properties that the set codes by small integers, and of what is visible."""
-    scenes, background = store.splits[split], store.num_background
-    visible = _visible(scenes, positions, background)
-    codes = {name: torch.from_numpy(scenes.fields[name][positions]) for name in _coded(scenes)}
-    values = {name: _values(store, name) for name in codes}
-    asked: dict[str, Tensor] = {}
-    every = torch.zeros(len(positions), 0, dtype=torch.bool)
-    if codes:
-        asked = property_targets(codes, visible, values, num_background=background)
-        every = combinations(codes, visible, values, num_background=background)
-    seen = counts(visible, MOST, num_background=background)
-    number = _number_fitted(scenes, positions)
-    return Targets(every, asked if len(asked) > 1 else {}, seen, number)
 
 
 def probed(
@@ -208,7 +160,11 @@ class _Reading:
 
 
 def blind(store: Store, split: str, positions: Positions) -> References:
-    """What answers score that look at no image: scores by chance, and the most frequent count."""
+    """What answers score that look at no image: scores by chance, and the most frequent count.
+
+    Of properties also how often each value was there in the scenes that probes learn from
+    (`frequency`), which a probe of constant features says.
+    """
     asked = targets(store, split, positions)
     if asked.testing.stop == asked.testing.start:
         return {}
@@ -220,12 +176,30 @@ def blind(store: Store, split: str, positions: Positions) -> References:
     if not asked.questions.shape[1]:
         return rows
     share = float(asked.questions[asked.testing].double().mean())
-    weighed = POSITIVE_WEIGHT * share / (POSITIVE_WEIGHT * share + 1 - share)
-    by_name = {"ap": weighed, "ap_imbalanced": share, "auroc": 0.5}
+    by_name = {"ap": _weighed(share, POSITIVE_WEIGHT), "ap_imbalanced": share, "auroc": 0.5}
     rows["chance"] = {
         f"questions/{kind}/{name}": value for kind in KINDS for name, value in by_name.items()
     }
+    for label, answers in asked.properties.items():
+        learned, tested = answers[asked.fitting].double(), answers[asked.testing]
+        weight = weight_of_yes(answers[asked.fitting])
+        guesses = curves(learned.mean(0).expand(tested.shape), tested, positive_weight=weight)
+        found = {
+            "chance": _weighed(float(tested.double().mean()), weight),
+            "frequency": float(average_precision(guesses)),
+        }
+        for row, value in found.items():
+            rows.setdefault(row, {}).update({f"properties/{kind}/{label}": value for kind in KINDS})
     return rows
+
+
+def _weighed(share: float, weight: float) -> float:
+    """The share of yeses, each counted so often: the average precision of scores by chance.
+
+    NaN if nothing counts.
+    """
+    whole = weight * share + 1 - share
+    return weight * share / whole if whole else math.nan
 
 
 def figures(
@@ -264,55 +238,3 @@ def _fitting(settings: Settings) -> dict[str, Any]:
         return {"steps": settings.steps}
     published = {"learning_rate": 1e-3, "stops_early": False, "standardizes": False}
     return {"steps": settings.steps, **published}
-
-
-def _coded(scenes: Scenes) -> list[str]:
-    """Fields [N, E] of codes from 1, 0 for none; those of CLEVR in the order of its questions."""
-    found = {
-        name
-        for name, field in scenes.fields.items()
-        if field.ndim == 2 and field.dtype == np.uint8 and name != "visibility"
-    }
-    first = [name for name in CLEVR_VALUES if name in found]
-    return [*first, *sorted(found - set(first))]
-
-
-def _values(store: Store, name: str) -> int:
-    """How many values a property has: CLEVR's are known, of others those that occur."""
-    if all(one in store.splits["train"].fields for one in CLEVR_VALUES):
-        return CLEVR_VALUES[name]
-    return max(int(split.fields[name].max(initial=1)) for split in store.splits.values())
-
-
-def _number_fitted(scenes: Scenes, positions: Positions) -> int:
-    """Three quarters; fewer where that would have frames of one clip on both sides, unless too few
-    are left.
-    """
-    number = len(positions) - len(positions) // 4
-    if "clip" not in scenes.fields or number == len(positions):
-        return number
-    clip = scenes.fields["clip"][positions]
-    before = np.flatnonzero(clip[:number] != clip[number])
-    whole = int(before[-1]) + 1 if len(before) else 0
-    return whole if whole >= FEWEST else number
-
-
-def _visible(scenes: Scenes, positions: Positions, background: int) -> Tensor:
-    """Which entities are seen, bool [n, E]: as the set says, else as many as there are objects.
-
-    Of pictures that are no squares, only objects that the square in their middle has left.
-    """
-    if "visibility" in scenes.fields:
-        found = torch.from_numpy(scenes.fields["visibility"][positions].astype(bool))
-    else:
-        number = torch.from_numpy(scenes.counts[positions].astype(np.int64)) + background
-        found = torch.arange(int(number.max())) < number[:, None]
-    height, width = scenes.images(positions[:1]).shape[1:3]
-    if not scenes.has_labels or height == width:
-        return found
-    parts = np.array_split(positions, -(-len(positions) // AT_ONCE))
-    inside = [
-        seen_in_middle(torch.from_numpy(scenes.labels(part)), found.shape[1] - background)
-        for part in parts
-    ]
-    return torch.cat([found[:, :background], found[:, background:] & torch.cat(inside)], 1)

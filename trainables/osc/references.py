@@ -19,6 +19,7 @@ from trainables.metrics.masks import entity_masks, overlap_scores
 from trainables.metrics.records import Records
 from trainables.metrics.segments import segment_scores
 from trainables.osc import agreement, probing, views
+from trainables.osc.alike import COLUMNS, Alike, object_types, scores_of_alike
 from trainables.settings.crops import ClipFrames
 
 if TYPE_CHECKING:
@@ -46,11 +47,18 @@ def references(
     slots = agreement.kept(slots, config.objects)
     facts = ["osc", store.fingerprint, split, slots, size]
     facts.append(hashlib.sha256(positions.tobytes()).hexdigest())
+    types = object_types(store, split, positions)
+    alike = None if types is None else Alike(types, positions, loss="none", images=2)
+    facts += [] if alike is None else ["alike"]
     root = Path(config.data.root)
-    return found | kept_scores(root, facts, lambda: _segments(scenes, positions, slots, size))
+    return found | kept_scores(
+        root, facts, lambda: _segments(scenes, positions, slots, size, alike)
+    )
 
 
-def _segments(scenes: Scenes, positions: Positions, slots: int, size: int) -> References:
+def _segments(
+    scenes: Scenes, positions: Positions, slots: int, size: int, alike: Alike | None
+) -> References:
     """Of what `metrics.blind` makes of images of a side."""
     rows: dict[str, Records] = {}
     for part in np.array_split(positions, -(-len(positions) // AT_ONCE)):
@@ -61,5 +69,13 @@ def _segments(scenes: Scenes, positions: Positions, slots: int, size: int) -> Re
             masks = entity_masks(segments)
             scores = segment_scores(segments, masks.shape[1], labels)
             scores |= overlap_scores(labels, masks.float(), masks)
+            if alike is not None:
+                scores |= alike.columns(part, labels, labels, masks, masks.float())
             rows.setdefault(name, Records()).add(scores)
-    return {row: records.means() for row, records in rows.items()}
+    found = {
+        row: {name: value for name, value in records.means().items() if name not in COLUMNS}
+        for row, records in rows.items()
+    }
+    if alike is not None:
+        found = {row: values | scores_of_alike(rows[row]) for row, values in found.items()}
+    return found

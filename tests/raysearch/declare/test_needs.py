@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from raysearch.declare.needs import lacks, missing, refuse_lacks, refuse_missing
+from raysearch.declare.needs import (
+    lacks,
+    missing,
+    refuse_lacks,
+    refuse_missing,
+    refuse_unreported,
+    unreported,
+)
 from raysearch.declare.space import Space
 from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
 from tests.raysearch.toys import Toy
@@ -20,6 +27,9 @@ class Needy(Toy):
 
     def missing(self) -> str | None:
         return "depth 7 is not there; dig" if self.depth == 7 else None
+
+    def unreported(self, metric: str) -> str | None:
+        return f"metric {metric} needs a depth" if self.depth == 0 else None
 
 
 def deep(depths: list[int]) -> Sweep:
@@ -52,3 +62,11 @@ def test_the_first_of_several_is_said() -> None:
     refuse_missing([Needy(), Toy()])
     with pytest.raises(LookupError, match="depth 7"):
         refuse_missing([Needy(), Needy(depth=7)])
+
+
+def test_a_metric_that_is_never_reported_is_refused_at_whichever_point_it_is() -> None:
+    assert unreported(Toy(depth=0), METRICS) is None and unreported(Needy(), METRICS) is None
+    with pytest.raises(ValueError, match="metric valid/score needs a depth"):
+        refuse_lacks(Space(deep([*range(10, 160), 7, 0])))  # though something is missing, too
+    with pytest.raises(ValueError, match="metric valid/score needs a depth"):
+        refuse_unreported([Needy(), Needy(depth=0)], METRICS)

@@ -7,8 +7,10 @@ import sys
 from itertools import product
 
 import pytest
+import timm
+import torch
 
-from trainables.layers.geometry import swin_geometry
+from trainables.layers.geometry import swin_geometry, timm_width
 
 DEPTHS = (2, 2, 6, 2)
 FIT = {
@@ -55,3 +57,28 @@ def test_fewer_stages_ask_for_less() -> None:
 def test_a_configuration_may_ask_without_torch() -> None:
     code = "import sys, trainables.layers.geometry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def width_of(name: str) -> int:
+    """What timm says of the network that it builds."""
+    with torch.device("meta"):
+        return int(getattr(timm.create_model(name), "num_features"))  # noqa: B009
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("vit_tiny_patch16_224", "vit_small_patch8_224", "vit_base_patch16_224"),
+        *("deit3_small_patch16_224", "beitv2_base_patch16_224"),
+        *("swin_tiny_patch4_window7_224", "swin_s3_tiny_224"),
+    ],
+)
+def test_widths_are_those_of_timm(name: str) -> None:
+    assert timm_width(f"{name}.tag") == timm_width(name) == width_of(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vit_small_resnet26d_224", "vit_base_patch16_plus_240"]
+)
+def test_other_names_say_no_width(name: str) -> None:
+    assert timm_width(name) is None

@@ -15,7 +15,7 @@ from trainables.core.session import LocalSession
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 from trainables.osc.measuring import Measuring
-from trainables.osc.probing import targets
+from trainables.osc.targets import targets
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from timm.models import register_model
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor
 
 from trainables.layers.recording import recorded
-from trainables.metrics.rollout import rollout
+from trainables.layers.windows import windows_of
+from trainables.metrics.rollout import merging, rollout, unwindowed
 from trainables.osc import attending
 from trainables.osc.config import Representation
 from trainables.osc.evaluations import Segmentation
@@ -97,3 +100,50 @@ def test_tokens_that_are_no_patch_are_left_out() -> None:
     assert layers is not None and layers.shape == (2, N, 4, PATCHES, PATCHES)
     settings = Segmentation(through_backbone=True)
     assert attending.slot_maps(maps, settings, PATCHES).shape == (N, S, PATCHES)
+
+
+@register_model
+def tiny_swin_of_tests(pretrained: bool = False, **given: Any) -> SwinTransformer:  # noqa: D103
+    shape: dict[str, Any] = {"patch_size": 2, "window_size": 2, "embed_dim": 8}
+    return SwinTransformer(depths=(2, 2), num_heads=(1, 2), **shape, img_size=given["img_size"])
+
+
+def timm_model(name: str, size: int) -> tuple[RepresentationModel, dict[str, Tensor]]:
+    """A model on a network of timm, and what it looked at in one image."""
+    config = Representation().with_values(
+        {
+            "backbone.kind": "timm",
+            "backbone.name": name,
+            "backbone.pretrained": False,
+            "views.size": size,
+            "queries.num_slots": S,
+        }
+    )
+    torch.manual_seed(0)
+    model = RepresentationModel(config).eval()
+    with recorded(model, attending.names(model)) as recording, torch.no_grad():
+        model(torch.rand(1, 3, size, size), Draws())
+    return model, recording.take()
+
+
+def test_through_swin_maps_are_on_the_grid_of_its_first_stage() -> None:
+    """Back through whole layers, ½ (A + I), with merging between stages."""
+    model, maps = timm_model("tiny_swin_of_tests", 16)
+    windows, product = windows_of(model, (4, 4)), torch.eye(64)[None]
+    assert [one.grid for one in windows.values()] == [(8, 8), (8, 8), (4, 4), (4, 4)]
+    assert [one.shift for one in windows.values()] == 2 * [(0, 0), (1, 1)]
+    for number, (name, one) in enumerate(windows.items()):
+        step = rollout(unwindowed(maps[name][0], *one).mean(1)[None])
+        product = (
+            step @ (merging((8, 8), step) if number == 2 else torch.eye(step.shape[2])) @ product
+        )
+    plain = attending.maps_on_grid(model, maps, Segmentation(), 16)
+    found = attending.maps_on_grid(model, maps, Segmentation(through_backbone=True), 16)
+    assert (plain.shape, found.shape) == ((1, S, 4, 4), (1, S, 8, 8))
+    torch.testing.assert_close(found.flatten(2), plain.flatten(2) @ product)
+
+
+def test_through_a_network_without_attention_there_is_no_way_back() -> None:
+    model, maps = timm_model("test_resnet", 64)
+    with pytest.raises(ValueError, match="through_backbone must be false with a backbone that is"):
+        attending.maps_on_grid(model, maps, Segmentation(through_backbone=True), 64)

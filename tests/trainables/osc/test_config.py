@@ -6,16 +6,10 @@ from typing import Any
 
 import pytest
 
-from trainables.osc.config import (
-    FLOOR,
-    SECOND_MICRO,
-    AdamW,
-    Phases,
-    Representation,
-    second_generation,
-)
+from trainables.osc.config import SECOND_MICRO, Representation, second_generation
 from trainables.osc.evaluations import Segmentation
 from trainables.osc.objectives import PRESETS, Loss
+from trainables.osc.optimization import FLOOR, AdamW, Phases
 
 
 def test_the_defaults_are_those_of_the_first_generation() -> None:
@@ -40,6 +34,19 @@ def test_the_second_generation_has_its_own_defaults() -> None:
     assert second_generation(backbone=SECOND_MICRO).backbone == SECOND_MICRO
 
 
+@pytest.mark.parametrize(
+    ("config", "digest"),
+    [
+        (Representation(), "80874c7e37730c2c"),
+        (Representation().with_values({"views.kind": "turned"}), "248a5319d4db3a48"),
+        (Representation().with_values({"optimizer.kind": "lars"}), "4195cf4a681de4bb"),
+        (second_generation(), "09395c89b74c72a0"),
+    ],
+)
+def test_the_digest_is_the_one_that_was_recorded(config: Representation, digest: str) -> None:
+    assert config.digest() == digest
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_weights(name: str) -> None:
     shown = {"equal": (1, 1), "more_global": (1, 0.05), "more_objects": (0.1, 1)}
@@ -60,7 +67,24 @@ def test_an_old_name_of_a_loss_is_understood_with_a_warning() -> None:
         ({"loss.objects": "none", "loss.images": "none"}, "loss.images must not be 'none'"),
         ({"backbone.patch_size": 7}, r"backbone.patch_size must divide views.size \(128\), got 7"),
         ({"backbone.heads": 5}, r"backbone.heads must divide width \(64\), got 5"),
-        ({"objects.heads": 5}, r"objects.heads must divide backbone.width \(64\), got 5"),
+        (
+            {"objects.heads": 5},
+            r"objects.heads must divide backbone.width \(64\), got 5; try 1, 2, 4, 8, 16",
+        ),
+        (
+            {"backbone.kind": "timm", "objects.heads": 5},
+            r"objects.heads must divide the width of vit_small_patch8_224.dino \(384\), got 5; try",
+        ),
+        (
+            {
+                "backbone.kind": "timm",
+                "backbone.name": "swin_tiny_patch4_window7_224",
+                "views.size": 224,
+                "global_function.kind": "attention_pool",
+                "global_function.heads": 7,
+            },
+            r"global_function.heads must divide the width of swin_tiny\S+ \(768\), got 7; try",
+        ),
         ({"global_function.kind": "attention_pool", "backbone.width": 36}, "global_function.heads"),
         ({"views.kind": "frames"}, "views.kind 'frames' needs clips"),
         ({"evaluation.num_slots": 7}, "evaluation.num_slots must be 11, as in training, or null"),
@@ -135,6 +159,10 @@ def test_what_does_not_fit_together_is_refused(values: dict[str, Any], said: str
     [
         ({"architecture": "global", "loss.objects": "none"}, {"queries.num_slots": 5}),
         ({"architecture": "global", "loss.objects": "none"}, {"objects.iterations": 1}),
+        (
+            {"architecture": "global", "loss.objects": "none"},
+            {"evaluation.segmentation.rule": "argmax", "evaluation.num_slots": 5},
+        ),
         ({"loss.objects": "none"}, {"loss.object_weight": 0.5}),
         ({"loss.objects": "none"}, {"object_projection.width": 32}),
         ({"loss.objects": "sim_img", "loss.images": "sim"}, {"loss.temperature": 0.5}),
@@ -150,6 +178,12 @@ def test_what_does_not_fit_together_is_refused(values: dict[str, Any], said: str
 def test_what_changes_nothing_is_void(settings: dict[str, Any], values: dict[str, Any]) -> None:
     config = Representation().with_values(settings)
     assert config.with_values(values).digest() == config.digest()
+
+
+def test_with_slots_it_counts_how_they_are_measured() -> None:
+    config = Representation().with_values({"queries.kind": "sampled"})
+    for path, value in {"segmentation.rule": "argmax", "num_slots": 5}.items():
+        assert config.with_values({f"evaluation.{path}": value}).digest() != config.digest()
 
 
 def test_a_rollout_without_residuals_has_no_halves() -> None:
@@ -176,6 +210,14 @@ def test_the_rate_follows_the_batch_if_asked(scaling: str, batch: int, peak: flo
         {"training.batch_size": 4, "training.num_micro_batches": 2},
         {"queries.kind": "kmeans", "queries.num_slots": 256},
         {"loss.object_weight": 0.0},
+        {"backbone.kind": "timm", "objects.heads": 6},
+        {"backbone.kind": "timm", "backbone.name": "resnet18", "objects.heads": 5},
+        {
+            "backbone.kind": "timm",
+            "architecture": "global",
+            "loss.objects": "none",
+            "objects.heads": 5,
+        },
     ],
 )
 def test_what_just_fits_is_allowed(values: dict[str, Any]) -> None:

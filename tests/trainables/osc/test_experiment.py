@@ -13,8 +13,9 @@ import torch
 from tests.trainables.groups import together
 from tests.trainables.osc import precise, small
 from trainables.core.training import Training
-from trainables.osc.config import AdamW, Representation
+from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
+from trainables.osc.optimization import AdamW
 from trainables.settings.crops import PublishedCrops, TurnedCrops
 
 

@@ -12,7 +12,7 @@ import torch
 from tests.trainables.osc import small
 from trainables.core.experiment import Evaluated
 from trainables.metrics.segments import adjusted_rand, contingency
-from trainables.osc import probing
+from trainables.osc import probing, targets
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 from trainables.osc.measuring import Measuring
@@ -150,7 +150,7 @@ def test_questions_are_those_of_visible_objects(root: Path) -> None:
     """Of size, colour, material and shape together; CLEVR has 96."""
     experiment = loaded(root)
     positions = np.arange(8)
-    asked = probing.targets(experiment.store, "val", positions)
+    asked = targets.targets(experiment.store, "val", positions)
     fields = experiment.store.splits["val"].fields
     assert asked.questions.shape == (8, 96)
     for scene in range(8):
@@ -178,5 +178,5 @@ def test_patches_are_not_kept_for_probes(root: Path) -> None:
 
 
 def test_probes_are_tested_on_scenes_that_they_have_not_seen(root: Path) -> None:
-    asked = probing.targets(loaded(root).store, "val", np.arange(8))
+    asked = targets.targets(loaded(root).store, "val", np.arange(8))
     assert (asked.fitting, asked.testing) == (slice(0, 6), slice(6, 8))

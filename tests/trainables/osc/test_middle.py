@@ -15,7 +15,7 @@ from trainables.data.scenes.writing import StoreWriter
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 from trainables.osc.measuring import Measuring
-from trainables.osc.probing import targets
+from trainables.osc.targets import targets
 from trainables.osc.views import seen_in_middle
 
 SIDE, WIDE, SCENES = 16, 24, 12

@@ -35,7 +35,8 @@ class SceneSet:
     only file, if there is one. `prepared_size` (0: its height) and `crop` are customary for it.
     `is_made`: whether scenes like those that are published are made here, or there are only made
     ones, or never any. What `comes_square` has the size that is asked for: it is neither cropped
-    nor resized. `viewer` names what shows some of it.
+    nor resized. `properties` of an object are those that scenes have codes of; without masks it is
+    not known which object a pixel belongs to. `viewer` names what shows some of it.
     """
 
     name: str
@@ -54,6 +55,8 @@ class SceneSet:
     package: tuple[str, str] | None = None
     is_made: Literal["too", "only", "never"] = "too"
     comes_square: bool = False
+    has_masks: bool = True
+    properties: tuple[str, ...] = ()
     viewer: ClassVar[str] = "trainables.figures.data_sets:show_scenes"
 
     @property
