@@ -35,7 +35,7 @@ from trainables.layers.recording import recorded
 from trainables.metrics.masks import enlarged, masks_of, normalized_maps, overlap_scores
 from trainables.metrics.probe import fit_probe, probe_scores
 from trainables.metrics.records import Records
-from trainables.osc import attending, probing, views
+from trainables.osc import attending, probing, targets, views
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 from trainables.osc.measuring import AT_ONCE, Measuring
@@ -81,7 +81,7 @@ def published(experiment: RepresentationExperiment, split: str, steps: int = STE
         first, masks = timed(lambda: _masks(experiment, split))
         second, seen = timed(lambda: _features(experiment, split))
     assert seen.slots is not None
-    asked = probing.targets(experiment.store, split, _positions(experiment, split))
+    asked = targets.targets(experiment.store, split, _positions(experiment, split))
     seconds, scores = [first, second], masks
     for name, features in (("features", seen.features), ("slots", seen.slots)):
         rows = features.clone()  # what was computed in inference mode has no gradient
@@ -181,7 +181,7 @@ def _features(experiment: RepresentationExperiment, split: str) -> probing.Featu
     return seen
 
 
-def _probed(features: torch.Tensor, asked: probing.Targets, steps: int) -> dict[str, float]:
+def _probed(features: torch.Tensor, asked: targets.Targets, steps: int) -> dict[str, float]:
     probe = fit_probe(
         features[asked.fitting],
         asked.questions[asked.fitting],

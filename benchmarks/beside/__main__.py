@@ -6,10 +6,17 @@ weights, inputs and noise, and one thread. Run by
     python -m benchmarks.beside --original CHECKOUT [attention discovery …]
     python -m benchmarks.beside --original CHECKOUT representations
     python -m benchmarks.beside --original CHECKOUT second_generation
+    python -m benchmarks.beside --original CHECKOUT detr
+    python -m benchmarks.beside --original CHECKOUT detection_reader
+    python -m benchmarks.beside --original CHECKOUT simplex
+    python -m benchmarks.beside --original CHECKOUT tvmax --pairs 1
 
 of github.com/EmbodiedVision/slot_attention_normalization; for `representations` of
 github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its experiments, and for
-`second_generation` at afd6043.
+`second_generation` at afd6043; for `detr` and `detection_reader` of
+github.com/facebookresearch/detr at 29901c5; for `simplex` of github.com/deep-spin/entmax, or the
+folder where it is installed; for `tvmax` of github.com/deep-spin/TVmax, with numba installed
+besides.
 """
 
 from __future__ import annotations
@@ -27,7 +34,10 @@ from benchmarks.beside.pairing import Case, find, package_of
 
 PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
 """Those of one original, which are run unless others are named."""
-OTHERS = ("representations", "second_generation")
+OTHERS = (
+    *("representations", "second_generation", "detr", "detection_reader"),
+    *("simplex", "tvmax"),
+)
 MEASURES = ("equal", "time", "memory")
 
 _WIDTHS = (46, 10, 10, 24, 21, 21, 26)

@@ -155,7 +155,10 @@ def prepare(
 @group.command()
 def make(
     name: Set,
-    scenes: Annotated[int, typer.Option(help="How many.", min=1)] = 10_000,
+    scenes: Annotated[
+        int | None,
+        typer.Option(help="How many; default 10000, of sets with boxes what they say.", min=1),
+    ] = None,
     image_size: ImageSize = None,
     crop: Crop = None,
     seed: Annotated[int, typer.Option(help="By which they are drawn.", min=0)] = 0,
@@ -177,7 +180,7 @@ def make(
         with _bar(f"making {name}") as progress:
             folder = maker.make(
                 root,
-                scenes=scenes,
+                scenes=maker.customary if scenes is None else scenes,
                 image_size=image_size,
                 crop=crop,
                 seed=seed,

@@ -89,6 +89,11 @@ class Maker(Protocol):
         """That of the data set."""
         ...
 
+    @property
+    def customary(self) -> int:
+        """How many scenes are made unless told otherwise."""
+        ...
+
     def make(
         self,
         root: Path | None,

@@ -87,6 +87,10 @@ def test_get_says_that_it_is_there(tmp_path: Path) -> None:
         (["get", "folder"], "a folder of images is your own"),
         (["check", "mnits"], "no data set is named 'mnits'"),
         (["get", "movi_c"], "data set movi_c is not there"),
+        (["get", "tiny"], "data set tiny is not there (looked for in data/made/tiny-160); run"),
+        (["prepare", "coco"], "data set coco is not there (looked for in data/coco); run"),
+        (["prepare", "coco", "--crop", "none"], "crop must be left out for coco, whose pictures"),
+        (["make", "coco"], "data set coco cannot be made; these can: "),
         (["prepare", "mnist"], "data set mnist is read as it is: there is nothing to prepare"),
         (["prepare", "clevr"], "run `raysearch data get clevr`, or put CLEVR_v1.0.zip there"),
         (["prepare", "movi_c", "--train", "3"], "data set movi_c is not there"),
@@ -114,6 +118,20 @@ def test_scenes_are_prepared_and_checked(tmp_path: Path) -> None:
     (tmp_path / folder / "images-00000.npy").write_bytes(b"")
     result = said("check", "tetrominoes")
     assert result.exit_code == 1 and "images-00000.npy was changed; delete" in result.stdout
+
+
+def test_a_set_with_boxes_is_made_prepared_checked_and_shown(tmp_path: Path) -> None:
+    result = said("make", "tiny", "--image-size", "64")
+    assert result.exit_code == 0
+    assert result.stdout == "made: data/made/tiny-64\nprepared: data/made/tiny-64\n"
+    made = json.loads((tmp_path / "data/made/tiny-64/made.json").read_text())
+    assert (made["scenes"], made["image_size"]) == (16, 64)
+    assert said("check", "tiny").stdout == "tiny: right\n"
+    result = said("show", "tiny", "--split", "val", "--count", "2", "--json")
+    shown = json.loads(result.stdout)
+    assert shown["facts"]["pictures"] == "8 train, 4 val, 4 test"
+    assert [row["val"] for row in shown["rows"]] == [1, 1, 1, 2]
+    assert (tmp_path / "tiny.png").is_file()
 
 
 def test_wrong_options_of_preparing_are_one_sentence(tmp_path: Path) -> None:

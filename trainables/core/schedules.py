@@ -94,6 +94,15 @@ def three_phases(
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def drops(epoch: int, at: Sequence[int], factor: float) -> float:
+    """Factor of the first rate in an epoch (from 0): × `factor` behind each of so many epochs.
+
+    factor^k, k the number of those in `at` that are over: at 200, epoch 199 is the last of the
+    first rate.
+    """
+    return factor ** sum(epoch >= one for one in at)
+
+
 def piecewise(step: float, knots: Sequence[tuple[float, float]]) -> float:
     """A value at `step`: on straight lines between knots (step, value), constant beyond the ends.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from trainables.data.detection.catalog import DETECTION_SETS
+from trainables.data.detection.facts import DetectionSet
 from trainables.data.names import CIFAR10_CLASSES, CIFAR100_CLASSES, FASHION_CLASSES
 from trainables.data.questions.catalog import QUESTION_SETS, QuestionSet
 from trainables.data.root import ROOT as ROOT
@@ -257,10 +259,11 @@ IMAGE_SETS = {
 }
 """The sets for classification, by name."""
 
-DATA_SETS: dict[str, DataSet | SceneSet | QuestionSet] = {
+DATA_SETS: dict[str, DataSet | SceneSet | QuestionSet | DetectionSet] = {
     **IMAGE_SETS,
     **SCENE_SETS,
     **QUESTION_SETS,
+    **DETECTION_SETS,
 }
 """All sets, by name."""
 

@@ -108,7 +108,7 @@ def check(data_set: DataSet, root: Path) -> list[str]:
     for file, path in zip(found.files, found.paths(), strict=True) if found else ():
         sentences += wrong(file, path)
     for folder in sorted((root / CACHE).glob(f"{data_set.name}-*/")):
-        sentences += _wrong_arrays(folder)
+        sentences += wrong_arrays(folder)
     return sentences
 
 
@@ -133,7 +133,8 @@ def _content(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _wrong_arrays(folder: Path) -> Iterator[str]:
+def wrong_arrays(folder: Path) -> Iterator[str]:
+    """The sentences on arrays made of a set that are not what its manifest says."""
     try:
         files = json.loads((folder / MANIFEST).read_text())["files"]
         for name, expected in files.items():

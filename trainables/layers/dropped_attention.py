@@ -15,7 +15,13 @@ _LEVELS = 2**16
 
 
 def dropped_attention(
-    queries: Tensor, keys: Tensor, values: Tensor, *, dropout: float, scale: float
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    dropout: float,
+    scale: float,
+    padding: Tensor | None = None,
 ) -> Tensor:
     """softmax(queries·keysᵀ · scale)·values, of whose weights a share `dropout` is 0 and the others
     are divided by 1 − dropout.
@@ -31,12 +37,14 @@ def dropped_attention(
         values: [B, H, K, E].
         dropout: in 0…1, taken to the nearest 2⁻¹⁶.
         scale: of the scores.
+        padding: bool [B, K], True for keys that get no weight; None: all get some. Where all keys
+            of an image are padding, it has zeros.
 
     Returns:
         [B, H, Q, E].
     """
     is_kept = kept((*queries.shape[:3], keys.shape[2]), dropout)
-    return _Dropped.apply(queries, keys, values, is_kept, 1 / (1 - dropout), scale)
+    return _Dropped.apply(queries, keys, values, is_kept, padding, 1 / (1 - dropout), scale)
 
 
 def kept(shape: tuple[int, ...], rate: float) -> Tensor:
@@ -59,16 +67,17 @@ class _Dropped(torch.autograd.Function):
         keys: Tensor,
         values: Tensor,
         is_kept: Tensor,
+        padding: Tensor | None,
         gain: float,
         scale: float,
     ) -> Tensor:
-        ctx.save_for_backward(queries, keys, values, is_kept)
+        ctx.save_for_backward(queries, keys, values, is_kept, padding)
         ctx.gain, ctx.scale = gain, scale
         found = queries.new_empty(*queries.shape[:-1], values.shape[-1])
-        for query, key, value, stays, out in zip(
-            queries, keys, values, is_kept, found, strict=True
+        for index, (query, key, value, stays, out) in enumerate(
+            zip(queries, keys, values, is_kept, found, strict=True)
         ):
-            weights = ((query * scale) @ key.mT).softmax(-1)
+            weights = _weights(query * scale, key, padding, index)
             torch.matmul(weights.mul_(stays), value, out=out)
         return found.mul_(gain)
 
@@ -77,7 +86,7 @@ class _Dropped(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
-        queries, keys, values, is_kept = ctx.saved_tensors
+        queries, keys, values, is_kept, padding = ctx.saved_tensors
         found = [
             torch.empty_like(one, memory_format=torch.contiguous_format)
             for one in (queries, keys, values)
@@ -86,7 +95,7 @@ class _Dropped(torch.autograd.Function):
         for index, gradient in enumerate(gradients[0] * ctx.gain):
             query, key, value = queries[index] * ctx.scale, keys[index], values[index]
             stays = is_kept[index].to(query.dtype)
-            weights = (query @ key.mT).softmax(-1)
+            weights = _weights(query, key, padding, index)
             torch.matmul((weights * stays).mT, gradient, out=of_values[index])
             of_weights = (gradient @ value.mT).mul_(stays)
             of_scores = torch.ops.aten._softmax_backward_data(
@@ -94,4 +103,14 @@ class _Dropped(torch.autograd.Function):
             )
             torch.matmul(of_scores, key, out=of_queries[index])
             torch.matmul(of_scores.mT, query, out=of_keys[index])
-        return of_queries.mul_(ctx.scale), of_keys, of_values, None, None, None
+        return of_queries.mul_(ctx.scale), of_keys, of_values, None, None, None, None
+
+
+def _weights(query: Tensor, key: Tensor, padding: Tensor | None, index: int) -> Tensor:
+    """Of one image, [H, Q, K], by scaled queries; padding has none."""
+    scores = query @ key.mT
+    if padding is None:
+        return scores.softmax(-1)
+    unseen = padding[index]
+    lowest = torch.finfo(scores.dtype).min  # −∞ would make rows without a key no numbers
+    return scores.masked_fill_(unseen, lowest).softmax(-1).masked_fill_(unseen, 0)

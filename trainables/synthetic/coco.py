@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,21 @@ Annotation = dict[str, Any]
 class CocoWriter:
     """Writes `annotations/instances_<split>.json` and `<split>/<number>.png` into a folder.
 
-    `categories` have the numbers 1, 2 … in their order. The JSON is written by `finish`.
+    `categories` are by their numbers, or have 1, 2 … in their order. The JSON is written by
+    `finish`.
     """
 
-    def __init__(self, folder: Path, categories: Sequence[str], *, description: str) -> None:
+    def __init__(
+        self, folder: Path, categories: Sequence[str] | Mapping[int, str], *, description: str
+    ) -> None:
         self._folder = folder
+        named = categories if isinstance(categories, Mapping) else dict(enumerate(categories, 1))
         self._shared = {
             "info": {"description": description, "version": "1.0"},
             "licenses": [],
             "categories": [
                 {"id": number, "name": name, "supercategory": "object"}
-                for number, name in enumerate(categories, 1)
+                for number, name in named.items()
             ],
         }
         self._images: dict[str, list[dict[str, Any]]] = {}
@@ -45,16 +49,28 @@ class CocoWriter:
 
         Pictures and instances are numbered from 1, each split by itself.
         """
+        self.add_annotated(
+            split,
+            image,
+            [
+                {"category_id": category, **instance(mask)}
+                for mask, category in zip(masks, categories, strict=True)
+            ],
+        )
+
+    def add_annotated(
+        self, split: str, image: NDArray[np.uint8], annotations: Sequence[Annotation]
+    ) -> None:
+        """Adds a picture, [H, W, 3] or [H, W], with annotations as COCO has them, unnumbered."""
         images = self._images.setdefault(split, [])
-        annotations = self._annotations.setdefault(split, [])
+        every = self._annotations.setdefault(split, [])
         number, name = len(images) + 1, f"{len(images) + 1:012d}.png"
         (self._folder / split).mkdir(parents=True, exist_ok=True)
         (self._folder / split / name).write_bytes(png(image))
         height, width = image.shape[:2]
         images.append({"id": number, "file_name": name, "height": height, "width": width})
-        for mask, category in zip(masks, categories, strict=True):
-            about = {"id": len(annotations) + 1, "image_id": number, "category_id": category}
-            annotations.append({**about, **instance(mask)})
+        for one in annotations:
+            every.append({"id": len(every) + 1, "image_id": number, **one})
 
     def finish(self) -> None:
         """Writes the JSON of each split to which something was added."""

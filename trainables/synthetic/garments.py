@@ -72,7 +72,7 @@ def scene(
     if not 1 <= least <= most <= MOST:
         raise ValueError(f"least and most must be 1 ≤ least ≤ most ≤ {MOST}, got {least}, {most}")
     random = draws("garments", seed, index)
-    pixels, classes = _pictures(files)[_split(index)]
+    pixels, classes = pictures(files)[split(index)]
     count = int(random.integers(least, most + 1))
     chosen = random.choice(len(pixels), size=count, replace=False)
     layers, owner = _placed(random, pixels[chosen], image_size)
@@ -90,7 +90,7 @@ def scene(
         "garment": garment,
         "box": boxes(mask[1:]),
         "visibility": mask.any((1, 2)).astype(np.float32),
-        "metadata/split": [_split(index).encode()],
+        "metadata/split": [split(index).encode()],
     }
 
 
@@ -117,23 +117,24 @@ def write(folder: Path, scenes: Iterable[Scene], count: int, *, coco: bool = Fal
             for split in SPLITS
         }
         for made in scenes:
-            split = made["metadata/split"][0].decode()
-            add[split](made)
+            name = made["metadata/split"][0].decode()
+            add[name](made)
             if coco:
                 image, mask, classes = map(np.asarray, map(made.get, ("image", "mask", "garment")))
                 there = np.flatnonzero(classes)
-                also.add(split, image, mask[there, ..., 0] > 0, classes[there].tolist())
+                also.add(name, image, mask[there, ..., 0] > 0, classes[there].tolist())
     if coco:
         also.finish()
 
 
-def _split(index: int) -> str:
+def split(index: int) -> str:
+    """The split of a scene by its number: train, val or test."""
     found = split_of(index)
     return "val" if found == VALIDATION else found
 
 
 @functools.lru_cache(maxsize=1)
-def _pictures(files: tuple[Path, ...]) -> dict[str, tuple[Pictures, Pictures]]:
+def pictures(files: tuple[Path, ...]) -> dict[str, tuple[Pictures, Pictures]]:
     """By split the garments [N, 28, 28], 0…255, and their classes [N]."""
     train, train_classes = read_idx(files[0], 3), read_idx(files[1], 1)
     start = len(train) - len(train) // _HELD_OUT
@@ -158,7 +159,7 @@ def _placed(
             size = round(side * random.uniform(*_SIDES))
             top, left = random.integers(0, side - size + 1, size=2)
             picture = garment[:, ::-1] if random.random() < 0.5 else garment
-            grey, inside = _resized(picture, size)
+            grey, inside = resized(picture, size)
             layer = np.zeros((side, side))
             layer[top : top + size, left : left + size] = grey
             layers.append(layer)
@@ -169,7 +170,7 @@ def _placed(
             return layers, owner
 
 
-def _resized(picture: Pictures, size: int) -> tuple[Floats, NDArray[np.bool_]]:
+def resized(picture: Pictures, size: int) -> tuple[Floats, NDArray[np.bool_]]:
     """A garment [28, 28] of another size, 0…1, and its silhouette."""
     from scipy.ndimage import binary_fill_holes
 

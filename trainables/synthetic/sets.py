@@ -12,8 +12,10 @@ from trainables.data.catalog import FASHION_MNIST, DataSet
 from trainables.synthetic import (
     clevr,
     clevr_v1,
+    detection,
     digit_grids,
     dsprites,
+    garment_boxes,
     garments,
     movi,
     records,
@@ -106,5 +108,13 @@ MADE = {
         least=len(garments.SPLITS),
         needs=FASHION_MNIST,
     ),
+    "garments_boxes": Made(
+        garment_boxes.scene,
+        garment_boxes.SIZE,
+        garment_boxes.write,
+        least=len(garments.SPLITS),
+        needs=FASHION_MNIST,
+    ),
+    "tiny": Made(detection.scene, detection.SIZE, detection.write, least=len(detection.CASES)),
 }
 """The sets that can be made, by name."""

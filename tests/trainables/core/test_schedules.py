@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
 from trainables.core.schedules import (
     SCHEDULES,
     constant,
     cosine,
+    drops,
     exponential,
     half_life_of,
     half_lives,
@@ -105,6 +107,16 @@ def test_half_lives_agree_with_a_decay_from_the_first_step_after_the_warm_up() -
 
 def test_without_warm_up_and_half_life_the_rate_stays() -> None:
     assert {half_lives(updates, 0, 0.1, None) for updates in (0, 1, 1000)} == {1.0}
+
+
+def test_drops_are_behind_whole_epochs_as_torchs_multi_step() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    sgd = torch.optim.SGD([weight], lr=1.0)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(sgd, [2, 5], gamma=0.1)
+    for epoch in range(8):
+        assert drops(epoch, (2, 5), 0.1) == pytest.approx(sgd.param_groups[0]["lr"])
+        sgd.step()
+        theirs.step()
 
 
 @pytest.mark.parametrize(

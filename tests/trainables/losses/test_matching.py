@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from trainables.losses import matching
 from trainables.losses.matching import assign, huber_cost, match_views, matched_huber
 
 
@@ -95,3 +96,78 @@ def test_the_nearest_may_be_that_of_several() -> None:
     second = torch.tensor([[[1.0, 0.02], [-1.0, 0.0]]])
     assert match_views(first, second, one_to_one=False).tolist() == [[[0, 0], [0, 1]]]
     assert match_views(first, second).tolist() == [[[0, 1], [0, 1]]]
+
+
+def counted(rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Costs with every possible number of real columns; the others are by far the cheapest."""
+    counts = torch.arange(columns + 1)
+    generator = torch.Generator().manual_seed(rows)
+    costs = torch.randn(columns + 1, rows, columns, generator=generator)
+    return costs.where(torch.arange(columns) < counts[:, None, None], -1e9), counts
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (5, 3), (3, 5)])
+def test_only_real_columns_are_matched_and_cost_least(rows: int, columns: int) -> None:
+    costs, counts = counted(rows, columns)
+    found = assign(costs, counts=counts)
+    for b, count in enumerate(counts.tolist()):
+        one, other = found.rows[b][found.matched[b]], found.columns[b][found.matched[b]]
+        size = min(rows, count)
+        assert len(one) == size and bool((other < count).all())
+        total = float(costs[b, one, other].sum())
+        ways = (
+            float(costs[b, list(r), list(c)].sum())
+            for r in permutations(range(rows), size)
+            for c in permutations(range(count), size)
+        )
+        assert total == pytest.approx(min(ways))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (5, 3), (3, 5)])
+def test_no_row_and_no_column_comes_twice_in_an_image(rows: int, columns: int) -> None:
+    costs, counts = counted(rows, columns)
+    found = assign(costs, counts=counts)
+    size = min(rows, columns)
+    for places in (found.rows, found.columns):
+        assert all(len(set(image)) == size for image in places.tolist())
+    assert found.matched.sum(1).tolist() == counts.clamp(max=rows).tolist()
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_full_counts_change_nothing(maximize: bool) -> None:
+    costs = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(0))
+    found = assign(costs, maximize=maximize, counts=torch.full((6,), 4))
+    rows, columns = assign(costs, maximize=maximize)
+    assert found.matched.all() and torch.equal(found.rows, rows)
+    assert torch.equal(found.columns, columns)
+
+
+def test_threads_find_the_same_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = torch.randn(20, 9, 7, generator=torch.Generator().manual_seed(0))
+    counts = torch.arange(20) % 8
+    alone = assign(costs, counts=counts)
+    before = torch.get_num_threads()
+    monkeypatch.setattr(matching, "_WORTH_THREADS", 0)
+    torch.set_num_threads(2)
+    try:
+        threaded = assign(costs, counts=counts)
+    finally:
+        torch.set_num_threads(before)
+    assert all(map(torch.equal, alone, threaded))
+
+
+@pytest.mark.parametrize("cost", [torch.nan, torch.inf, -torch.inf])
+def test_counted_costs_that_are_not_finite_are_matched_somehow(cost: float) -> None:
+    found = assign(torch.full((1, 3, 2), cost), counts=torch.tensor([2]))
+    assert sorted(found.columns[0].tolist()) == [0, 1]
+
+
+def test_counts_of_another_number_of_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"counts must be one an image, \[2\], got \[3\]"):
+        assign(torch.zeros(2, 3, 3), counts=torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("count", [-1, 4])
+def test_counts_beyond_the_columns_are_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=rf"counts must be in 0…3, got \[3, {count}\]"):
+        assign(torch.zeros(2, 3, 3), counts=torch.tensor([3, count]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from raysearch.declare import catalog
+from trainables.data.scenes.catalog import SCENE_SETS
 from trainables.synthetic.catalog import MAKERS
 from trainables.synthetic.sets import MADE
 
@@ -20,7 +21,7 @@ def test_makers_are_offered_for_what_can_be_made() -> None:
 def test_only_what_is_no_data_set_is_unknown() -> None:
     with pytest.raises(LookupError, match="no data set is named 'clevrr'; did you mean 'clevr'"):
         catalog.find_maker("clevrr", ["trainables"])
-    with pytest.raises(LookupError, match="data set mnist cannot be made; these can: .*garments$"):
+    with pytest.raises(LookupError, match="data set mnist cannot be made; these can: .*tiny$"):
         catalog.find_maker("mnist", ["trainables"])
 
 
@@ -30,7 +31,7 @@ def test_pictures_are_as_high_as_their_crop_needs(tmp_path: Path) -> None:
     )
     assert folder == tmp_path / "made/clevr-32"
     assert json.loads((folder / "made.json").read_text())["image_size"] == 40  # 32 · 240 / 192
-    assert MAKERS["tetrominoes"].data_set.made_height(32, None) == 32
+    assert SCENE_SETS["tetrominoes"].made_height(32, None) == 32
 
 
 def test_nothing_is_made_for_a_crop_that_does_not_exist(tmp_path: Path) -> None:

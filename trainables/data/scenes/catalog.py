@@ -59,6 +59,7 @@ def _movi(letter: str, clips: int, what: str) -> SceneSet:
     )
 
 
+_OF_SOLIDS = ("size", "color", "material", "shape")
 _described = [f"scenes/CLEVR_{part}_scenes.json" for part in ("train", "val")]
 _SPRITES = "multi_dsprites/multi_dsprites_{}.tfrecords"
 _MADE_ONLY = (
@@ -78,6 +79,7 @@ _MADE_ONLY = (
         what="clips of 2 to 6 real digits on a 3 × 3 grid, elsewhere in each frame, with masks",
         is_made="only",
         comes_square=True,
+        properties=("digit",),
     ),
     SceneSet(
         name="garments",
@@ -91,12 +93,13 @@ _MADE_ONLY = (
         what="scenes of 2 to 5 garments of Fashion-MNIST that hide one another, with masks",
         is_made="only",
         comes_square=True,
+        properties=("garment",),
     ),
 )
 _NUCLEI = SceneSet(
     name="nuclei",
     kind="nuclei",
-    source="https://pypi.org/project/stardist (Schmidt et al. 2018; picture: Caicedo et al. 2019)",
+    source="the package stardist (Schmidt et al. 2018; picture: Caicedo et al. 2019)",
     licence="BSD-3-Clause",
     image_size=64,
     forms=(("img2d.tif", "mask2d.tif"),),
@@ -117,6 +120,7 @@ _ALL = (
         10_500_000_000,
         prepared_size=128,
         crop="centre",
+        properties=_OF_SOLIDS,
     ),
     SceneSet(
         name="clevr",
@@ -138,6 +142,8 @@ _ALL = (
         what="85,000 scenes of 3 to 10 solids with properties, without masks, 320 × 480 colour",
         prepared_size=128,
         crop="centre",
+        has_masks=False,
+        properties=_OF_SOLIDS,
     ),
     _records(
         "tetrominoes",
@@ -145,24 +151,28 @@ _ALL = (
         35,
         "1,000,000 scenes of three tetrominoes with masks, 35 × 35 colour",
         size=300_000_000,
+        properties=("shape",),
     ),
     _records(
         "multi_dsprites_binarized",
         _SPRITES.format("binarized"),
         64,
         "1,000,000 scenes of 2 or 3 white sprites on black with masks, 64 × 64",
+        properties=("shape",),
     ),
     _records(
         "multi_dsprites_colored_on_grayscale",
         _SPRITES.format("colored_on_grayscale"),
         64,
         "1,000,000 scenes of 2 to 5 coloured sprites on grey with masks, 64 × 64",
+        properties=("shape",),
     ),
     _records(
         "multi_dsprites_colored_on_colored",
         _SPRITES.format("colored_on_colored"),
         64,
         "1,000,000 scenes of 1 to 4 coloured sprites on a colour with masks, 64 × 64",
+        properties=("shape",),
     ),
     _room("train", "1,000,000 scenes of up to 3 objects in a room with masks, 64 × 64 colour"),
     _room("six_objects", "992 rooms with 6 objects, for the test"),

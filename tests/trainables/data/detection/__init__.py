@@ -1,0 +1,1 @@
+"""Pictures with boxes are read, changed and batched as they should be."""
