@@ -1,0 +1,154 @@
+"""Detectors as experiments: groups of parameters, parts of batches, evaluations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.trainables.detr.small import SIDE, provide, values
+from trainables.core import loop
+from trainables.data.detection.batches import evaluation_batches
+from trainables.data.detection.geometry import Resizing
+from trainables.detr.config import Detection
+from trainables.detr.experiment import DetectionExperiment
+from trainables.detr.losses import set_loss
+from trainables.detr.networks import Predictions
+from trainables.layers.learned_alpha import LearnedAlpha
+
+CPU = torch.device("cpu")
+LEARNED: dict[str, Any] = {"cross.map.kind": "entmax", "cross.map.start": "normal"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    provide(folder)
+    return folder
+
+
+def small(root: Path | None = None, **others: Any) -> DetectionExperiment:
+    config = Detection().with_values(
+        {**values(Detection()), "training.batch_size": 8, "training.num_micro_batches": 1}
+        | ({} if root is None else {"data.root": str(root)})
+        | {name.replace("__", "."): value for name, value in others.items()}
+    )
+    experiment = DetectionExperiment.create(config.to_json())
+    if root is not None:
+        experiment.load()
+    return experiment
+
+
+def gradients(experiment: DetectionExperiment) -> list[Tensor]:
+    return [one.grad for one in experiment.parameters() if one.grad is not None]
+
+
+def test_each_group_has_its_own_rate_and_alpha_no_decay() -> None:
+    experiment = small(**LEARNED)
+    groups = {one["name"]: one for one in experiment.parameter_groups()}
+    assert {name: one["weight_decay"] for name, one in groups.items()} == {
+        "main": 1e-4,
+        "backbone": 1e-4,
+        "alpha": 0.0,
+    }
+    raw = [one.raw for one in experiment.modules() if isinstance(one, LearnedAlpha)]
+    assert groups["alpha"]["params"] == raw and len(raw) == 2
+    counted = sum(len(one["params"]) for one in groups.values())
+    assert counted == sum(one.requires_grad for one in experiment.parameters())
+
+
+def test_a_backbone_with_a_rate_of_0_does_not_learn() -> None:
+    experiment = small(optimizer__backbone_lr=0.0)
+    assert {one["name"] for one in experiment.parameter_groups()} == {"main"}
+
+
+def test_the_rate_drops_behind_an_epoch_and_that_of_alpha_may_stay(root: Path) -> None:
+    experiment = small(root, **LEARNED, schedule__epochs=[2], alpha__follows_schedule=False)
+    rates = [experiment.group_settings(step, 9) for step in (2, 3)]  # an epoch is one step
+    assert [one["main"].learning_rate for one in rates] == pytest.approx([1e-4, 1e-5])
+    assert [one["backbone"].learning_rate for one in rates] == pytest.approx([1e-5, 1e-6])
+    assert [one["alpha"].learning_rate for one in rates] == pytest.approx([1e-3, 1e-3])
+
+
+@pytest.mark.parametrize("kind", ["softmax", "entmax15"])
+def test_two_parts_of_a_batch_have_the_gradient_of_the_whole(root: Path, kind: str) -> None:
+    settings: dict[str, Any] = {"transformer.dropout": 0.0, "cross.map.kind": kind}
+    whole, parts = small(root, **settings), small(root, **settings)
+    first = loop.backward(whole.double(), _double(whole.batch(1)), 1, CPU)
+    for places in torch.arange(8).split(4):
+        share = _double(parts.double().share(1, places))
+        loop.backward(parts, share, 1, CPU)
+    assert first["loss"].isfinite()
+    for own, other in zip(gradients(whole), gradients(parts), strict=True):
+        assert torch.allclose(own, other / 2, atol=1e-10)
+
+
+def _double(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: one.double() if one.is_floating_point() else one for name, one in batch.items()}
+
+
+def test_the_measured_loss_is_that_of_all_pictures_as_one_batch(root: Path) -> None:
+    experiment = small(root, evaluation__images_at_once=1)
+    (validation, *_) = experiment.evaluations()
+    experiment.eval()
+    with torch.inference_mode():
+        found = validation.function(True).values
+        split = experiment.measured("val")
+        batches = list(evaluation_batches(split, range(len(split)), 1, how=Resizing(48, SIDE)))
+        said = [experiment.network(one["images"], one["sizes"]) for one in batches]
+    predictions = Predictions(*(torch.cat(parts, 1) for parts in zip(*said, strict=True)))
+    counts = torch.cat([one["counts"] for one in batches])
+    most = int(counts.max())
+    targets = {
+        name: torch.cat([pad(one[name], most) for one in batches]) for name in ("boxes", "classes")
+    }
+    whole = {**targets, "counts": counts, "batch_counts": counts.repeat(len(batches), 1)}
+    expected = set_loss(predictions, whole)
+    assert found["loss"] == pytest.approx(float(expected.total), rel=1e-5)
+    for name, term in expected.terms.items():
+        assert found[name] == pytest.approx(float(term), rel=1e-5), name
+
+
+def pad(targets: Tensor, most: int) -> Tensor:
+    """[1, N, …] → [1, most, …]."""
+    return torch.cat([targets, targets.new_zeros(1, most, *targets.shape[2:])], 1)[:, :most]
+
+
+def test_alphas_are_reported_as_they_are(root: Path) -> None:
+    experiment = small(root, **LEARNED)
+    (alpha,) = (one for one in experiment.evaluations() if one.name == "alpha")
+    said = alpha.function(False).values
+    modules = [one for one in experiment.modules() if isinstance(one, LearnedAlpha)]
+    expected = {
+        f"layer_{layer}-head_{head}": float(value)
+        for layer, one in enumerate(modules)
+        for head, value in enumerate(one.alpha.detach())
+    }
+    assert said == pytest.approx(expected) and len(said) == 4
+
+
+@pytest.mark.parametrize(("tied", "number"), [("head", 4), ("layer", 2), ("global", 1)])
+def test_alpha_is_tied_as_it_is_declared(tied: str, number: int) -> None:
+    experiment = small(**LEARNED, cross__map__tied=tied)
+    raw = {id(one): one.raw for one in experiment.modules() if isinstance(one, LearnedAlpha)}
+    assert sum(one.numel() for one in raw.values()) == number
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ("all", [True] * 5),
+        ("last", [False] * 4 + [True]),
+        ("first_three", [True] * 3 + [False] * 2),
+        ("alternate", [True, False, True, False, True]),
+    ],
+)
+def test_a_map_is_in_the_layers_that_are_declared(layers: str, expected: list[bool]) -> None:
+    experiment = small(
+        cross__map__kind="sparsemax", cross__layers=layers, transformer__decoder_layers=5
+    )
+    cross: list[Any] = [one.cross_attention for one in experiment.network.decoder.layers]
+    assert [one.simplex is not None for one in cross] == expected

@@ -1,0 +1,1 @@
+"""Detection with transformers whose attention may be sparse."""

@@ -1,0 +1,224 @@
+"""The rest of what a detector is made of: pictures, backbones, losses, optimiser, measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from trainables.core.config import Config
+from trainables.data.catalog import ROOT
+from trainables.data.detection.catalog import DETECTION_SETS
+from trainables.data.detection.facts import DetectionSet
+from trainables.settings import optimizers
+from trainables.settings.backbones import missing_weights
+from trainables.settings.ranges import Count, Natural, NonNegative, Positive, Rate
+
+Sides = Annotated[tuple[Count, ...], Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+SIDES = tuple(range(480, 801, 32))
+"""Shorter sides of training pictures (Carion et al. 2020, appendix A.4)."""
+
+
+class Pictures(Config):
+    """Which pictures with boxes; validation is a part of training's that is not trained on.
+
+    `root` is the folder of data sets; where that lies changes no run. Made and converted pictures
+    are of `image_size` pixels a side (None: what is customary). Of `coco`, `selects_on` says
+    which pictures choose among trials: 5,000 of train2017, or those of val2017, as was published,
+    which are the test otherwise. `limit`: at most so many training pictures, drawn by the seed of
+    the run (None: all).
+    """
+
+    name: Literal["coco", "garments_boxes", "trees", "tiny"] = "coco"
+    root: str = str(ROOT)
+    image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    selects_on: Literal["train2017", "val2017"] = "train2017"
+    limit: Count | None = None
+
+    def void(self) -> frozenset[str]:
+        """The place; a size and a limit that are none; what only COCO has."""
+        void = {"root"} | {name for name in ("image_size", "limit") if getattr(self, name) is None}
+        return frozenset(void if self.name == "coco" else void | {"selects_on"})
+
+    @property
+    def facts(self) -> DetectionSet:
+        """What the catalogue says of the set."""
+        return DETECTION_SETS[self.name]
+
+    @property
+    def path(self) -> Path:
+        """The folder of data sets."""
+        return Path(self.root)
+
+    def missing(self) -> str | None:
+        """One sentence on what to run, or what to put where; None if the pictures are there."""
+        return self.facts.missing(self.path, image_size=self.image_size or 0)
+
+
+class Augmentation(Config):
+    """How pictures are mirrored, cropped and resized, as in `trainables.data.detection.geometry`.
+
+    For training the short side is one of `sizes`, by draw, and for evaluation `evaluated_size`, but
+    no long side is above `longest`. With probability `crop_rate` a part of the picture is taken
+    before, its short side being one of `first_sizes`, whose sides are within `crop_range`.
+    """
+
+    sizes: Sides = SIDES
+    longest: Count = 1333
+    mirror_rate: Share = 0.5
+    crop_rate: Share = 0.5
+    first_sizes: Sides = (400, 500, 600)
+    crop_range: tuple[Count, Count] = (384, 600)
+    evaluated_size: Count = 800
+
+    def void(self) -> frozenset[str]:
+        """Sizes of crops, where there are none."""
+        return frozenset() if self.crop_rate else frozenset({"first_sizes", "crop_range"})
+
+    @model_validator(mode="after")
+    def _sides_are_in_order(self) -> Augmentation:
+        low, high = self.crop_range
+        if high < low:
+            raise ValueError(f"crop_range must be the least and the largest, got {low}, {high}")
+        return self
+
+
+class Backbone(Config):
+    """A ResNet of torchvision, or any network of timm that has maps; the last map is taken.
+
+    Batch normalisation is frozen, and of a ResNet the stem and the first stage. `pretrained` takes
+    weights that are at hand, or those in `weights_file`. `dilation` doubles the grid.
+    """
+
+    name: str = "resnet50"
+    pretrained: bool = True
+    weights_file: str | None = None
+    dilation: bool = False
+
+    def void(self) -> frozenset[str]:
+        """No file is read without pretrained weights."""
+        return frozenset() if self.pretrained else frozenset({"weights_file"})
+
+    def missing(self) -> str | None:
+        """The sentence on pretrained weights that are not there; None if nothing is missing."""
+        if not self.pretrained:
+            return None
+        return missing_weights("backbone", self.name, self.weights_file)
+
+    @model_validator(mode="after")
+    def _dilation_is_possible(self) -> Backbone:
+        if self.dilation and self.name in ("resnet18", "resnet34"):
+            raise ValueError(
+                f"dilation must be false for {self.name}, whose blocks cannot be dilated, got "
+                f"true; take resnet50 or resnet101"
+            )
+        return self
+
+
+class Balance(Config):
+    """What classes, distances of boxes and their generalised overlaps count against each other."""
+
+    ce: NonNegative = 1.0
+    bbox: NonNegative = 5.0
+    giou: NonNegative = 2.0
+
+
+class Loss(Config):
+    """What pairs of queries and objects cost, and what their losses weigh.
+
+    `eos_coef` is the weight of "no object", the class of queries without one. With `aux_loss` the
+    outputs of all decoder layers are compared, each by its own pairs.
+    """
+
+    costs: Balance = Balance()
+    weights: Balance = Balance()
+    eos_coef: Annotated[float, Field(gt=0, le=1)] = 0.1
+    aux_loss: bool = True
+
+
+class AdamW(optimizers.AdamW):
+    """AdamW, with a rate of its own for the backbone (0: it is frozen)."""
+
+    lr: Positive = 1e-4
+    weight_decay: NonNegative = 1e-4
+    backbone_lr: NonNegative = 1e-5
+
+
+class Alpha(Config):
+    """How a learned α is trained, without weight decay: at `lr` (None: ten times `optimizer.lr`).
+
+    It follows the schedule, or keeps its rate.
+    """
+
+    lr: Positive | None = None
+    follows_schedule: bool = True
+
+    def void(self) -> frozenset[str]:
+        """A rate that follows from another."""
+        return frozenset({"lr"} if self.lr is None else ())
+
+
+class Drops(Config):
+    """The rate is multiplied by `factor` behind each of these epochs."""
+
+    kind: Literal["drops"] = "drops"
+    epochs: tuple[Count, ...] = (200,)
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _epochs_rise(self) -> Drops:
+        if list(self.epochs) != sorted(set(self.epochs)):
+            raise ValueError(f"epochs must rise, got {', '.join(map(str, self.epochs))}")
+        return self
+
+
+class Sparsity(Config):
+    """How the sparsity of attention is measured.
+
+    `protocol`: Gini of a `map`, or of its rows as in one of three published protocols. Only queries
+    whose class has a probability above `score_above` count. Weights up to a threshold are zeros.
+    """
+
+    protocol: Literal["map", "rows_a", "rows_b", "rows_c"] = "map"
+    score_above: Rate = 0.0
+    thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = (
+        0.0,
+        *(10.0**-power for power in range(10, 2, -1)),
+    )
+
+    @model_validator(mode="after")
+    def _thresholds_rise(self) -> Sparsity:
+        if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
+            raise ValueError(f"thresholds must rise, got {self.thresholds}")
+        return self
+
+
+class Evaluations(Config):
+    """How detectors are measured, on at most so many `images` of a split (None: all).
+
+    Boxes are small below the first of `areas` in pixels of the original picture, large from the
+    second on. `images_at_once` are padded to the largest of them. `data` `unrel` measures the
+    objects of unusual relations in place of the set's own, with COCO's names or `as_numbered` as
+    was published. `pictures` are shown in figures.
+    """
+
+    images: Count | None = None
+    images_at_once: Count = 4
+    areas: tuple[Positive, Positive] = (32.0**2, 96.0**2)
+    sparsity: Sparsity = Sparsity()
+    data: Literal["own", "unrel"] = "own"
+    names: Literal["mapped", "as_numbered"] = "mapped"
+    pictures: Natural = 4
+
+    def void(self) -> frozenset[str]:
+        """What is only looked at; names of the other set; a number of images that is none."""
+        void = {"pictures"} | ({"images"} if self.images is None else set())
+        return frozenset(void if self.data == "unrel" else void | {"names"})
+
+    @model_validator(mode="after")
+    def _areas_rise(self) -> Evaluations:
+        if self.areas[1] < self.areas[0]:
+            raise ValueError(f"areas must rise, got {self.areas[0]:g}, {self.areas[1]:g}")
+        return self
