@@ -37,10 +37,10 @@ KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 
 MOMENTS = [
     ("before", "asked", 3),
-    ("after", "told", 3),
     ("before", "decision", 1),
 ]
 MORE_MOMENTS = [
+    ("after", "told", 3),
     ("before", "told", 2),
     ("in", "report", 5),
     ("after", "asked", 4),
