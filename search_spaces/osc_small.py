@@ -162,10 +162,10 @@ def crop_sizes(trial: Trial) -> Representation:
 
 
 @small(
-    name="osc.recipe_small",
+    name="osc.recipe_made",
     stated=3,
     question="What does a published recipe reach, as a whole, on made scenes?",
-    tags={"size": "small"},
+    tags={"question": "Q4"},
 )
 def recipe(trial: Trial) -> Representation:
     """Loss of objects, with the published networks, crops and steps: hours on two cores.
