@@ -17,7 +17,7 @@ from trainables.core.experiment import Batch, Evaluated, References
 from trainables.data.detection.batches import evaluation_batches
 from trainables.data.detection.geometry import Resizing
 from trainables.data.detection.store import Split
-from trainables.detr import building, looking
+from trainables.detr import building, looking, pictures
 from trainables.detr.detections import detections
 from trainables.detr.losses import matched, set_loss
 from trainables.detr.networks import Predictions
@@ -45,13 +45,14 @@ class Measuring:
 
     def measure(self, split: str, last: bool) -> Evaluated:
         """Losses, average precision, sparsity; by class, layer and head at the last time."""
-        pictures = self._experiment.measured(split)
-        examples = self._examples(pictures)
-        counts = torch.tensor([len(pictures.targets(int(one)).classes) for one in examples])
+        measured = self._experiment.measured(split)
+        examples = self._examples(measured)
+        counts = torch.tensor([len(measured.targets(int(one)).classes) for one in examples])
         found, attention = DetectionRecords(), looking.AttentionRecords(self._settings)
         sums: dict[str, float] = {}
+        shown: list[pictures.Shown] = []
         network = self._experiment.network
-        for batch in self._batches(pictures, examples):
+        for batch in self._batches(measured, examples):
             liveness.alive()
             with looking.recorded_cross(network) as recording:
                 predictions = network(batch["images"], batch["sizes"])
@@ -66,14 +67,21 @@ class Measuring:
             found.add(batch["image_ids"], *said)
             maps = [one[0] for one in recording.take().values()]
             pairs = self._last_pairs(predictions, batch)
-            attention.add(looking.grid_of(network, batch), batch, maps, said.scores, pairs)
-        scores = self._scores(pictures, examples, found)
+            grid = looking.grid_of(network, batch)
+            attention.add(grid, batch, maps, said.scores, pairs)
+            for place in range(len(batch["counts"])):
+                if last and len(shown) < self._settings.pictures:
+                    cells = (grid.rows, grid.columns)
+                    shown.append(pictures.shown_of(batch, place, predictions, maps, pairs, cells))
+        scores = self._scores(measured, examples, found)
         values = sums | scores.figures | attention.values(last=last)
+        names = measured.annotations.categories
         if last:
-            names = pictures.annotations.categories
             for number, own in scores.by_class.items():
                 values |= {f"{name}/{names[number]}": one for name, one in own.items()}
-        return Evaluated({name: one for name, one in values.items() if np.isfinite(one)})
+        values = {name: one for name, one in values.items() if np.isfinite(one)}
+        figures = pictures.figures(shown, scores, names, network.backbone.stride, split)
+        return Evaluated(values, figures)
 
     def _last_pairs(self, predictions: Predictions, batch: Batch) -> Assigned:
         """Which query of the last layer is matched with which object, [B, M]."""
