@@ -43,12 +43,14 @@ def backbone(settings: Backbone, *, is_frozen: bool) -> DetectionBackbone:
     weights = None
     if settings.pretrained and not torch.empty(0).is_meta:  # of a sketch the numbers do not matter
         weights = locate(settings.name, settings.weights_file)
-    return DetectionBackbone(
+    made = DetectionBackbone(
         name=settings.name,
         weights=weights,
         trained_layers=() if is_frozen else None,
         dilation=settings.dilation,
     )
+    made.freeze()
+    return made
 
 
 def maps(config: Detection, kind: str, layers: int) -> list[nn.Module | None]:

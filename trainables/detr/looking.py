@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from trainables.metrics import sparsity
 from trainables.metrics.attention_in_boxes import attention_in_boxes
 from trainables.metrics.records import Records, mean
 
+_ROUNDING = 1e-2
+"""By so much a row in half precision may miss a sum of 1."""
+
 
 def cross_names(network: DETR) -> list[str]:
     """The attention of queries to the picture, a name for each decoder layer."""
@@ -31,9 +34,32 @@ def cross_names(network: DETR) -> list[str]:
     ]
 
 
-def recorded_cross(network: DETR) -> AbstractContextManager[Recording]:
-    """Records what queries look at in each decoder layer."""
-    return recorded(network, cross_names(network))
+class Looked(NamedTuple):
+    """What is recorded of a network while a block runs."""
+
+    recording: Recording
+    grids: list[tuple[int, int]]
+    """Rows and columns of the map of the backbone, of each batch."""
+
+    def maps(self) -> list[Tensor]:
+        """What queries looked at in each decoder layer, [B, H, Q, K]; begins anew."""
+        return [one[0] for one in self.recording.take().values()]
+
+
+@contextmanager
+def looked(network: DETR) -> Generator[Looked]:
+    """Records what queries look at in each decoder layer, and on which grid."""
+    grids: list[tuple[int, int]] = []
+
+    def note(_module: Any, _inputs: Any, features: Tensor) -> None:
+        grids.append((features.shape[2], features.shape[3]))
+
+    hook = network.backbone.register_forward_hook(note)
+    try:
+        with recorded(network, cross_names(network)) as recording:
+            yield Looked(recording, grids)
+    finally:
+        hook.remove()
 
 
 class Grid(NamedTuple):
@@ -46,13 +72,11 @@ class Grid(NamedTuple):
     """Bool [B, K], True where there is no picture."""
 
 
-def grid_of(network: DETR, batch: Batch) -> Grid:
-    """The cells that queries look at."""
-    stride = network.backbone.stride
+def grid_of(network: DETR, batch: Batch, grid: tuple[int, int]) -> Grid:
+    """The cells that queries look at, of so many rows and columns."""
     height, width = batch["images"].shape[2:]
-    rows, columns = -(-height // stride), -(-width // stride)
-    padding = grid_padding(batch["sizes"], (height, width), (rows, columns))
-    return Grid(rows, columns, stride, padding.flatten(1))
+    padding = grid_padding(batch["sizes"], (height, width), grid)
+    return Grid(*grid, network.backbone.stride, padding.flatten(1))
 
 
 class AttentionRecords:
@@ -73,7 +97,7 @@ class AttentionRecords:
         [B, M] of queries and objects.
         """
         found: dict[str, Tensor] = {"image": batch["image_ids"]}
-        exact = [one if one.dtype == torch.float64 else one.float() for one in maps]
+        exact = [_on_simplex(one) for one in maps]
         for layer, weights in enumerate(exact):
             found |= self._of_layer(layer, weights, grid, scores)
         self._records.add(found)
@@ -90,6 +114,7 @@ class AttentionRecords:
         for threshold, share in zip(settings.thresholds, shares.unbind(-1), strict=True):
             kinds[f"zeros/{threshold:g}"] = share
         kinds["padding"] = weights.masked_fill(~padding, 0).sum(-1)
+        kinds = {name: one + 0 * weights[..., 0] for name, one in kinds.items()}  # NaN where none
         self._shape = (layer + 1, weights.shape[1])
         return {
             f"{kind}/layer_{layer}-head_{head}": own
@@ -102,7 +127,7 @@ class AttentionRecords:
         protocol = self._settings.protocol
         if protocol == "map":
             return sparsity.gini(weights, grid.padding[:, None, None])
-        is_sparse = bool((weights == 0).any())
+        is_sparse = bool(((weights == 0) & ~grid.padding[:, None, None]).any())
         maps = weights if protocol == "rows_c" else weights.mean(1, keepdim=True)
         maps = maps.unflatten(-1, (grid.rows, grid.columns))
         found = sparsity.row_gini(maps, protocol, is_sparse=is_sparse)
@@ -164,6 +189,17 @@ def _of_pairs(
         for head, share in enumerate(row):
             found[f"inside/layer_{layer}-head_{head}"] = share
     return found
+
+
+def _on_simplex(maps: Tensor) -> Tensor:
+    """Maps [B, H, Q, K] in single precision at least; rows that are no distribution become NaN.
+
+    Attention that mixes by its scores themselves has such: nothing of it is measured.
+    """
+    exact = maps if maps.dtype == torch.float64 else maps.float()
+    total = exact.sum(-1, keepdim=True)
+    sums_to_one = ((total - 1).abs() < _ROUNDING) | (total == 0)  # 0 where all is padding
+    return exact.masked_fill(~sums_to_one | (exact < 0).any(-1, keepdim=True), torch.nan)
 
 
 def _mean(values: list[float]) -> float:

@@ -54,7 +54,7 @@ class Measuring:
         network = self._experiment.network
         for batch in self._batches(measured, examples):
             liveness.alive()
-            with looking.recorded_cross(network) as recording:
+            with looking.looked(network) as seen:
                 predictions = network(batch["images"], batch["sizes"])
             whole = {**batch, "batch_counts": counts.to(batch["counts"].device)[None]}
             loss = set_loss(predictions, whole, **building.loss_arguments(self._config.loss))
@@ -65,9 +65,8 @@ class Measuring:
                 predictions.logits[-1], predictions.boxes[-1], batch["original_sizes"]
             )
             found.add(batch["image_ids"], *said)
-            maps = [one[0] for one in recording.take().values()]
-            pairs = self._last_pairs(predictions, batch)
-            grid = looking.grid_of(network, batch)
+            maps, pairs = seen.maps(), self._last_pairs(predictions, batch)
+            grid = looking.grid_of(network, batch, seen.grids[-1])
             attention.add(grid, batch, maps, said.scores, pairs)
             for place in range(len(batch["counts"])):
                 if last and len(shown) < self._settings.pictures:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from trainables.layers import pretrained
 from trainables.layers.backbones import check_name, normalisation
+from trainables.layers.frozen import Frozen
 from trainables.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from trainables.layers.patches import IMAGENET
 from trainables.layers.small_maps import with_small_maps
@@ -81,6 +82,12 @@ class DetectionBackbone(nn.Module):
             return _last_map(self.network, images)
         last = self.network(images)[-1]
         return last if last.shape[1] == self.channels else last.permute(0, 3, 1, 2)
+
+    def freeze(self) -> None:
+        """Keeps a pretrained network of timm of which nothing learns out of checkpoints."""
+        learns = any(one.requires_grad for one in self.network.parameters())
+        if self.weights is not None and self.name not in RESNETS and not learns:
+            self.network = Frozen(self.network)
 
     def facts(self) -> dict[str, object]:
         """What is recorded of a run with this network."""

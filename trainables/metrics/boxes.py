@@ -142,7 +142,7 @@ def blind_boxes(
 
     The boxes of each class, by area, are cut in `scales` parts of about equal number (fewer where
     there are fewer boxes); a detection is the mean box of a part, and its score their number an
-    image, at most 1. The `most` with the highest scores, highest first.
+    image, at most 1. The `most` with the highest scores, highest first; none without boxes.
 
     Args:
         boxes: those of the training set, [N, 4], centre, width, height in 0…1; so is the result.
@@ -158,8 +158,10 @@ def blind_boxes(
         for part in own.tensor_split(min(scales, len(own))):
             means.append((min(1.0, len(part) / images), name, part.mean(0)))
     means = sorted(means, key=lambda one: -one[0])[:most]
-    scores, names, middles = zip(*means, strict=True)
-    return torch.tensor(scores), torch.tensor(names), torch.stack(middles).to(boxes.dtype)
+    scores = torch.tensor([score for score, _, _ in means])
+    names = torch.tensor([name for _, name, _ in means], dtype=torch.int64)
+    middles = [middle for _, _, middle in means]
+    return scores, names, torch.stack(middles).to(boxes.dtype) if means else boxes.new_empty(0, 4)
 
 
 def _evaluation(

@@ -117,6 +117,42 @@ def pad(targets: Tensor, most: int) -> Tensor:
     return torch.cat([targets, targets.new_zeros(1, most, *targets.shape[2:])], 1)[:, :most]
 
 
+def test_scores_that_are_no_distribution_have_no_sparsity(root: Path) -> None:
+    experiment = small(root, **LEARNED, cross__map__form="unused")
+    (validation, *_) = experiment.evaluations()
+    with torch.inference_mode():
+        values = validation.function(False).values
+    assert {"loss", "mAP"} <= values.keys()
+    assert not [name for name in values if name.startswith(("gini", "zeros", "inside", "padding"))]
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_resnet"])
+def test_grids_are_those_of_the_backbone_where_sides_are_no_multiples(
+    root: Path, name: str
+) -> None:
+    experiment = small(root, backbone__name=name, augmentation__evaluated_size=50)
+    (validation, *_) = experiment.evaluations()
+    with torch.inference_mode():
+        assert 0 <= validation.function(False).values["gini"] < 1
+
+
+def test_a_frozen_pretrained_backbone_is_in_no_checkpoint() -> None:
+    settings: dict[str, Any] = {
+        "backbone.name": "tf_efficientnet_lite0",
+        "backbone.pretrained": True,
+        "optimizer.backbone_lr": 0.0,
+    }
+    if said := Detection().with_values({**values(Detection()), **settings}).missing():
+        if "backbone" in said:
+            pytest.skip(said)
+    first, second = small(**settings), small(**settings)
+    state = first.state_dict()
+    assert not [name for name in state if "backbone" in name]
+    second.load_state_dict(state)
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(first.network.backbone(images), second.network.backbone(images))
+
+
 def test_alphas_are_reported_as_they_are(root: Path) -> None:
     experiment = small(root, **LEARNED)
     (alpha,) = (one for one in experiment.evaluations() if one.name == "alpha")

@@ -202,3 +202,14 @@ def test_no_more_blind_boxes_than_asked_for_the_most_frequent_first() -> None:
     assert names.tolist() == [5, 5, 3] and len(found) == 3
     expected: Tensor = torch.tensor([10 / 15, 10 / 15, 5 / 15])
     torch.testing.assert_close(scores, expected)
+
+
+def test_without_boxes_nothing_is_found_blindly() -> None:
+    scores, names, found = blind_boxes(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 3)
+    assert scores.shape == names.shape == (0,) and found.shape == (0, 4)
+    truth, _ = made(3, 0)
+    records = DetectionRecords()
+    records.add(
+        torch.arange(1, 4), *(one[None].expand(3, *one.shape) for one in (scores, names, found))
+    )
+    assert average_precision(truth, records.table()).figures["mAP"] == 0
