@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.trainables.detr import precise
 from tests.trainables.detr.small import SIDE, provide, values
+from tests.trainables.groups import together
 from trainables.core import loop
 from trainables.data.detection.batches import evaluation_batches
 from trainables.data.detection.geometry import Resizing
@@ -84,6 +87,34 @@ def test_two_parts_of_a_batch_have_the_gradient_of_the_whole(root: Path, kind: s
     assert first["loss"].isfinite()
     for own, other in zip(gradients(whole), gradients(parts), strict=True):
         assert torch.allclose(own, other / 2, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_two_workers_equal_one(root: Path, tmp_path: Path) -> None:
+    """Pictures differ in size and number of boxes: padding and divisors are of the whole batch."""
+    plain = precise.PreciseDetection.read(
+        Detection()
+        .with_values(
+            {
+                **values(Detection()),
+                "data.root": str(root),
+                "transformer.dropout": 0.0,
+                "cross.map.kind": "sparsemax",
+                "training.steps": 3,
+                "training.batch_size": 8,
+                "training.num_micro_batches": 2,
+                "training.log_every": 1,
+            }
+        )
+        .to_json()
+    ).to_json()
+    [one] = together(1, tmp_path / "one", partial(precise.run, plain))
+    first, _ = together(2, tmp_path / "two", partial(precise.run, plain))
+    assert first["reports"].keys() == one["reports"].keys()
+    for step, report in one["reports"].items():
+        assert first["reports"][step] == pytest.approx(report, rel=1e-9, abs=1e-12, nan_ok=True)
+    for key, value in one["state"].items():
+        torch.testing.assert_close(first["state"][key], value, rtol=1e-9, atol=1e-12)
 
 
 def _double(batch: dict[str, Tensor]) -> dict[str, Tensor]:
