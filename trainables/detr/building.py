@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.core.randomness import generator
 from trainables.detr.config import Detection
@@ -102,6 +102,21 @@ def alphas(network: DETR) -> dict[str, float]:
             for head, value in enumerate(values):
                 found[f"{prefix}layer_{layer}-head_{head}"] = value
     return found
+
+
+def alpha_tables(network: DETR) -> dict[str, Tensor]:
+    """α [L, H] of each kind of attention that learns it in all of its layers."""
+    found: dict[str, list[Tensor | None]] = {}
+    for kind, _, attention in attentions(network):
+        alpha = getattr(attention.simplex, "alpha", None)
+        own = alpha.alpha.detach() if isinstance(alpha, LearnedAlpha) else None
+        rows = found.setdefault(kind, [])
+        rows.append(None if own is None else own.expand(attention.heads).cpu())
+    return {
+        kind: torch.stack([row for row in rows if row is not None])
+        for kind, rows in found.items()
+        if rows and all(row is not None for row in rows)
+    }
 
 
 def attentions(network: DETR) -> Iterator[tuple[str, int, MultiHeadAttention]]:

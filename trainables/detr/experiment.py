@@ -22,6 +22,7 @@ from trainables.detr.config import Detection
 from trainables.detr.losses import set_loss
 from trainables.detr.measuring import Measuring
 from trainables.detr.parts import Drops
+from trainables.figures.alphas import alphas_by_layer
 
 BACKBONE, ALPHA = "backbone", "alpha"
 """Names of the groups of parameters besides the main one."""
@@ -184,8 +185,12 @@ class DetectionExperiment(Experiment):
         return found
 
     def _alphas(self, last: bool) -> Evaluated:
-        """Each α as it is now, by layer and head."""
-        return Evaluated(building.alphas(self.network))
+        """Each α as it is now, by layer and head; at the last time drawn, too."""
+        tables = building.alpha_tables(self.network)
+        found = Evaluated(building.alphas(self.network))
+        if last and tables:
+            found.figures["layers"] = partial(alphas_by_layer, models=tables)
+        return found
 
 
 def _group_of(path: str) -> str:

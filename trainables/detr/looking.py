@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor
 from trainables.core.experiment import Batch
 from trainables.detr.networks import DETR
 from trainables.detr.parts import Evaluations
+from trainables.figures.sparsity import Band, by_layer, by_threshold
 from trainables.layers.grid_positions import grid_padding
 from trainables.layers.recording import Recording, recorded
 from trainables.losses.matching import Assigned
@@ -155,6 +158,42 @@ class AttentionRecords:
                 found[name] = means[name]
                 found[f"{name}/deviation"] = float(self._records.column(name).std())
         return found | self._inside(last=last)
+
+    def figures(self, split: str) -> dict[str, Callable[[Path], None]]:
+        """Functions that write a PNG each: sparsity by layer, and zeros by threshold."""
+        names = [f"layer {layer + 1}" for layer in range(self._shape[0])]
+        thresholds = self._settings.thresholds
+        zeros = {one: self._bands(f"zeros/{one:g}") for one in thresholds}
+        curves = {
+            name: Band(
+                *zip(*((own[0][layer], own[1][layer]) for own in zeros.values()), strict=True)
+            )
+            for layer, name in enumerate(names)
+        }
+        first = f"at most {thresholds[0]:g}"
+        measures = {"Gini index": self._bands("gini"), first: zeros[thresholds[0]]}
+        panels = {split: {name: Band(*band) for name, band in measures.items()}}
+        return {
+            "sparsity": partial(by_layer, panels=panels, measure="Gini index, share of weights"),
+            "thresholds": partial(
+                by_threshold, thresholds=thresholds, curves=curves, title=f"{split}: small weights"
+            ),
+        }
+
+    def _bands(self, kind: str) -> tuple[list[float], list[float]]:
+        """Of each layer the mean over images of its heads' mean, and the standard deviation."""
+        layers, heads = self._shape
+        means: list[float] = []
+        deviations: list[float] = []
+        for layer in range(layers):
+            columns = [
+                self._records.column(f"{kind}/layer_{layer}-head_{head}") for head in range(heads)
+            ]
+            values = torch.stack(columns).nanmean(0)
+            values = values[~values.isnan()]
+            means.append(float(values.mean()) if len(values) else math.nan)
+            deviations.append(float(values.std()) if len(values) > 1 else 0.0)
+        return means, deviations
 
     def _inside(self, *, last: bool) -> dict[str, float]:
         """Means over pairs: of all, and of those with small, medium and large objects."""

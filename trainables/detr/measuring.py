@@ -80,7 +80,7 @@ class Measuring:
                 values |= {f"{name}/{names[number]}": one for name, one in own.items()}
         values = {name: one for name, one in values.items() if np.isfinite(one)}
         figures = pictures.figures(shown, scores, names, network.backbone.stride, split)
-        return Evaluated(values, figures)
+        return Evaluated(values, figures | (attention.figures(split) if figures else {}))
 
     def _last_pairs(self, predictions: Predictions, batch: Batch) -> Assigned:
         """Which query of the last layer is matched with which object, [B, M]."""

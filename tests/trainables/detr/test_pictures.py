@@ -50,7 +50,8 @@ def test_the_last_evaluation_draws_what_was_found(tmp_path: Path) -> None:
     with torch.inference_mode():
         assert validation.function(False).figures == {}
         figures = validation.function(True).figures
-    assert set(figures) == {"detections", "matches", "queries", "precision_recall"}
+    names = {"detections", "matches", "queries", "precision_recall", "sparsity", "thresholds"}
+    assert set(figures) == names
     for name, write in figures.items():
         write(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
