@@ -90,9 +90,18 @@ def short(config: ExperimentConfig, steps: int) -> ExperimentConfig:
     )
 
 
-def run(config: ExperimentConfig, folder: Path, restored: Path | None = None) -> LocalSession:
-    """A run in this process."""
+def run(
+    config: ExperimentConfig, folder: Path, restored: Path | None = None, *, draws: bool = False
+) -> LocalSession:
+    """A run in this process.
+
+    Without `draws` it goes on as one does whose figures cannot be written: most of the time of so
+    small a run would be spent on them.
+    """
     torch.set_num_threads(1)
+    if not draws:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "figures").touch()  # no folder
     session = LocalSession(folder, restored)
     experiment_of(type(config)).run(config.to_json(), session)
     return session
@@ -152,9 +161,12 @@ def test_configurations_and_sweeps_import_nothing_heavy(module: str) -> None:
 
 
 @families
-def test_two_steps_are_finite(config: type[ExperimentConfig], tmp_path: Path) -> None:
-    report = run(short(config(), 2), tmp_path).reports[2]
-    assert all(abs(value) < float("inf") for value in report.values())
+def test_two_steps_are_finite_and_each_figure_is_drawn(
+    config: type[ExperimentConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = run(short(config(), 2), tmp_path, draws=True)
+    assert all(abs(value) < float("inf") for value in session.reports[2].values())
+    assert list(tmp_path.glob("figures/*.png")) and "was not written" not in caplog.text
 
 
 @families

@@ -27,6 +27,8 @@ ENVIRONMENT = {
     PRELOAD: "",  # what an experiment does not import itself, it does not need
 }
 COMMAND = [sys.executable, "-m", "raysearch.cli"]
+NOWHERE = ("--tracking-uri", "none")
+"""For searches of which nothing is asked in MLflow: importing it, and its tables, take seconds."""
 
 
 def raysearch(

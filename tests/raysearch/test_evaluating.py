@@ -20,7 +20,7 @@ from raysearch.evaluating import evaluated
 from raysearch.record.events import Store
 from raysearch.run.child import kill_orphans
 from raysearch.settings import SWEEPS, Settings
-from tests.raysearch.command import json_of, label, raysearch, view_of
+from tests.raysearch.command import NOWHERE, json_of, label, raysearch, view_of
 from tests.raysearch.record import streams
 from trainables.core.checkpoint import fingerprint
 from trainables.ssl.config import Supervised
@@ -242,7 +242,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a search of two digit readers."""
     folder = tmp_path_factory.mktemp("searched")
     trials = ["--trials", "2", "--name", "readers"]
-    done = raysearch(folder, "search", "ssl.digits_vit", *SMALL, *trials)
+    done = raysearch(folder, "search", "ssl.digits_vit", *SMALL, *trials, *NOWHERE)
     assert done.returncode == 0, done.stdout + done.stderr
     yield folder
     for name in ("readers", "noisy", "again"):
@@ -286,7 +286,7 @@ def test_a_killed_search_evaluates_each_trial_once_with_each_setting(searched: P
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(searched: Path) -> None:
-    search = ["search", "ssl.digits_noise", "evaluation.noise=0.5", "--top", "1"]
+    search = ["search", "ssl.digits_noise", "evaluation.noise=0.5", "--top", "1", *NOWHERE]
     begun = raysearch(
         searched, "before", "started", "1", "--", *search, "--name", "again", program=KILLER
     )

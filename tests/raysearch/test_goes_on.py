@@ -13,6 +13,7 @@ from raysearch.run.child import kill_orphans
 from raysearch.run.process import PRELOAD
 from tests.raysearch.command import (
     ENVIRONMENT,
+    NOWHERE,
     end_all,
     label,
     left_alive,
@@ -54,7 +55,7 @@ def test_boxes_end_with_124_and_the_identical_command_goes_on_bit_for_bit(
     whole, boxed = tmp_path / "whole", tmp_path / "boxed"
     whole.mkdir()
     boxed.mkdir()
-    command = [*CAREFUL, "training.epochs=30"]
+    command = [*CAREFUL, *NOWHERE, "training.epochs=16"]
     command += [f"training.{cadence}_every=100000" for cadence in ("log", "evaluate", "save")]
     assert raysearch(whole, *command, limit=600).returncode == 0
     for attempt in (1, 2):

@@ -11,34 +11,47 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.raysearch.command import end_all, raysearch, started, view_of, wait_until
+from tests.cluster.nodes import environment_of
+from tests.raysearch.command import (
+    ENVIRONMENT,
+    NOWHERE,
+    end_all,
+    raysearch,
+    started,
+    view_of,
+    wait_until,
+)
 from tests.raysearch.searches.grouped_sweep import STEPS
 from tests.trainables import groups
 from trainables.core.checkpoint import fingerprint
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.search,
     pytest.mark.kill,
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
+MARK = "RAYSEARCH_TEST_GROUP"
+"""The environment variable with the folder of a search, in all that it starts."""
 COMMAND = ["search", "tests.raysearch.searches.grouped_sweep:grouped", "--name", "one"]
-COMMAND += ["--tracking-uri", "none", "--time-box", "1h"]
+COMMAND += [*NOWHERE, "--time-box", "1h"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_over() -> Iterator[None]:
-    before = workers()
+def nothing_is_left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(ENVIRONMENT, MARK, str(tmp_path))
     yield
     end_all()
-    wait_until(lambda: workers() <= before, what="for the end of all workers")
+    wait_until(lambda: not workers(tmp_path), what="for the end of all workers")
 
 
-def workers() -> set[int]:
-    """Processes of Ray Train's workers."""
+def workers(folder: Path) -> set[int]:
+    """Processes of Ray Train's workers that a search in this folder has started, by their mark:
+    it is there also when all that started them is gone.
+    """
     found = psutil.process_iter(["pid", "cmdline"])
-    return {one.pid for one in found if "RayTrainWorker" in " ".join(one.info["cmdline"] or [])}
+    known = [one.pid for one in found if "RayTrainWorker" in " ".join(one.info["cmdline"] or [])]
+    return {pid for pid in known if environment_of(pid).get(MARK) == str(folder)}
 
 
 def steps(folder: Path) -> list[int]:
@@ -71,8 +84,9 @@ def kill_the_hosts(driver: int) -> None:
 def test_a_lost_host_takes_its_workers_along_and_holds_no_resources(tmp_path: Path) -> None:
     process = started(tmp_path, *COMMAND)
     wait_until(lambda: has_begun(tmp_path, 0))
+    assert len(workers(tmp_path)) == 2
     kill_the_hosts(process.pid)
-    wait_until(lambda: not workers(), what="for the end of the workers")
+    wait_until(lambda: not workers(tmp_path), what="for the end of the workers")
     process.communicate(timeout=900)
     trial = view_of(tmp_path, "one").trials[0]
     assert process.returncode == 0 and trial.state == "complete"

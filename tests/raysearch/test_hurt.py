@@ -20,6 +20,7 @@ from raysearch.settings import Settings
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,
+    NOWHERE,
     end_all,
     label,
     left_alive,
@@ -140,7 +141,7 @@ def test_a_search_ignores_a_closed_terminal_if_it_was_told_to(tmp_path: Path) ->
     program = ["nohup", *COMMAND]
     arguments = ["search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2"]
     driver = subprocess.Popen(
-        [*program, *arguments, "--tracking-uri", "none"],
+        [*program, *arguments, *NOWHERE],
         cwd=tmp_path,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
@@ -169,7 +170,7 @@ def test_where_no_trial_fits_a_resume_is_refused_and_fewer_run_where_fewer_fit(
         "exist for this process" in refused.stderr
     )
     assert view_of(tmp_path, "wide").last == 1, "nothing was written"
-    done = raysearch(tmp_path, "resume", "one", program=one)
+    done = raysearch(tmp_path, "resume", "one", *NOWHERE, program=one)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "goes on with 1 trials at once, not 2" in done.stderr
     trials = view_of(tmp_path, "one").trials.values()

@@ -18,6 +18,7 @@ from raysearch.run.tree import alive
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,
+    NOWHERE,
     label,
     left_alive,
     raysearch,
@@ -155,7 +156,7 @@ def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed
     whole.mkdir()
     killed.mkdir()
     search = ["search", CAREFUL, f"training.epochs={epochs}", "--name", "careful"]
-    done = raysearch(whole, *search, limit=900)
+    done = raysearch(whole, *search, *NOWHERE, limit=900)
     assert done.returncode == 0, done.stderr
     draw = random.Random(seed)
     count = deaths = 0
@@ -203,7 +204,7 @@ def hidden(folder: Path) -> list[int]:
 def test_nothing_outlives_a_killed_driver_even_if_a_host_is_stopped(tmp_path: Path) -> None:
     """No session, parent or environment of its own saves a process; nor does a stopped host."""
     (tmp_path / "hold").touch()
-    driver = drive(tmp_path, "search", HIDING, "--name", "one")
+    driver = drive(tmp_path, "search", HIDING, "--name", "one", *NOWHERE)
     wait_until(lambda: len(hidden(tmp_path)) >= 6, 240, "for processes that hide")
     marks = {_label(pid) for pid in hidden(tmp_path)} - {""}
     os.kill(int(next(iter(marks)).rpartition("@")[2]), signal.SIGSTOP)

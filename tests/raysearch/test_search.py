@@ -15,6 +15,7 @@ from raysearch.run.child import kill_orphans
 from raysearch.search import free_name
 from raysearch.settings import Settings
 from tests.raysearch.command import (
+    NOWHERE,
     end_all,
     json_of,
     label,
@@ -74,7 +75,7 @@ def test_every_kind_of_failure_ends_in_its_state(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_outgrows_its_memory_is_infeasible(tmp_path: Path) -> None:
-    done = raysearch(tmp_path, "search", f"{SWEEPS}:growing", "--name", "growing")
+    done = raysearch(tmp_path, "search", f"{SWEEPS}:growing", "--name", "growing", *NOWHERE)
     assert done.returncode == 0, done.stderr
     states = {
         (trial.params["way"], trial.params["y"]): trial.state
@@ -89,7 +90,7 @@ def test_a_trial_that_outgrows_its_memory_is_infeasible(tmp_path: Path) -> None:
 
 
 def test_equal_tracebacks_stop_a_search_with_one_message(tmp_path: Path) -> None:
-    done = raysearch(tmp_path, "search", f"{SWEEPS}:broken", "--name", "broken")
+    done = raysearch(tmp_path, "search", f"{SWEEPS}:broken", "--name", "broken", *NOWHERE)
     assert done.returncode == 1
     assert "this configuration always fails" in done.stdout
     assert len(view_of(tmp_path, "broken").trials) < 30
@@ -97,7 +98,7 @@ def test_equal_tracebacks_stop_a_search_with_one_message(tmp_path: Path) -> None
 
 
 def test_a_grid_runs_each_cell_once_and_answers_like_its_formula(tmp_path: Path) -> None:
-    done = raysearch(tmp_path, "search", f"{SWEEPS}:chain_grid", "--name", "one")
+    done = raysearch(tmp_path, "search", f"{SWEEPS}:chain_grid", "--name", "one", *NOWHERE)
     assert done.returncode == 0, done.stderr
     table = json_of(tmp_path, "results", "one")
     assert sorted((row["x"], row["y"]) for row in table) == [
@@ -114,7 +115,7 @@ def test_a_grid_runs_each_cell_once_and_answers_like_its_formula(tmp_path: Path)
 
 
 def test_ctrl_c_ends_in_order_and_resume_goes_on(tmp_path: Path) -> None:
-    driver = started(tmp_path, "search", f"{SWEEPS}:slow", "steps=40", "--name", "slow")
+    driver = started(tmp_path, "search", f"{SWEEPS}:slow", "steps=40", "--name", "slow", *NOWHERE)
     wait_until(lambda: (tmp_path / "runs/raysearch.db").exists(), what="for the store")
     wait_until(
         lambda: (
@@ -144,7 +145,7 @@ def test_ctrl_c_ends_in_order_and_resume_goes_on(tmp_path: Path) -> None:
 
 
 def test_stop_from_another_terminal_ends_a_trial_and_then_the_search(tmp_path: Path) -> None:
-    driver = started(tmp_path, "search", f"{SWEEPS}:slow", "--name", "slow")
+    driver = started(tmp_path, "search", f"{SWEEPS}:slow", "--name", "slow", *NOWHERE)
 
     def running(number: int) -> bool:
         if not (tmp_path / "runs/raysearch.db").exists() or not store_of(tmp_path).exists("slow"):

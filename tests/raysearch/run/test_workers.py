@@ -24,7 +24,7 @@ from tests.trainables import groups
 from tests.trainables.groups import TWENTY_STEPS
 
 ROOT = str(Path(__file__).parents[3])
-in_ray = [pytest.mark.alone, pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(1800)]
+in_ray = [pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

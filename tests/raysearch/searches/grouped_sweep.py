@@ -5,7 +5,7 @@ from __future__ import annotations
 from raysearch.declare.sweep import Metric, Resources, Trial, sweep
 from tests.trainables.groups import TWENTY_STEPS, PreciselySupervised
 
-STEPS = 600
+STEPS = 400
 EVERY = 20
 
 
