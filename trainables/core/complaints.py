@@ -166,8 +166,11 @@ def _rule(error: ErrorDetails) -> str:
 def _sentence(error: ErrorDetails, path: str, rule: str) -> str:
     """One sentence: the path, the rule, the value."""
     if error["type"] == "value_error":
-        return f"{path}.{rule}" if path else rule
+        is_of_field = rule.startswith("must ")  # others begin with the name of one of the fields
+        return f"{path}{' ' if is_of_field else '.'}{rule}" if path else rule
     context = error.get("ctx", {})
+    if error["type"] == "too_short":
+        return f"{path} must have at least {context['min_length']} of them, got {error['input']!r}"
     if error["type"] == "union_tag_invalid":
         expected = context["expected_tags"].replace(", ", " or ")
         return f"{path}.{KIND} must be {expected}, got {context['tag']!r}"

@@ -129,7 +129,9 @@ def synchronize_buffers(module: nn.Module) -> None:
     """Makes the buffers that are saved equal on all ranks: means, and rank 0's where not floating.
 
     To be called after each forward pass in training. A buffer that follows the mean of a batch (a
-    running statistic, a centre) then is what one worker with the whole batch would have.
+    running statistic) then is what one worker with the whole batch would have. A module whose
+    buffers are equal anyway, such as a queue of all ranks' keys, has an attribute
+    `equal_on_all_ranks` that is true: nothing of it travels.
     """
     if size() == 1:
         return
@@ -158,8 +160,12 @@ def _cut(values: Tensor, like: Iterable[Tensor]) -> tuple[Tensor, ...]:
 
 
 def _saved_buffers(module: nn.Module) -> Iterator[Tensor]:
-    """Buffers in the state of a module, each once, in the order of their names."""
-    seen: set[int] = set()
+    """Buffers in the state of a module, each once, in the order of their names.
+
+    Without those of modules that say `equal_on_all_ranks`, and of what is in these.
+    """
+    agreed = [one for one in module.modules() if getattr(one, "equal_on_all_ranks", False)]
+    seen = {id(buffer) for one in agreed for buffer in one.buffers()}
     for name, buffer in module.named_buffers(remove_duplicate=False):
         owner, _, own_name = name.rpartition(".")
         hidden: set[str] = vars(module.get_submodule(owner))["_non_persistent_buffers_set"]

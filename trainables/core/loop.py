@@ -63,6 +63,8 @@ def train(experiment: Experiment, session: Session) -> None:
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
     measuring.prepare(experiment.networks(), settings)
     session.describe({**facts, **measuring.facts_of(experiment, device)})
+    if not total:
+        return _leave_untrained(session, position, experiment, optimizer)
     model = distributed.wrap(experiment)
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
@@ -121,6 +123,18 @@ def _leave(
 ) -> None:
     """Saves where no checkpoint was due; its report says nothing else."""
     session.report(position.step, {}, _save(session, position, experiment, optimizer))
+
+
+def _leave_untrained(
+    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+) -> None:
+    """Measures and saves the networks as they start: all that a run without steps does."""
+    settings, examples = experiment.config.training, experiment.num_examples
+    metrics = measuring.progress(settings, position.step, examples)
+    for evaluation in experiment.evaluations():
+        if evaluation.split != "test":
+            metrics |= measuring.made(experiment, evaluation, session, last=True)
+    session.report(position.step, metrics, _save(session, position, experiment, optimizer))
 
 
 def backward(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from timm.optim.lars import Lars
 from torch import Tensor, nn
 
 from trainables.core.groups import MAIN
+from trainables.core.lars import LARS
 
 
 def parameter_groups(
@@ -107,22 +107,23 @@ def sgd(
 
 
 def lars(
-    groups: list[dict[str, Any]], lr: float, momentum: float, trust: float, nesterov: bool = False
+    groups: list[dict[str, Any]],
+    lr: float,
+    momentum: float,
+    trust: float,
+    nesterov: bool = False,
+    clip: bool = False,
 ) -> torch.optim.Optimizer:
-    """LARS (You et al. 2017, algorithm 1), by timm: SGD with a rate of its own for each tensor.
-
-    A tensor of two or more dimensions: g ← q·(g + λθ) with q = η‖θ‖/(‖g‖ + λ‖θ‖), η the trust
-    coefficient (q = 1 where a norm is 0). Biases and gains: g alone. Then μ ← m·μ + g,
-    θ ← θ − lr·μ. In the paper the rate is inside μ: the same as long as the rate does not change.
-    """
+    """LARS, see `core.lars`: matrices and filters in groups apart from biases and gains."""
     kept: list[dict[str, Any]] = []
     for group in groups:
         for adapts in (True, False):
             tensors = [one for one in group["params"] if (one.ndim > 1) == adapts]
             if tensors:
-                kept.append({**group, "params": tensors, "always_adapt": adapts})
-    settings: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov and momentum > 0}
-    return Lars(kept, lr=lr, trust_coeff=trust, **settings)
+                kept.append({**group, "params": tensors})
+    return LARS(
+        kept, lr, momentum=momentum, trust=trust, nesterov=nesterov and momentum > 0, clip=clip
+    )
 
 
 class SAM(torch.optim.Optimizer):

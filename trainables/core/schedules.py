@@ -94,6 +94,40 @@ def three_phases(
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def cosine_between(step: int, total: int, start: float, end: float) -> float:
+    """From `start` at step 0 to `end` at step total − 1, on half a cosine.
+
+    end + (start − end)·(1 + cos(π·step/(total − 1)))/2, constant behind that.
+    """
+    progress = min(1.0, step / max(total - 1, 1))
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def cosine_of_dino(
+    step: int, total: int, *, start: float, end: float, warm_up_steps: int = 0, first: float = 0.0
+) -> float:
+    """A value at `step` (from 0) of `total`, as the code of DINO has it (Caron et al. 2021).
+
+    Evenly from `first` at step 0 to `start` at step w − 1, w the steps of the warm-up; then end +
+    (start − end)·(1 + cos(π·(step − w)/(total − w)))/2. So a rate is 0 at its first step, at its
+    peak twice, and never at `end`; a warm-up of one step has `first` alone.
+    """
+    if step < warm_up_steps:
+        return first + (start - first) * step / max(warm_up_steps - 1, 1)
+    progress = min(1.0, (step - warm_up_steps) / max(total - warm_up_steps, 1))
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def evenly(place: int, number: int, start: float, end: float) -> float:
+    """From `start` at place 0 to `end` at place number − 1, evenly, and `end` behind that.
+
+    Of no places it is `end`, of a single one `start` at place 0.
+    """
+    if place >= number:
+        return end
+    return start + (end - start) * place / max(number - 1, 1)
+
+
 def drops(epoch: int, at: Sequence[int], factor: float) -> float:
     """Factor of the first rate in an epoch (from 0): × `factor` behind each of so many epochs.
 

@@ -16,16 +16,17 @@ Cadence = Annotated[int, Field(ge=0)]
 class Training(Config):
     """How a run goes.
 
-    `epochs` passes over the training set, unless `steps` says how many optimiser steps. A step sees
-    `batch_size` images in `num_micro_batches` equal parts whose gradients are averaged. Every
-    `log_every` steps the training metrics are reported, every `evaluate_every` the evaluations,
-    every `save_every` a checkpoint (0: once an epoch); the last step always does all three.
-    `clip_norm` bounds the global norm of the gradient (0: no bound). `prefetch` batches are made
-    ahead in a thread, the same ones bit for bit (0: each when its step begins).
+    `epochs` passes over the training set, unless `steps` says how many optimiser steps (0: the
+    networks are evaluated and saved as they start). A step sees `batch_size` images in
+    `num_micro_batches` equal parts whose gradients are averaged. Every `log_every` steps the
+    training metrics are reported, every `evaluate_every` the evaluations, every `save_every` a
+    checkpoint (0: once an epoch); the last step always does all three. `clip_norm` bounds the
+    global norm of the gradient (0: no bound). `prefetch` batches are made ahead in a thread, the
+    same ones bit for bit (0: each when its step begins).
     """
 
     epochs: Count = 20
-    steps: Count | None = None
+    steps: Cadence | None = None
     batch_size: Count = 64
     num_micro_batches: Count = 1
     log_every: Cadence = 0
@@ -83,6 +84,8 @@ class Training(Config):
         """How many steps of a run have evaluations; None if that depends on the training set."""
         if self.steps is None:
             return None if self.evaluate_every else self.epochs
+        if not self.steps:
+            return 1
         return -(-self.steps // self.evaluate_every) if self.evaluate_every else None
 
     def is_due(self, every: int, step: int, examples: int) -> bool:

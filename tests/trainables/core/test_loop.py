@@ -82,6 +82,21 @@ def test_nothing_is_reported_when_nothing_is_due(tmp_path: Path) -> None:
     assert list(runs.run(config, tmp_path).reports) == [2, 3, 4]
 
 
+def test_without_a_step_the_networks_are_measured_and_saved_as_they_start(tmp_path: Path) -> None:
+    config = changed(training__steps=0)
+    said = runs.run(config, tmp_path / "first")
+    untrained: Any = said.facts["reference/val"]
+    assert list(said.reports) == [0] and said.reports[0]["progress/samples"] == 0
+    for name, value in untrained["untrained"].items():
+        assert said.reports[0][f"val/{name}"] == value
+    state = SupervisedExperiment.create(config.to_json()).state_dict()
+    saved = torch.load(said.checkpoints[0], weights_only=True)
+    assert all(torch.equal(saved["model"][name], one) for name, one in state.items())
+    again = LocalSession(tmp_path / "again", said.checkpoints[0])
+    SupervisedExperiment.run(config.to_json(), again)
+    assert again.reports == said.reports
+
+
 def test_the_clocks_count_epochs_and_samples(tmp_path: Path) -> None:
     report = runs.run(changed(training__steps=30, training__batch_size=8), tmp_path).reports[30]
     assert report["progress/epochs"] == 30 / 149 and report["progress/samples"] == 240

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,10 @@ from trainables.core.schedules import (
     SCHEDULES,
     constant,
     cosine,
+    cosine_between,
+    cosine_of_dino,
     drops,
+    evenly,
     exponential,
     half_life_of,
     half_lives,
@@ -172,3 +176,24 @@ def test_behind_the_decay_the_rate_stays_at_the_floor() -> None:
 def test_an_exponential_decay_ends_above_zero() -> None:
     with pytest.raises(ValueError, match="floor of an exponential decay must be above 0, got 0"):
         three_phases(1, 10, warm_up_steps=0, decay="exponential")
+
+
+def test_the_schedule_of_dino_has_the_values_of_its_code() -> None:
+    """Four epochs of three steps, one of warm-up: 0 at first, the peak twice, 0.1 never."""
+    published = [0, 0.5, 1, 1, 0.973, 0.895, 0.775, 0.628, 0.472, 0.325, 0.205, 0.127]
+    found = [cosine_of_dino(step, 12, start=1.0, end=0.1, warm_up_steps=3) for step in range(12)]
+    assert found == pytest.approx(published, abs=5e-4)
+    assert cosine_of_dino(0, 12, start=1.0, end=0.1, warm_up_steps=1) == 0.0
+
+
+def test_a_cosine_between_two_values_has_both_ends() -> None:
+    found = [cosine_between(step, 5, 0.996, 1.0) for step in range(7)]
+    halves = [0.996, 0.998 - 0.002 / math.sqrt(2), 0.998, 0.998 + 0.002 / math.sqrt(2), 1.0]
+    assert found == pytest.approx([*halves, 1.0, 1.0], abs=1e-12)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5])
+def test_evenly_is_what_numpy_has_and_the_end_behind_it(number: int) -> None:
+    found = [evenly(place, number, 0.04, 0.07) for place in range(7)]
+    expected = [*np.linspace(0.04, 0.07, number), *[0.07] * (7 - number)]
+    assert found == pytest.approx(expected)

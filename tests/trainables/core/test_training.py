@@ -15,6 +15,13 @@ def test_steps_win_over_epochs() -> None:
     assert Training(epochs=3, steps=5, batch_size=32).total_steps(100) == 5
 
 
+def test_steps_may_be_none_at_all_but_not_fewer() -> None:
+    assert Training(steps=0).total_steps(100) == 0 and Training(steps=0).evaluations_made() == 1
+    assert Training(steps=0, evaluate_every=5).is_due(5, 0, 100)
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        Training(steps=-1)
+
+
 def test_a_batch_may_be_the_whole_set() -> None:
     assert Training(batch_size=100).steps_an_epoch(100) == 1
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from trainables.data.catalog import DIGITS, IMAGE_SETS
-from trainables.settings.images import Images
+from trainables.settings.images import Images, LongTail
 
 
 def test_the_names_are_those_of_the_catalogue() -> None:
@@ -38,3 +38,16 @@ def test_a_folder_needs_a_path() -> None:
 def test_what_only_a_folder_needs_is_void() -> None:
     assert Images().void() == {"root", "limit", "path", "image_size", "channels"}
     assert Images(name="folder", path="pets", limit=9).void() == {"root"}
+
+
+def test_no_tail_is_as_if_there_were_none_to_have() -> None:
+    none = Images(long_tail=LongTail(shape="step"))
+    assert "long_tail" not in none.canonical() and none.canonical() == Images().canonical()
+    tails = [Images(long_tail=LongTail(factor=0.1, shape=one)) for one in ("step", "exponential")]
+    assert tails[0].canonical() != tails[1].canonical() != none.canonical()
+    assert tails[0].void() == none.void()
+
+
+def test_the_channels_are_those_of_the_set_or_of_the_folder() -> None:
+    assert [Images(name=name).num_channels for name in ("digits", "cifar10")] == [1, 3]
+    assert Images(name="folder", path="pets", channels=1).num_channels == 1
