@@ -26,7 +26,7 @@ FORMS: Mapping[str, Settings] = {
         "cross.map.alpha": START,
     },
     **{
-        day: {"cross.map.form": form, "cross.map.tied": "head", "cross.map.start": "normal"}
+        day: {"cross.map.form": form, "cross.map.tied": "head", "cross.map.start": "normal_copied"}
         for day, form in (
             ("27_april_by_head", "unused"),
             ("28_april_once", "constant"),
@@ -44,13 +44,13 @@ FORMS: Mapping[str, Settings] = {
     "2022-04-27",
     question="Why does α not move?",
     stated=5,
-    notes="α had the rate of the transformer, and the weight decay that it has not here.",
+    notes="α had the rate and the weight decay of the transformer; all layers began as the first.",
     forms=FORMS,
 )
 def forms(trial: Trial) -> Detection:
     """How α was held, with the rates, weight decay and losses of those days."""
-    rate = {"alpha.lr": FAULTY["optimizer.lr"]}
-    return published(FAULTY, DRAWN, rate, labelled(trial, "forms", FORMS))
+    own = {f"alpha.{name}": FAULTY[f"optimizer.{name}"] for name in ("lr", "weight_decay")}
+    return published(FAULTY, DRAWN, own, labelled(trial, "forms", FORMS))
 
 
 @logged(

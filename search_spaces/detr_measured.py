@@ -3,7 +3,10 @@
 `detr.E12`, `E14` to `E16` and `E21` to `E24`: of the maps of `detr.E17`, and those with `_alpha` of
 `detr.E19`. The protocols are those of their days, on trials of the same settings as measured then.
 E25, networks as they are drawn, is the row `untrained` beside each of them. The published weights
-of the original, which E12 has too, are no finished trial.
+of the original are those of `detr.E12_weights`, a trial of no steps:
+
+    raysearch search detr.E12_weights weights_file=data/weights/detr-r50-e632da11.pth
+    raysearch search detr.E12_original
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raysearch.declare.sweep import Sweep, Trial, sweep
-from search_spaces.detr_settings import AP, detector
+from search_spaces.detr_settings import AP, POST, PUBLISHED, detector
 from search_spaces.settings import Settings, choices, labelled, one_of
 from trainables.detr.config import Detection
 
@@ -71,6 +74,39 @@ def protocols(trial: Trial) -> Detection:
 )
 def protocols_of_baseline(trial: Trial) -> Detection:
     """Three protocols, of softmax as torch has it."""
+    return detector(labelled(trial, "protocols", PROTOCOLS))
+
+
+@sweep(
+    name="detr.E12_weights",
+    sampler="grid",
+    group="measured",
+    tags={"group": "measured", "date": "2022-05-25"},
+    stated=1,
+    question="What do the published weights of DETR reach here?",
+    notes="It must have been got: dl.fbaipublicfiles.com/detr/detr-r50-e632da11.pth.",
+    metrics=AP,
+)
+def original_weights(trial: Trial) -> Detection:
+    """ResNet-50 after 500 epochs, with softmax and norms behind each part; no step more."""
+    return detector(
+        PUBLISHED,
+        POST,
+        {"training.steps": 0},
+        one_of(trial, "weights_file", "data/weights/detr-r50-e632da11.pth"),
+    )
+
+
+@measured(
+    "E12_original",
+    "2022-05-25",
+    of="E12_weights",
+    question=PROTOCOL_QUESTION,
+    stated=3,
+    protocols=PROTOCOLS,
+)
+def protocols_of_original(trial: Trial) -> Detection:
+    """Three protocols, of the published weights."""
     return detector(labelled(trial, "protocols", PROTOCOLS))
 
 

@@ -12,7 +12,7 @@ from raysearch.declare.space import Space
 SWEEPS = {
     name: sweep
     for name, sweep in catalog.sweeps(["search_spaces"]).items()
-    if name.startswith("detr.") and not name.endswith("_small")
+    if name.startswith("detr.") and sweep.tags.get("size") != "small"
 }
 LOGGED = [name for name in SWEEPS if name.startswith("detr.E")]
 OTHERS = [name for name in SWEEPS if name not in LOGGED]

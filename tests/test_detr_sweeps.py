@@ -59,7 +59,8 @@ TORCH = {"cross.padding": "masked"}
 
 
 def old_alpha(form: str) -> dict[str, object]:
-    return {**FAULTY, **ALPHA, "cross.map.form": form, "alpha.lr": 1e-5}
+    own = {"cross.map.form": form, "cross.map.start": "normal_copied"}
+    return {**FAULTY, **ALPHA, **own, "alpha.lr": 1e-5, "alpha.weight_decay": 0.1}
 
 
 def entmax_in(kind: str) -> dict[str, object]:
@@ -91,6 +92,14 @@ RUNS: dict[str, list[Mapping[str, object]]] = {
     "E09": [{**FAULTY, **SPARSEMAX, "num_queries": 256, "optimizer.backbone_lr": 5e-4}],
     "E10": [{**FAULTY, **SPARSEMAX, "num_queries": 64}],
     "E11": [FAULTY],
+    "E12_weights": [
+        {
+            **TORCH,
+            "transformer.norm": "post",
+            "training.steps": 0,
+            "weights_file": "data/weights/detr-r50-e632da11.pth",
+        }
+    ],
     "E13": [
         {**REPAIRED, **SWAPPED_POST, "optimizer.weight_decay": 0.1},
         {**REPAIRED, **SWAPPED_POST},
@@ -126,6 +135,7 @@ _ALONE = {"evaluation.images_at_once": 1}
 MEASURED: dict[str, tuple[str, list[Mapping[str, object]]]] = {
     "E12": ("E17", _PROTOCOLS),
     "E12_baseline": ("E02", _PROTOCOLS),
+    "E12_original": ("E12_weights", _PROTOCOLS),
     "E14": ("E17", _ALL_AND_SOME[1:]),
     "E15": ("E17", _ALL_AND_SOME),
     "E15_alpha": ("E19", _ALL_AND_SOME),

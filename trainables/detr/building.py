@@ -2,55 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from trainables.core.randomness import generator
+from trainables.detr import official
 from trainables.detr.config import Detection
 from trainables.detr.losses import Balance
 from trainables.detr.maps import Entmax, Softmax, TVMax
 from trainables.detr.networks import DETR
-from trainables.detr.parts import Backbone, Loss
+from trainables.detr.parts import Loss
 from trainables.layers.detection_backbones import DetectionBackbone
 from trainables.layers.learned_alpha import LearnedAlpha
-from trainables.layers.multihead import MultiHeadAttention
+from trainables.layers.multihead import MultiHeadAttention, PaddingMode
 from trainables.layers.simplex import simplex_map
-from trainables.layers.weights import locate
+from trainables.layers.weights import Weights, locate
 
 
 def network(config: Detection) -> DETR:
-    """Backbone, transformer and heads; weights are drawn, but for those that are pretrained."""
+    """Backbone, transformer and heads; weights are drawn, but for those that come from files.
+
+    Raises:
+        LookupError: a file is not there.
+        ValueError: what is in a file does not fit: names the setting or the tensor.
+    """
     settings = config.transformer
-    encoder = settings.encoder_layers
-    decoder = settings.decoder_layers
-    return DETR(
-        backbone=backbone(config.backbone, is_frozen=config.optimizer.backbone_lr == 0),
+    made = DETR(
+        backbone=backbone(config),
         num_classes=config.data.facts.num_classes,
         num_queries=config.num_queries,
-        encoder_self=maps(config, "encoder_self", encoder),
-        decoder_self=maps(config, "decoder_self", decoder),
-        cross=maps(config, "cross", decoder),
+        encoder_self=maps(config, "encoder_self", settings.encoder_layers),
+        decoder_self=maps(config, "decoder_self", settings.decoder_layers),
+        cross=maps(config, "cross", settings.decoder_layers),
         padding_mode=config.cross.padding,
         **settings.model_dump(),
     )
+    file = weights(config)
+    if file is not None and not _is_sketched():
+        state = official.read(file.path)
+        try:
+            made.load_official(state)
+        except ValueError as error:
+            raise ValueError(
+                f"weights_file must fit the network, got {file.path}: {error}"
+            ) from None
+    if file is not None or config.backbone.pretrained:
+        made.backbone.freeze()
+    return made
 
 
-def backbone(settings: Backbone, *, is_frozen: bool) -> DetectionBackbone:
-    """The backbone of these settings; nothing of a frozen one learns."""
-    weights = None
-    if settings.pretrained and not torch.empty(0).is_meta:  # of a sketch the numbers do not matter
-        weights = locate(settings.name, settings.weights_file)
-    made = DetectionBackbone(
+def weights(config: Detection) -> Weights | None:
+    """The file with the weights of the whole detector, if there is one."""
+    return None if config.weights_file is None else locate("a detector", config.weights_file)
+
+
+def backbone(config: Detection) -> DetectionBackbone:
+    """The backbone of these settings, with weights of its own unless those of the detector come.
+
+    Nothing of it learns at a rate of 0.
+    """
+    settings, file = config.backbone, None
+    if settings.pretrained and config.weights_file is None and not _is_sketched():
+        file = locate(settings.name, settings.weights_file)
+    return DetectionBackbone(
         name=settings.name,
-        weights=weights,
-        trained_layers=() if is_frozen else None,
+        weights=file,
+        trained_layers=() if config.optimizer.backbone_lr == 0 else None,
         dilation=settings.dilation,
     )
-    made.freeze()
-    return made
+
+
+def _is_sketched() -> bool:
+    """Whether a network is built on the meta device, where its numbers do not matter."""
+    return torch.empty(0).is_meta
+
+
+@contextmanager
+def padded(network: DETR, padding: Literal["as_trained", "masked", "added"]) -> Generator[None]:
+    """Within the block attention to pictures does this with padding; `as_trained`: what it did."""
+    crossing = [one for kind, _, one in attentions(network) if kind == "cross"]
+    before: list[PaddingMode] = [one.padding_mode for one in crossing]
+    try:
+        for one, mode in zip(crossing, before, strict=True):
+            one.padding_mode = mode if padding == "as_trained" else padding
+        yield
+    finally:
+        for one, mode in zip(crossing, before, strict=True):
+            one.padding_mode = mode
 
 
 def maps(config: Detection, kind: str, layers: int) -> list[nn.Module | None]:
@@ -64,7 +106,8 @@ def maps(config: Detection, kind: str, layers: int) -> list[nn.Module | None]:
             made.append(None)
         elif isinstance(settings, Entmax) and settings.is_learned:
             if shared is None or settings.tied != "global":
-                shared = _learned(config, settings, kind, layer)
+                heads = config.transformer.heads
+                shared = learned_alpha(settings, heads, config.seed, kind, layer)
             made.append(simplex_map("entmax", alpha=shared))
         else:
             made.append(simplex_map(**_arguments(settings)))
@@ -80,14 +123,17 @@ def _arguments(settings: Any) -> dict[str, Any]:
     return {"kind": settings.kind}
 
 
-def _learned(config: Detection, settings: Entmax, kind: str, layer: int) -> LearnedAlpha:
-    """The α of a layer, at its start."""
+def learned_alpha(
+    settings: Entmax, heads: int, seed: int, kind: str, layer: int = 0
+) -> LearnedAlpha:
+    """The α of a layer with so many heads at its start, which may be drawn by the seed of a run."""
     start: dict[str, Any] = {"start": settings.alpha}
-    if settings.start == "normal":
-        start = {"generator": generator(config.seed, f"alpha {kind}", layer)}
+    if settings.start != "given":
+        drawn = layer if settings.start == "normal" else 0
+        start = {"generator": generator(seed, f"alpha {kind}", drawn)}
     with torch.device("cpu"):  # a generator has a device, and a sketch has another
-        heads = config.transformer.heads if settings.tied == "head" else 1
-        made = LearnedAlpha(heads, form=settings.form, **start)
+        own = heads if settings.tied == "head" else 1
+        made = LearnedAlpha(own, form=settings.form, **start)
     return made.to(torch.empty(0).device)
 
 

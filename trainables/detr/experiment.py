@@ -15,13 +15,15 @@ from trainables.core.optimizers import build
 from trainables.core.randomness import generator, uniform
 from trainables.core.schedules import SCHEDULES, drops
 from trainables.data.detection.batches import batch
+from trainables.data.detection.finishing import FINISHING_DRAWS, Finishing
 from trainables.data.detection.geometry import DRAWS, Augmentation
 from trainables.data.detection.store import BoxSet, Split, open_set
 from trainables.detr import building
+from trainables.detr.alpha_history import AlphaHistory
 from trainables.detr.config import Detection
 from trainables.detr.losses import set_loss
 from trainables.detr.measuring import Measuring
-from trainables.detr.parts import Drops
+from trainables.detr.parts import FINISHING, Drops
 from trainables.figures.alphas import alphas_by_layer
 
 BACKBONE, ALPHA = "backbone", "alpha"
@@ -41,6 +43,7 @@ class DetectionExperiment(Experiment):
     def __init__(self, config: Detection) -> None:
         super().__init__(config)
         self.network = building.network(config)
+        self.alpha_history = AlphaHistory(self.network) if config.learned_alphas else None
 
     def load(self) -> dict[str, object]:
         """Maps the annotations; chooses the pictures to train on."""
@@ -61,9 +64,10 @@ class DetectionExperiment(Experiment):
             draw = generator(self.config.seed, "pictures")
             drawn = torch.randperm(len(self._order), generator=draw)[: settings.limit]
             self._order = drawn.sort().values
+        weights = building.weights(self.config) or self.network.backbone
         sizes = {name: len(split) for name, split in self.pictures.splits.items()}
         return {
-            **self.network.backbone.facts(),
+            **weights.facts(),
             "data.name": settings.name,
             "data.fingerprint": self.pictures.fingerprint,
             "data.split_sizes": {**sizes, "train": len(self._order)},
@@ -89,20 +93,31 @@ class DetectionExperiment(Experiment):
 
     def share(self, step: int, places: Tensor) -> Batch:
         """As `batch`, of the examples at these places, padded to the largest of the whole batch."""
-        seed, everywhere = self.config.seed, torch.arange(self.config.training.batch_size)
+        everywhere = torch.arange(self.config.training.batch_size)
         examples = self._order[self.taken(step, everywhere)]
         return batch(
             self._train,
             examples.tolist(),
             places.tolist(),
             how=self._augmentation,
-            draws=uniform(seed, "augmentation", step, everywhere, DRAWS),
+            draws=self._draws(step, everywhere),
         )
+
+    def _draws(self, step: int, places: Tensor) -> Tensor:
+        """Those of the geometry of each place [G], and behind them of what finishes pictures."""
+        seed = self.config.seed
+        draws = uniform(seed, "augmentation", step, places, DRAWS)
+        if self._augmentation.finishing is None:
+            return draws
+        more = uniform(seed, "finishing", step, places, FINISHING_DRAWS)
+        return torch.cat([draws, more], 1)
 
     @property
     def _augmentation(self) -> Augmentation:
-        settings = self.config.augmentation
-        return Augmentation(**settings.model_dump(exclude={"evaluated_size"}))
+        settings = self.config.augmentation.model_dump(exclude={"evaluated_size"})
+        names = [name for rate, others in FINISHING.items() for name in (rate, *others)]
+        finishing = Finishing(**{name: settings.pop(name) for name in names})
+        return Augmentation(**settings, finishing=None if finishing.is_neutral else finishing)
 
     def forward(self, batch: Batch, step: int) -> Loss:
         """The loss of the pairs that cost least, of all decoder layers, and its terms."""
@@ -112,14 +127,14 @@ class DetectionExperiment(Experiment):
         return Loss(found.total, found.terms)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """`main`, `backbone`, and `alpha` without decay, as far as there are any."""
-        decay = self.config.optimizer.weight_decay
+        """`main`, `backbone`, and `alpha` with a decay of its own, as far as there are any."""
+        decay, of_alpha = self.config.optimizer.weight_decay, self.config.alpha.weight_decay
         found: dict[str, list[nn.Parameter]] = {}
         for path, one in self.named_parameters():
             if one.requires_grad:
                 found.setdefault(_group_of(path), []).append(one)
         return [
-            {"params": own, "name": name, "weight_decay": 0.0 if name == ALPHA else decay}
+            {"params": own, "name": name, "weight_decay": of_alpha if name == ALPHA else decay}
             for name, own in found.items()
         ]
 
@@ -161,6 +176,12 @@ class DetectionExperiment(Experiment):
             **(decay if settings.kind == "exponential" else {}),
         )
 
+    def after_update(self, step: int) -> None:
+        """Notes each α, now and then, for the picture at the end."""
+        if self.alpha_history is not None:
+            total = self.config.training.total_steps(self.num_examples)
+            self.alpha_history.note(self.network, step, total)
+
     def networks(self) -> Iterable[nn.Module]:
         """The backbone: pairs are matched on the host, and pictures change their sizes."""
         return (self.network.backbone,)
@@ -174,7 +195,7 @@ class DetectionExperiment(Experiment):
             Evaluation(
                 split,
                 split,
-                partial(measuring.measure, split),
+                partial(self._measured_with_padding, measuring, split),
                 every=0 if split == "test" else training.evaluate_every,
                 references=partial(measuring.references, split),
             )
@@ -184,12 +205,19 @@ class DetectionExperiment(Experiment):
             found.append(Evaluation("alpha", "val", self._alphas, every=training.log_every))
         return found
 
+    def _measured_with_padding(self, measuring: Measuring, split: str, last: bool) -> Evaluated:
+        """What is measured where padding is as it is stated."""
+        with building.padded(self.network, self.config.evaluation.padding):
+            return measuring.measure(split, last)
+
     def _alphas(self, last: bool) -> Evaluated:
         """Each α as it is now, by layer and head; at the last time drawn, too."""
         tables = building.alpha_tables(self.network)
         found = Evaluated(building.alphas(self.network))
         if last and tables:
             found.figures["layers"] = partial(alphas_by_layer, models=tables)
+        if last and self.alpha_history is not None:
+            found.figures.update(self.alpha_history.figures(self.network))
         return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainables.core.config import Config
-from trainables.settings.ranges import Count, Positive
+from trainables.settings.ranges import Count, Positive, both_ends
 
 AlphaForm = Literal[
     "smooth", "clamped", "sigmoid", "clamped_sigmoid", "unbounded", "constant", "unused"
@@ -16,6 +16,8 @@ AlphaForm = Literal[
 Layers = Literal["all", "last", "first_three", "alternate"]
 LOWEST, HIGHEST = 1.01, 2.0
 """Between what a learned α stays: softmax is 1, and 2 is sparsemax."""
+MOST_WEIGHT = 1000.0
+"""Of total variation; long before it maps are uniform, whatever the scores."""
 
 
 class Softmax(Config):
@@ -40,15 +42,16 @@ class Entmax(Config):
     """The α-entmax, with an α that is given, or learned from there (Correia et al. 2019).
 
     A learned α lies in (1.01, 2): of each head in each layer (`tied` `head`), of each layer, or one
-    for all (`global`). It starts at `alpha`, or where a standard normal draw for each puts it.
+    for all (`global`). It starts at `alpha`, or where a standard normal draw for each puts it, or
+    `normal_copied`, where those of the first layer do, in all layers, as was published.
     `form` says how it is kept there: by a logistic function, or `clamped` as was published, where
     a head that reaches the end has no gradient any more; the others are those before it.
     """
 
     kind: Literal["entmax"] = "entmax"
-    alpha: float = Field(default=1.5, gt=LOWEST, lt=HIGHEST)
+    alpha: Annotated[float, both_ends(LOWEST, HIGHEST), Field(gt=LOWEST, lt=HIGHEST)] = 1.5
     is_learned: bool = True
-    start: Literal["given", "normal"] = "given"
+    start: Literal["given", "normal", "normal_copied"] = "given"
     tied: Literal["head", "layer", "global"] = "head"
     form: AlphaForm = "smooth"
 
@@ -56,7 +59,7 @@ class Entmax(Config):
         """What only a learned α has; a given start where it is drawn."""
         if not self.is_learned:
             return frozenset({"start", "tied", "form"})
-        return frozenset({"alpha"} if self.start == "normal" else ())
+        return frozenset(() if self.start == "given" else {"alpha"})
 
 
 class TVMax(Config):
@@ -66,7 +69,7 @@ class TVMax(Config):
     """
 
     kind: Literal["tvmax"] = "tvmax"
-    weight: Positive = 0.05
+    weight: Annotated[float, Field(gt=0, le=MOST_WEIGHT)] = 0.05
     is_learned: bool = False
 
 
@@ -91,6 +94,10 @@ class Attention(Config):
             "first_three": layer < 3,
             "alternate": layer % 2 == 0,
         }[self.layers]
+
+    def is_everywhere(self, count: int) -> bool:
+        """Whether all of `count` layers have the map."""
+        return all(self.is_in(layer, count) for layer in range(count))
 
 
 class CrossAttention(Attention):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from trainables.data.detection.batches import evaluation_batches
 from trainables.data.detection.geometry import Resizing
 from trainables.data.detection.store import Split
 from trainables.detr import building, looking, pictures
+from trainables.detr.attention_records import AttentionRecords
 from trainables.detr.detections import detections
 from trainables.detr.losses import matched, set_loss
 from trainables.detr.networks import Predictions
@@ -30,9 +32,12 @@ from trainables.metrics.boxes import (
     average_precision,
     blind_boxes,
 )
+from trainables.metrics.class_names import metric_names
 
 if TYPE_CHECKING:
     from trainables.detr.experiment import DetectionExperiment
+
+log = logging.getLogger(__name__)
 
 
 class Measuring:
@@ -48,7 +53,7 @@ class Measuring:
         measured = self._experiment.measured(split)
         examples = self._examples(measured)
         counts = torch.tensor([len(measured.targets(int(one)).classes) for one in examples])
-        found, attention = DetectionRecords(), looking.AttentionRecords(self._settings)
+        found, attention = DetectionRecords(), AttentionRecords(self._settings)
         sums: dict[str, float] = {}
         shown: list[pictures.Shown] = []
         network = self._experiment.network
@@ -74,13 +79,18 @@ class Measuring:
                     shown.append(pictures.shown_of(batch, place, predictions, maps, pairs, cells))
         scores = self._scores(measured, examples, found)
         values = sums | scores.figures | attention.values(last=last)
-        names = measured.annotations.categories
+        if (uncounted := attention.uncounted()) is not None:
+            log.warning("%s: %s", split, uncounted)
+        names = metric_names(measured.annotations.categories)
         if last:
             for number, own in scores.by_class.items():
                 values |= {f"{name}/{names[number]}": one for name, one in own.items()}
         values = {name: one for name, one in values.items() if np.isfinite(one)}
         figures = pictures.figures(shown, scores, names, network.backbone.stride, split)
-        return Evaluated(values, figures | (attention.figures(split) if figures else {}))
+        if figures:
+            maps = (one.simplex for _, _, one in building.attentions(network))
+            figures |= attention.figures(split) | pictures.map_curves(maps)
+        return Evaluated(values, figures)
 
     def _last_pairs(self, predictions: Predictions, batch: Batch) -> Assigned:
         """Which query of the last layer is matched with which object, [B, M]."""

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from trainables.detr.official import renamed
+from trainables.detr.official import fitting
 from trainables.layers.blocks import Norm
 from trainables.layers.checks import check_choice
 from trainables.layers.detection_backbones import DetectionBackbone
@@ -150,45 +150,14 @@ class DETR(nn.Module):
         return [*rows, _count("whole", self.parameters())]
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
-        """Loads weights that the published code has saved (post-norm, softmax), by name.
+        """Loads weights that the published code has saved, by name.
+
+        What maps of attention learn is not among them and stays as it is.
 
         Raises:
-            ValueError: a tensor is missing, left over, or of another shape.
+            ValueError: they are those of another network: names the setting or the tensor.
         """
-        found = renamed(state)
-        own = self.state_dict()
-        if missing := [name for name in own if name not in found]:
-            raise ValueError(
-                f"state must have all weights of this network, got none for {missing[0]}"
-                f"{_more(missing)}; are layers, norm and positions those of the weights?"
-            )
-        if left := [name for name in found if name not in own]:
-            raise ValueError(
-                f"state must have no weights but those of this network, got {left[0]}{_more(left)}"
-                "; are layers, norm and positions those of the weights?"
-            )
-        for name, value in own.items():
-            _check_shape(name, tuple(found[name].shape), tuple(value.shape))
-        self.load_state_dict(found)
-
-
-def _check_shape(name: str, got: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if got == wanted:
-        return
-    if name.startswith("class_head.") and got[0] != wanted[0]:
-        raise ValueError(
-            f"num_classes must be that of the weights, {got[0] - 1}, to load them, got "
-            f"{wanted[0] - 1}"
-        )
-    if name == "queries" and got[0] != wanted[0]:
-        raise ValueError(
-            f"num_queries must be that of the weights, {got[0]}, to load them, got {wanted[0]}"
-        )
-    raise ValueError(f"{name} must be of shape {wanted} to be loaded, got {got}")
-
-
-def _more(names: list[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.load_state_dict(fitting(state, self.state_dict()))
 
 
 def _count(part: str, parameters: Iterable[Tensor]) -> Count:

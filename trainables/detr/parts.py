@@ -19,6 +19,16 @@ Sides = Annotated[tuple[Count, ...], Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SIDES = tuple(range(480, 801, 32))
 """Shorter sides of training pictures (Carion et al. 2020, appendix A.4)."""
+LARGEST_AREA = 1e5**2
+"""Square pixels of the largest object that pycocotools counts."""
+
+FINISHING = {
+    "fixed_crop_rate": ("fixed_crop_sides",),
+    "centre_crop_rate": ("centre_crop_sides",),
+    "pad_rate": ("most_padding",),
+    "erase_rate": ("erased_range", "erased_ratio"),
+}
+"""What may be done to resized pictures: the probability of each, and what it is done by."""
 
 
 class Pictures(Config):
@@ -62,7 +72,8 @@ class Augmentation(Config):
 
     For training the short side is one of `sizes`, by draw, and for evaluation `evaluated_size`, but
     no long side is above `longest`. With probability `crop_rate` a part of the picture is taken
-    before, its short side being one of `first_sizes`, whose sides are within `crop_range`.
+    before, its short side being one of `first_sizes`, whose sides are within `crop_range`. What is
+    done to the resized picture, each with its probability, is in `data.detection.finishing`.
     """
 
     sizes: Sides = SIDES
@@ -72,16 +83,32 @@ class Augmentation(Config):
     first_sizes: Sides = (400, 500, 600)
     crop_range: tuple[Count, Count] = (384, 600)
     evaluated_size: Count = 800
+    fixed_crop_rate: Share = 0.0
+    fixed_crop_sides: tuple[Count, Count] = (384, 384)
+    centre_crop_rate: Share = 0.0
+    centre_crop_sides: tuple[Count, Count] = (384, 384)
+    pad_rate: Share = 0.0
+    most_padding: Count = 32
+    erase_rate: Share = 0.0
+    erased_range: tuple[Share, Share] = (0.02, 0.33)
+    erased_ratio: tuple[Positive, Positive] = (0.3, 3.3)
 
     def void(self) -> frozenset[str]:
-        """Sizes of crops, where there are none."""
-        return frozenset() if self.crop_rate else frozenset({"first_sizes", "crop_range"})
+        """Sizes of crops, where there are none; all of what is never done to resized pictures."""
+        void = set[str]() if self.crop_rate else {"first_sizes", "crop_range"}
+        for rate, others in FINISHING.items():
+            void |= set() if getattr(self, rate) else {rate, *others}
+        return frozenset(void)
 
     @model_validator(mode="after")
     def _sides_are_in_order(self) -> Augmentation:
         low, high = self.crop_range
         if high < low:
             raise ValueError(f"crop_range must be the least and the largest, got {low}, {high}")
+        for name in ("erased_range", "erased_ratio"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must rise from above 0, got {low:g}, {high:g}")
         return self
 
 
@@ -146,18 +173,26 @@ class AdamW(optimizers.AdamW):
     backbone_lr: NonNegative = 1e-5
 
 
-class Alpha(Config):
-    """How a learned α is trained, without weight decay: at `lr` (None: ten times `optimizer.lr`).
+class Adam(optimizers.Adam):
+    """Adam, at the rate of a few numbers that learn alone."""
 
-    It follows the schedule, or keeps its rate.
+    lr: Positive = 0.05
+
+
+class Alpha(Config):
+    """How a learned α is trained: at `lr` (None: ten times `optimizer.lr`).
+
+    It follows the schedule, or keeps its rate. Its weight decay is its own, usually none.
     """
 
     lr: Positive | None = None
     follows_schedule: bool = True
+    weight_decay: NonNegative = 0.0
 
     def void(self) -> frozenset[str]:
-        """A rate that follows from another."""
-        return frozenset({"lr"} if self.lr is None else ())
+        """A rate that follows from another; no weight decay."""
+        void = {"lr"} if self.lr is None else set[str]()
+        return frozenset(void if self.weight_decay else void | {"weight_decay"})
 
 
 class Drops(Config):
@@ -183,14 +218,14 @@ class Sparsity(Config):
 
     protocol: Literal["map", "rows_a", "rows_b", "rows_c"] = "map"
     score_above: Rate = 0.0
-    thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = (
+    thresholds: Annotated[tuple[Rate, ...], Field(min_length=1)] = (
         0.0,
         *(10.0**-power for power in range(10, 2, -1)),
     )
 
     @model_validator(mode="after")
     def _thresholds_rise(self) -> Sparsity:
-        if not self.thresholds or list(self.thresholds) != sorted(set(self.thresholds)):
+        if list(self.thresholds) != sorted(set(self.thresholds)):
             raise ValueError(f"thresholds must rise, got {self.thresholds}")
         return self
 
@@ -201,7 +236,8 @@ class Evaluations(Config):
     Boxes are small below the first of `areas` in pixels of the original picture, large from the
     second on. `images_at_once` are padded to the largest of them. `data` `unrel` measures the
     objects of unusual relations in place of the set's own, with COCO's names or `as_numbered` as
-    was published. `pictures` are shown in figures.
+    was published. `padding` in attention to pictures is as it was trained, or as one of those of
+    `cross.padding`. `pictures` are shown in figures.
     """
 
     images: Count | None = None
@@ -210,15 +246,20 @@ class Evaluations(Config):
     sparsity: Sparsity = Sparsity()
     data: Literal["own", "unrel"] = "own"
     names: Literal["mapped", "as_numbered"] = "mapped"
+    padding: Literal["as_trained", "masked", "added"] = "as_trained"
     pictures: Natural = 4
 
     def void(self) -> frozenset[str]:
-        """What is only looked at; names of the other set; a number of images that is none."""
+        """What is only looked at; names of the other set; what is as it was, or no number."""
         void = {"pictures"} | ({"images"} if self.images is None else set())
+        void |= {"padding"} if self.padding == "as_trained" else set()
         return frozenset(void if self.data == "unrel" else void | {"names"})
 
     @model_validator(mode="after")
     def _areas_rise(self) -> Evaluations:
-        if self.areas[1] < self.areas[0]:
-            raise ValueError(f"areas must rise, got {self.areas[0]:g}, {self.areas[1]:g}")
+        if not self.areas[0] < self.areas[1] < LARGEST_AREA:
+            raise ValueError(
+                f"areas must rise and be below {LARGEST_AREA:g}, got {self.areas[0]:g}, "
+                f"{self.areas[1]:g}"
+            )
         return self

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.data.detection.batches import IMAGENET_DEVIATION, IMAGENET_MEAN
 from trainables.figures.boxes import (
@@ -19,9 +19,14 @@ from trainables.figures.boxes import (
     matched_boxes,
     precision_recall,
 )
-from trainables.figures.query_attention import Queries, query_layers
+from trainables.figures.query_attention import Queries, query_heads, query_layers
+from trainables.figures.simplex_curves import simplex_curves
+from trainables.layers.learned_alpha import LearnedAlpha
+from trainables.layers.simplex import Entmax15, Sparsemax
+from trainables.layers.tvmax import TVMax
 from trainables.metrics.boxes import BoxScores
 
+_ALPHAS: Mapping[type, float] = {Entmax15: 1.5, Sparsemax: 2.0, TVMax: 2.0}
 Write = Callable[[Path], None]
 FOUND, SURE = 0.5, 0.3
 """Scores above which detections are drawn, and queries whose attention is."""
@@ -55,7 +60,7 @@ def figures(
     layers = {
         f"layer {number}": Queries(maps.mean(0), boxes, *_best(logits))
         for number, (maps, boxes, logits) in enumerate(
-            zip(first.maps, first.boxes, first.logits, strict=True), 1
+            zip(first.maps, first.boxes, first.logits, strict=True)
         )
     }
     return {
@@ -88,8 +93,49 @@ def figures(
             score_above=SURE,
             title=f"{split}: where queries look",
         ),
+        "heads": _heads(first, names, stride, split),
         "precision_recall": partial(precision_recall, curves={split: scores.precision}),
     }
+
+
+def _heads(one: Shown, names: Mapping[int, str], stride: int, split: str) -> Write:
+    """Draws the heads of the query that is most sure of what it has found."""
+    classes, scores = _best(one.logits[-1])
+    query = int(scores.argmax())
+    number = int(classes[query])
+    said = f"{names.get(number, f'class {number}')} {scores[query].item():.2f}"
+    return partial(
+        query_heads,
+        image=one.image,
+        maps=one.maps[:, :, query],
+        boxes=one.boxes[:, query],
+        cell=stride,
+        true=one.true,
+        title=f"{split}: heads of query {query}, {said}",
+    )
+
+
+def map_curves(maps: Iterable[nn.Module | None]) -> dict[str, Write]:
+    """A function that draws α-entmax at the α of each of these maps (None: softmax), and at 1.
+
+    Of α that are learned these are the least, the median and the largest. There is none if all are
+    softmax. Of what is smoothed on a grid before, it is the map of what is smooth.
+    """
+    alphas, learned = {1.0}, list[Tensor]()
+    for one in maps:
+        alpha: Any = getattr(one, "alpha", None)
+        if isinstance(alpha, LearnedAlpha):
+            learned += [alpha.alpha.detach().cpu()] if alpha.form != "unused" else []
+        elif alpha is not None:
+            alphas.add(float(alpha))
+        else:
+            alphas.add(_ALPHAS.get(type(one), 1.0))
+    if learned:
+        values = torch.cat(learned).clamp(1, 2.05)  # as the map takes them
+        alphas |= {round(float(values.quantile(share)), 3) for share in (0, 0.5, 1)}
+    if len(alphas) == 1:
+        return {}
+    return {"maps": partial(simplex_curves, alphas=sorted(alphas), title="maps of attention")}
 
 
 def _best(logits: Tensor) -> tuple[Tensor, Tensor]:

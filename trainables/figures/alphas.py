@@ -53,20 +53,20 @@ def alphas_by_layer(
 
 
 def draw_alphas(axes: Any, alphas: Tensor, low: float, high: float) -> None:
-    """A point for each head [L, H], heads side by side from left to right within their layer."""
+    """A point for each head [L, H], heads side by side within their layer, from 0."""
     values = numbers(alphas)
     if not values.size:
         say(axes, "no α", is_alone=False)
         return
     layers, heads = values.shape
-    across = np.arange(1, layers + 1)[:, None] + 0.6 * ((np.arange(heads) + 0.5) / heads - 0.5)
+    across = np.arange(layers)[:, None] + 0.6 * ((np.arange(heads) + 0.5) / heads - 0.5)
     is_end = (values <= low + _EDGE) | (values >= high - _EDGE)
     for end in (low, high):
         axes.axhline(end, color="0.7", linestyle=":", linewidth=1, zorder=0)
     axes.scatter(across[~is_end], values[~is_end], s=22, color=shade(0))
     axes.scatter(across[is_end], values[is_end], s=22, facecolors="none", edgecolors=shade(1))
     axes.set_title(f"{is_end.sum()} of {values.size} at an end", fontsize=9)
-    axes.set(xlabel="layer", xticks=range(1, layers + 1), xlim=(0.5, layers + 0.5))
+    axes.set(xlabel="layer", xticks=range(layers), xlim=(-0.5, layers - 0.5))
     plain(axes)
 
 
@@ -76,6 +76,7 @@ def alphas_by_step(
     alphas: Tensor,
     *,
     heads: Sequence[int] | None = None,
+    layers: Sequence[int] | None = None,
     title: str = "",
 ) -> None:
     """α against the step, a panel for each layer, a line for each head.
@@ -85,27 +86,29 @@ def alphas_by_step(
         steps: [S].
         alphas: [S, L, H].
         heads: which to draw, from 0; else all.
+        layers: the numbers [L] of the layers, from 0; else the first ones.
         title: of the page.
     """
     values, times = numbers(alphas), np.asarray(steps)
-    layers = values.shape[1] if values.size else 0
-    columns = max(1, min(_COLUMNS, layers))
-    rows = max(1, -(-layers // columns))
+    count = values.shape[1] if values.size else 0
+    names = range(count) if layers is None else layers
+    columns = max(1, min(_COLUMNS, count))
+    rows = max(1, -(-count // columns))
     with canvas(path, 1.4 + 3.2 * columns, 0.6 + 2.4 * rows) as figure:
         figure.suptitle(title, fontsize=11)
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for layer, axes in enumerate(panels.flatten()):
-            if layer < layers:
-                draw_alpha_lines(axes, times, values[:, layer], heads)
-                axes.set_title(f"layer {layer + 1}", fontsize=9)
+        for place, axes in enumerate(panels.flatten()):
+            if place < count:
+                draw_alpha_lines(axes, times, values[:, place], heads)
+                axes.set_title(f"layer {names[place]}", fontsize=9)
             else:
                 axes.set_axis_off()
-        if not layers:
+        if not count:
             say(panels[0, 0], "no α")
             return
         for axes in panels[:, 0]:
             axes.set_ylabel("α")
-        for axes in panels.flatten()[max(0, layers - columns) : layers]:
+        for axes in panels.flatten()[max(0, count - columns) : count]:
             axes.set_xlabel("step")
             axes.tick_params(labelbottom=True)
             ticks = MaxNLocator(4, integer=True) if len(times) > 1 else FixedLocator(times.tolist())
@@ -122,6 +125,6 @@ def draw_alpha_lines(
         style = "-" if head < len(CURVES) else "--"
         axes.plot(
             steps, alphas[:, head], style, color=shade(head), linewidth=1.2,
-            label=f"head {head + 1}", marker="o" if len(steps) == 1 else "", markersize=4,
+            label=f"head {head}", marker="o" if len(steps) == 1 else "", markersize=4,
         )  # fmt: skip
     plain(axes)

@@ -54,7 +54,7 @@ def show_images(
     size = cell_size(data_set.image_size, data_set.image_size, 64)
     for number in range(len(classes)):
         places = (chosen.labels == number).nonzero()[:count, 0]
-        pixels = chosen.take(places) * found.deviation + found.mean
+        pixels = chosen.pixels(places)
         rows.append([*shown(pixels, size)])
     title = f"{data_set.name}, {split}: the first {count} of each class"
     save(table(rows, Page(title, sides=classes)), into)

@@ -2,8 +2,8 @@
 
 A picture is float [3, H, W] of 0…1, as the network sees it but without padding; boxes are centre,
 width and height in 0…1 of it. Maps are those of the whole grid: a weight covers a square of `cell`
-pixels, and what lies on padding is cut off. Each map is drawn by its own largest weight. The
-predicted box of a query is red, true boxes are green.
+pixels, and what lies beyond the picture is cut off. Each map is drawn by its own largest weight.
+The predicted box of a query is red, true boxes are green.
 """
 
 # Q queries, N true boxes, L layers, n heads, h × w cells of the grid.
@@ -137,12 +137,12 @@ def query_heads(
         layers: what stands at the left of rows; else their numbers.
         title: of the page.
     """
-    sides = list(layers) or [f"layer {number}" for number in range(1, len(maps) + 1)]
+    sides = list(layers) or [f"layer {number}" for number in range(len(maps))]
     rows = {
         side: [Look(one, box, "") for one in (heads.mean(0), *heads)]
         for side, heads, box in zip(sides, maps.detach().float(), boxes, strict=True)
     }
-    heads = ["mean of heads", *(f"head {number}" for number in range(1, maps.shape[1] + 1))]
+    heads = ["mean of heads", *(f"head {number}" for number in range(maps.shape[1]))]
     _table(path, _Page(image, cell, true, title, heads, ""), rows)
 
 
@@ -170,7 +170,7 @@ def finding_queries(queries: Queries, true: Labelled, score_above: float) -> lis
 def seen_share(weights: Tensor, picture: tuple[int, int], cell: float) -> float:
     """The share of a map [h, w] in cells that begin in a picture of that height and width.
 
-    The rest lies on padding. NaN for a map of zeros.
+    The rest lies beyond it. NaN for a map of zeros.
     """
     height, width = (math.ceil(side / cell) for side in picture)
     weights = weights.detach().double()
@@ -178,7 +178,7 @@ def seen_share(weights: Tensor, picture: tuple[int, int], cell: float) -> float:
 
 
 def draw_look(picture: PictureAxes, look: Look, cell: float, true: Labelled | None) -> None:
-    """A map with the box of its query and true ones; above it what share lies on padding, if any.
+    """A map with the box of its query and true ones; above it what share lies beyond the picture.
 
     A share below one in two hundred is not mentioned.
     """
@@ -191,7 +191,7 @@ def draw_look(picture: PictureAxes, look: Look, cell: float, true: Labelled | No
     if math.isnan(seen):
         words.append("looks nowhere")
     elif seen < 0.995:
-        words.append(f"{1 - seen:.0%} on padding")
+        words.append(f"{1 - seen:.0%} beyond")
     picture.axes.set_title(", ".join(words), fontsize=8, pad=3)
 
 

@@ -59,13 +59,13 @@ def by_layer(
 
 
 def draw_layers(axes: Any, curves: Mapping[str, Band]) -> None:
-    """Curves [L] with their bands, cut off at 0 and 1; layers are counted from 1."""
+    """Curves [L] with their bands, cut off at 0 and 1; layers are counted from 0."""
     count = 0
     for place, (name, band) in enumerate(curves.items()):
         values = numbers(band.means)
         count = max(count, len(values))
-        _draw_band(axes, np.arange(1, len(values) + 1), band, name, place)
-    axes.set(xlabel="layer", xticks=range(1, count + 1))
+        _draw_band(axes, np.arange(len(values)), band, name, place)
+    axes.set(xlabel="layer", xticks=range(count))
     plain(axes)
     if not count:
         say(axes, "no curves", is_alone=False)
@@ -129,7 +129,7 @@ def inside_boxes(
         path: of the PNG.
         models: of each by size, such as "all", "small", "medium", "large": mean and standard
             deviation in 0…1. The deviation may be NaN.
-        chance: by size, the share of the picture that boxes cover, what uniform attention has.
+        chance: by size, what attention has in boxes that is equal over all cells.
         title: of the page.
     """
     sizes = len({size for one in models.values() for size in one})

@@ -79,15 +79,16 @@ class DetectionBackbone(nn.Module):
             images = images * self.scale + self.offset
         images = images.contiguous(memory_format=torch.channels_last)
         if self.name in RESNETS:
-            return _last_map(self.network, images)
+            is_frozen = isinstance(self.network, Frozen)
+            return self.network(images) if is_frozen else _last_map(self.network, images)
         last = self.network(images)[-1]
         return last if last.shape[1] == self.channels else last.permute(0, 3, 1, 2)
 
     def freeze(self) -> None:
-        """Keeps a pretrained network of timm of which nothing learns out of checkpoints."""
-        learns = any(one.requires_grad for one in self.network.parameters())
-        if self.weights is not None and self.name not in RESNETS and not learns:
-            self.network = Frozen(self.network)
+        """Keeps a network of which nothing learns out of checkpoints: for what is in a file."""
+        if any(one.requires_grad for one in self.network.parameters()):
+            return
+        self.network = Frozen(_LastMap(self.network) if self.name in RESNETS else self.network)
 
     def facts(self) -> dict[str, object]:
         """What is recorded of a run with this network."""
@@ -127,6 +128,17 @@ def _resnet(name: str, weights: Weights | None, dilation: bool) -> tuple[nn.Modu
         except RuntimeError as error:
             raise _unfit(name, weights, error) from None
     return network, channels, 16 if dilation else 32
+
+
+class _LastMap(nn.Module):
+    """A ResNet of torchvision as what makes maps of images."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return _last_map(self.network, images)
 
 
 def _last_map(network: Any, images: Tensor) -> Tensor:

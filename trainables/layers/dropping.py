@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,7 +19,8 @@ def dropped(values: Tensor, rate: float) -> Tensor:
         return values
     if values.device.type != "cpu":
         return functional.dropout(values, rate)
-    return values * kept(tuple(values.shape), rate).to(values.dtype).div_(1 - rate)
+    stays = kept(tuple(values.shape), rate).view(torch.int8)
+    return values * stays.to(values.dtype).div_(1 - rate)
 
 
 class Dropout(nn.Module):

@@ -91,7 +91,7 @@ class _Dropped(torch.autograd.Function):
     ) -> Tensor:
         hidden = torch.addmm(first_bias, tokens, first.T).relu_()
         if is_kept is not None:
-            hidden.mul_(is_kept)
+            hidden.mul_(is_kept.view(torch.int8))
         ctx.save_for_backward(tokens, first, second, hidden)
         ctx.gain = gain
         return torch.addmm(second_bias, hidden, second.T, alpha=gain)

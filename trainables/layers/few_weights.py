@@ -27,7 +27,7 @@ def few_dropped_attention(
 
     Arguments and result are as of `dropped_attention`. It can be differentiated once, not twice.
     """
-    is_kept = kept((*queries.shape[:3], keys.shape[2]), dropout)
+    is_kept = kept((*queries.shape[:3], keys.shape[2]), dropout).view(torch.int8)
     return _Few.apply(queries, keys, values, is_kept, padding, 1 / (1 - dropout), scale)
 
 

@@ -14,6 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from trainables.layers.entmax_newton import sparsemax
 
+MOST_WEIGHT = 1000.0
+"""λ at most: long before it maps are uniform, whatever the scores."""
 _CHUNK = 2**17
 """How many cells are worked on at once on a CPU, so that they stay in its cache."""
 _FUSED_BELOW = 1 - 1e-3
@@ -30,7 +32,7 @@ class TVMax(nn.Module):
     it: for each image, head and query on the true grid of its keys.
 
     Args:
-        weight: λ, above 0.
+        weight: λ, above 0 and at most 1000.
         learned: whether ln λ is a parameter (`log_weight`) that starts there.
         steps: of the prox; None: as many as `steps_for` says for the λ of the start.
 
@@ -42,8 +44,8 @@ class TVMax(nn.Module):
         self, weight: float = 0.05, learned: bool = False, steps: int | None = None
     ) -> None:
         super().__init__()
-        if not 0 < weight < math.inf:
-            raise ValueError(f"weight must be above 0 and finite, got {weight}")
+        if not 0 < weight <= MOST_WEIGHT:
+            raise ValueError(f"weight must be above 0 and at most {MOST_WEIGHT:g}, got {weight}")
         if steps is not None and steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         self.steps = steps_for(weight) if steps is None else steps
@@ -297,6 +299,6 @@ def _number(weight: float | Tensor, like: Tensor) -> float | Tensor:
 
 def _parts(maps: Tensor) -> list[slice]:
     """The maps in turn: all at once but on a CPU."""
-    size = len(maps) if maps.device.type != "cpu" else _CHUNK // maps[0].numel()
+    size = len(maps) if maps.device.type != "cpu" else _CHUNK // max(maps.shape[1:].numel(), 1)
     size = max(size, 1)
     return [slice(start, start + size) for start in range(0, len(maps), size)]

@@ -18,6 +18,8 @@ from pycocotools.cocoeval import COCOeval
 
 Array = np.ndarray[Any, Any]
 
+LARGEST = 1e5**2
+"""Square pixels of the largest object that pycocotools counts."""
 _NEARLY_ONE = 1 - 1e-10
 """A threshold is at most this, as in pycocotools."""
 
@@ -58,7 +60,7 @@ class ArrayEvaluation(COCOeval):
         self._objects = _by_key(objects)
         self._found = found
         self._classes = classes
-        ends = [0.0, *limits, 1e5**2]  # pycocotools' largest area
+        ends = [0.0, *limits, LARGEST]
         self.params.areaRng = [[ends[0], ends[-1]], *map(list, zip(ends, ends[1:], strict=False))]
         self.params.catIds = list(range(classes))
         self._paramsEval = copy.deepcopy(self.params)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.metrics.box_evaluation import ArrayEvaluation, Found, Objects
+from trainables.metrics.box_evaluation import LARGEST, ArrayEvaluation, Found, Objects
 
 Array = np.ndarray[Any, Any]
 
@@ -113,10 +113,12 @@ def average_precision(
     Prints nothing.
 
     Raises:
-        ValueError: the areas do not rise.
+        ValueError: the areas do not rise, or not below 10¹⁰ square pixels, pycocotools' largest.
     """
-    if not 0 < areas[0] < areas[1]:
-        raise ValueError(f"areas must be two numbers above 0 that rise, got {areas}")
+    if not 0 < areas[0] < areas[1] < LARGEST:
+        raise ValueError(
+            f"areas must be two numbers above 0 and below {LARGEST:g} that rise, got {areas}"
+        )
     evaluation, classes = _evaluation(truth, found, areas)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()

@@ -123,6 +123,12 @@ def mean(values: Tensor) -> Mean:
     return Mean(middle, middle - half, middle + half, count)
 
 
+def deviation(values: Tensor) -> float:
+    """The standard deviation of values [N], with n − 1, of all but NaN; NaN below two."""
+    values = values[~values.isnan()].double()
+    return float(values.std()) if len(values) > 1 else torch.nan
+
+
 def _group_means(values: Tensor, groups: Tensor) -> Tensor:
     """The mean of the values of each group; NaN where none is defined."""
     inverse = groups.unique(return_inverse=True)[1]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.core.training import ExperimentConfig
+from trainables.detr.config import AlphaToy
 from trainables.synthetic.catalog import MAKERS
 
 SIDE = 64
@@ -20,6 +21,8 @@ def provide(root: Path) -> None:
 
 def values(config: ExperimentConfig) -> dict[str, Any]:
     """Settings that make a configuration small."""
+    if isinstance(config, AlphaToy):
+        return {"training.log_every": 2}
     return {
         "data.name": "tiny",
         "data.image_size": SIDE,

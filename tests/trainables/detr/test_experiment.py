@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor
 
 from tests.trainables.detr import precise
 from tests.trainables.detr.small import SIDE, provide, values
 from tests.trainables.groups import together
 from trainables.core import loop
+from trainables.core.session import LocalSession
 from trainables.data.detection.batches import evaluation_batches
 from trainables.data.detection.geometry import Resizing
+from trainables.detr import building
 from trainables.detr.config import Detection
 from trainables.detr.experiment import DetectionExperiment
 from trainables.detr.losses import set_loss
+from trainables.detr.maps import Layers
 from trainables.detr.networks import Predictions
 from trainables.layers.learned_alpha import LearnedAlpha
 
@@ -61,6 +65,24 @@ def test_each_group_has_its_own_rate_and_alpha_no_decay() -> None:
     assert groups["alpha"]["params"] == raw and len(raw) == 2
     counted = sum(len(one["params"]) for one in groups.values())
     assert counted == sum(one.requires_grad for one in experiment.parameters())
+
+
+def test_alpha_may_decay_as_the_others() -> None:
+    groups = small(**LEARNED, alpha__weight_decay=0.1).parameter_groups()
+    assert {one["weight_decay"] for one in groups if one["name"] == "alpha"} == {0.1}
+    plain, none = small(**LEARNED).config, small(**LEARNED, alpha__weight_decay=0.0).config
+    assert plain.digest() == none.digest()
+    assert plain.digest() != small(**LEARNED, alpha__weight_decay=0.1).config.digest()
+
+
+def test_drawn_alphas_of_layers_are_their_own_or_copies_of_the_first() -> None:
+    def raw(start: str) -> list[list[float]]:
+        settings: dict[str, Any] = {**LEARNED, "cross.map.start": start}
+        modules = small(**settings).modules()
+        return [one.raw.tolist() for one in modules if isinstance(one, LearnedAlpha)]
+
+    own, copied = raw("normal"), raw("normal_copied")
+    assert own[0] != own[1] and copied == [own[0], own[0]]
 
 
 def test_a_backbone_with_a_rate_of_0_does_not_learn() -> None:
@@ -154,7 +176,10 @@ def test_scores_that_are_no_distribution_have_no_sparsity(root: Path) -> None:
     with torch.inference_mode():
         values = validation.function(False).values
     assert {"loss", "mAP"} <= values.keys()
-    assert not [name for name in values if name.startswith(("gini", "zeros", "inside", "padding"))]
+    of_weights = [name for name in values if not name.endswith("/even")]
+    assert not [
+        name for name in of_weights if name.startswith(("gini", "zeros", "inside", "padding"))
+    ]
 
 
 @pytest.mark.parametrize("name", ["test_convnext", "test_resnet"])
@@ -182,6 +207,39 @@ def test_a_frozen_pretrained_backbone_is_in_no_checkpoint() -> None:
     second.load_state_dict(state)
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(first.network.backbone(images), second.network.backbone(images))
+
+
+def test_a_frozen_resnet_from_a_file_is_in_no_checkpoint_and_goes_on_and_is_evaluated(
+    root: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "resnet18.pth")
+    settings: dict[str, Any] = {
+        "backbone.name": "resnet18",
+        "backbone.pretrained": True,
+        "backbone.weights_file": str(tmp_path / "resnet18.pth"),
+        "optimizer.backbone_lr": 0.0,
+        "training.steps": 2,
+        "training.save_every": 1,
+        "evaluation.pictures": 0,
+        "evaluation.images": 2,
+    }
+    config = small(root, **settings).config
+    whole = LocalSession(tmp_path / "whole")
+    DetectionExperiment.run(config.to_json(), whole)
+    saved: Any = torch.load(whole.checkpoints[1], weights_only=True)["model"]
+    assert saved and not [name for name in saved if "backbone" in name]
+    rest = LocalSession(tmp_path / "rest", whole.checkpoints[1])
+    DetectionExperiment.run(config.to_json(), rest)
+    assert rest.reports[2] == whole.reports[2]
+    evaluated = LocalSession(tmp_path / "evaluated", whole.checkpoints[2])
+    DetectionExperiment.evaluate(config.to_json(), evaluated)
+    assert evaluated.reports[2]["val/loss"] == whole.reports[2]["val/loss"]
+    frozen, plain = small(**settings), small(**settings, optimizer__backbone_lr=1e-5)
+    images = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        expected = plain.network.backbone(images)
+        assert torch.equal(frozen.network.backbone(images), expected)
 
 
 def test_alphas_are_reported_as_they_are(root: Path) -> None:
@@ -219,3 +277,44 @@ def test_a_map_is_in_the_layers_that_are_declared(layers: str, expected: list[bo
     )
     cross: list[Any] = [one.cross_attention for one in experiment.network.decoder.layers]
     assert [one.simplex is not None for one in cross] == expected
+
+
+def test_padding_may_be_measured_otherwise_than_it_was_trained(root: Path) -> None:
+    sizes: dict[str, Any] = {"augmentation__evaluated_size": 64, "augmentation__longest": 160}
+    masked, added = small(root, **sizes), small(root, **sizes, cross__padding="added")
+    other = small(root, **sizes, evaluation__padding="added")
+    with torch.inference_mode():
+        first, second, third = (
+            one.eval().evaluations()[0].function(False).values for one in (masked, added, other)
+        )
+    assert third == second and third["padding"] > first["padding"] == 0
+    modes = [one.padding_mode for _, _, one in building.attentions(other.network)]
+    assert set(modes) == {"masked"}
+    assert masked.config.first_difference(other.config) is None
+
+
+def test_settings_of_one_run_have_one_digest() -> None:
+    def digest(**settings: Any) -> str:
+        return small(cross__map__kind="sparsemax", **settings).config.digest()
+
+    whole = digest(transformer__decoder_layers=3)
+    assert digest(transformer__decoder_layers=3, cross__layers="first_three") == whole
+    assert digest(transformer__decoder_layers=3, cross__layers="alternate") != whole
+    assert digest(cross__layers="last") != digest()
+    alone = {"transformer__decoder_layers": 1}
+    assert len({digest(**alone, cross__layers=one) for one in get_args(Layers)}) == 1
+    assert digest(evaluation__padding="masked") == digest() != digest(evaluation__padding="added")
+    assert digest(encoder_self__map__kind="sparsemax", encoder_self__layers="last") == digest(
+        encoder_self__map__kind="sparsemax"
+    )
+
+
+def test_pictures_are_finished_only_where_it_is_asked_for(root: Path) -> None:
+    plain = small(root).batch(1)
+    none = small(root, augmentation__most_padding=5, augmentation__erased_range=[0.5, 0.6])
+    assert none.config.digest() == small(root).config.digest()
+    assert torch.equal(none.batch(1)["images"], plain["images"])
+    cut = {"augmentation__centre_crop_rate": 1.0, "augmentation__centre_crop_sides": [16, 24]}
+    found = small(root, **cut).batch(1)
+    assert found["images"].shape[2:] == (16, 24) and small(root, **cut).config != none.config
+    assert found["counts"].sum() < plain["counts"].sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from tests.trainables.detr.small import provide, values
 from trainables.data.detection.batches import IMAGENET_DEVIATION, IMAGENET_MEAN
 from trainables.detr.config import Detection
 from trainables.detr.experiment import DetectionExperiment
-from trainables.detr.pictures import shown_of, unstandardized
+from trainables.detr.pictures import map_curves, shown_of, unstandardized
+from trainables.layers.learned_alpha import LearnedAlpha
+from trainables.layers.simplex import simplex_map
 
 
 def test_pixels_are_in_0_to_1_again() -> None:
@@ -40,18 +43,36 @@ def test_padding_is_cut_off_and_maps_lie_on_their_grid() -> None:
     assert one.queries.tolist() == [3, 1] and one.objects.tolist() == [1, 0]
 
 
+def test_curves_are_those_of_the_maps_that_are_used() -> None:
+    assert map_curves([None, simplex_map("softmax")]) == {}
+    learned = LearnedAlpha(5, form="unbounded", generator=torch.Generator())
+    learned.raw.data = torch.tensor([1.9, 1.2, 1.7, 3.0, 1.4])
+    maps = [
+        *(None, simplex_map("tvmax"), simplex_map("entmax15")),
+        *(simplex_map("entmax", alpha=1.25), simplex_map("entmax", alpha=learned)),
+    ]
+    drawn: Any = map_curves(maps)["maps"]
+    assert drawn.keywords["alphas"] == pytest.approx([1.0, 1.2, 1.25, 1.5, 1.7, 2.0, 2.05])
+    unused = simplex_map("entmax", alpha=LearnedAlpha(2, 1.5, form="unused"))
+    assert map_curves([unused]) == {}
+
+
 @pytest.mark.slow
 def test_the_last_evaluation_draws_what_was_found(tmp_path: Path) -> None:
     provide(tmp_path)
-    config = Detection().with_values({**values(Detection()), "data.root": str(tmp_path)})
+    config = Detection().with_values(
+        {**values(Detection()), "data.root": str(tmp_path), "cross.map.kind": "sparsemax"}
+    )
     experiment = DetectionExperiment.create(config.to_json())
     experiment.load()
     (validation, *_) = experiment.evaluations()
     with torch.inference_mode():
         assert validation.function(False).figures == {}
         figures = validation.function(True).figures
-    names = {"detections", "matches", "queries", "precision_recall", "sparsity", "thresholds"}
-    assert set(figures) == names
+    assert set(figures) == {
+        *("detections", "matches", "queries", "precision_recall"),
+        *("heads", "maps", "sparsity", "thresholds", "inside", "areas"),
+    }
     for name, write in figures.items():
         write(tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

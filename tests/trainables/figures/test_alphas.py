@@ -26,8 +26,8 @@ def test_every_head_has_a_point_in_its_layer_and_those_at_an_end_are_rings(tmp_p
         draw_alphas(axes, alphas, 1.01, 2.0)
         points, rings = (np.asarray(one.get_offsets()) for one in axes.collections)
         title = axes.get_title()
-    assert points == pytest.approx(np.array([[1, 1.5], [1.8, 1.2], [2.2, 1.0121]]))
-    assert rings == pytest.approx(np.array([[0.8, 1.01], [1.2, 2.0], [2, 1.0105]]))
+    assert points == pytest.approx(np.array([[0, 1.5], [0.8, 1.2], [1.2, 1.0121]]))
+    assert rings == pytest.approx(np.array([[-0.2, 1.01], [0.2, 2.0], [1, 1.0105]]))
     assert title == "3 of 6 at an end"
 
 
@@ -39,7 +39,7 @@ def test_chosen_heads_have_a_line_over_the_steps(tmp_path: Path) -> None:
         lines = [one.get_xydata().tolist() for one in axes.lines]
         kinds = [(one.get_label(), one.get_linestyle()) for one in axes.lines]
     assert lines == [[[0, 1], [10, 11], [20, 21]], [[0, 9], [10, 19], [20, 29]]]
-    assert kinds == [("head 2", "-"), ("head 10", "--")]
+    assert kinds == [("head 1", "-"), ("head 9", "--")]
 
 
 def test_any_number_of_layers_is_drawn_over_any_number_of_steps(tmp_path: Path) -> None:

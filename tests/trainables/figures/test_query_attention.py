@@ -83,12 +83,14 @@ def test_a_map_and_boxes_have_the_scale_of_the_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "weights, words",
     [
-        (torch.ones(3, 4), "cat, 50% on padding"),
+        (torch.ones(3, 4), "cat, 50% beyond"),
         (torch.eye(3, 4) * torch.tensor([1.0, 1.0, 0.0])[:, None], "cat"),
         (torch.zeros(3, 4), "cat, looks nowhere"),
     ],
 )
-def test_attention_on_padding_is_said(tmp_path: Path, weights: torch.Tensor, words: str) -> None:
+def test_attention_beyond_the_picture_is_said(
+    tmp_path: Path, weights: torch.Tensor, words: str
+) -> None:
     """Of twelve cells six begin in the picture."""
     look = Look(weights, TRUTH.boxes[0], "cat")
     assert drawn(look, tmp_path / "a.png")[3] == words

@@ -34,9 +34,9 @@ def test_layers_have_their_means_and_bands_that_end_at_one(tmp_path: Path) -> No
         first, second = (one.get_xydata() for one in axes.lines)
         (band,) = axes.collections
         corners, ticks = band.get_paths()[0].vertices, axes.get_xticks()
-    assert first == pytest.approx(np.array([[1, 0.2], [2, 0.9], [3, 0.5]]))
-    assert second.tolist() == [[1, 0.1]] and ticks.tolist() == [1, 2, 3]
-    ends = [corners[corners[:, 0] == layer][:, 1] for layer in (1, 2, 3)]
+    assert first == pytest.approx(np.array([[0, 0.2], [1, 0.9], [2, 0.5]]))
+    assert second.tolist() == [[0, 0.1]] and ticks.tolist() == [0, 1, 2]
+    ends = [corners[corners[:, 0] == layer][:, 1] for layer in (0, 1, 2)]
     assert np.array([[one.min(), one.max()] for one in ends]) == pytest.approx(
         np.array([[0.1, 0.3], [0.6, 1.0], [0.5, 0.5]])
     )

@@ -165,7 +165,20 @@ def test_what_does_not_fit_is_refused() -> None:
         TVMax()(_scores(1, 1, 1, 20))
     with pytest.raises(ValueError, match=r"of the 20 keys for TVMax, got \(3, 5\)"):
         TVMax()(_scores(1, 1, 1, 20), None, (3, 5))
-    with pytest.raises(ValueError, match="weight must be above 0 and finite, got 0"):
+    with pytest.raises(ValueError, match="weight must be above 0 and at most 1000, got 0"):
         TVMax(0)
+    with pytest.raises(ValueError, match="weight must be above 0 and at most 1000, got 1000.1"):
+        TVMax(1000.1)
+    assert TVMax(1000.0).steps == 1000
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         TVMax(0.1, steps=0)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4, 20), (2, 3, 0, 20)])
+def test_no_maps_have_no_weights(shape: tuple[int, ...]) -> None:
+    scores = torch.zeros(shape, requires_grad=True)
+    module = TVMax(learned=True)
+    weights = module(scores, None, (4, 5))
+    weights.sum().backward()
+    assert weights.shape == shape and scores.grad is not None and module.log_weight is not None
+    assert module.log_weight.grad == 0 and module.error(scores, None, (4, 5)).numel() == 0

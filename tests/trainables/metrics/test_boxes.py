@@ -175,9 +175,11 @@ def test_images_that_were_not_looked_at_do_not_count() -> None:
     assert average_precision(truth, some).figures["mAP"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("areas", [(0.0, 5.0), (5.0, 5.0)])
+@pytest.mark.parametrize("areas", [(0.0, 5.0), (5.0, 5.0), (5.0, 1e10)])
 def test_areas_that_do_not_rise_are_refused(areas: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="areas must be two numbers above 0 that rise, got"):
+    with pytest.raises(
+        ValueError, match="areas must be two numbers above 0 and below 1e.10 that rise"
+    ):
         average_precision(*made(2, 0), areas=areas)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from trainables.metrics.records import Mean, Records, mean
+from trainables.metrics.records import Mean, Records, deviation, mean
 
 
 @pytest.fixture
@@ -71,3 +71,8 @@ def test_batches_of_other_columns_or_lengths_are_refused(records: Records) -> No
         records.add({"objects": torch.tensor([1]), "score": torch.zeros(2)})
     with pytest.raises(LookupError, match="no column 'mbo'; there are objects, score"):
         records.column("mbo")
+
+
+def test_a_deviation_is_of_what_is_a_number() -> None:
+    assert deviation(torch.tensor([1.0, math.nan, 2.0, 6.0])) == pytest.approx(7**0.5)
+    assert math.isnan(deviation(torch.tensor([1.0, math.nan])))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.metrics.sparsity import gini, mean_over_queries, row_gini, zeros
+from trainables.metrics.sparsity import Rows, gini, mean_over_queries, row_gini, support, zeros
 
 
 def pairwise(weights: Tensor) -> float:
@@ -72,6 +72,19 @@ def test_zeros_are_counted_up_to_each_threshold() -> None:
     assert zeros(weights, [0.0, 1e-6, 1e-3]).tolist() == [0.25, 0.5, 0.75]
 
 
+def test_the_support_is_all_that_is_not_zero_and_no_padding() -> None:
+    maps, padding = sparse(4, 3, 30), torch.zeros(4, 1, 30, dtype=torch.bool)
+    padding[1, :, 20:] = True
+    expected = [[sum(one > 0 for one in row.tolist()) for row in image] for image in maps]
+    expected[1] = [sum(one > 0 for one in row[:20].tolist()) for row in maps[1]]
+    assert support(maps, padding).tolist() == expected
+    assert support(torch.tensor([0.0, 0.0])).item() == 0
+    assert support(torch.full((7,), 1 / 7)).item() == 7
+    share = zeros(maps, [0.0], padding)[..., 0]
+    keys = (~padding).sum(-1)
+    assert torch.allclose(support(maps, padding) / keys, 1 - share)
+
+
 def test_the_second_protocol_is_the_first_less_the_empty_rows() -> None:
     maps = sparse(6, 40).unflatten(1, (5, 8))
     empty = (maps.flatten(1).unflatten(1, (8, 5)).sum(-1) == 0).float().mean(1)
@@ -105,3 +118,35 @@ def test_only_queries_that_count_are_in_the_mean() -> None:
     counts = torch.tensor([[True, True, False], [False, False, False]])
     found = mean_over_queries(values, counts)
     assert found[0].tolist() == [1.0] and found[1].isnan().all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 0.97])
+def test_arrays_are_sorted_and_compared_as_tensors_are(share: float) -> None:
+    """Maps of any sparsity, beside tensors with gradients, which no array may be made of."""
+    draws = torch.rand(3, 2, 30, generator=torch.Generator().manual_seed(0))
+    maps = draws.where(draws > share, 0)
+    maps[0, 0] = 0
+    padding = torch.arange(30) > torch.tensor([29, 20, 5])[:, None, None]
+    thresholds = [0.0, float(maps[0, 0, 0]), 0.1, float(maps[1, 1].max())]
+    traced = maps.clone().requires_grad_()
+    found, expected = gini(maps, padding), gini(traced, padding).detach()
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    found, expected = zeros(maps, thresholds, padding), zeros(traced, thresholds, padding)
+    assert torch.equal(found, expected) and found.dtype == expected.dtype
+
+
+def test_the_index_is_the_same_in_mixed_precision() -> None:
+    maps = sparse(4, 6, 50)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, rows = gini(maps), row_gini(maps, "rows_b")
+    assert torch.equal(found, gini(maps)) and torch.equal(rows, row_gini(maps, "rows_b"))
+
+
+@pytest.mark.parametrize("protocol", ["rows_a", "rows_b", "rows_c"])
+def test_rows_of_one_number_are_uniform(protocol: Rows) -> None:
+    maps = torch.tensor([[[0.5, 0.0, 0.5]], [[0.0, 0.0, 0.0]], [[torch.nan] * 3]])
+    for is_sparse in (True, False):
+        found = row_gini(maps, protocol, is_sparse=is_sparse)
+        assert found[:2].tolist() == [0, 0] and found[2].isnan()
+    column = row_gini(torch.tensor([[[0.2], [0.3], [0.5]]]), protocol)  # one row of three
+    assert float(column) == pytest.approx(0.3, abs=1e-6)

@@ -59,7 +59,7 @@ def batch(
         examples: G of them, those of the whole batch.
         places: B of 0 … G − 1, those of this part.
         how: an augmentation, for training, or a size, for evaluation.
-        draws: [G, `geometry.DRAWS`] in [0, 1), of each example, for an augmentation.
+        draws: [G, `how.draws`] in [0, 1), of each example, for an augmentation.
         mean: of each channel in 0…1; with `deviation` what pictures are standardised by.
         deviation: of each channel.
         threads: so many decode at once.
@@ -162,7 +162,7 @@ def _plans(
     """The plan of each example of a whole batch, and the classes of its boxes."""
     if isinstance(how, Resizing) != (draws is None):
         raise ValueError("draws must be given with an augmentation, and only then")
-    numbers = [] if draws is None else as_draws(draws)
+    numbers = [] if draws is None or isinstance(how, Resizing) else as_draws(draws, how.draws)
     if draws is not None and len(numbers) != len(examples):
         raise ValueError(f"draws must be of the {len(examples)} examples, got {len(numbers)}")
     plans: list[Plan] = []

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from trainables.data.cache import identity
 from trainables.data.detection.checks import checked
+from trainables.data.detection.pictures import wrong_sizes
 from trainables.data.files import alone, checksum, written
 from trainables.data.places import CACHE, MANIFEST
 
-_VERSION = "boxes-1"  # of the layout of the files below: another one is another folder
+_VERSION = "boxes-2"  # of the layout of the files below: another one is another folder
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +65,16 @@ class Annotations:
     fingerprint: str
 
 
-def mapped(root: Path, name: str, path: Path) -> Annotations:
+def mapped(root: Path, name: str, path: Path, pictures: Path | None = None) -> Annotations:
     """What an annotation file says: mapped from below `root` if it was read before, else read.
 
-    While one process reads it, others wait. `name` is for people, of the folder.
+    While one process reads it, others wait. `name` is for people, of the folder. Of a folder of
+    `pictures` those that are there are looked at when it is read, each at its beginning.
 
     Raises:
         LookupError: there is no such file.
-        ValueError: it is not in the form of COCO, or the columns cannot be written or are damaged.
+        ValueError: it is not in the form of COCO, a picture has not the size that is annotated, or
+            the columns cannot be written or are damaged.
     """
     if not path.is_file():
         raise LookupError(f"annotations must be a file that is there, got {path}")
@@ -80,7 +83,7 @@ def mapped(root: Path, name: str, path: Path) -> Annotations:
         try:
             with alone(root / CACHE / f"{name}-{path.stem}", log.info):
                 if not (folder / MANIFEST).exists():
-                    _make(folder, path)
+                    _make(folder, path, pictures)
         except OSError as error:
             raise ValueError(
                 f"data.root must be a folder that can be written, for the columns made of {path}, "
@@ -122,8 +125,11 @@ def _array(values: Sequence[Any], kind: type, width: int = 0) -> NDArray[Any]:
     return np.array(values, kind).reshape(-1, width) if width else np.array(values, kind)
 
 
-def _make(folder: Path, path: Path) -> None:
+def _make(folder: Path, path: Path, pictures: Path | None) -> None:
     found = read(path.read_bytes(), path)
+    names = [name.decode() for name in found.columns.file_names] if pictures else []
+    for sentence in wrong_sizes(pictures or path, names, found.columns.sizes):
+        raise ValueError(f"{path}: {sentence}")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     shutil.rmtree(folder, ignore_errors=True)  # without a manifest it is nobody's

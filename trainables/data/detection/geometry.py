@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Size = tuple[int, int]
-Floats = NDArray[np.float64]
+from trainables.data.detection.finishing import (
+    FINISHING_DRAWS,
+    Crop,
+    Finished,
+    Finishing,
+    Floats,
+    Size,
+    cropped,
+    finished,
+    finished_pixels,
+)
 
 DRAWS = 8
 """Uniform draws of a picture in [0, 1): mirrored, cropped, size at the end, size before the crop,
@@ -49,8 +58,9 @@ class Augmentation:
 
     With probability `mirror_rate` one is mirrored. With probability `crop_rate` its short side is
     then resized to one of `first_sizes`, and a part of it taken whose sides are uniform between
-    those of `crop_range` (of the picture, where that is smaller) and whose place is uniform. At
-    last its short side is resized to one of `sizes`, the long side being at most `longest`.
+    those of `crop_range` (of the picture, where that is smaller) and whose place is uniform. Then
+    its short side is resized to one of `sizes`, the long side being at most `longest`. What is done
+    after that, if anything, says `finishing`.
     """
 
     sizes: Sequence[int]
@@ -59,6 +69,7 @@ class Augmentation:
     crop_rate: float
     first_sizes: Sequence[int]
     crop_range: tuple[int, int]
+    finishing: Finishing | None = None
 
     def __post_init__(self) -> None:
         _check_sizes("sizes", self.sizes)
@@ -71,6 +82,11 @@ class Augmentation:
         for name in ("mirror_rate", "crop_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0…1, got {getattr(self, name)}")
+
+    @property
+    def draws(self) -> int:
+        """How many draws a picture needs: `DRAWS`, and behind them `FINISHING_DRAWS`, if any."""
+        return DRAWS if self.finishing is None else DRAWS + FINISHING_DRAWS
 
 
 PUBLISHED = Augmentation(
@@ -86,19 +102,11 @@ PUBLISHED_RESIZING = Resizing(800, 1333)
 """The same for evaluation."""
 
 
-class Crop(NamedTuple):
-    """A part of a picture, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-
 class Plan(NamedTuple):
     """What is done to a picture of size `source`, in this order, and what its boxes become.
 
-    `first` and `crop` are None where there is none. `boxes` [n, 4], float32, are centre (column,
+    `first` and `crop` are None where there is none, and so is `after`, what is done to the picture
+    once it is `resized`. `size` is that at the end. `boxes` [n, 4], float32, are centre (column,
     row), width and height in 0…1 of the picture of `size`, not empty; `kept` [n] says which of the
     boxes before they are; `areas` [n] in square pixels of the new picture.
     """
@@ -111,6 +119,8 @@ class Plan(NamedTuple):
     boxes: NDArray[np.float32]
     kept: NDArray[np.int64]
     areas: NDArray[np.float64]
+    after: Finished | None = None
+    resized: Size | None = None
 
 
 def evaluation_plan(source: Size, boxes: Floats, areas: Floats, resizing: Resizing) -> Plan:
@@ -125,7 +135,7 @@ def evaluation_plan(source: Size, boxes: Floats, areas: Floats, resizing: Resizi
 def training_plan(
     source: Size, boxes: Floats, areas: Floats, draws: Sequence[float], how: Augmentation
 ) -> Plan:
-    """The plan for training, a function of `DRAWS` uniform draws in [0, 1).
+    """The plan for training, a function of `how.draws` uniform draws in [0, 1).
 
     `boxes` and `areas` as of `evaluation_plan`. A part has the area of what is left of a box, and
     boxes of which nothing is left are dropped. Crops never fail: their bounds are moved into the
@@ -147,7 +157,8 @@ def training_plan(
         crop = Crop(top, left, height, width)
         before = height, width
     size = resized(before, _chosen(how.sizes, draws[2]), how.longest)
-    return _planned(source, mirrored, first, crop, size, boxes, areas)
+    after = None if how.finishing is None else finished(size, draws[DRAWS:], how.finishing)
+    return _planned(source, mirrored, first, crop, size, boxes, areas, after)
 
 
 def resized(size: Size, short: int, longest: int | None = None) -> Size:
@@ -175,7 +186,8 @@ def pixels(plan: Plan, image: Tensor) -> Tensor:
     if plan.crop is not None:
         top, left, height, width = plan.crop
         image = image[:, top : top + height, left : left + width]
-    return _resized_pixels(image, plan.size)
+    image = _resized_pixels(image, plan.resized or plan.size)
+    return image if plan.after is None else finished_pixels(image, plan.after)
 
 
 def _planned(
@@ -186,6 +198,7 @@ def _planned(
     size: Size,
     boxes: Floats,
     areas: Floats,
+    after: Finished | None = None,
 ) -> Plan:
     kept = np.arange(len(boxes))
     if mirrored:
@@ -194,29 +207,30 @@ def _planned(
     before = source
     if first is not None and crop is not None:
         boxes = boxes * _scales(source, first)
-        boxes, areas, kept = _cropped(boxes, crop)
+        boxes, areas, kept = cropped(boxes, crop)
         before = crop.height, crop.width
     scales = _scales(before, size)
     areas = areas * (scales[0] * scales[1])
+    if after is None:
+        return Plan(source, mirrored, first, crop, size, _shares(boxes, before), kept, areas)
+    boxes = boxes * scales
+    for part in after.crops:
+        boxes, areas, left = cropped(boxes, part)
+        kept = kept[left]
+    shares = _shares(boxes, after.size)
+    return Plan(source, mirrored, first, crop, after.size, shares, kept, areas, after, size)
+
+
+def _shares(boxes: Floats, size: Size) -> NDArray[np.float32]:
+    """Boxes by edges in pixels as centres and sides in 0…1 of a picture of a size."""
     centred = np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], 1)
-    shares = centred / np.array([before[1], before[0], before[1], before[0]])
-    return Plan(source, mirrored, first, crop, size, shares.astype(np.float32), kept, areas)
+    return (centred / np.array([size[1], size[0], size[1], size[0]])).astype(np.float32)
 
 
 def _scales(before: Size, after: Size) -> Floats:
     """By what columns and rows of boxes [n, 4] are multiplied."""
     across, down = after[1] / before[1], after[0] / before[0]
     return np.array([across, down, across, down])
-
-
-def _cropped(boxes: Floats, crop: Crop) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """What a part of a picture has of boxes, the areas of that, and which they are."""
-    top, left, height, width = crop
-    moved = boxes - np.array([left, top, left, top])
-    moved = moved.clip(0, np.array([width, height, width, height]))
-    sides = moved[:, 2:] - moved[:, :2]
-    kept = np.flatnonzero((sides > 0).all(1))
-    return moved[kept], sides[kept].prod(1), kept
 
 
 def _resized_pixels(image: Tensor, size: Size) -> Tensor:
@@ -234,14 +248,14 @@ def _between(least: int, most: int, draw: float) -> int:
     return least + int(draw * (most - least + 1))
 
 
-def as_draws(draws: Tensor) -> list[list[float]]:
-    """Draws [G, `DRAWS`] as numbers.
+def as_draws(draws: Tensor, count: int = DRAWS) -> list[list[float]]:
+    """Draws [G, `count`] as numbers.
 
     Raises:
         ValueError: there are more or fewer of a picture, or one is not in [0, 1).
     """
-    if draws.ndim != 2 or draws.shape[1] != DRAWS:
-        raise ValueError(f"draws must be [G, {DRAWS}], got {list(draws.shape)}")
+    if draws.ndim != 2 or draws.shape[1] != count:
+        raise ValueError(f"draws must be [G, {count}], got {list(draws.shape)}")
     if not bool(((draws >= 0) & (draws < 1)).all()):
         raise ValueError("draws must be in [0, 1)")
     return draws.to(torch.float64).tolist()

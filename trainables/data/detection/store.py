@@ -18,6 +18,7 @@ from trainables.data.detection.catalog import DETECTION_SETS, SELECTING
 from trainables.data.detection.columns import Annotations, Columns, mapped
 from trainables.data.detection.converting import Names, converted
 from trainables.data.detection.facts import DetectionSet
+from trainables.data.detection.pictures import wrong_sizes
 from trainables.data.places import CACHE, MANIFEST, wrong_arrays
 
 Indices = NDArray[np.int64]
@@ -140,7 +141,7 @@ def open_set(
     parts = {
         part: Split(found, np.arange(len(found.columns.image_ids)), pictures)
         for part, (path, pictures) in places.items()
-        for found in [mapped(root, folder.name, path)]
+        for found in [_of_classes(known, path, mapped(root, folder.name, path, pictures))]
     }
     splits = _divided(parts, seed, selects_on) if known.name == "coco" else parts
     return _box_set(known, folder, splits, parts)
@@ -192,7 +193,10 @@ def truth(split: Split, examples: Indices | None = None) -> dict[str, Any]:
 
 
 def check(data_set: DetectionSet, root: Path) -> list[str]:
-    """What is wrong with the columns made of a set: a sentence each; with its files, the first."""
+    """What is wrong with the columns made of a set: a sentence each; with its files, the first.
+
+    Pictures of another size than annotated are named, and those counted that are not there.
+    """
     found: list[str] = []
     for size in data_set.sizes(root):
         folder = data_set.folder(root, image_size=size)
@@ -211,14 +215,15 @@ def _wrong(data_set: DetectionSet, root: Path, size: int) -> list[str]:
         opened = open_set(data_set, root, image_size=size)
     except (ValueError, LookupError) as error:
         return [str(error)]
-    return list(_absent(opened.splits.values()))
+    return list(_wrong_pictures(opened.splits.values()))
 
 
-def _absent(splits: Sequence[Split] | Any) -> Iterator[str]:
-    """A sentence on each folder in which pictures are not there."""
+def _wrong_pictures(splits: Sequence[Split] | Any) -> Iterator[str]:
+    """A sentence on each picture of another size, and each folder where pictures are not there."""
     for split in {split.pictures: split for split in splits}.values():
-        every = [split.pictures / name.decode() for name in split.columns.file_names]
-        absent = [path for path in every if not path.is_file()]
+        names = [name.decode() for name in split.columns.file_names]
+        yield from wrong_sizes(split.pictures, names, split.columns.sizes)
+        absent = [path for path in map(split.pictures.joinpath, names) if not path.is_file()]
         if absent:
             yield f"{len(absent)} pictures are not in {split.pictures}, the first {absent[0].name}"
 
@@ -255,6 +260,21 @@ def _places(
         name: (folder / part.annotations, pictures or folder / part.pictures)
         for name, part in data_set.parts.items()
     }
+
+
+def _of_classes(data_set: DetectionSet, path: Path, found: Annotations) -> Annotations:
+    """Annotations whose categories are all below the number of classes of their set.
+
+    A detector would take one above for "no object", or have no output for it.
+    """
+    for number, name in found.categories.items():
+        if number >= data_set.num_classes:
+            raise ValueError(
+                f"{path}: category {number} ({name[:40]!r}) must have an id below "
+                f"{data_set.num_classes}, the number of classes of {data_set.name}, got {number}; "
+                f"allowed are 0 … {data_set.num_classes - 1}"
+            )
+    return found
 
 
 def _divided(

@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import coco
 from pycocotools.cocoeval import COCOeval
 
@@ -153,7 +155,7 @@ def test_a_file_that_was_changed_is_read_anew(tmp_path: Path) -> None:
         ),
         ({"images": [written.image(1, 0, 3)]}, "image 1 must have a height of at least 1 pixel"),
         ({"images": [{**written.image(1, 2, 3), "file_name": "../a"}]}, "below the folder of"),
-        ({"annotations": [written.box(0, 1, (0, 0, 1, 1))]}, "ids of at least 1, got 0"),
+        ({"annotations": [written.box(0, 1, (0, 0, 1, 1))]}, "of at least 1 .*, got 0"),
         ({"annotations": [written.box(1, 8, (0, 0, 1, 1))]}, "one of the file's image_ids, got 8"),
         ({"annotations": [written.box(1, 1, (0, 0, 1, 1), 3)]}, "category_ids, got 3"),
         ({"annotations": [written.box(1, 1, (0, 0, 1))]}, "a bbox of four finite numbers"),
@@ -169,6 +171,103 @@ def test_what_is_no_coco_file_is_one_sentence(change: dict[str, Any], words: str
         columns.read(json.dumps(contents).encode(), Path("a.json"))
     with pytest.raises(ValueError, match="a.json must be JSON, and is not"):
         columns.read(b"{", Path("a.json"))
+
+
+NAMED: dict[str, str] = {
+    "images": "image 1 must have a",
+    "annotations": "annotation 1 must have",
+    "categories": "category 1 must have a",
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "field", "value", "words"),
+    [
+        ("images", "id", 2**63, r"images must have whole ids of at least 0 .*2⁶³, got 9223"),
+        ("annotations", "id", 2**70, "annotations must have whole ids .*, got 1180591"),
+        ("categories", "id", 10**400, r"categories must have whole ids .*, got 10{39}…$"),
+        ("images", "width", 65_536, "width of at least 1 pixel and at most 65535, got 65536$"),
+        ("images", "height", 10**30, "height of at least 1 .* 65535, got 10{30}$"),
+        ("images", "width", 5.0, "width of at least 1 .*, got 5.0$"),
+        ("images", "file_name", "a\udc80b.png", r"file_name that is text, .*, got 'a.udc80b.png'$"),
+        ("images", "file_name", "a\0.png", r"file_name that is text, .*, got 'a.x00.png'$"),
+        ("annotations", "bbox", [10**400, 0, 1, 1], r"bbox of four finite .*, got \[10{38}…$"),
+        ("annotations", "bbox", [2.0**31 + 1, 0, 1, 1], "bbox of four .* within ±2147483648, got"),
+        ("annotations", "bbox", [math.nan, 0, 1, 1], r"bbox of four finite .*, got \[nan, 0, 1, 1"),
+        ("annotations", "area", 10**400, "a finite area or none, got 10{39}…$"),
+        ("annotations", "image_id", "1" * 99, "one of the file's image_ids, got '1{39}…$"),
+        ("annotations", "iscrowd", [0] * 99, r"iscrowd of 0 or 1, got \[0, .*…$"),
+        ("categories", "name", "\ud800", r"a name that is text, got '.ud800'$"),
+    ],
+)
+def test_numbers_and_names_that_no_column_holds_are_one_sentence(
+    place: str, field: str, value: Any, words: str
+) -> None:
+    contents = json.loads(
+        json.dumps(written.whole([written.image(1, 9, 9)], [written.box(1, 1, (0, 0, 1, 1))]))
+    )
+    contents[place][0][field] = value
+    where = f"a.json: {place if field == 'id' else NAMED[place]}"
+    with pytest.raises(ValueError, match=words) as error:
+        columns.read(json.dumps(contents).encode(), Path("a.json"))
+    assert str(error.value).startswith(where) and len(str(error.value)) < 200
+
+
+def test_the_largest_numbers_that_fit_are_read() -> None:
+    image = {**written.image(2**63 - 1, 65_535, 1), "file_name": "é.png"}
+    box = written.box(2**63 - 1, 2**63 - 1, (-(2.0**31), 0, 2.0**31, 1))
+    found = columns.read(json.dumps(written.whole([image], [box])).encode(), Path("a.json"))
+    assert found.columns.image_ids.tolist() == found.columns.ids.tolist() == [2**63 - 1]
+    assert found.columns.sizes.tolist() == [[65_535, 1]]
+    assert found.columns.boxes.tolist() == [[-(2.0**31), 0, 2.0**31, 1]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"[" * 100_000, "a.json must be JSON that is less deeply nested$"),
+        (b'{"\xff', "a.json must be JSON, and is not: 'utf-8' codec can't decode"),
+        (
+            b'{"images": 1' + b"0" * 5000 + b"}",
+            "a.json must be JSON, and is not: Exceeds the limit",
+        ),
+    ],
+    ids=["nested", "bytes", "digits"],
+)
+def test_what_no_reader_of_json_takes_is_one_sentence(raw: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        columns.read(raw, Path("a.json"))
+
+
+@pytest.mark.parametrize("category", [91, 2**31 + 5])
+def test_a_category_beyond_the_classes_of_the_set_is_refused(tmp_path: Path, category: int) -> None:
+    written.coco(tmp_path)
+    path = tmp_path / "coco/annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace('"id": 90', f'"id": {category}').replace(
+        '"category_id": 90', f'"category_id": {category}'
+    ))  # fmt: skip
+    said = f"instances_train2017.json: category {category} .'ninety'. must have an id below 91, "
+    for _ in range(2):  # read, and mapped
+        with pytest.raises(ValueError, match=f"{said}.* of coco, got {category}; allowed .* 90"):
+            open_set("coco", tmp_path)
+    assert [f"category {category}" in one for one in COCO.check(tmp_path)] == [True]
+
+
+def test_a_picture_of_another_size_is_refused_when_annotations_are_read(tmp_path: Path) -> None:
+    written.coco(tmp_path)
+    picture = tmp_path / "coco/val2017/501.png"
+    with Image.open(picture) as opened:
+        size = opened.size
+    Image.new("RGB", (size[0], size[1] + 1)).save(picture)
+    words = rf"501.png must have the height .* \({size[1]}, {size[0]}\), got \({size[1] + 1}, "
+    with pytest.raises(ValueError, match=f"instances_val2017.json: .*{words}"):
+        open_set("coco", tmp_path)
+    Image.new("RGB", size).save(picture)
+    (tmp_path / "coco/val2017/502.png").write_bytes(b"no picture")  # left to who reads it
+    assert len(open_set("coco", tmp_path).split("test")) == 4
+    Image.new("RGB", (3, 3)).save(picture)
+    (sentence,) = COCO.check(tmp_path)
+    assert "501.png must have the height and width that are annotated" in sentence
 
 
 def test_damaged_columns_are_named(tmp_path: Path) -> None:
