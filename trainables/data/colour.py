@@ -60,9 +60,13 @@ def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
 
 def grey(images: Tensor, chosen: Tensor) -> Tensor:
     """The chosen images, bool [N], in grey: luma in all three channels."""
+    return torch.where(_of_images(chosen), luma(images), images)
+
+
+def luma(images: Tensor) -> Tensor:
+    """How bright a pixel is, by red, green and blue: [N, 1, H, W]."""
     weights = images.new_tensor(_LUMA)[:, None, None]
-    luma = (images * weights).sum(1, keepdim=True)
-    return torch.where(_of_images(chosen), luma, images)
+    return (images * weights).sum(1, keepdim=True)
 
 
 def solarize(images: Tensor, chosen: Tensor, threshold: float = 0.5) -> Tensor:

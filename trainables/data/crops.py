@@ -16,6 +16,9 @@ from torch import Tensor
 TRIES = 10
 """As many as Szegedy et al. 2015 and all libraries since take."""
 
+_CORNERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+"""Top and left of a box, in shares of the room it has."""
+
 
 def resized_boxes(
     draws: Tensor,
@@ -59,6 +62,30 @@ def relative_boxes(
     side = share[:, :1].sqrt().clamp(max=1)
     last = torch.cat([(1 - side) / 2, (1 - side) / 2, side, side], -1)
     return _first_that_fits(boxes, last)
+
+
+def strip_boxes(draws: Tensor, *, share: tuple[float, float], is_vertical: bool) -> Tensor:
+    """Strips [N, 4] from top to bottom, or from left to right, of draws [N, 2].
+
+    Their width is uniform in `share` of that of the image, their place uniform.
+    """
+    wide = _between(draws[:, 0], share)
+    at = draws[:, 1] * (1 - wide)
+    none, whole = torch.zeros_like(wide), torch.ones_like(wide)
+    return torch.stack([none, at, whole, wide] if is_vertical else [at, none, wide, whole], -1)
+
+
+def tiled_boxes(draws: Tensor, *, area: tuple[float, float]) -> Tensor:
+    """The corners and the middle, [B, V, 4]: top left, top right, bottom left, bottom right,
+    middle, and again from the first one on.
+
+    Of draws [B, V] for the share of the image's area, uniform in `area`; a box has the shape of its
+    image.
+    """
+    side = _between(draws, area).sqrt()
+    which = torch.arange(draws.shape[1], device=draws.device) % len(_CORNERS)
+    place = draws.new_tensor(_CORNERS)[which] * (1 - side)[..., None]
+    return torch.cat([place, side[..., None].expand(*side.shape, 2)], -1)
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:

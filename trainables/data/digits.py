@@ -18,10 +18,14 @@ from trainables.data.catalog import DIGITS
 
 @dataclass(frozen=True)
 class Split:
-    """Images [N, 1, 8, 8], float, standardised with the training split, and labels [N]."""
+    """Images [N, 1, 8, 8], float, standardised with the training split, and labels [N].
+
+    `grey` [N, 1, 8, 8] is what they were before, 0…1.
+    """
 
     images: Tensor
     labels: Tensor
+    grey: Tensor
 
     def __len__(self) -> int:
         """How many images."""
@@ -30,6 +34,10 @@ class Split:
     def take(self, positions: Tensor) -> Tensor:
         """The images at these positions."""
         return self.images[positions]
+
+    def pixels(self, positions: Tensor) -> Tensor:
+        """What they show, [B, 1, 8, 8], 0…1: sixteenths, as in the file."""
+        return self.grey[positions]
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,10 @@ def load(seed: int = 0) -> Digits:
     def split(drawn: NDArray[np.int64]) -> Split:
         indices = np.sort(drawn)
         digest.update(pixels[indices].tobytes() + labels[indices].astype(np.int64).tobytes())
-        images = torch.from_numpy((pixels[indices] - mean) / deviation)[:, None]
-        return Split(images, torch.from_numpy(labels[indices].astype(np.int64)))
+        grey = pixels[indices]
+        images = torch.from_numpy((grey - mean) / deviation)[:, None]
+        numbers = torch.from_numpy(labels[indices].astype(np.int64))
+        return Split(images, numbers, torch.from_numpy(grey)[:, None])
 
     sets = split(train), split(val), split(test)
     return Digits(*sets, -mean / deviation, digest.hexdigest()[:16], mean, deviation)

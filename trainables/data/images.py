@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from trainables.data.catalog import ROOT, DataSet
 from trainables.data.digits import Digits
 
 Indices = NDArray[np.int64]
+TailShape = Literal["exponential", "step"]
 
 _WHITE = 255.0
 _SHARE = 6.0
@@ -40,6 +41,10 @@ class Split(Protocol):
         """Images [B, C, H, W], float32, standardised with the training split."""
         ...
 
+    def pixels(self, positions: Tensor) -> Tensor:
+        """The same before that: float32, 0…1."""
+        ...
+
 
 @dataclass(frozen=True)
 class MappedSplit:
@@ -60,9 +65,16 @@ class MappedSplit:
 
     def take(self, positions: Tensor) -> Tensor:
         """Images [B, C, H, W], float32, standardised; only these are read."""
+        return self._read(positions).sub_(_WHITE * self.mean).div_(_WHITE * self.deviation)
+
+    def pixels(self, positions: Tensor) -> Tensor:
+        """Images [B, C, H, W], float32, 0…1: bytes ÷ 255; only these are read."""
+        return self._read(positions).div_(_WHITE)
+
+    def _read(self, positions: Tensor) -> Tensor:
+        """Float32, 0…255, of their own memory."""
         pixels = self.part.images[self.indices[positions.numpy()]]
-        images = torch.from_numpy(np.asarray(pixels)).float()
-        return images.sub_(_WHITE * self.mean).div_(_WHITE * self.deviation)
+        return torch.from_numpy(np.asarray(pixels)).float()
 
 
 @dataclass(frozen=True)
@@ -89,17 +101,20 @@ def load(
     path: Path | None = None,
     seed: int = 0,
     limit: int | None = None,
+    long_tail: float = 1.0,
+    tail_shape: TailShape = "exponential",
 ) -> Digits | Images:
     """A set of the catalogue in its splits; of a folder of images that at `path`.
 
     The test split is the set's own; training and validation are drawn from the rest by `seed`,
     with the same share of each class. With a `limit` there are at most so many training images, and
-    validation shrinks with them. A folder that is not divided gives a sixth of each class to
+    validation shrinks with them. With a `long_tail` below 1 training has, of those, as many of each
+    class as `tail_counts` says. A folder that is not divided gives a sixth of each class to
     validation and to test each, one without `val` a sixth of `train` to validation.
 
     Raises:
-        LookupError: the set is not there. ValueError: its files are damaged, or the limit is below
-            the number of classes.
+        LookupError: the set is not there. ValueError: its files are damaged, the limit is below
+            the number of classes, or the tail so long that a class has no image.
     """
     if limit is not None and limit < len(data_set.classes):
         raise ValueError(
@@ -108,11 +123,19 @@ def load(
         )
     if data_set.name == "digits":
         whole = digits.load(seed)
-        return whole if limit is None else _limited_digits(whole, limit, seed)
+        whole = whole if limit is None else _limited_digits(whole, limit, seed)
+        if long_tail == 1:
+            return whole
+        kept = tailed(whole.train.labels.numpy(), long_tail, tail_shape, seed)
+        return _digits_at(whole, {"train": kept})
     made = _arrays(data_set, root, path)
     chosen = _splits(data_set, made, seed)
     if limit is not None and limit < len(chosen["train"][1]):
         chosen = _limited(made, chosen, limit, seed)
+    if long_tail != 1:
+        part, indices = chosen["train"]
+        kept = tailed(made.parts[part].labels[indices], long_tail, tail_shape, seed)
+        chosen = {**chosen, "train": (part, indices[kept])}
     return _images(made, chosen)
 
 
@@ -122,13 +145,49 @@ def stratified(labels: Indices, count: int, seed: int) -> Indices:
     Of N examples of a class ⌊N · count / all⌋ are taken, and one more where the remainders are
     largest.
     """
-    order = np.random.RandomState(seed).permutation(len(labels))
-    sizes = np.bincount(labels)
-    shares = sizes * count / len(labels)
+    shares = np.bincount(labels) * count / len(labels)
     quota = np.floor(shares).astype(np.int64)
     more = np.argsort(quota - shares, kind="stable")[: count - quota.sum()]
     quota[more] += 1
-    classes = [order[labels[order] == number][:each] for number, each in enumerate(quota)]
+    return _drawn(labels, quota, seed)
+
+
+def tail_counts(
+    largest: int, classes: int, factor: float, shape: TailShape = "exponential"
+) -> list[int]:
+    """How many images each class has of a set with a long tail, the first one `largest`.
+
+    Exponential: class c of C has ⌊largest · factor^{c / (C − 1)}⌋; step: the second half of the
+    classes ⌊largest · factor⌋ (Cui et al. 2019; Buda et al. 2018).
+    """
+    if shape == "step":
+        return [int(largest * (factor if c >= classes // 2 else 1)) for c in range(classes)]
+    return [int(largest * factor ** (c / max(classes - 1, 1))) for c in range(classes)]
+
+
+def tailed(labels: Indices, factor: float, shape: TailShape, seed: int) -> Indices:
+    """Positions, sorted, of a long tail of labels [N], drawn by seed.
+
+    As many of each class as `tail_counts` says of the mean class, or all where there are fewer; a
+    smaller factor keeps of each class some of those that a larger one keeps.
+
+    Raises:
+        ValueError: a class would have no image.
+    """
+    sizes = np.bincount(labels)
+    counts = np.minimum(tail_counts(len(labels) // len(sizes), len(sizes), factor, shape), sizes)
+    if counts.min() < 1:
+        raise ValueError(
+            f"data.long_tail.factor must leave each class an image: of the mean class with "
+            f"{len(labels) // len(sizes)} at least {len(sizes) / len(labels):.2g}, got {factor:g}"
+        )
+    return _drawn(labels, counts, seed)
+
+
+def _drawn(labels: Indices, counts: Indices, seed: int) -> Indices:
+    """Positions, sorted, of so many examples of each class."""
+    order = np.random.RandomState(seed).permutation(len(labels))
+    classes = [order[labels[order] == number][:each] for number, each in enumerate(counts)]
     return np.sort(np.concatenate(classes))
 
 
@@ -200,14 +259,22 @@ def _limited_digits(whole: Digits, limit: int, seed: int) -> Digits:
     if limit >= len(whole.train):
         return whole
     share = limit / len(whole.train)
-    splits: list[digits.Split] = []
+    kept = {
+        name: stratified(split.labels.numpy(), max(1, round(share * len(split))), seed)
+        for name, split in (("train", whole.train), ("val", whole.val))
+    }
+    return _digits_at(whole, kept)
+
+
+def _digits_at(whole: Digits, kept: dict[str, Indices]) -> Digits:
+    """Of some splits only these positions."""
+    splits: dict[str, Any] = {}
     digest = hashlib.sha256(whole.fingerprint.encode())
-    for split in (whole.train, whole.val):
-        kept = stratified(split.labels.numpy(), max(1, round(share * len(split))), seed)
-        digest.update(kept.tobytes())
-        splits.append(digits.Split(split.images[kept], split.labels[kept]))
-    train, val = splits
-    return replace(whole, train=train, val=val, fingerprint=digest.hexdigest()[:16])
+    for name, at in kept.items():
+        split: digits.Split = getattr(whole, name)
+        digest.update(at.tobytes())
+        splits[name] = digits.Split(split.images[at], split.labels[at], split.grey[at])
+    return replace(whole, **splits, fingerprint=digest.hexdigest()[:16])
 
 
 def _images(made: Cached, chosen: dict[str, tuple[str, Indices]]) -> Images:

@@ -105,22 +105,28 @@ def contrastive(
     *,
     scale: Range = (0.08, 1.0),
     strength: float = 1.0,
+    blurs: bool = True,
+    flips: bool = True,
 ) -> Tensor:
     """SimCLR's: a random resized crop, mirrored or not, distorted colours, grey, blurred.
 
     Chen et al. 2020, appendix A: in four of five views brightness, contrast and saturation by
     factors of 1 ± 0.8 and hue by ± 0.2 of a turn, times the strength; a fifth grey; half blurred
     by a deviation of 0.1 … 2 pixels with a kernel of a tenth of the size. Colours in one order,
-    where the original draws one; brightness multiplies.
+    where the original draws one; brightness multiplies. Images may be of one channel: of it become
+    views [B, V, 1, S, S] as if it were copied three times.
     """
     mirrored, colours, *rest = draws[..., 4 * TRIES :].flatten(0, 1).unbind(-1)
-    views = _cut(images, _boxes(draws, images, scale), size, mirrored < 0.5)
+    views = _cut(images, _boxes(draws, images, scale), size, (mirrored < 0.5) & flips)
     jitter = torch.where(colours < 0.8, strength, 0.0)
     even = [jitter * (2 * each - 1) for each in rest[:4]]
     views = (views * (1 + 0.8 * even[0])[:, None, None, None]).clamp(0, 1)
     views = contrast(views, 1 + 0.8 * even[1]).clamp(0, 1)
-    views = saturate(views, 1 + 0.8 * even[2]).clamp(0, 1)
-    views = grey(turn_hue(views, 0.2 * even[3]), rest[4] < 0.2)
+    if images.shape[1] > 1:  # greys have neither saturation nor hue
+        views = saturate(views, 1 + 0.8 * even[2]).clamp(0, 1)
+        views = grey(turn_hue(views, 0.2 * even[3]), rest[4] < 0.2)
+    if not blurs:
+        return _views(views, draws)
     deviations = torch.where(rest[5] < 0.5, 0.1 + 1.9 * (2 * rest[5]), 0.0)
     return _views(blur(views, deviations, 2 * (size // 20) + 1), draws)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Self
@@ -16,15 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.layers import pretrained
+from trainables.layers.channels import COLOURS, ChannelMode, in_front, take_one_channel
 from trainables.layers.weights import Weights
 
 
 class Backbone(nn.Module):
-    """timm's network `name`, its pooled features [B, D], dropout, and logits of `classes`.
+    """timm's network `name`, its pooled features [B, D], dropout, logits of `classes` (0: none).
 
-    Images of one channel: the first layer has one input channel (of pretrained weights the sum over
-    red, green and blue: the answer is that of the image copied three times). `scale_to`: images are
-    scaled to that side before (bilinear). Networks that are built for one size are built for this.
+    Images of one channel: the first layer has one input channel. Of pretrained weights that is what
+    `channel_mode` says (see `trainables.layers.channels`): `sum`, the sum over red, green and blue,
+    gives the answer for the image copied three times. `scale_to`: images are scaled to that side
+    before (bilinear). Networks that are built for one size are built for this. `other_sides` are
+    those of images that come besides: scaled by the same factor, and seen by a network built for
+    one size as far as timm has it take others (`dynamic_img_size`).
 
     Pretrained, a network sees images normalised as it was trained with (see `standardised_by`);
     otherwise it sees them as they come. Frozen, its parameters and running statistics never change,
@@ -49,25 +54,33 @@ class Backbone(nn.Module):
         is_frozen: bool = False,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        channel_mode: ChannelMode = "sum",
+        other_sides: Sequence[int] = (),
     ) -> None:
         super().__init__()
         check_name(name)
+        mode = channel_mode if channels == 1 and weights else "sum"
         self.image_size, self.scale_to, self.is_frozen = image_size, scale_to, is_frozen
         self.weights = weights
-        self.normalisation = normalisation(name, channels)
+        self.normalisation = normalisation(name, channels, mode)
         side = scale_to or image_size
         drop_path = 0.0 if is_frozen else drop_path
-        settings = _settings(name, side, channels, drop_path)
-        self.width = _width(name, side, channels, drop_path)
-        self.body = loaded(name, settings, weights) if weights else create(name, settings)
+        others = tuple(self._scaled(one) for one in other_sides if self._scaled(one) != side)
+        settings = _settings(name, side, channels, drop_path, is_dynamic=bool(others))
+        self.width = _width(name, side, channels, drop_path, others)
+        self.body = _body(name, settings, weights, mode)
+        self.front = in_front(mode)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.width, classes)
-        nn.init.zeros_(self.head.weight)  # uniform predictions at the start
-        nn.init.zeros_(self.head.bias)
+        self.head = nn.Linear(self.width, classes) if classes else nn.Identity()
+        if isinstance(self.head, nn.Linear):
+            nn.init.zeros_(self.head.weight)  # uniform predictions at the start
+            nn.init.zeros_(self.head.bias)
         self.register_buffer("scale", torch.ones(channels, 1, 1))
         self.register_buffer("offset", torch.zeros(channels, 1, 1))
         if is_frozen:
             self.body.requires_grad_(False)
+            if self.front is not None:
+                self.front.requires_grad_(False)
             self.body.eval()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -78,10 +91,15 @@ class Backbone(nn.Module):
         """Images [B, C, S, S] → features [B, D], pooled over the image."""
         if self.weights is not None:
             images = images * self.scale + self.offset
-        if self.scale_to and self.scale_to != self.image_size:
-            size = (self.scale_to, self.scale_to)
+        side = self._scaled(images.shape[-1])
+        if side != images.shape[-1]:
+            size = (side, side)
             images = functional.interpolate(images, size, mode="bilinear", align_corners=False)
-        return self.body(images)
+        return self.body(images if self.front is None else self.front(images))
+
+    def _scaled(self, side: int) -> int:
+        """The side that the network sees of images of a side."""
+        return round(side * (self.scale_to or self.image_size) / self.image_size)
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for all that is not frozen."""
@@ -94,7 +112,8 @@ class Backbone(nn.Module):
         """Says how images come: (pixels in 0…1 − mean)/deviation, one number or one a channel [C].
 
         A pretrained network needs it to see (pixels − m)/s, m and s as timm states them; where the
-        number of channels is another than theirs, m and s are their means over the channels.
+        number of channels is another than theirs, m and s are their means over the channels, or
+        those of the colour whose weights are taken.
         """
         if self.weights is None:
             return
@@ -120,24 +139,32 @@ def check_name(name: str) -> None:
         raise ValueError(f"name must end in a tag that timm has for {base} ({shown}), got {name!r}")
 
 
-def normalisation(name: str, channels: int) -> tuple[Tensor, Tensor]:
+def normalisation(
+    name: str, channels: int, channel_mode: ChannelMode = "sum"
+) -> tuple[Tensor, Tensor]:
     """Mean and deviation [C] of the pixels that a pretrained network was made for."""
     facts = get_pretrained_cfg(name)
     if facts is None:
         return torch.zeros(channels, device="cpu"), torch.ones(channels, device="cpu")
     stated = [torch.tensor(one, device="cpu") for one in (facts.mean, facts.std)]
+    if channel_mode in COLOURS:
+        stated = [one[COLOURS.index(channel_mode)].expand(1) for one in stated]
     mean, deviation = (
         one if len(one) == channels else one.mean().expand(channels) for one in stated
     )
     return mean, deviation
 
 
-def _settings(name: str, side: int, channels: int, drop_path: float) -> dict[str, Any]:
+def _settings(
+    name: str, side: int, channels: int, drop_path: float, *, is_dynamic: bool = False
+) -> dict[str, Any]:
     """The arguments of timm that make the network fit."""
     settings: dict[str, Any] = {"in_chans": channels}
     facts = get_pretrained_cfg(name)
     if facts is not None and facts.fixed_input_size and facts.input_size[1] != side:
         settings["img_size"] = side
+    if facts is not None and facts.fixed_input_size and is_dynamic:
+        settings["dynamic_img_size"] = True
     if drop_path:
         settings["drop_path_rate"] = drop_path
     return settings
@@ -160,22 +187,66 @@ def drawn(name: str, settings: dict[str, Any]) -> nn.Module:
         return create(name, settings)
 
 
+def _body(
+    name: str, settings: dict[str, Any], weights: Weights | None, mode: ChannelMode
+) -> nn.Module:
+    """The network; of pretrained weights for one channel as the mode says."""
+    if weights is None:
+        return create(name, settings)
+    if mode == "sum":  # timm's own way, which takes other first layers than convolutions too
+        return loaded(name, settings, weights)
+    network = loaded(name, {**settings, "in_chans": len(COLOURS)}, weights)
+    facts = get_pretrained_cfg(name)
+    take_one_channel(network, (facts.first_conv or "") if facts is not None else "", mode)
+    return network
+
+
 @lru_cache
-def _width(name: str, side: int, channels: int, drop_path: float) -> int:
+def _width(
+    name: str, side: int, channels: int, drop_path: float, others: tuple[int, ...] = ()
+) -> int:
     """The width of the features, found without computing anything: on the meta device."""
-    plain = _settings(name, side, channels, 0.0)
+    plain = _settings(name, side, channels, 0.0, is_dynamic=bool(others))
+    seen, width = side, 0
     try:
         with torch.device("meta"), torch.no_grad():
-            width = create(name, plain).eval()(torch.empty(2, channels, side, side)).shape[-1]
+            network = create(name, plain).eval()
+            for seen in (*others, side):
+                width = network(torch.empty(2, channels, seen, seen)).shape[-1]
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"name must be a network for images of {channels} × {side} × {side}, got {name}, which "
+            f"name must be a network for images of {channels} × {seen} × {seen}, got {name}, which "
             f"fails ({reason}); try a larger image_size"
         ) from None
-    if drop_path and not has_drop_path(name, _settings(name, side, channels, drop_path)):
+    given = _settings(name, side, channels, drop_path, is_dynamic=bool(others))
+    if drop_path and not has_drop_path(name, given):
         raise ValueError(f"drop_path must be 0 with {name}, which has none, got {drop_path:g}")
     return width
+
+
+def takes(name: str, side: int, channels: int = 3) -> bool:
+    """Whether a network takes images of this side, found without computing anything."""
+    try:
+        return _width(name, side, channels, 0.0) > 0
+    except ValueError:
+        return False
+
+
+def smallest_side(name: str, channels: int = 3, *, above: int) -> int:
+    """The smallest power of two above a side, which is too small, that a network takes.
+
+    Raises:
+        ValueError: there is none up to 1,024.
+    """
+    sides = [2**power for power in range(11) if 2**power > above]
+    for side in sides:
+        if takes(name, side, channels):
+            return side
+    raise ValueError(
+        f"name must be a network for images of up to 1,024 pixels a side, got {name}, which takes "
+        f"none of {', '.join(map(str, sides)) or 'more'}"
+    )
 
 
 def has_drop_path(name: str, settings: dict[str, Any]) -> bool:

@@ -16,17 +16,19 @@ class MovingAverage(nn.Module):
     """A copy of a network that learns nothing itself: θ′ ← m θ′ + (1 − m) θ at each `follow`.
 
     It begins as what it follows is. Parameters have no gradient, nor has what it computes. Buffers
-    are not averaged but taken over. Nothing moves parameters but `follow`, so that a forward pass
-    may be computed again for its gradient; all of it is in the checkpoint.
+    are not averaged but taken over, or its own. Nothing moves parameters but `follow`, so that a
+    forward pass may be computed again for its gradient; all of it is in the checkpoint.
 
     Args:
         network: to be copied, and followed.
         momentum: m in 0…1, unless a call says another.
         mode: `evaluation` or `training`: which of both the copy is always in. In training it drops
             what the network drops, and batch statistics are those of its batch.
+        buffers: `taken`: those of the network, at each step; `own`: what the copy itself makes of
+            them, such as running statistics of what it sees in training.
 
     Raises:
-        LookupError: `mode` is not known.
+        LookupError: `mode` or `buffers` is not known.
         ValueError: `momentum` is out of range.
     """
 
@@ -36,11 +38,13 @@ class MovingAverage(nn.Module):
         momentum: float = 0.999,
         *,
         mode: Literal["evaluation", "training"] = "evaluation",
+        buffers: Literal["taken", "own"] = "taken",
     ) -> None:
         super().__init__()
         check_choice("mode", mode, ("evaluation", "training"))
+        check_choice("buffers", buffers, ("taken", "own"))
         _check(momentum)
-        self.momentum, self.mode = momentum, mode
+        self.momentum, self.mode, self.takes_buffers = momentum, mode, buffers == "taken"
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.train()
 
@@ -61,7 +65,7 @@ class MovingAverage(nn.Module):
         copies, buffers = _moved(self.network.buffers(), network.buffers())
         if ours:
             torch._foreach_lerp_(ours, theirs, share)  # pyright: ignore[reportPrivateImportUsage]
-        if copies:
+        if copies and self.takes_buffers:
             torch._foreach_copy_(copies, buffers)  # pyright: ignore[reportPrivateImportUsage]
 
     def train(self, mode: bool = True) -> Self:

@@ -9,11 +9,12 @@ orthogonal, log(e^{1/τ} + M) − 1/τ; opposite ones would score less still.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from trainables.layers.checks import check_choice
 from trainables.losses.similarity import across, normalized
 
 
@@ -33,6 +34,67 @@ def contrast_views(projections: Tensor, temperature: float) -> Contrast:
     scores = _without_itself(rows @ rows.T / temperature)
     positive = torch.arange(len(rows), device=rows.device) ^ 1
     return _contrast(scores, positive)
+
+
+def contrast_labels(
+    projections: Tensor,
+    labels: Tensor | None,
+    *,
+    temperature: float,
+    base_temperature: float | None = None,
+    anchors: Literal["all", "one"] = "all",
+) -> Contrast:
+    """SupCon: each of V views of an image is drawn to all other views of the images of its class.
+
+    ℓ_a = −1/|P(a)| Σ_{p∈P(a)} (z_a·z_p / τ − log Σ_{k≠a} e^{z_a·z_k / τ}), P(a) the other rows of
+    the class; the loss is τ/τ_b times the mean over anchors a, of which those without positives
+    count 0 (Khosla et al. 2020, equation 2; a mean where theirs is a sum, as in their code).
+    Collapsed log(VB − 1) · τ/τ_b. `accuracy` is the share of anchors whose nearest row is a
+    positive. Without labels it is SimCLR of V views (Chen et al. 2020): a class for each image. In
+    a group of workers, give the projections and labels of all of them.
+
+    Args:
+        projections: [B, V, D] of any length.
+        labels: int64 [B], or None.
+        temperature: τ.
+        base_temperature: τ_b; τ if None.
+        anchors: `all` views, or the first `one` alone.
+
+    Raises:
+        LookupError: the anchors are not known.
+    """
+    check_choice("anchors", anchors, ("all", "one"))
+    views = projections.shape[1]
+    rows = normalized(projections).transpose(0, 1).flatten(0, 1)  # views in turn: anchors are first
+    images = torch.arange(len(projections), device=rows.device) if labels is None else labels
+    kinds = images.repeat(views)
+    count = len(rows) if anchors == "all" else len(projections)
+    scores = rows[:count] @ rows.T / temperature
+    itself = torch.arange(count, device=rows.device)[:, None]
+    is_positive = (kinds[:count, None] == kinds).scatter(1, itself, False)
+    total = torch.logsumexp(scores.scatter(1, itself, -torch.inf), 1)
+    number = is_positive.sum(1)
+    hits = (scores * is_positive).sum(1) / number.clamp(min=1)
+    loss = torch.where(number > 0, total - hits, 0.0).mean()
+    nearest = scores.detach().scatter(1, itself, -torch.inf).argmax(1, keepdim=True)
+    accuracy = is_positive.gather(1, nearest).float().mean()
+    return Contrast(loss * (temperature / (base_temperature or temperature)), accuracy)
+
+
+def contrast_queue(
+    queries: Tensor, keys: Tensor, queue: Tensor, valid: Tensor, *, temperature: float
+) -> Contrast:
+    """MoCo: the positive of a query is its key, negatives are the keys of a queue.
+
+    Queries and keys are [B, D], of any length, the queue [Q, D] of length 1, of which those count
+    that are `valid`, bool [Q] (He et al. 2020, equation 1). No gradient flows through keys and
+    queue. Without any that count the loss is 0; collapsed it is log(n + 1) with n that do.
+    """
+    rows = normalized(queries)
+    hit = (rows * normalized(keys.detach())).sum(-1, keepdim=True)
+    others = (rows @ queue.detach().T).masked_fill(~valid, -torch.inf)
+    scores = torch.cat([hit, others], 1) / temperature
+    return _contrast(scores, torch.zeros_like(valid[:1], dtype=torch.int64).expand(len(rows)))
 
 
 def contrast_slots(projections: Tensor, partners: Tensor, temperature: float) -> Contrast:

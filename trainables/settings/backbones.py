@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.layers.weights import locate
@@ -28,7 +28,8 @@ class Backbone(Config):
 
     `pretrained` takes weights that are at hand, from a package or from `weights_file`; `frozen`
     trains the last layer only. Images are scaled up to `image_size` pixels a side (None: as they
-    are). `dropout` is on the features.
+    are). `dropout` is on the features. `channel_mode`: how pretrained weights take images of one
+    channel, as in `trainables.layers.channels`.
     """
 
     kind: Literal["timm"] = "timm"
@@ -39,12 +40,27 @@ class Backbone(Config):
     image_size: Annotated[int, Field(ge=1, le=1024)] | None = None
     dropout: Rate = 0.0
     drop_path: Rate = 0.0
+    channel_mode: Literal["copy3", "red", "green", "blue", "mean", "sum", "stem1to3"] = "sum"
+
+    @model_validator(mode="after")
+    def _what_is_frozen_learns_no_stem(self) -> Backbone:
+        if self.frozen and self.pretrained and self.channel_mode == "stem1to3":
+            raise ValueError(
+                "channel_mode must not be 'stem1to3', which learns, where frozen is true; try "
+                "'copy3', as which it begins"
+            )
+        return self
 
     def missing(self, path: str) -> str | None:
         """As `missing_weights`; None if there is nothing to be pretrained."""
         return missing_weights(path, self.name, self.weights_file) if self.pretrained else None
 
     def void(self) -> frozenset[str]:
-        """No file is read without pretrained weights, and what is frozen drops no paths."""
-        file = frozenset[str]() if self.pretrained else frozenset({"weights_file"})
-        return file | {"drop_path"} if self.frozen else file
+        """No file is read without pretrained weights, and what is frozen drops no paths.
+
+        Without them no mode has an effect, and `sum` is as if there were no mode to choose. Where
+        images have three channels it is for the whole configuration to say so.
+        """
+        file = frozenset[str]() if self.pretrained else frozenset({"weights_file", "channel_mode"})
+        mode = frozenset({"channel_mode"}) if self.channel_mode == "sum" else frozenset[str]()
+        return file | mode | {"drop_path"} if self.frozen else file | mode

@@ -11,13 +11,30 @@ from trainables.core.config import Config
 from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet, folder_facts
 
 
+class LongTail(Config):
+    """Fewer training images of later classes, the last one with a `factor` of the first one's (1:
+    as many of each).
+
+    `exponential`: from class to class by the same factor; `step`: the second half of the classes
+    has the few.
+    """
+
+    factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    shape: Literal["exponential", "step"] = "exponential"
+
+    def void(self) -> frozenset[str]:
+        """Of no tail everything."""
+        return frozenset({"factor", "shape"}) if self.factor == 1 else frozenset()
+
+
 class Images(Config):
     """Which images; `split_seed` draws the validation split, of some sets the test split too.
 
     `root` is the folder in which sets are looked for and their arrays kept, as in
     `trainables.data.catalog`; where they lie changes no run. A `folder` of images lies at `path`
     and is read with so many `channels`, a shorter side of `image_size` pixels. `limit`: at most so
-    many training images, and validation shrinks with them (None: all).
+    many training images, and validation shrinks with them (None: all). Of those that are left,
+    training has a `long_tail`; validation and test keep theirs.
     """
 
     name: Literal["digits", "fashion_mnist", "mnist", "cifar10", "cifar100", "folder"] = "digits"
@@ -27,6 +44,7 @@ class Images(Config):
     image_size: Annotated[int, Field(ge=8, le=512)] = 32
     channels: Literal[1, 3] = 3
     limit: Annotated[int, Field(ge=2)] | None = None
+    long_tail: LongTail = LongTail()
 
     @model_validator(mode="after")
     def _a_folder_has_a_path(self) -> Images:
@@ -45,6 +63,11 @@ class Images(Config):
     def side(self) -> int:
         """The side of the images in pixels."""
         return self.image_size if self.name == "folder" else IMAGE_SETS[self.name].image_size
+
+    @property
+    def num_channels(self) -> int:
+        """The channels of the images: 1 or 3."""
+        return self.channels if self.name == "folder" else IMAGE_SETS[self.name].channels
 
     def facts(self) -> DataSet:
         """What the catalogue says of the set. Raises LookupError for a folder that is not there."""

@@ -1,4 +1,4 @@
-"""What a supervised run on images is made of."""
+"""What a run on images is made of: supervised, and pretraining by comparing views."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from trainables.settings.backbones import Backbone
 from trainables.settings.images import Images
 from trainables.settings.ranges import Count, NonNegative, Positive, Rate
 from trainables.settings.schedules import Schedule
+from trainables.settings.views import MultiCrop, Views
+from trainables.ssl import optimization
+from trainables.ssl.evaluations import Evaluations
+from trainables.ssl.methods import BYOL, Dino, Method, MoCo
+from trainables.ssl.optimization import Optimizer
 
 
 class Augmentation(Config):
@@ -123,6 +128,10 @@ class Supervised(ExperimentConfig):
     training: Training = Training(epochs=20, batch_size=32)
     evaluation: Evaluation = Evaluation()
 
+    def canonical(self) -> dict[str, Any]:
+        """As of any configuration; for images of three channels without how one is taken."""
+        return _of_channels(super().canonical(), self.data)
+
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
         model = self.model.missing("model") if isinstance(self.model, Backbone) else None
@@ -148,5 +157,130 @@ class Supervised(ExperimentConfig):
             raise ValueError(
                 f"model.patch_size must divide the side of {self.data.name} ({side}), got "
                 f"{self.model.patch_size}; try {', '.join(fitting[:-1])} or {fitting[-1]}"
+            )
+        return self
+
+
+def _of_channels(canonical: dict[str, Any], data: Images) -> dict[str, Any]:
+    """Of images of three channels without how one is taken."""
+    if data.num_channels == 3:
+        canonical.get("model", {}).pop("channel_mode", None)
+    return canonical
+
+
+SMALL_VIT = Model(patch_size=4, width=96, layers=4, heads=3)
+"""For views of 28 and 16 pixels."""
+
+
+class Pretraining(ExperimentConfig):
+    """A network that learns from several views of each image, by one of several methods.
+
+    Views are crops (`views`), the network a vision transformer or one of timm without classes
+    (`model`), and `method` says what is compared. Rates are for a batch of 256.
+
+    `compatibility` `official` has what the code of DINO does beside its paper: a first rate of 0,
+    the peak of the rate twice and no last value, gradients bounded for each tensor by itself
+    (`clip_each`, 0: no bound), and weight decay of tokens, positions and prototypes.
+    """
+
+    experiment: ClassVar[str] = "trainables.ssl.pretraining:PretrainingExperiment"
+    name: ClassVar[str] = "ssl.pretraining"
+
+    data: Images = Images(name="fashion_mnist")
+    views: Views = MultiCrop(size=28, local_crop_input_factor=1.75)
+    model: Annotated[Model | Backbone, Field(discriminator="kind")] = SMALL_VIT
+    method: Method = Dino()
+    optimizer: Optimizer = optimization.AdamW()
+    schedule: Schedule = Schedule()
+    training: Training = Training(epochs=100, batch_size=64, clip_norm=3.0, prefetch=2)
+    evaluation: Evaluations = Evaluations()
+    compatibility: Literal["none", "official"] = "none"
+    clip_each: NonNegative = 0.0
+
+    def void(self) -> frozenset[str]:
+        """No compatibility, and what it alone has."""
+        if self.compatibility == "none":
+            return frozenset({"compatibility", "clip_each"})
+        return frozenset()
+
+    def canonical(self) -> dict[str, Any]:
+        """As of any configuration; for images of three channels without how one is taken."""
+        return _of_channels(super().canonical(), self.data)
+
+    def missing(self) -> str | None:
+        """The sentence on images or weights that are not there."""
+        model = self.model.missing("model") if isinstance(self.model, Backbone) else None
+        return self.data.missing() or model
+
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on why no run reports a metric; None if it may."""
+        _, *network, value = metric.split("/")
+        if network and not self.method.has_teacher:
+            return (
+                f"metric {metric} needs a teacher, which method.kind {self.method.kind!r} does not "
+                f"give; take dino, byol or moco"
+            )
+        if value == "probe" and not self.evaluation.probe.steps:
+            return f"metric {metric} needs a probe; take evaluation.probe.steps of at least 1"
+        return None
+
+    def sides(self) -> dict[str, int]:
+        """The sides of views in pixels by the paths that set them, the large ones first."""
+        return {f"views.{name}": side for name, side in self.views.sides.items()}
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _what_has_no_kind_is_a_vit(cls, model: Any) -> Any:
+        return {"kind": "vit", **model} if isinstance(model, dict) else model
+
+    @model_validator(mode="after")
+    def _the_model_takes_the_views(self) -> Pretraining:
+        for path, side in self.sides().items():
+            if isinstance(self.model, Model) and side % self.model.patch_size:
+                fitting = [str(size) for size in range(1, side + 1) if side % size == 0]
+                raise ValueError(
+                    f"model.patch_size must divide the side of views that {path} makes ({side}), "
+                    f"got {self.model.patch_size}; try {', '.join(fitting)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _two_views_are_compared(self) -> Pretraining:
+        if not isinstance(self.method, BYOL | MoCo):
+            return self
+        method, views = self.method.kind, self.views
+        if views.kind == "multi_crop" and views.small.number:
+            raise ValueError(
+                f"views.small.count must be 0 with method.kind {method!r}, which compares two "
+                f"large views, got {views.small.number} small ones; or take "
+                f"views.kind 'contrastive'"
+            )
+        if views.kind == "contrastive" and views.count != 2:
+            raise ValueError(
+                f"views.count must be 2 with method.kind {method!r}, got {views.count}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_bound_of_gradients(self) -> Pretraining:
+        if self.compatibility == "official" and self.training.clip_norm:
+            raise ValueError(
+                f"training.clip_norm must be 0 with compatibility 'official', which bounds the "
+                f"gradient of each tensor by clip_each, got {self.training.clip_norm:g}"
+            )
+        if self.compatibility == "official" and self.schedule.kind != "cosine":
+            raise ValueError(
+                f"schedule.kind must be 'cosine' with compatibility 'official', got "
+                f"{self.schedule.kind!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _there_are_others_to_compare_with(self) -> Pretraining:
+        images = self.training.batch_size // self.training.num_micro_batches
+        if not self.method.has_teacher and images < 2:
+            raise ValueError(
+                f"training.batch_size must have at least 2 images in each micro-batch with "
+                f"method.kind {self.method.kind!r}, which compares them, got {images}"
             )
         return self

@@ -58,6 +58,8 @@ class SupervisedExperiment(Experiment):
             path=Path(settings.path) if settings.path is not None else None,
             seed=settings.split_seed,
             limit=settings.limit,
+            long_tail=settings.long_tail.factor,
+            tail_shape=settings.long_tail.shape,
         )
         network_facts = networks.prepare(self.network, self._data.mean, self._data.deviation)
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from trainables.layers.backbones import Backbone, check_name
@@ -12,9 +14,16 @@ from trainables.ssl import config
 
 
 def build(
-    model: config.Model | backbones.Backbone, *, image_size: int, channels: int, classes: int
+    model: config.Model | backbones.Backbone,
+    *,
+    image_size: int,
+    channels: int,
+    classes: int,
+    other_sides: Sequence[int] = (),
 ) -> ViT | Backbone:
-    """The network for images [B, channels, image_size, image_size] and so many classes.
+    """The network for images [B, channels, image_size, image_size] and so many classes (0: none).
+
+    It takes images of `other_sides` too.
 
     Raises:
         LookupError, ValueError: there is no such network, it does not take such images, or its
@@ -32,6 +41,8 @@ def build(
             is_frozen=model.frozen,
             dropout=model.dropout,
             drop_path=model.drop_path,
+            channel_mode=model.channel_mode,
+            other_sides=other_sides,
         )
     except (LookupError, ValueError) as error:
         raise type(error)(f"model.{error}") from None

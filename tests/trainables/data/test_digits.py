@@ -75,3 +75,11 @@ def test_the_fingerprint_is_the_hash_of_pixels_and_labels() -> None:
         grey = (pixels(split, data) / 16).astype(np.float32)
         digest.update(grey.tobytes() + split.labels.numpy().tobytes())
     assert data.fingerprint == digest.hexdigest()[:16]
+
+
+def test_pixels_are_the_sixteenths_of_the_file() -> None:
+    data, places = digits.load(), torch.tensor([3, 0, 3])
+    for split in (data.train, data.val, data.test):
+        found = split.pixels(places)
+        assert np.array_equal(found.flatten(1) * 16, pixels(split, data)[places])
+        assert torch.equal((found - data.mean) / data.deviation, split.take(places))

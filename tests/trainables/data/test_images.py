@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from tests.trainables.data import files
 from trainables.data import digits
 from trainables.data.catalog import CIFAR10, DIGITS, MNIST, DataSet, folder_facts
-from trainables.data.images import Images, MappedSplit, load, stratified
+from trainables.data.images import Images, MappedSplit, load, stratified, tail_counts, tailed
 
 
 @pytest.fixture
@@ -86,6 +87,14 @@ def test_images_are_read_only_when_asked_and_in_the_order_asked(mnist: Path) -> 
     assert torch.equal(train.take(order), train.take(torch.arange(100))[order])
 
 
+def test_pixels_are_the_bytes_of_the_file_over_255(mnist: Path) -> None:
+    images, _ = files.grey(40, seed=1)
+    order = torch.tensor([5, 0, 5, 39])
+    found = loaded(MNIST, mnist).test.pixels(order)
+    assert found.dtype == torch.float32
+    assert torch.equal(found[:, 0], torch.from_numpy(images[order.numpy()]).float() / 255)
+
+
 @pytest.mark.parametrize("count", [0, 1, 7, 50, 100])
 def test_a_stratified_draw_has_each_class_by_its_share(count: int) -> None:
     labels = np.repeat([0, 1, 2], [50, 30, 20])
@@ -150,3 +159,51 @@ def test_an_image_that_changes_makes_other_arrays(tmp_path: Path) -> None:
 def test_a_set_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="data set mnist is not there"):
         load(MNIST, root=tmp_path)
+
+
+def test_the_counts_of_a_long_tail_are_the_published_ones() -> None:
+    counts = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
+    assert tail_counts(5000, 10, 0.01) == counts
+    sums = [sum(tail_counts(5000, 10, factor)) for factor in (0.01, 0.02, 0.1)]
+    assert sums == [12406, 13996, 20431]
+    assert tail_counts(5000, 10, 0.02, "step") == 5 * [5000] + 5 * [100]
+
+
+@pytest.mark.parametrize("shape", ["exponential", "step"])
+def test_training_alone_has_a_long_tail(mnist: Path, shape: Any) -> None:
+    whole, found = loaded(MNIST, mnist), loaded(MNIST, mnist, long_tail=0.2, tail_shape=shape)
+    assert torch.bincount(found.train.labels).tolist() == tail_counts(10, 10, 0.2, shape)
+    for split in ("val", "test"):
+        assert np.array_equal(pixels(getattr(found, split)), pixels(getattr(whole, split)))
+    rows = {one.tobytes() for one in pixels(whole.train)}
+    assert all(one.tobytes() in rows for one in pixels(found.train))
+    assert found.fingerprint != whole.fingerprint
+    mean = pixels(found.train).mean() / 255
+    assert float(found.mean) == pytest.approx(mean, rel=1e-5), "statistics of what is trained on"
+
+
+def test_a_longer_tail_is_a_part_of_a_shorter_one() -> None:
+    labels = np.repeat(np.arange(5), 40)
+    long, longer = (tailed(labels, factor, "exponential", 3) for factor in (0.5, 0.1))
+    assert set(longer) < set(long) and (np.diff(long) > 0).all()
+    assert not np.array_equal(long, tailed(labels, 0.5, "exponential", 4)), "by seed"
+
+
+def test_a_small_class_keeps_what_it_has() -> None:
+    labels = np.repeat([0, 1, 2], [30, 3, 27])
+    assert np.bincount(labels[tailed(labels, 0.5, "exponential", 0)]).tolist() == [20, 3, 10]
+
+
+def test_a_tail_that_leaves_a_class_nothing_is_refused(mnist: Path) -> None:
+    assert int(torch.bincount(loaded(MNIST, mnist, long_tail=0.1).train.labels).min()) == 1
+    with pytest.raises(
+        ValueError, match=r"data\.long_tail\.factor must leave each .* 0\.1, got 0\.09"
+    ):
+        loaded(MNIST, mnist, long_tail=0.09)
+
+
+def test_digits_have_a_long_tail_too() -> None:
+    found = load(DIGITS, limit=300, long_tail=0.1)
+    assert torch.bincount(found.train.labels).tolist() == tail_counts(30, 10, 0.1)
+    assert (len(found.val), len(found.test)) == (75, 300)
+    assert found.fingerprint != load(DIGITS, limit=300).fingerprint

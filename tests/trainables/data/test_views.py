@@ -120,6 +120,21 @@ def test_contrastive_views_are_plain_crops_where_all_is_off() -> None:
     torch.testing.assert_close(found, grey_ones, atol=1e-5, rtol=1e-4)
 
 
+def test_contrastive_views_of_one_channel_are_those_of_the_image_copied_three_times() -> None:
+    draws, given = drawn(2, 4, views.CONTRASTIVE), images(2)[:, :1]
+    found = views.contrastive(given, draws, 16)
+    copied = views.contrastive(given.expand(-1, 3, -1, -1), draws, 16)
+    assert found.shape == (2, 4, 1, 16, 16)
+    torch.testing.assert_close(found.expand_as(copied), copied, rtol=0, atol=2e-4)
+
+
+def test_without_blur_and_flips_the_rest_is_as_it_was() -> None:
+    draws, start = drawn(2, 4, views.CONTRASTIVE), 4 * TRIES
+    found = views.contrastive(images(2), draws, 16, blurs=False, flips=False)
+    draws[..., start], draws[..., start + 7] = 0.5, 0.5
+    assert torch.equal(found, views.contrastive(images(2), draws, 16))
+
+
 def test_contrastive_views_stay_within_0_and_1_and_are_grey_one_in_five() -> None:
     found = views.contrastive(images(1).expand(500, -1, -1, -1), drawn(500, 1, 48), 8)[:, 0]
     assert float(found.min()) >= -1e-6 and float(found.max()) <= 1 + 1e-6

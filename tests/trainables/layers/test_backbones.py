@@ -174,3 +174,32 @@ def test_what_is_frozen_stays_in_evaluation_mode_and_has_no_gradient() -> None:
     network(torch.rand(2, 1, 8, 8)).sum().backward()
     learning = [name for name, one in network.named_parameters() if one.grad is not None]
     assert learning == ["head.weight", "head.bias"]
+
+
+@pytest.mark.parametrize("name", ["test_vit", SMALL])
+def test_images_of_two_sides_are_seen_by_one_network(name: str) -> None:
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {"image_size": 32, "channels": 1, "classes": 0, "other_sides": [16]}
+    network = Backbone(name=name, **settings).eval()
+    for side in (32, 16):
+        images = torch.rand(2, 1, side, side)
+        torch.testing.assert_close(network(images), network.body(images))
+        assert network(images).shape == (2, network.width)
+
+
+def test_images_of_another_side_are_scaled_by_the_same_factor() -> None:
+    network = backbone(image_size=16, scale_to=32, other_sides=[8]).eval()
+    images = torch.rand(2, 1, 8, 8)
+    larger = functional.interpolate(images, (16, 16), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(network.embed(images), network.body(larger))
+
+
+def test_the_width_is_that_of_what_leaves_the_network() -> None:
+    """timm states 576 as the features of this network, and 1,024 is what comes."""
+    settings: dict[str, Any] = {"image_size": 32, "channels": 3, "classes": 0, "other_sides": [16]}
+    assert Backbone(name="mobilenetv3_small_100", **settings).width == 1024
+
+
+def test_what_another_side_is_too_small_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="for images of 3 × 16 × 16, got convnext_atto"):
+        Backbone(name="convnext_atto", image_size=32, channels=3, classes=0, other_sides=[16])

@@ -112,3 +112,17 @@ def test_another_network_or_momentum_is_refused() -> None:
             teacher.follow(student(), momentum)
     with pytest.raises(LookupError, match="mode must be one of evaluation, training, got 'eval'"):
         MovingAverage(student(), mode="eval")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_copy_keeps_statistics_of_its_own_if_asked() -> None:
+    network = student()
+    teacher, copied = MovingAverage(network, mode="training", buffers="own"), student()
+    moved(network)
+    teacher(IMAGES)
+    teacher.follow(network, 0.5)
+    copied(IMAGES)  # its own pass, with the weights of the start
+    for name, buffer in copied.named_buffers():
+        assert torch.equal(teacher.network.get_buffer(name), buffer)
+    own = teacher.network.get_parameter("0.weight")
+    expected = (student().get_parameter("0.weight") + network.get_parameter("0.weight")) / 2
+    torch.testing.assert_close(own, expected)

@@ -1,0 +1,226 @@
+"""Pretraining of a network on images: several views of each are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.core import distributed
+from trainables.core.experiment import Batch, Evaluation, Experiment, Loss
+from trainables.core.groups import MAIN, GroupSettings
+from trainables.core.optimizers import build
+from trainables.core.schedules import SCHEDULES, cosine_between, cosine_of_dino
+from trainables.data.digits import Digits
+from trainables.data.images import Images, Split, load
+from trainables.layers.projectors import UnitLinear
+from trainables.ssl import networks, views
+from trainables.ssl.config import Pretraining
+from trainables.ssl.learners import Gather, Moment, learner
+from trainables.ssl.measuring import Measuring
+from trainables.ssl.optimization import OURS, peak
+
+AT_ONCE = 16
+"""So many images are cut into views together, so that they stay in the cache."""
+
+_TABLES = ("positions", "class_token", "pos_embed", "cls_token", "reg_token", "dist_token")
+"""What parameters are called that are tokens or positions, here and in timm."""
+
+
+class PretrainingExperiment(Experiment):
+    """The loss of views of each image by a method, and what features are good for."""
+
+    config_class = Pretraining
+    config: Pretraining  # pyright: ignore[reportIncompatibleVariableOverride]
+    data: Digits | Images
+
+    def __init__(self, config: Pretraining) -> None:
+        super().__init__(config)
+        self.facts = config.data.facts()
+        self.learner = learner(config, self.facts.channels)
+
+    def load(self) -> dict[str, object]:
+        """Reads the images in their splits, or maps them."""
+        settings = self.config.data
+        self.data = load(
+            self.facts,
+            root=Path(settings.root),
+            path=Path(settings.path) if settings.path is not None else None,
+            seed=settings.split_seed,
+            limit=settings.limit,
+            long_tail=settings.long_tail.factor,
+            tail_shape=settings.long_tail.shape,
+        )
+        students = {"": self.learner.student, **self.learner.apart()}
+        facts: dict[str, object] = {}
+        for student in students.values():
+            facts |= networks.prepare(student.backbone, self.data.mean, self.data.deviation)
+        sizes = {name: len(self.split(name)) for name in ("train", "val", "test")}
+        return {
+            **facts,
+            "data.name": self.facts.name,
+            "data.fingerprint": self.data.fingerprint,
+            "data.split_sizes": sizes,
+        }
+
+    def split(self, name: str) -> Split:
+        """A split by its name."""
+        found: Split = getattr(self.data, name)
+        return found
+
+    @property
+    def num_examples(self) -> int:
+        """Images of the training split, once it is read."""
+        return len(self.data.train)
+
+    def batch(self, step: int) -> Batch:
+        """Views [B, V, C, S, S] and small ones, standardised, and labels [B]."""
+        return self.share(step, torch.arange(self.config.training.batch_size))
+
+    def share(self, step: int, places: Tensor) -> Batch:
+        """As `batch`, of the examples at these places."""
+        taken = self.taken(step, places)
+        return {"examples": taken, **self.views("train", taken, "train", step, places)}
+
+    def views(
+        self, split: str, positions: Tensor, purpose: str, step: int, places: Tensor
+    ) -> Batch:
+        """Views of images of a split, and their labels [B].
+
+        Draws are functions of the seed, the purpose, the step and the places [B].
+        """
+        images, settings = self.split(split), self.config.views
+        found: list[Batch] = []
+        for own in torch.arange(len(positions)).split(AT_ONCE):
+            pixels = images.pixels(positions[own])
+            made = views.cut(pixels, settings, self.config.seed, purpose, step, places[own])
+            found.append({name: self._standardised(one) for name, one in made.items()})
+        joined = {name: torch.cat([one[name] for one in found]) for name in found[0]}
+        return {**joined, "labels": images.labels[positions]}
+
+    def _standardised(self, pixels: Tensor) -> Tensor:
+        """Pixels in 0…1, [..., C, S, S], as the splits standardise theirs."""
+        return (pixels - self.data.mean) / self.data.deviation
+
+    def forward(self, batch: Batch, step: int) -> Loss:
+        """The loss of the micro-batch of all workers, and its terms (see `ssl.learners`)."""
+        return self.compare(batch, distributed.gather, self.moment(step))
+
+    def compare(self, batch: Batch, gather: Gather, moment: Moment | None = None) -> Loss:
+        """The loss of views, as made by `views`, on the device of the networks."""
+        return self.learner.compare(batch, gather, moment)
+
+    def moment(self, step: int) -> Moment:
+        """When a step is, once the data is read."""
+        training, examples = self.config.training, self.num_examples
+        epoch = (step - 1) // training.steps_an_epoch(examples)
+        return Moment(step, training.total_steps(examples), epoch)
+
+    def networks(self) -> Iterable[nn.Module]:
+        """The backbones."""
+        return [one.backbone for one in {"": self.learner.student, **self.learner.apart()}.values()]
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Matrices with decay; biases, gains, tokens, positions and prototypes without.
+
+        Prototypes are compared by their directions, which no decay changes. As the code of DINO has
+        it all lose weight but biases and what has one dimension.
+        """
+        free = self._kept_from_decay()
+        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for path, one in self.named_parameters():
+            if one.requires_grad:
+                is_free = one.ndim < 2 or path.endswith("bias") or path in free
+                groups[not is_free].append(one)
+        settings = {"weight_decay": self.weight_decay(), "name": MAIN}
+        kept = {"weight_decay": 0.0, "name": MAIN, "decays": False}
+        return [{"params": groups[True], **settings}, {"params": groups[False], **kept}]
+
+    def _kept_from_decay(self) -> set[str]:
+        """Paths of parameters of two or more dimensions that keep their weight."""
+        if self.config.compatibility == "official":
+            return set()
+        found = {path for path, _ in self.named_parameters() if path.rpartition(".")[2] in _TABLES}
+        for name, module in self.named_modules():
+            if isinstance(module, UnitLinear):
+                found |= {f"{name}.{path}" for path, _ in module.named_parameters()}
+        return found
+
+    def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """AdamW, SGD, LARS, or SAM around one of the first two."""
+        values = self.config.optimizer.arguments()
+        return build(groups=groups, **{k: v for k, v in values.items() if k not in OURS})
+
+    def weight_decay(self) -> float:
+        """That of the first step."""
+        return self.config.optimizer.weight_decay
+
+    def learning_rate(self, step: int, total: int) -> float:
+        """Peak × schedule; officially with a first rate of 0, and the peak twice."""
+        config, settings = self.config, self.config.schedule
+        top, warm_up = peak(config.optimizer, config.training.batch_size), settings.warm_up * total
+        if config.compatibility == "official":
+            ends: dict[str, Any] = {"start": top, "end": settings.floor * top}
+            return cosine_of_dino(step - 1, total, warm_up_steps=round(warm_up), **ends)
+        decay = {"half_life": settings.half_life * total}
+        return top * SCHEDULES[settings.kind](
+            step - 1,
+            total,
+            round(warm_up),
+            settings.floor,
+            **(decay if settings.kind == "exponential" else {}),
+        )
+
+    def group_settings(self, step: int, total: int) -> Mapping[str, GroupSettings]:
+        """The rate, and the weight decay if it changes."""
+        rate, settings = self.learning_rate(step, total), self.config.optimizer
+        if settings.final_weight_decay is None:
+            return {MAIN: GroupSettings(rate)}
+        between = cosine_of_dino if self.config.compatibility == "official" else cosine_between
+        ends: dict[str, Any] = {"start": settings.weight_decay, "end": settings.final_weight_decay}
+        return {MAIN: GroupSettings(rate, between(step - 1, total, **ends))}
+
+    def after_backward(self, step: int) -> None:
+        """What stands still loses its gradient; officially each tensor is bounded by itself."""
+        self.learner.after_backward(self.moment(step))
+        config = self.config
+        if config.compatibility == "official" and config.clip_each:
+            clip_each(self.learner.parameters(), config.clip_each)
+
+    def after_update(self, step: int) -> None:
+        """Teacher and centre move."""
+        self.learner.after_update(self.moment(step))
+
+    def evaluations(self) -> list[Evaluation]:
+        """Neighbours and probe on the validation and on the test split; and health."""
+        every, measuring = self.config.training.evaluate_every, Measuring(self)
+        found = [
+            Evaluation(
+                split,
+                split,
+                partial(measuring.classify, split),
+                every=0 if split == "test" else every,
+                references=partial(measuring.references, split),
+                untrained=partial(measuring.classify, split, True),
+            )
+            for split in ("val", "test")
+        ]
+        if self.config.evaluation.health:
+            found.append(Evaluation("health", "val", measuring.health, every))
+        return found
+
+
+@torch.no_grad()
+def clip_each(parameters: Iterable[nn.Parameter], bound: float) -> None:
+    """Bounds the norm of the gradient of each tensor: g ← g · min(1, bound / (‖g‖ + 1e-6)).
+
+    As the code of DINO (Caron et al. 2021) has it, where others bound the norm of all together.
+    """
+    for parameter in parameters:
+        if parameter.grad is not None:
+            norm = torch.linalg.vector_norm(parameter.grad)
+            parameter.grad.mul_((bound / (norm + 1e-6)).clamp(max=1.0))
