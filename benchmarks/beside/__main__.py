@@ -10,13 +10,16 @@ weights, inputs and noise, and one thread. Run by
     python -m benchmarks.beside --original CHECKOUT detection_reader
     python -m benchmarks.beside --original CHECKOUT simplex
     python -m benchmarks.beside --original CHECKOUT tvmax --pairs 1
+    python -m benchmarks.beside --original CHECKOUT sparsity
+    python -m benchmarks.beside --original CHECKOUT average_precision --pairs 1
+    python -m benchmarks.beside --original CHECKOUT criterion
 
 of github.com/EmbodiedVision/slot_attention_normalization; for `representations` of
 github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its experiments, and for
-`second_generation` at afd6043; for `detr` and `detection_reader` of
-github.com/facebookresearch/detr at 29901c5; for `simplex` of github.com/deep-spin/entmax, or the
+`second_generation` at afd6043; for `detr`, `detection_reader`, `average_precision` and `criterion`
+of github.com/facebookresearch/detr at 29901c5; for `simplex` of github.com/deep-spin/entmax, or the
 folder where it is installed; for `tvmax` of github.com/deep-spin/TVmax, with numba installed
-besides.
+besides; for `sparsity` of github.com/erikdao/sparse-detector at 7950c4e.
 """
 
 from __future__ import annotations
@@ -29,19 +32,23 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.beside.measuring import difference, memory, seconds
+from benchmarks.beside.measuring import difference, memory, rounding, seconds
 from benchmarks.beside.pairing import Case, find, package_of
 
 PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
 """Those of one original, which are run unless others are named."""
 OTHERS = (
     *("representations", "second_generation", "detr", "detection_reader"),
-    *("simplex", "tvmax"),
+    *("simplex", "tvmax", "sparsity", "average_precision", "criterion"),
 )
 MEASURES = ("equal", "time", "memory")
 
 _WIDTHS = (46, 10, 10, 24, 21, 21, 26)
 _NONE = "·"
+_ROUNDING = (
+    "    gradients in float32 from those in float64: largest {:.1e} original, {:.1e} ours; "
+    "norm of all {:.1e}, {:.1e}"
+)
 
 
 def main(original: Path, parts: Sequence[str], pairs: int = 5, only: str | None = None) -> None:
@@ -76,6 +83,8 @@ def table(original: Path, part: str, pairs: int, measures: Sequence[str]) -> Non
         wanted = [one for one in measures if _is_asked(case, one)]
         if wanted:
             _line(case.name, *_cells(original, part, case, pairs, wanted))
+            if "equal" in wanted and (found := rounding(case)):
+                print(_ROUNDING.format(*found.largest, *found.whole), flush=True)
             loads.append(os.getloadavg()[0])
     if "time" in measures:
         print(f"CPU-s and times: medians of {pairs} pairs in turn, one thread")

@@ -8,13 +8,15 @@ The original is github.com/facebookresearch/detr at 29901c5.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.beside.pairing import SEED, Case, Sides, gradient, original, quietly
+from trainables.core.optimizers import build
 from trainables.detr.losses import set_loss
 from trainables.detr.networks import DETR, Predictions
 from trainables.detr.official import renamed
@@ -22,6 +24,8 @@ from trainables.layers.detection_backbones import DetectionBackbone
 
 PACKAGE = "models"
 CLASSES, OBJECTS = 91, 5
+
+_WEIGHTS = {"ce": 1, "bbox": 5, "giou": 2}
 
 _PUBLISHED = {
     "hidden_dim": 256,
@@ -40,7 +44,9 @@ _PUBLISHED = {
 
 
 def cases() -> list[Case]:
-    """Comparisons without dropout, pictures of three sizes; and a step as it is published."""
+    """Comparisons without dropout, pictures of three sizes; and a step as it is published, up to
+    the gradient, and with the update of the weights.
+    """
     padded = ((200, 264), (150, 264), (97, 131))
     compared = [
         Case(
@@ -51,8 +57,16 @@ def cases() -> list[Case]:
         for positions in ("sine", "learned")
     ]
     whole = ((256, 256),) * 2
-    step = partial(_sides, "post", "sine", whole, dropout=0.1)
-    return [*compared, Case("ResNet-18, 2 × 256²", step, is_compared=False, is_timed=True)]
+    timed = [
+        Case(
+            f"ResNet-18, 2 × 256², {name}",
+            partial(_sides, "post", "sine", whole, dropout=0.1, updated=updated),
+            is_compared=False,
+            is_timed=True,
+        )
+        for name, updated in (("gradient", False), ("whole step", True))
+    ]
+    return [*compared, *timed]
 
 
 def _networks(
@@ -70,9 +84,6 @@ def _networks(
         body = backbone.build_backbone(settings)
         transformer = original("transformer", PACKAGE).build_transformer(settings)
         theirs = original("detr", PACKAGE).DETR(body, transformer, CLASSES, 100, aux_loss=True)
-    matcher = original("matcher", PACKAGE).build_matcher(settings)
-    wanted = ["labels", "boxes", "cardinality"]
-    criterion = original("detr", PACKAGE).SetCriterion(CLASSES, matcher, {}, 0.1, wanted)
     with torch.no_grad():
         for value in theirs.state_dict().values():
             if (value == value.flatten()[0]).all():
@@ -85,7 +96,33 @@ def _networks(
         positions=positions,
     )
     ours.load_official(theirs.state_dict())
-    return theirs, criterion, ours
+    return theirs, their_criterion(), ours
+
+
+def their_criterion() -> Any:
+    """The original's losses of classes, boxes and numbers, with its matching."""
+    matcher = original("matcher", PACKAGE).build_matcher(argparse.Namespace(**_PUBLISHED))
+    wanted = ["labels", "boxes", "cardinality"]
+    return original("detr", PACKAGE).SetCriterion(CLASSES, matcher, {}, 0.1, wanted)
+
+
+def targets_of(batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The objects of a batch of ours as the original has them."""
+    return [
+        {"labels": classes[:count], "boxes": boxes[:count]}
+        for classes, boxes, count in zip(
+            batch["classes"], batch["boxes"], batch["counts"].tolist(), strict=True
+        )
+    ]
+
+
+def terms_of(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of the original by our names, with the published weights."""
+    return {
+        _ours(name): value * _WEIGHTS[name.split("_")[1]]
+        for name, value in found.items()
+        if name.startswith("loss_")
+    }
 
 
 def _batch(sizes: tuple[tuple[int, int], ...]) -> tuple[dict[str, Tensor], Tensor]:
@@ -112,35 +149,31 @@ def _sides(
     sizes: tuple[tuple[int, int], ...],
     *,
     dropout: float,
+    updated: bool = False,
 ) -> Sides:
-    """Logits, boxes and losses of all layers; gradients of the weighted sum of losses."""
+    """Logits, boxes and losses of all layers; gradients of the weighted sum of losses.
+
+    With `updated` both clip and update their weights, too.
+    """
     torch.manual_seed(0)
     theirs, criterion, ours = _networks(norm, positions, dropout)
     batch, mask = _batch(sizes)
     seen = original("misc", "util").NestedTensor(batch["images"], mask)
-    targets = [
-        {"labels": classes, "boxes": boxes}
-        for classes, boxes in zip(batch["classes"], batch["boxes"], strict=True)
-    ]
-    weights = {"ce": 1, "bbox": 5, "giou": 2}
+    targets = targets_of(batch)
+    updates = [_update(one) if updated else _nothing for one in (theirs, ours)]
 
     def original_step() -> dict[str, Tensor]:
         theirs.zero_grad()
         torch.manual_seed(SEED)
         found = theirs(seen)
-        terms = criterion(found, targets)
-        rated = {
-            name: value * weights[name.split("_")[1]]
-            for name, value in terms.items()
-            if name.startswith("loss_")
-        }
-        total: Any = sum(rated.values())
+        losses = terms_of(criterion(found, targets))
+        total = torch.stack(list(losses.values())).sum()
         total.backward()
+        updates[0]()
         layers = [*found["aux_outputs"], found]
         logits, boxes = (
             torch.stack([one[name] for one in layers]) for name in ("pred_logits", "pred_boxes")
         )
-        losses = {_ours(name): value for name, value in rated.items()}
         return {"logits": logits, "boxes": boxes, "loss": total, **losses}
 
     def our_step() -> dict[str, Tensor]:
@@ -149,6 +182,7 @@ def _sides(
         found: Predictions = ours(batch["images"], batch["sizes"])
         loss = set_loss(found, batch)
         loss.total.backward()
+        updates[1]()
         losses = {
             name: value
             for name, value in loss.terms.items()
@@ -164,7 +198,47 @@ def _sides(
             {name: gradient(one) for name, one in trained.items()},
         )
 
-    return Sides(original_step, our_step, gradients)
+    def exact() -> dict[str, Tensor]:
+        ours.double().zero_grad()
+        doubled = {
+            name: one.double() if one.is_floating_point() else one for name, one in batch.items()
+        }
+        set_loss(ours(doubled["images"], doubled["sizes"]), doubled).total.backward()
+        return {name: gradient(one) for name, one in ours.named_parameters() if one.requires_grad}
+
+    return Sides(original_step, our_step, gradients, None if dropout else exact)
+
+
+def _update(network: nn.Module) -> Callable[[], None]:
+    """Clips gradients to 0.1 and updates by AdamW: the original's as its `main.py` makes it, ours
+    as the loop does."""
+    named = [(name, one) for name, one in network.named_parameters() if one.requires_grad]
+    groups = [
+        {"params": [one for name, one in named if ("backbone" in name) == is_backbone], "lr": rate}
+        for is_backbone, rate in ((False, 1e-4), (True, 1e-5))
+    ]
+    parameters = [one for _, one in named]
+    if not isinstance(network, DETR):
+        optimizer = torch.optim.AdamW(groups, lr=1e-4, weight_decay=1e-4)
+
+        def original_update() -> None:
+            nn.utils.clip_grad_norm_(parameters, 0.1)
+            optimizer.step()
+
+        return original_update
+    decayed = [group | {"weight_decay": 1e-4} for group in groups]
+    own = build(kind="adamw", groups=decayed, lr=1e-4, beta1=0.9, beta2=0.999)
+
+    def our_update() -> None:
+        norm = nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+        nn.utils.clip_grads_with_norm_(parameters, 0.1, norm, foreach=True)
+        own.step()
+
+    return our_update
+
+
+def _nothing() -> None:
+    """For steps that end at the gradient."""
 
 
 def _ours(name: str) -> str:

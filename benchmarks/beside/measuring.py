@@ -38,6 +38,17 @@ class Difference(NamedTuple):
     gradients: float | None
 
 
+class Rounding(NamedTuple):
+    """How far gradients in single precision are from those in double, of either side.
+
+    `largest` as in `Difference`; `whole` is the norm of the difference of all gradients over the
+    norm of all.
+    """
+
+    largest: tuple[float, float]
+    whole: tuple[float, float]
+
+
 class Seconds(NamedTuple):
     """Medians over pairs in CPU seconds, and the original's time over ours: median, least, most."""
 
@@ -65,6 +76,27 @@ def difference(case: Case, kind: torch.dtype) -> Difference:
         return Difference(outputs, None)
     whole = max(float(value.abs().max()) for value in first.values())
     return Difference(outputs, _largest(first, second, least=_SMALL * whole))
+
+
+def rounding(case: Case) -> Rounding | None:
+    """What single precision costs the original and ours; None if the case does not say."""
+    sides = case.build()
+    if sides.exact is None:
+        return None
+    sides.original()
+    sides.ours()
+    single = [
+        {name: value.clone() for name, value in _numbers(one).items()} for one in sides.gradients()
+    ]
+    exact = _numbers(sides.exact())
+    least = _SMALL * max(float(value.abs().max()) for value in exact.values())
+    first, second = ((_largest(exact, one, least=least), _apart(exact, one)) for one in single)
+    return Rounding(*zip(first, second, strict=True))
+
+
+def _apart(exact: dict[str, Tensor], found: dict[str, Tensor]) -> float:
+    apart = sum(float((found[name] - one).square().sum()) for name, one in exact.items())
+    return (apart / sum(float(one.square().sum()) for one in exact.values())) ** 0.5
 
 
 def seconds(case: Case, pairs: int) -> Seconds:

@@ -29,11 +29,14 @@ class Sides(NamedTuple):
     """One computation, twice: each step does it once and returns its outputs by name.
 
     `gradients` are those that the last steps have left, of the original and of ours, by our names.
+    `exact`, if it is there, are gradients of the same weights and inputs in double precision; it
+    ends the use of the pair.
     """
 
     original: Step
     ours: Step
     gradients: Gradients = lambda: ({}, {})
+    exact: Callable[[], dict[str, Tensor]] | None = None
 
 
 @dataclass(frozen=True)
