@@ -57,7 +57,8 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
         **_standing(won.standing),
         "ties": [each.trial.number for each in won.ties],
         "references": {name: dict(rows) for name, rows in references(view).items()},
-        "below_blind": {blind.metric: blind.row for blind in won.blind},
+        "below_blind": {one.metric: one.row for one in won.blind if not one.is_equal},
+        "equal_to_blind": {one.metric: one.row for one in won.blind if one.is_equal},
         "test": _strict(best.tested.get("metrics")),
         "test_means": _test_means(on_test_split(view), best.number),
         "seed": best.seed,
@@ -129,7 +130,7 @@ def _setting_lines(view: SearchView) -> list[str]:
         values = [(trial.values or [math.nan])[0] for trial in trials]
         middle = mean(values)
         blind = below(middle, trials, metric["name"], metric["direction"])
-        said = f"mean {decimals(middle)}" + (f", below blind ({blind})" if blind else "")
+        said = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
         text = (
             f"{said}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
         )

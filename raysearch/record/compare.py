@@ -61,6 +61,15 @@ def _columns(views: Sequence[SearchView]) -> Columns:
     return Columns(lambda name: False, [metric["name"] for metric in views[0].spec["metrics"]])
 
 
+def _blind(won: Winner | None) -> dict[str, str]:
+    """Rows that learn nothing and are better than the winner, or just as good."""
+    found: dict[str, str] = {}
+    for one in () if won is None else won.blind:
+        name = one.place.replace(" ", "_")
+        found[name] = f"{found[name]}, {one.row}" if name in found else one.row
+    return found
+
+
 def _row(view: SearchView, called: Columns) -> dict[str, Any]:
     counts, hours, won = view.counts(), view.seconds() / 3600, winner(view)
     spec = view.spec
@@ -79,7 +88,7 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         **_doubts(won.standing if won is not None else None),
         "seeds": won.standing.seeds if won is not None else None,
         "ties": len(won.ties) if won is not None else None,
-        **({"below_blind": ", ".join(one.row for one in won.blind)} if won and won.blind else {}),
+        **_blind(won),
         **_front(won),
         **_test_scores(view, won),
         "found_after": _found_after(view, won),

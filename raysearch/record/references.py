@@ -23,6 +23,12 @@ class Blind:
     metric: str
     row: str
     value: float
+    is_equal: bool = False
+
+    @property
+    def place(self) -> str:
+        """`below blind`, or `equal to blind` where what was found is exactly as good."""
+        return "equal to blind" if self.is_equal else "below blind"
 
     def __str__(self) -> str:
         """`blocks, which learns nothing, gets 0.604`."""
@@ -58,4 +64,4 @@ def below(value: float, runs: Sequence[TrialView], metric: str, direction: str) 
         return None
     row, best = next(iter(rows.items()))
     is_better = value > best if direction == "maximize" else value < best
-    return None if is_better else Blind(metric, row, best)
+    return None if is_better else Blind(metric, row, best, value == best)

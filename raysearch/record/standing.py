@@ -106,11 +106,11 @@ class Winner:
         """`trial 7 is best: 0.982 [0.975, 0.989], 3 seeds; tied with trials 3 and 9`."""
         best = f"trial {self.standing.trial.number}"
         if len(self.metrics) > 1:
-            blind = "".join(f" (in {one.metric} below blind: {one})" for one in self.blind)
+            blind = "".join(f" (in {one.metric} {one.place}: {one})" for one in self.blind)
             where = f"the Pareto front of {' and '.join(self.metrics)}{blind}: {named(self.front)}"
             return f"{where}; best in {self.metrics[0]}: {best}, {self.standing}"
         tied = f"; tied with {named(self.ties)}" if self.ties else ""
-        blind = f", but below blind ({self.blind[0]})" if self.blind else ""
+        blind = f", but {self.blind[0].place} ({self.blind[0]})" if self.blind else ""
         return f"{best} is best{blind}: {self.standing}{tied}"
 
 

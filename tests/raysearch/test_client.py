@@ -50,6 +50,14 @@ def test_results_are_the_rows_of_the_command_as_a_table(client: raysearch.Client
     ]
 
 
+def test_results_are_rows_of_a_table_for_latex(client: raysearch.Client) -> None:
+    table = client.results("one")[["val/accuracy"]]
+    lines = table.to_latex(float_format="%.3f", escape=True).splitlines()
+    column = zip(table.index, table["val/accuracy"], strict=True)
+    written = [f"{number} & {value:.3f}" for number, value in column]
+    assert [line.removesuffix(r" \\") for line in lines[-2 - len(table) : -2]] == written
+
+
 def test_curves_have_every_report(client: raysearch.Client) -> None:
     table, trials = client.curves("one"), view(client).trials
     assert len(table) == sum(len(trial.reports) for trial in trials.values())

@@ -35,11 +35,11 @@ def answer(view: SearchView) -> list[str]:
     if len(goals) > 1:
         names = " and ".join(f"{goal.name} ({goal.direction})" for goal in goals)
         count = plural(len(won.front), "configuration")
-        blind = "".join(f", in {one.metric} below blind ({one})" for one in won.blind)
+        blind = "".join(f", in {one.metric} {one.place} ({one})" for one in won.blind)
         said = [f"The Pareto front of {names} has {count}{blind}: " + _named(won.front) + "."]
         said.append(f"Best in {goals[0].name} is trial {best.trial.number}: {_values(view, best)}.")
     else:
-        blind = f", but below blind ({won.blind[0]})" if won.blind else ""
+        blind = f", but {won.blind[0].place} ({won.blind[0]})" if won.blind else ""
         said = [f"Trial {best.trial.number} is best{blind}: {_values(view, best)}."]
         if won.ties:
             said.append(

@@ -151,18 +151,24 @@ def run(log: EventLog, number: int, folder: Path, state: str = "complete") -> No
     tell(log, number, state, best if state == "pruned" else None)
 
 
-def search(store: Store, name: str, folder: Path, ends: bool = True) -> EventLog:
-    """Six trials: four complete, one pruned, one infeasible, one failed; and a duplicate."""
+STATES = ("complete", "complete", "pruned", "infeasible", "failed", "complete")
+"""How the trials of a search end; the second and the last are complete in any."""
+
+
+def search(
+    store: Store, name: str, folder: Path, ends: bool = True, states: Sequence[str] = STATES
+) -> EventLog:
+    """A trial for each state, and a duplicate of the second; the last is the winner."""
     log = store.create(name, {**SPEC, "search": name, "folder": str(folder)})
-    states = ["complete", "complete", "pruned", "infeasible", "failed", "complete"]
     for number, state in enumerate(states):
         trial(log, number, folder, state)
-    ask(log, 6, duplicate_of=1)
-    tell(log, 6, "complete", 0.54 * (1 - 0.5**4), duplicate_of=1)
+    count, best = len(states), len(states) - 1
+    ask(log, count, duplicate_of=1)
+    tell(log, count, "complete", 0.54 * (1 - 0.5**4), duplicate_of=1)
     if ends:
         metrics = {"test/accuracy": 0.61}
-        log.append("tested", 5, commit=True, role="winner", metrics=metrics, error="")
-        log.append("finished", commit=True, reason="", best=5)
+        log.append("tested", best, commit=True, role="winner", metrics=metrics, error="")
+        log.append("finished", commit=True, reason="", best=best)
     return log
 
 

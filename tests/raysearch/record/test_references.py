@@ -46,6 +46,19 @@ def test_an_answer_below_blind_says_so_in_its_first_sentence() -> None:
     assert compare([view])[0]["below_blind"] == "blocks"
 
 
+def test_an_answer_that_equals_blind_is_not_below_it(tmp_path: Path) -> None:
+    hand = found(0.0, rows={"blind": {"foreground_ari": 0.0}})
+    hand.say("finished", reason="", best=0)
+    view = hand.view
+    blind = "but equal to blind (blind, which learns nothing, gets 0)"
+    assert str(winner(view)).startswith(f"trial 0 is best, {blind}: 0")
+    assert said.answer(view)[0].startswith(f"Trial 0 is best, {blind}: ")
+    (row,), record = compare([view]), answer(view, tmp_path)
+    assert row["equal_to_blind"] == "blind" and "below_blind" not in row
+    assert record["equal_to_blind"] == {"val/foreground_ari": "blind"}
+    assert record["below_blind"] == {}
+
+
 def test_an_answer_above_blind_has_it_beside_it(tmp_path: Path) -> None:
     view = found(0.2, 0.7).view
     assert "below" not in " ".join([str(winner(view)), *answer_lines(view), *said.answer(view)])

@@ -288,7 +288,7 @@ def test_whichever_call_fails_each_run_and_point_is_there_once(
     while not is_over:
         count += 1
         store, folder = Store(f"sqlite:///{tmp_path / f'{count}.db'}"), tmp_path / str(count)
-        streams.search(store, "one", folder)
+        streams.search(store, "one", folder, states=("failed", "complete", "complete"))
         writer = Writer(store, "one", tracking, folder, SearchView("one"))
         fragile: Any = Fragile(client_of(tracking), count, after=after)
         writer._client = fragile
