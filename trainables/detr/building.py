@@ -41,8 +41,8 @@ def network(config: Detection) -> DETR:
         padding_mode=config.cross.padding,
         **settings.model_dump(),
     )
-    file = weights(config)
-    if file is not None and not _is_sketched():
+    file = None if _is_sketched() else weights(config)
+    if file is not None:
         state = official.read(file.path)
         try:
             made.load_official(state)
@@ -50,7 +50,7 @@ def network(config: Detection) -> DETR:
             raise ValueError(
                 f"weights_file must fit the network, got {file.path}: {error}"
             ) from None
-    if file is not None or config.backbone.pretrained:
+    if config.weights_file is not None or config.backbone.pretrained:
         made.backbone.freeze()
     return made
 

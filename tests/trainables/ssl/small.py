@@ -36,7 +36,7 @@ def values(config: ExperimentConfig) -> dict[str, Any]:
         found["method.queue"] = 10
     found |= {f"method.head.{k}": v for k, v in HEADS[config.method.kind].items()}
     if config.model.kind == "timm":
-        found |= {"model.name": "test_vit", "model.drop_path": 0.0, "views.size": 32}
+        found |= {"model.name": "test_resnet", "model.drop_path": 0.0, "views.size": 32}
     else:
         found |= {"model.patch_size": 2, "model.width": 8}
         found |= {"model.layers": 2, "model.heads": 2, "model.mlp_ratio": 1.0}
