@@ -198,15 +198,18 @@ def _sides(
             {name: gradient(one) for name, one in trained.items()},
         )
 
-    def exact() -> dict[str, Tensor]:
-        ours.double().zero_grad()
-        doubled = {
-            name: one.double() if one.is_floating_point() else one for name, one in batch.items()
-        }
-        set_loss(ours(doubled["images"], doubled["sizes"]), doubled).total.backward()
-        return {name: gradient(one) for name, one in ours.named_parameters() if one.requires_grad}
+    exact = None if dropout else partial(_exact, ours, batch)
+    return Sides(original_step, our_step, gradients, exact)
 
-    return Sides(original_step, our_step, gradients, None if dropout else exact)
+
+def _exact(ours: DETR, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients of our loss in double precision; the network stays in it."""
+    ours.double().zero_grad()
+    doubled = {
+        name: one.double() if one.is_floating_point() else one for name, one in batch.items()
+    }
+    set_loss(ours(doubled["images"], doubled["sizes"]), doubled).total.backward()
+    return {name: gradient(one) for name, one in ours.named_parameters() if one.requires_grad}
 
 
 def _update(network: nn.Module) -> Callable[[], None]:

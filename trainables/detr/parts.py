@@ -233,8 +233,8 @@ class Sparsity(Config):
 class Evaluations(Config):
     """How detectors are measured, on at most so many `images` of a split (None: all).
 
-    Boxes are small below the first of `areas` in pixels of the original picture, large from the
-    second on. `images_at_once` are padded to the largest of them. `data` `unrel` measures the
+    Boxes are small below the first of `areas` in pixels of the original picture, large above the
+    second. `images_at_once` are padded to the largest of them. `data` `unrel` measures the
     objects of unusual relations in place of the set's own, with COCO's names or `as_numbered` as
     was published. `padding` in attention to pictures is as it was trained, or as one of those of
     `cross.padding`. `pictures` are shown in figures.

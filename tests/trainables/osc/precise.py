@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trainables.core.experiment import Batch
-from trainables.core.loop import train
-from trainables.core.session import LocalSession
+from tests.trainables.in_double import InDouble, trained
 from trainables.osc.config import Representation
 from trainables.osc.experiment import RepresentationExperiment
 
@@ -19,28 +17,12 @@ class PreciseRepresentation(Representation):
     name: ClassVar[str] = "tests.precise_representation"
 
 
-class Precise(RepresentationExperiment):
-    """As its parent, in double precision."""
+class Precise(InDouble, RepresentationExperiment):
+    """As its second parent, in double precision."""
 
     config_class = PreciseRepresentation
 
-    def __init__(self, config: Representation) -> None:
-        super().__init__(config)
-        self.double()
-
-    def share(self, step: int, places: Any) -> Batch:
-        made = super().share(step, places)
-        return {
-            name: one.double() if one.is_floating_point() else one for name, one in made.items()
-        }
-
-    def evaluations(self) -> list[Any]:
-        return []
-
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Trains on this rank, alone or in a group: what was reported, and the state."""
-    session = LocalSession(folder)
-    experiment = Precise.create(config)
-    train(experiment, session)
-    return {"reports": session.reports, "state": experiment.state_dict()}
+    """What a rank reported, and the state."""
+    return trained(Precise, config, folder)
