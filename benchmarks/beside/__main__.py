@@ -13,13 +13,15 @@ weights, inputs and noise, and one thread. Run by
     python -m benchmarks.beside --original CHECKOUT sparsity
     python -m benchmarks.beside --original CHECKOUT average_precision --pairs 1
     python -m benchmarks.beside --original CHECKOUT criterion
+    python -m benchmarks.beside --original CHECKOUT self_distillation
 
 of github.com/EmbodiedVision/slot_attention_normalization; for `representations` of
 github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its experiments, and for
 `second_generation` at afd6043; for `detr`, `detection_reader`, `average_precision` and `criterion`
 of github.com/facebookresearch/detr at 29901c5; for `simplex` of github.com/deep-spin/entmax, or the
 folder where it is installed; for `tvmax` of github.com/deep-spin/TVmax, with numba installed
-besides; for `sparsity` of github.com/erikdao/sparse-detector at 7950c4e.
+besides; for `sparsity` of github.com/erikdao/sparse-detector at 7950c4e; for `self_distillation` of
+github.com/facebookresearch/dino at 7c446df.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
 """Those of one original, which are run unless others are named."""
 OTHERS = (
     *("representations", "second_generation", "detr", "detection_reader"),
-    *("simplex", "tvmax", "sparsity", "average_precision", "criterion"),
+    *("simplex", "tvmax", "sparsity", "average_precision", "criterion", "self_distillation"),
 )
 MEASURES = ("equal", "time", "memory")
 

@@ -56,10 +56,10 @@ def find(checkout: Path, package: str = SLOTS) -> None:
     """Puts a checkout of the original, or what is below its `src`, on the path of imports.
 
     Raises:
-        LookupError: it does not hold the package.
+        LookupError: it does not hold the package, nor a module of that name.
     """
     for folder in (checkout, checkout / "src"):
-        if (folder / package).is_dir():
+        if (folder / package).is_dir() or (folder / f"{package}.py").is_file():
             if str(folder.resolve()) not in sys.path:
                 sys.path.insert(0, str(folder.resolve()))
             return

@@ -84,6 +84,33 @@ class SelfAttention(nn.Module):
         )
         return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, count, width)))
 
+    def of_first(self, tokens: Tensor) -> Tensor:
+        """What `forward` makes of the first token, [B, N, D] → [B, 1, D], without the others'.
+
+        Raises:
+            ValueError: attention is causal, where the first sees itself alone.
+        """
+        if self.is_causal:
+            raise ValueError("is_causal must be false where the first token looks at all, got True")
+        batch, count, width = tokens.shape
+        weight, bias = self.qkv.weight, self.qkv.bias
+        query = functional.linear(
+            tokens[:, :1], weight[:width], None if bias is None else bias[:width]
+        )
+        others = functional.linear(tokens, weight[width:], None if bias is None else bias[width:])
+        size = (self.heads, width // self.heads)
+        keys, values = others.view(batch, count, 2, *size).permute(2, 0, 3, 1, 4)
+        mixed = mix(
+            query.view(batch, 1, *size).transpose(1, 2),
+            keys,
+            values,
+            dropout=self.attention_dropout if self.training else 0.0,
+            drops=self.drops,
+            scale=self.scale,
+            by_image=self.by_image,
+        )
+        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, 1, width)))
+
     def attention_weights(self, tokens: Tensor) -> Tensor:
         """How much tokens look at tokens, without dropout: [B, N, D] → [B, H, N, N], rows sum to 1.
 

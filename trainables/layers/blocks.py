@@ -74,6 +74,18 @@ class Block(nn.Module):
         tokens = self.norm1(tokens + self.drop_path(self.attention(tokens)))
         return self.norm2(tokens + self.drop_path(self.mlp(tokens)))
 
+    def of_first(self, tokens: Tensor) -> Tensor:
+        """What `forward` makes of the first token, [B, N, D] → [B, 1, D].
+
+        It is all that the last block of a network has to do whose other tokens nobody reads.
+        """
+        first, attention = tokens[:, :1], self.attention
+        if self.norm == "pre":
+            first = first + self.drop_path(attention.of_first(self.norm1(tokens)))
+            return first + self.drop_path(self.mlp(self.norm2(first)))
+        first = self.norm1(first + self.drop_path(attention.of_first(tokens)))
+        return self.norm2(first + self.drop_path(self.mlp(first)))
+
 
 def perceptron(width: int, mlp_ratio: float, dropout: float = 0.0) -> nn.Sequential:
     """D → D · mlp_ratio → D with GELU, and dropout behind both layers."""

@@ -133,7 +133,12 @@ class ViT(nn.Module):
         return self.head(self.embed(images))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Images [B, channels, height, width] → vectors [B, D]: as `pool` says."""
+        """Images [B, channels, height, width] → vectors [B, D]: as `pool` says.
+
+        Of the class token alone if it is pooled: in the last block the others are looked at only.
+        """
+        if self.pool == "class_token":
+            return self._run(images, first_alone=True)[:, 0]
         return self.features(images).pooled
 
     def features(self, images: Tensor) -> Features:
@@ -154,6 +159,10 @@ class ViT(nn.Module):
         Raises:
             ValueError: the patch does not divide the images.
         """
+        return self._run(images, first_alone=False)
+
+    def _run(self, images: Tensor, *, first_alone: bool) -> Tensor:
+        """As `tokens`: of all of them, or of the first alone, [B, 1, D]."""
         positions = self._positions_of(self.grid_of(images))
         tokens = self.patch_norm(self.patches(images).flatten(2).transpose(1, 2))
         if self.class_token is not None:
@@ -162,8 +171,9 @@ class ViT(nn.Module):
         for number, block in enumerate(self.blocks):
             if number and self.adds_at_every_block:
                 tokens = tokens + positions
-            tokens = block(tokens)
-        return self.norm(tokens)
+            is_last = number == len(self.blocks) - 1
+            tokens = block.of_first(tokens) if first_alone and is_last else block(tokens)
+        return self.norm(tokens if not first_alone else tokens[:, :1])
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of patches of images [B, channels, height, width].

@@ -192,7 +192,38 @@ def test_vectors_are_the_class_token_or_the_mean(pool: str) -> None:
     tokens = model.tokens(images)
     expected: Tensor = tokens[:, 0] if pool == "class_token" else tokens.mean(1)
     assert tokens.shape == (2, 4 + (pool == "class_token"), 16)
-    assert torch.equal(model(images), expected)
+    torch.testing.assert_close(model(images), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"norm": "post", "qkv_bias": False},
+        {"attention_scale": "none", "positions_at": "every_block"},
+        {"drop_path": 0.5, "layers": 1},
+        {"drop_path": 0.5, "drop_path_schedule": "constant"},
+    ],
+)
+def test_the_class_token_alone_is_that_of_all_tokens(changes: dict[str, Any]) -> None:
+    """Vectors and gradients in training, with the same draws of dropped paths."""
+    model = make(**changes).double().train()
+    images, found = torch.randn(4, 3, 8, 8, dtype=torch.float64), []
+    for pooled in (model.embed, lambda given: model.features(given).pooled):
+        torch.manual_seed(1)
+        vectors = pooled(images)
+        wanted = [one for one in model.parameters() if one is not model.head.weight]
+        gradients = torch.autograd.grad(vectors.pow(3).sum(), wanted, allow_unused=True)
+        found.append([vectors, *(one for one in gradients if one is not None)])
+    assert len(found[0]) == len(found[1]) > 12 * SIZES["layers"] * (changes.get("layers") != 1)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+def test_a_causal_first_token_sees_no_others() -> None:
+    attention = SelfAttention(16, 4, is_causal=True)
+    with pytest.raises(ValueError, match="is_causal must be false where the first token looks"):
+        attention.of_first(torch.zeros(1, 2, 16))
 
 
 @pytest.mark.parametrize(
