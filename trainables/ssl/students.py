@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainables.layers.backbones import Backbone
 from trainables.layers.projectors import Projector, PrototypeHead
@@ -19,11 +20,14 @@ from trainables.ssl.methods import Dino
 
 
 class Student(nn.Module):
-    """Views of several sides, each side through the backbone at once, then all through the head."""
+    """Views of several sides, each side through the backbone at once, then all through the head.
 
-    def __init__(self, backbone: ViT | Backbone, head: nn.Module) -> None:
+    `side` is that of large views in pixels, which whole images are scaled to.
+    """
+
+    def __init__(self, backbone: ViT | Backbone, head: nn.Module, side: int) -> None:
         super().__init__()
-        self.backbone, self.head = backbone, head
+        self.backbone, self.head, self.side = backbone, head, side
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Views [B, V, C, S, S] of one or several sides → outputs [ΣV, B, K], in their order."""
@@ -32,7 +36,14 @@ class Student(nn.Module):
         return self.head(torch.cat(features)).unflatten(0, (count, -1))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Images [B, C, S, S] → features [B, D] of the backbone."""
+        """Images [B, C, S, S] → features [B, D] of the backbone.
+
+        Of another side than large views they are scaled to it (bicubic, antialiased), as whole
+        images are for networks that have learned from views.
+        """
+        if images.shape[-1] != self.side:
+            size = (self.side, self.side)
+            images = functional.interpolate(images, size, mode="bicubic", antialias=True)
         return self.backbone.embed(images)
 
 
@@ -50,7 +61,7 @@ def build(config: Pretraining, channels: int) -> Student:
     except ValueError as error:
         made = ", ".join(f"{path} makes {side}" for path, side in config.sides().items())
         raise ValueError(f"{error}; of the sides of views, {made}") from None
-    return Student(backbone, _head(config, backbone.width))
+    return Student(backbone, _head(config, backbone.width), large)
 
 
 def build_quiet(config: Pretraining, channels: int) -> Student:

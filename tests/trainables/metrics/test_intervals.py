@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from scipy.stats import binomtest
 
-from trainables.metrics.intervals import wilson
+from trainables.metrics.intervals import paired, wilson
 
 
 @pytest.mark.parametrize(("hits", "number"), [(0, 10), (10, 10), (123, 150), (1, 1), (437, 536)])
@@ -27,3 +28,18 @@ def test_wilsons_interval_is_that_of_scipy(hits: int, number: int, confidence: f
 def test_what_is_no_share_is_refused(values: tuple[float, int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         wilson(*values)
+
+
+def test_a_paired_difference_is_that_of_discordant_pairs() -> None:
+    """18 are hit by the second alone, 6 by the first alone, of 100."""
+    first = torch.tensor([True] * 50 + [True] * 6 + [False] * 18 + [False] * 26)
+    second = torch.tensor([True] * 50 + [False] * 6 + [True] * 18 + [False] * 26)
+    half = 1.959964 * (18 + 6 - (18 - 6) ** 2 / 100) ** 0.5 / 100
+    assert paired(first, second) == pytest.approx((0.12, 0.12 - half, 0.12 + half), abs=1e-6)
+    assert paired(second, first) == pytest.approx((-0.12, -0.12 - half, -0.12 + half), abs=1e-6)
+    assert paired(first, first) == (0.0, 0.0, 0.0)
+
+
+def test_hits_of_other_examples_are_refused() -> None:
+    with pytest.raises(ValueError, match="second must be hits of the examples of first"):
+        paired(torch.ones(3).bool(), torch.ones(2).bool())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tests.trainables.groups import together
 from tests.trainables.ssl import precise, small
@@ -476,3 +477,13 @@ def test_the_student_is_what_its_parts_make() -> None:
     experiment = loaded()
     student = experiment.learner.student
     assert isinstance(student, Student) and isinstance(student.backbone.head, torch.nn.Identity)
+
+
+def test_whole_images_are_seen_as_large_as_views() -> None:
+    """Those of digits, 8 pixels, by a network that has learned from views of 16."""
+    experiment = loaded(**{"views.size": 16, "views.local_crop_input_factor": 2.0})
+    images = experiment.split("val").take(torch.arange(4))
+    student = experiment.learner.student.eval()
+    larger = functional.interpolate(images, (16, 16), mode="bicubic", antialias=True)
+    assert torch.equal(student.embed(images), student.backbone.embed(larger))
+    assert torch.equal(student.embed(larger), student.backbone.embed(larger))
