@@ -15,58 +15,29 @@ of which the second only shows that it runs.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from benchmarks.representations_gpu import MATCHING, PRECISIONS, STEPS, WARM_UP, Measured, waits_of
-from trainables.core import loop, measuring
+from benchmarks.gpu import PRECISIONS, STEPS, Measured, a_step, conclude, heading, show
+from benchmarks.gpu import measured as measured_steps
+from trainables.core import measuring
 from trainables.detr.config import Detection
 from trainables.detr.experiment import DetectionExperiment
 
 HEIGHT, WIDTH, OBJECTS = 800, 1184, 7
+_WIDTH = 22
 
 
 def measured(
     config: Detection, device: torch.device, size: tuple[int, int], steps: int = STEPS
 ) -> Measured:
-    """So many steps of a configuration on pictures of a height and width, after some more."""
-    step = a_step(config, device, size)
-    on_gpu = device.type == "cuda"
-    for _ in range(WARM_UP if on_gpu else 0):
-        step()
-    waits = waits_of(step) if on_gpu else {}
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds: list[float] = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        step()
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated(device) / 1e9 if on_gpu else None
-    return Measured(statistics.median(seconds), peak, waits)
-
-
-def a_step(config: Detection, device: torch.device, size: tuple[int, int]) -> Callable[[], None]:
-    """Gradient and update of one batch, which is on the device."""
+    """So many steps of a configuration on pictures of a height and width, on the device."""
     torch.manual_seed(0)
     experiment = DetectionExperiment(config).to(device).train()
     measuring.prepare(experiment.networks(), config.training)
-    optimizer = experiment.optimizer(experiment.parameter_groups())
-    batch = {name: one.to(device) for name, one in a_batch(config, size).items()}
-
-    def step() -> None:
-        loop.backward(experiment, batch, 1, device)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return step
+    return measured_steps(a_step(experiment, a_batch(config, size), device), device, steps)
 
 
 def a_batch(config: Detection, size: tuple[int, int]) -> dict[str, Tensor]:
@@ -101,7 +72,7 @@ def main(
     """
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device must be cpu where there is no GPU, got cuda")
-    print(f"{'backbone':<12}{'precision':>10}{'images':>8}{'ms':>10}{'images/s':>10}{'peak GB':>9}")
+    print(heading(_WIDTH))
     found: list[Measured] = []
     # A CPU would spend minutes on compiling.
     for is_compiled, precision in product((False, True)[: 1 + (device.type == "cuda")], PRECISIONS):
@@ -112,19 +83,10 @@ def main(
             "training.batch_size": images,
             "training.num_micro_batches": 1,
         }
-        one = measured(Detection().with_values(values), device, size, steps)
-        peak = "·" if one.peak is None else f"{one.peak:.2f}"
-        print(
-            f"{'compiled' if is_compiled else 'as it is':<12}{precision:>10}{images:>8}"
-            f"{1e3 * one.seconds:>10.1f}{images / one.seconds:>10.1f}{peak:>9}",
-            flush=True,
-        )
-        for line, count in one.waits.items():
-            note = "" if MATCHING in line else "  unexpected"
-            print(f"    waits {count} × in {line}{note}")
-        found.append(one)
-    if device.type == "cuda":
-        print(f"{sum(len(one.unexpected) for one in found)} lines wait that should not")
+        found.append(measured(Detection().with_values(values), device, size, steps))
+        name = f"backbone {'compiled' if is_compiled else 'as it is'}"
+        show(name, _WIDTH, precision, images, found[-1])
+    conclude(found, device)
     return found
 
 

@@ -16,19 +16,12 @@ Without a GPU it says so, and does a step of a few images on the CPU. Run by
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-import warnings
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-import trainables
-from trainables.core import loop
+from benchmarks.gpu import PRECISIONS, STEPS, Measured, a_step, conclude, heading, show
+from benchmarks.gpu import measured as measured_steps
 from trainables.core.measuring import device_of_runs
 from trainables.osc import views
 from trainables.osc.config import Representation, second_generation
@@ -41,75 +34,14 @@ CONFIGURATIONS = {
         backbone=TimmBackbone(pretrained=False)
     ),
 }
-PRECISIONS = ("float32", "bfloat16")
-MATCHING = "losses/matching.py"
-WARM_UP, STEPS = 5, 20
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds of a step, median; GB that tensors take at most (None on a CPU); waits by line."""
-
-    seconds: float
-    peak: float | None
-    waits: dict[str, int]
-
-    @property
-    def unexpected(self) -> dict[str, int]:
-        """Waits elsewhere than where slots are matched."""
-        return {line: count for line, count in self.waits.items() if MATCHING not in line}
+_WIDTH = 48
 
 
 def measured(config: Representation, device: torch.device, steps: int = STEPS) -> Measured:
-    """So many steps of a configuration, after some that are not counted."""
-    step = a_step(config, device)
-    on_gpu = device.type == "cuda"
-    for _ in range(WARM_UP if on_gpu else 0):
-        step()
-    waits = waits_of(step) if on_gpu else {}
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds = [_timed(step, device) for _ in range(steps)]
-    peak = torch.cuda.max_memory_allocated(device) / 1e9 if on_gpu else None
-    return Measured(statistics.median(seconds), peak, waits)
-
-
-def a_step(config: Representation, device: torch.device) -> Callable[[], None]:
-    """Gradient and update of one batch of random views, which are on the device."""
+    """So many steps of a configuration, on random views that are on the device."""
     torch.manual_seed(0)
     experiment = RepresentationExperiment(config).to(device).train()
-    optimizer = experiment.optimizer(experiment.parameter_groups())
-    batch = {name: one.to(device) for name, one in _batch(config, experiment).items()}
-
-    def step() -> None:
-        loop.backward(experiment, batch, 1, device)
-        optimizer.step()
-        optimizer.zero_grad()
-        experiment.after_update(1)
-
-    return step
-
-
-def waits_of(step: Callable[[], None]) -> dict[str, int]:
-    """How often each line makes the host wait for the GPU in a step.
-
-    torch warns of each; warnings of the backward pass are shown at the line that began it.
-    """
-    torch.cuda.synchronize()
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            step()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-    return dict(
-        Counter(
-            f"{_place(one.filename)}:{one.lineno}"
-            for one in said
-            if "synchroniz" in str(one.message)
-        )
-    )
+    return measured_steps(a_step(experiment, _batch(config, experiment), device), device, steps)
 
 
 def main(steps: int = STEPS, images: int | None = None) -> list[Measured]:
@@ -118,24 +50,14 @@ def main(steps: int = STEPS, images: int | None = None) -> list[Measured]:
     if device.type != "cuda":
         images, steps = images or 2, min(steps, 2)
         print("There is no GPU: a few images on the CPU, whose figures say nothing of a GPU.")
-    print(f"{'step':<48}{'precision':>10}{'images':>8}{'ms':>10}{'images/s':>10}{'peak GB':>9}")
+    print(heading(_WIDTH))
     for name, config in CONFIGURATIONS.items():
         for precision in PRECISIONS:
             size = images or config.training.batch_size
             values = {"training.precision": precision, "training.batch_size": size}
-            one = measured(config.with_values(values), device, steps)
-            peak = "·" if one.peak is None else f"{one.peak:.2f}"
-            print(
-                f"{name:<48}{precision:>10}{size:>8}{1e3 * one.seconds:>10.1f}"
-                f"{size / one.seconds:>10.1f}{peak:>9}",
-                flush=True,
-            )
-            for line, count in one.waits.items():
-                note = "" if MATCHING in line else "  unexpected"
-                print(f"    waits {count} × in {line}{note}")
-            found.append(one)
-    if device.type == "cuda":
-        print(f"{sum(len(one.unexpected) for one in found)} lines wait that should not")
+            found.append(measured(config.with_values(values), device, steps))
+            show(name, _WIDTH, precision, size, found[-1])
+    conclude(found, device)
     return found
 
 
@@ -153,22 +75,6 @@ def _batch(config: Representation, experiment: RepresentationExperiment) -> dict
         )
         batch |= {f"{prefix}{name}": one for name, one in draws.items()}
     return batch
-
-
-def _timed(step: Callable[[], None], device: torch.device) -> float:
-    """Seconds by the clock, until the device has done all of it."""
-    start = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def _place(filename: str) -> str:
-    """A file of ours by its path in the project, any other by its name alone."""
-    root = Path(trainables.__file__).parents[1]
-    path = Path(filename)
-    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def renamed(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _theirs(setting: Setting) -> tuple[nn.Module, nn.Module, Any]:
     """Student, teacher and loss, as its script builds them."""
     if not dist.is_initialized():  # its loss asks for a group, of one
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        store = dist.HashStore()  # pyright: ignore[reportPrivateImportUsage]
+        dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     with quietly():
         script = importlib.import_module("main_dino")
         parts = [

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from benchmarks import detectors_gpu as gpu
+from benchmarks.gpu import PRECISIONS
 from tests.trainables.detr import small
 from trainables.detr.config import Detection
 
 TWO = {"training.batch_size": 2, "training.num_micro_batches": 1}
 
 
-@pytest.mark.parametrize("precision", gpu.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_step_of_a_detector_on_the_cpu_waits_for_nobody(precision: str) -> None:
     start = Detection().with_values({**TWO, "training.precision": precision})
     config = start.with_values(small.values(start))

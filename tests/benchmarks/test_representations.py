@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import gpu as on_gpu
 from benchmarks import representations_evaluation as evaluation
 from benchmarks import representations_gpu as gpu
 from benchmarks import views
@@ -48,7 +49,7 @@ def test_views_that_are_missing_are_not_timed() -> None:
         views.seconds(lambda count: 5, count=2, numbers=3)
 
 
-@pytest.mark.parametrize("precision", gpu.PRECISIONS)
+@pytest.mark.parametrize("precision", on_gpu.PRECISIONS)
 def test_a_step_on_the_cpu_waits_for_nobody(precision: str) -> None:
     values = {"training.precision": precision, "training.batch_size": 2, "training.seed": 0}
     start = Representation().with_values(values)
@@ -59,5 +60,5 @@ def test_a_step_on_the_cpu_waits_for_nobody(precision: str) -> None:
 
 def test_only_the_matching_of_slots_may_wait() -> None:
     waits = {"trainables/losses/matching.py:40": 1, "trainables/losses/contrastive.py:67": 2}
-    found = gpu.Measured(0.1, 1.0, waits)
+    found = on_gpu.Measured(0.1, 1.0, waits)
     assert found.unexpected == {"trainables/losses/contrastive.py:67": 2}

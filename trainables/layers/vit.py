@@ -172,6 +172,7 @@ class ViT(nn.Module):
             if number and self.adds_at_every_block:
                 tokens = tokens + positions
             is_last = number == len(self.blocks) - 1
+            assert isinstance(block, Block)
             tokens = block.of_first(tokens) if first_alone and is_last else block(tokens)
         return self.norm(tokens if not first_alone else tokens[:, :1])
 
