@@ -67,57 +67,47 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[B, N, D] → [B, N, D]."""
-        batch, count, width = tokens.shape
-        queries, keys, values = self._by_head(tokens)
-        rate = self.attention_dropout if self.training else 0.0
-        mixed = mix(
-            queries,
-            keys,
-            values,
-            dropout=rate,
-            drops=self.drops,
-            scale=self.scale,
-            is_causal=self.is_causal,
-            by_image=self.by_image,
-        )
-        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, count, width)))
-
-    def of_first(self, tokens: Tensor) -> Tensor:
-        """What `forward` makes of the first token, [B, N, D] → [B, 1, D], without the others'.
+    def forward(self, tokens: Tensor, first: int | None = None) -> Tensor:
+        """[B, N, D] → [B, N, D]; only what becomes of the `first` tokens, [B, first, D], if given.
 
         Raises:
-            ValueError: attention is causal, where the first sees itself alone.
+            ValueError: attention is causal, where the first do not look at all.
         """
-        if self.is_causal:
-            raise ValueError("is_causal must be false where the first token looks at all, got True")
         batch, count, width = tokens.shape
-        weight, bias = self.qkv.weight, self.qkv.bias
-        query = functional.linear(
-            tokens[:, :1], weight[:width], None if bias is None else bias[:width]
-        )
-        others = functional.linear(tokens, weight[width:], None if bias is None else bias[width:])
-        size = (self.heads, width // self.heads)
-        keys, values = others.view(batch, count, 2, *size).permute(2, 0, 3, 1, 4)
+        queries, keys, values = self._by_head(tokens) if first is None else self._of(tokens, first)
         mixed = mix(
-            query.view(batch, 1, *size).transpose(1, 2),
+            queries,
             keys,
             values,
             dropout=self.attention_dropout if self.training else 0.0,
             drops=self.drops,
             scale=self.scale,
+            is_causal=self.is_causal,
             by_image=self.by_image,
         )
-        return self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, 1, width)))
+        mixed = mixed.transpose(1, 2).reshape(batch, first or count, width)
+        return self.dropout(self.out(mixed))
 
-    def attention_weights(self, tokens: Tensor) -> Tensor:
+    def attention_weights(self, tokens: Tensor, first: int | None = None) -> Tensor:
         """How much tokens look at tokens, without dropout: [B, N, D] → [B, H, N, N], rows sum to 1.
 
-        In single precision if the tokens are in half.
+        In single precision if the tokens are in half. All of them, whatever `first` asks for.
         """
         queries, keys, _ = self._by_head(tokens)
         return shares(queries, keys, is_causal=self.is_causal, scale=self.scale)
+
+    def _of(self, tokens: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, H, first, D/H] of the first tokens; keys and values of all."""
+        if self.is_causal:
+            raise ValueError("first must be None where attention is causal, got one")
+        batch, count, width = tokens.shape
+        weight, bias = self.qkv.weight, self.qkv.bias
+        biases = (None, None) if bias is None else (bias[:width], bias[width:])
+        size = (self.heads, width // self.heads)
+        queries = functional.linear(tokens[:, :first], weight[:width], biases[0])
+        others = functional.linear(tokens, weight[width:], biases[1])
+        keys, values = others.view(batch, count, 2, *size).permute(2, 0, 3, 1, 4)
+        return queries.view(batch, first, *size).transpose(1, 2), keys, values
 
     def _by_head(self, tokens: Tensor) -> Tensor:
         """Queries, keys and values, [3, B, H, N, D/H]."""

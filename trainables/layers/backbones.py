@@ -32,8 +32,9 @@ class Backbone(nn.Module):
     one size as far as timm has it take others (`dynamic_img_size`).
 
     Pretrained, a network sees images normalised as it was trained with (see `standardised_by`);
-    otherwise it sees them as they come. Frozen, its parameters and running statistics never change,
-    it is always in evaluation mode, and only the last layer learns.
+    otherwise it sees them as they come. Weights of a checkpoint are not read here: who loads them
+    says whether the network `is_normalising`. Frozen, its parameters and running statistics never
+    change, it is always in evaluation mode, and only the last layer learns.
 
     Raises:
         ValueError: no such network, or one that does not take such images, drop path or weights.
@@ -61,7 +62,7 @@ class Backbone(nn.Module):
         check_name(name)
         mode = channel_mode if channels == 1 and weights else "sum"
         self.image_size, self.scale_to, self.is_frozen = image_size, scale_to, is_frozen
-        self.weights = weights
+        self.weights, self.is_normalising = weights, weights is not None
         self.normalisation = normalisation(name, channels, mode)
         side = scale_to or image_size
         drop_path = 0.0 if is_frozen else drop_path
@@ -89,13 +90,17 @@ class Backbone(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Images [B, C, S, S] → features [B, D], pooled over the image."""
-        if self.weights is not None:
+        return self.body(self.seen(images))
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Images [B, C, S, S] as timm's network takes them: normalised, scaled, of its channels."""
+        if self.is_normalising:
             images = images * self.scale + self.offset
         side = self._scaled(images.shape[-1])
         if side != images.shape[-1]:
             size = (side, side)
             images = functional.interpolate(images, size, mode="bilinear", align_corners=False)
-        return self.body(images if self.front is None else self.front(images))
+        return images if self.front is None else self.front(images)
 
     def _scaled(self, side: int) -> int:
         """The side that the network sees of images of a side."""
@@ -115,7 +120,7 @@ class Backbone(nn.Module):
         number of channels is another than theirs, m and s are their means over the channels, or
         those of the colour whose weights are taken.
         """
-        if self.weights is None:
+        if not self.is_normalising:
             return
         theirs, deviations = self.normalisation
         shape = self.scale.shape[0]
@@ -260,8 +265,11 @@ def has_drop_path(name: str, settings: dict[str, Any]) -> bool:
 
 
 def loaded(name: str, settings: dict[str, Any], weights: Weights) -> nn.Module:
-    """The network with weights, all of which fit, as timm adapts them to channels and size."""
-    if torch.empty(0).is_meta:
+    """The network with weights, all of which fit, as timm adapts them to channels and size.
+
+    Those of a checkpoint are not read here.
+    """
+    if torch.empty(0).is_meta or weights.part is not None:
         return create(name, settings)
     tensors = pretrained.read(weights, name)
     try:

@@ -66,25 +66,17 @@ class Block(nn.Module):
         self.mlp = perceptron(width, mlp_ratio, dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[B, N, D] → [B, N, D]."""
-        if self.norm == "pre":
-            tokens = tokens + self.drop_path(self.attention(self.norm1(tokens)))
-            return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
-        tokens = self.norm1(tokens + self.drop_path(self.attention(tokens)))
-        return self.norm2(tokens + self.drop_path(self.mlp(tokens)))
-
-    def of_first(self, tokens: Tensor) -> Tensor:
-        """What `forward` makes of the first token, [B, N, D] → [B, 1, D].
+    def forward(self, tokens: Tensor, first: int | None = None) -> Tensor:
+        """[B, N, D] → [B, N, D]; only what becomes of the `first` tokens, [B, first, D], if given.
 
         It is all that the last block of a network has to do whose other tokens nobody reads.
         """
-        first, attention = tokens[:, :1], self.attention
+        own = tokens if first is None else tokens[:, :first]
         if self.norm == "pre":
-            first = first + self.drop_path(attention.of_first(self.norm1(tokens)))
-            return first + self.drop_path(self.mlp(self.norm2(first)))
-        first = self.norm1(first + self.drop_path(attention.of_first(tokens)))
-        return self.norm2(first + self.drop_path(self.mlp(first)))
+            own = own + self.drop_path(self.attention(self.norm1(tokens), first=first))
+            return own + self.drop_path(self.mlp(self.norm2(own)))
+        own = self.norm1(own + self.drop_path(self.attention(tokens, first=first)))
+        return self.norm2(own + self.drop_path(self.mlp(own)))
 
 
 def perceptron(width: int, mlp_ratio: float, dropout: float = 0.0) -> nn.Sequential:

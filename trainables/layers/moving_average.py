@@ -32,6 +32,9 @@ class MovingAverage(nn.Module):
         ValueError: `momentum` is out of range.
     """
 
+    follows_another = True
+    """Its parameters are counted apart; see `core.measuring.facts_of`."""
+
     def __init__(
         self,
         network: nn.Module,

@@ -22,6 +22,7 @@ class Queue(nn.Module):
     Args:
         size: Q; no multiple of a batch is asked for.
         width: D.
+        has_labels: each key has a label, in `labels` int64 [Q].
 
     Raises:
         ValueError: there is no place.
@@ -31,12 +32,14 @@ class Queue(nn.Module):
     """Nothing of it has to be agreed on by ranks; see `core.distributed.synchronize_buffers`."""
 
     keys: Tensor
+    labels: Tensor
     valid: Tensor
     _entered: Tensor
     _keys: Tensor
+    _labels: Tensor
     _count: Tensor
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, *, has_labels: bool = False) -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
@@ -46,17 +49,32 @@ class Queue(nn.Module):
         # As large as the queue from the first: what puts buffers back puts back these, too.
         self.register_buffer("_keys", torch.zeros(size, width), persistent=False)
         self.register_buffer("_count", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.has_labels = has_labels
+        if has_labels:
+            self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
+            kept = torch.zeros(size, dtype=torch.int64)
+            self.register_buffer("_labels", kept, persistent=False)
 
     @torch.no_grad()
-    def collect(self, keys: Tensor) -> None:
-        """Takes keys [N, D] of this rank; those of all ranks follow in turn.
+    def collect(self, keys: Tensor, labels: Tensor | None = None) -> None:
+        """Takes keys [N, D] of this rank, and their labels [N] if it has any.
 
-        In a group all ranks must call it, with equally many keys.
+        Those of all ranks follow in turn: in a group all must call it, with equally many keys.
+
+        Raises:
+            ValueError: keys come without the labels that they have here, or with others.
         """
+        if (labels is None) == self.has_labels:
+            raise ValueError(
+                f"labels must be {'given' if self.has_labels else 'left out'} for a queue that has "
+                f"{'them' if self.has_labels else 'none'}"
+            )
         size = len(self.valid)
         keys = distributed.gather(keys.detach())
         new = torch.arange(len(keys), device=keys.device)[-size:] + self._count
         self._keys[new % size] = keys[-size:].to(self._keys.dtype)
+        if labels is not None:
+            self._labels[new % size] = distributed.gather(labels)[-size:]
         self._count += len(keys)
 
     @torch.no_grad()
@@ -69,6 +87,8 @@ class Queue(nn.Module):
         age = (self._count - 1 - place) % size  # 0: the last one collected
         target = (self._entered + self._count - 1 - age) % size
         self.keys[target] = torch.where(is_new[:, None], self._keys, self.keys[target])
+        if self.has_labels:
+            self.labels[target] = torch.where(is_new, self._labels, self.labels[target])
         self.valid[target] = is_new | self.valid[target]
         self._entered.add_(self._count).remainder_(size)
         self._count.zero_()

@@ -107,7 +107,7 @@ class ViT(nn.Module):
         self.patch_norm = nn.LayerNorm(width, eps) if patch_norm else nn.Identity()
         self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if has_class_token else None
         self._make_positions(positions, has_class_token and class_has_position)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self._drops = nn.Dropout(dropout), dropout > 0 or attention_dropout > 0
         self.blocks = nn.ModuleList(
             Block(
                 width,
@@ -135,9 +135,10 @@ class ViT(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Images [B, channels, height, width] → vectors [B, D]: as `pool` says.
 
-        Of the class token alone if it is pooled: in the last block the others are looked at only.
+        Of the class token alone if it is pooled: in the last block the others are looked at only,
+        unless something is dropped there, whose draws are those of all tokens.
         """
-        if self.pool == "class_token":
+        if self.pool == "class_token" and not (self.training and self._drops):
             return self._run(images, first_alone=True)[:, 0]
         return self.features(images).pooled
 
@@ -148,9 +149,14 @@ class ViT(nn.Module):
             ValueError: the patch does not divide the images.
         """
         tokens = self.tokens(images)
-        patches = tokens if self.class_token is None else tokens[:, 1:]
-        pooled = tokens[:, 0] if self.pool == "class_token" else patches.mean(1)
-        return Features(pooled, patches, self.grid_of(images))
+        return Features(self.pooled(tokens), self._patches(tokens), self.grid_of(images))
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Of tokens [B, N, D] the vectors [B, D]: the class token, or the mean of the patches."""
+        return tokens[:, 0] if self.pool == "class_token" else self._patches(tokens).mean(1)
+
+    def _patches(self, tokens: Tensor) -> Tensor:
+        return tokens if self.class_token is None else tokens[:, 1:]
 
     def tokens(self, images: Tensor) -> Tensor:
         """Images [B, channels, height, width] → what leaves the last norm, [B, N, D]: the class
@@ -172,8 +178,7 @@ class ViT(nn.Module):
             if number and self.adds_at_every_block:
                 tokens = tokens + positions
             is_last = number == len(self.blocks) - 1
-            assert isinstance(block, Block)
-            tokens = block.of_first(tokens) if first_alone and is_last else block(tokens)
+            tokens = block(tokens, first=1) if first_alone and is_last else block(tokens)
         return self.norm(tokens if not first_alone else tokens[:, :1])
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:

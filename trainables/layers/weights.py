@@ -34,10 +34,14 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Weights:
-    """The file with the weights of a network, and the package that it is in, if it is in one."""
+    """The file with the weights of a network, and the package that it is in, if it is in one.
+
+    With a `part` it is a checkpoint of a run, and names the network in it.
+    """
 
     path: Path
     package: Package | None = None
+    part: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -47,7 +51,8 @@ class Weights:
 
     def facts(self) -> dict[str, object]:
         """What is recorded of a run with these weights."""
-        return {"weights.file": self.path.name, "weights.sha256": self.sha256}
+        part = {} if self.part is None else {"weights.part": self.part}
+        return {"weights.file": self.path.name, "weights.sha256": self.sha256, **part}
 
 
 def locate(name: str, file: str | None) -> Weights:

@@ -103,6 +103,25 @@ def test_without_keys_nothing_moves_and_no_gradient_stays() -> None:
     assert held(queue) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("number", [3, 8, 23])
+def test_labels_stay_with_their_keys(number: int) -> None:
+    queue = Queue(10, 3, has_labels=True)
+    for step in range(4):
+        rows = keys(step, number)
+        for part in rows.split(4):
+            queue.collect(part, part[:, 0].long())
+        queue.update()
+        assert torch.equal(queue.labels[queue.valid], queue.keys[queue.valid][:, 0].long())
+    assert sorted(queue.state_dict()) == ["_entered", "keys", "labels", "valid"]
+
+
+def test_keys_have_labels_or_none() -> None:
+    with pytest.raises(ValueError, match="labels must be given for a queue that has them"):
+        Queue(4, 3, has_labels=True).collect(keys(0))
+    with pytest.raises(ValueError, match="labels must be left out for a queue that has none"):
+        Queue(4, 3).collect(keys(0), torch.arange(4))
+
+
 def test_a_queue_without_places_is_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         Queue(0, 3)
@@ -110,13 +129,13 @@ def test_a_queue_without_places_is_refused_with_a_sentence() -> None:
 
 def queued(folder: Path) -> dict[str, Any]:
     """Three steps of a global batch in two micro-batches, of which each rank has its share."""
-    module = nn.ModuleDict({"queue": Queue(20, 3), "norm": nn.BatchNorm1d(1)})
+    module = nn.ModuleDict({"queue": Queue(20, 3, has_labels=True), "norm": nn.BatchNorm1d(1)})
     queue, norm = module["queue"], module["norm"]
     assert isinstance(queue, Queue) and isinstance(norm, nn.BatchNorm1d)
     for step in range(3):
         rows = keys(step, 8)
         for part in distributed.places(8, 2).chunk(2):
-            queue.collect(rows[part])
+            queue.collect(rows[part], rows[part][:, 0].long())
             distributed.synchronize_buffers(module)
         queue.update()
     found = {name: one.clone() for name, one in queue.state_dict().items()}
@@ -131,7 +150,7 @@ def queued(folder: Path) -> dict[str, Any]:
 def test_two_ranks_have_the_queue_of_one_and_send_it_only_once(tmp_path: Path) -> None:
     one = queued(tmp_path)
     two = together(2, tmp_path / "two", partial(queued))
-    for name in ("keys", "valid", "_entered"):
+    for name in ("keys", "labels", "valid", "_entered"):
         assert all(torch.equal(rank[name], one[name]) for rank in two)
     assert [rank["kept"] for rank in two] == [0, 1]
     assert [rank["agreed"] for rank in two] == [0.5, 0.5]

@@ -203,6 +203,8 @@ def test_vectors_are_the_class_token_or_the_mean(pool: str) -> None:
         {"attention_scale": "none", "positions_at": "every_block"},
         {"drop_path": 0.5, "layers": 1},
         {"drop_path": 0.5, "drop_path_schedule": "constant"},
+        {"dropout": 0.3},
+        {"attention_dropout": 0.3},
     ],
 )
 def test_the_class_token_alone_is_that_of_all_tokens(changes: dict[str, Any]) -> None:
@@ -222,8 +224,8 @@ def test_the_class_token_alone_is_that_of_all_tokens(changes: dict[str, Any]) ->
 
 def test_a_causal_first_token_sees_no_others() -> None:
     attention = SelfAttention(16, 4, is_causal=True)
-    with pytest.raises(ValueError, match="is_causal must be false where the first token looks"):
-        attention.of_first(torch.zeros(1, 2, 16))
+    with pytest.raises(ValueError, match="first must be None where attention is causal, got one"):
+        attention(torch.zeros(1, 2, 16), first=1)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_each_view_of_the_teacher_meets_each_other_view_once(views: int) -> None
     torch.testing.assert_close(found, torch.stack(terms).mean(), rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("views", [2, 6])
+def test_each_image_has_a_loss_of_its_own(views: int) -> None:
+    student, teacher = wave(views, 3, 5), wave(2, 3, 5)
+    each = distil_views(student, teacher, **SHARP, reduction="none")
+    alone = [distil_views(student[:, b, None], teacher[:, b, None], **SHARP) for b in range(3)]
+    torch.testing.assert_close(each, torch.stack(alone), rtol=1e-12, atol=0)
+
+
 def test_gradients_are_those_of_double_precision_differences() -> None:
     student = wave(3, 2, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda one: distil_views(one, wave(2, 2, 4)), student)

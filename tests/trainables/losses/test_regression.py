@@ -28,3 +28,10 @@ def test_it_is_the_formula_of_both_views() -> None:
 def test_equal_and_opposite_directions(sign: int, value: int) -> None:
     vectors = torch.eye(4).expand(2, 4, 4).transpose(0, 1)
     assert float(regress_views(sign * 3 * vectors, vectors)) == pytest.approx(value)
+
+
+def test_each_image_has_a_loss_of_its_own() -> None:
+    given, targets = torch.randn(2, 5, 2, 7, generator=torch.Generator().manual_seed(1)).double()
+    each = regress_views(given, targets, "none")
+    alone = torch.stack([regress_views(given[b : b + 1], targets[b : b + 1]) for b in range(5)])
+    torch.testing.assert_close(each, alone)
