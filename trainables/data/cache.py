@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from trainables.data.files import alone, checksum, written
-from trainables.data.parts import Bytes, Part
+from trainables.data.parts import Bytes, Counts, Part
 from trainables.data.places import CACHE, MANIFEST
 
 log = logging.getLogger(__name__)
@@ -27,13 +27,14 @@ _VERSION = 1  # of the layout of the files below: another one is another folder
 
 @dataclass(frozen=True)
 class Mapped:
-    """A part of a set: images [N, C, H, W], 0…255, mapped from their file; labels [N].
+    """A part of a set: images [N, C, H, W], mapped from their file, 0…255 or, of 16 bits, 0…65535;
+    labels [N].
 
     `sums` [N, C, 2] has the sum over the pixels of each image and channel, and that of their
     squares: mean and deviation of any split are exact without a look at its pixels.
     """
 
-    images: Bytes
+    images: Bytes | Counts
     labels: NDArray[np.int64]
     sums: NDArray[np.int64]
 
@@ -108,7 +109,7 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
     labels: list[NDArray[np.int64]] = []
     sums: list[NDArray[np.int64]] = []
     with written(folder / f"{part.name}-images.npy") as file:
-        _write_header(file, 0, part.shape)
+        _write_header(file, 0, part)
         for images, numbers in part.pieces:
             if not len(numbers):
                 continue
@@ -120,7 +121,7 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
         if not count:
             raise ValueError(f"part {part.name!r} must hold images, and holds none")
         file.seek(0)
-        _write_header(file, count, part.shape)  # as long as the first: NumPy leaves room
+        _write_header(file, count, part)  # as long as the first: NumPy leaves room
     numbers = np.concatenate(labels)
     if not 0 <= numbers.min() <= numbers.max() < classes:
         raise ValueError(
@@ -134,17 +135,18 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
     return [count, *part.shape]
 
 
-def _write_header(file: IO[bytes], count: int, shape: tuple[int, ...]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+def _write_header(file: IO[bytes], count: int, part: Part) -> None:
+    kind = "|u1" if part.bits == 8 else "<u2"
+    header = {"descr": kind, "fortran_order": False, "shape": (count, *part.shape)}
     npy.write_array_header_1_0(file, header)
 
 
-def _sums(images: Bytes, piece: int = 1024) -> NDArray[np.int64]:
+def _sums(images: Bytes | Counts, piece: int = 1024) -> NDArray[np.int64]:
     """Sums over the pixels of each image and channel, and over their squares: [N, C, 2]."""
     found: list[NDArray[np.int64]] = []
     for start in range(0, len(images), piece):
         pixels = images[start : start + piece].reshape(*images[start : start + piece].shape[:2], -1)
-        squares = np.square(pixels, dtype=np.uint16)
+        squares = np.square(pixels, dtype=np.uint16 if pixels.dtype == np.uint8 else np.int64)
         found.append(np.stack([pixels.sum(2, np.int64), squares.sum(2, np.int64)], 2))
     return np.concatenate(found)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trainables.data.detection.catalog import DETECTION_SETS
 from trainables.data.detection.facts import DetectionSet
@@ -253,9 +253,20 @@ FOLDER = DataSet(
     what="one sub-folder for each class, or train, val and test with such sub-folders",
 )
 
+BOXES = DataSet(
+    name="boxes",
+    source="boxes in pictures of your own, listed at data.path",
+    licence="yours",
+    image_size=0,
+    channels=0,
+    classes=(),
+    splits={},
+    what="JSON of COCO, or the samples.json of an export of FiftyOne; each box is an image",
+)
+
 IMAGE_SETS = {
     data_set.name: data_set
-    for data_set in (DIGITS, FASHION_MNIST, MNIST, CIFAR10, CIFAR100, FOLDER)
+    for data_set in (DIGITS, FASHION_MNIST, MNIST, CIFAR10, CIFAR100, FOLDER, BOXES)
 }
 """The sets for classification, by name."""
 
@@ -268,13 +279,51 @@ DATA_SETS: dict[str, DataSet | SceneSet | QuestionSet | DetectionSet] = {
 """All sets, by name."""
 
 
-def folder_facts(path: Path, image_size: int, channels: int) -> DataSet:
+def folder_facts(
+    path: Path,
+    image_size: int,
+    channels: int,
+    *,
+    classes_file: Path | None = None,
+    noisy_labels: int = 0,
+    unlabelled: bool = False,
+    test_path: Path | None = None,
+) -> DataSet:
     """The facts of a folder of images, whose classes are its sub-folders, or those of `train`.
 
-    Raises:
-        LookupError: there is no such folder, or there are fewer than two classes in it.
-    """
-    from trainables.data import places
+    With a `classes_file` they are those that it lists, with which the sub-folders are compared.
+    What else is asked of it is there, if nothing is raised: see `trainables.data.images.load`.
 
-    classes = tuple(places.class_names(path))
-    return replace(FOLDER, image_size=image_size, channels=channels, classes=classes)
+    Raises:
+        LookupError: there is no such folder, or there are fewer than two classes in it, or one that
+            is not listed, or what is asked of it is not there. ValueError: the list is none.
+    """
+    from trainables.data import places, published
+
+    names = places.class_names(path)
+    classes = names if classes_file is None else published.listed_classes(classes_file)
+    if classes_file is not None:
+        published.check_listed(names, classes, classes_file)
+    if noisy_labels:
+        published.noisy_list(path)
+    if unlabelled:
+        published.unlabelled_folder(path)
+    if test_path is not None and not test_path.is_dir():
+        raise LookupError(
+            f"data.test_path must be a folder of images, and there is none at {str(test_path)!r}"
+        )
+    return replace(FOLDER, image_size=image_size, channels=channels, classes=tuple(classes))
+
+
+def boxes_facts(
+    path: Path, image_size: int, channels: int, seed: int, options: Mapping[str, Any]
+) -> DataSet:
+    """The facts of boxes that are listed in a file; their classes depend on their splits.
+
+    Raises:
+        LookupError, ValueError: as `trainables.data.detection.crops.crops`.
+    """
+    from trainables.data.detection import crops
+
+    found = crops.crops(path, seed, crops.Options(**options))
+    return replace(BOXES, image_size=image_size, channels=channels, classes=found.classes)

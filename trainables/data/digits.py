@@ -39,13 +39,18 @@ class Split:
         """What they show, [B, 1, 8, 8], 0…1: sixteenths, as in the file."""
         return self.grey[positions]
 
+    def at(self, positions: NDArray[np.int64]) -> Split:
+        """Those at these positions alone."""
+        return Split(self.images[positions], self.labels[positions], self.grey[positions])
+
 
 @dataclass(frozen=True)
 class Digits:
     """The three splits, the value of an empty pixel, and the SHA-256 of pixels and labels.
 
     Of the hash there are 16 hexadecimal digits. `mean` and `deviation` are what images were
-    standardised with, in units in which pixels are 0…1.
+    standardised with, in units in which pixels are 0…1. Where training images have no labels (−1),
+    `with_unlabelled` are those of `train` and these.
     """
 
     train: Split
@@ -55,6 +60,7 @@ class Digits:
     fingerprint: str
     mean: float
     deviation: float
+    with_unlabelled: Split | None = None
 
 
 def load(seed: int = 0) -> Digits:

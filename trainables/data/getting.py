@@ -30,6 +30,8 @@ def get(data_set: DataSet, root: Path, given: Path | None, say: Say) -> None:
     if data_set.name == "folder":
         _folder(root, given, say)
         return
+    if data_set.name == "boxes":
+        raise LookupError("boxes are your own: give the file that lists them as data.path")
     if not data_set.forms:
         say(f"{data_set.name} is there: {data_set.source}")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,10 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data import cifar, digits, folder, idx, places
-from trainables.data.cache import Cached, Mapped, cached, identity
+from trainables.data import arrays, digits, published
+from trainables.data.cache import Cached, Mapped
 from trainables.data.catalog import ROOT, DataSet
 from trainables.data.digits import Digits
+from trainables.data.joined import NO_LABEL, Joined
+from trainables.data.thermal import CountsSplit, Reading
+from trainables.data.thermal import statistics as thermal_statistics
 
 Indices = NDArray[np.int64]
 TailShape = Literal["exponential", "step"]
@@ -71,6 +75,10 @@ class MappedSplit:
         """Images [B, C, H, W], float32, 0…1: bytes ÷ 255; only these are read."""
         return self._read(positions).div_(_WHITE)
 
+    def at(self, positions: Indices) -> MappedSplit:
+        """Those at these positions alone."""
+        return replace(self, indices=self.indices[positions], labels=self.labels[positions])
+
     def _read(self, positions: Tensor) -> Tensor:
         """Float32, 0…255, of their own memory."""
         pixels = self.part.images[self.indices[positions.numpy()]]
@@ -82,7 +90,8 @@ class Images:
     """The three splits, the value of a black pixel, by what they were standardised, a fingerprint.
 
     `background`, `mean` and `deviation` are [C, 1, 1], the latter two in 0…1. The fingerprint is 16
-    hexadecimal digits of the SHA-256 of all pixels, labels, and splits.
+    hexadecimal digits of the SHA-256 of all pixels, labels, and splits. Where training images have
+    no labels (−1), `with_unlabelled` are those of `train` and these.
     """
 
     train: Split
@@ -92,6 +101,7 @@ class Images:
     fingerprint: str
     mean: Tensor
     deviation: Tensor
+    with_unlabelled: Split | None = None
 
 
 def load(
@@ -103,6 +113,10 @@ def load(
     limit: int | None = None,
     long_tail: float = 1.0,
     tail_shape: TailShape = "exponential",
+    thermal: Mapping[str, Any] | None = None,
+    boxes: Mapping[str, Any] | None = None,
+    form: Mapping[str, Any] | None = None,
+    labels_share: float = 1.0,
 ) -> Digits | Images:
     """A set of the catalogue in its splits; of a folder of images that at `path`.
 
@@ -110,11 +124,19 @@ def load(
     with the same share of each class. With a `limit` there are at most so many training images, and
     validation shrinks with them. With a `long_tail` below 1 training has, of those, as many of each
     class as `tail_counts` says. A folder that is not divided gives a sixth of each class to
-    validation and to test each, one without `val` a sixth of `train` to validation.
+    validation and to test each, one without `val` a sixth of `train` to validation. Of such folders
+    `thermal`, arguments of `trainables.data.thermal.Reading`, keeps 16 bits. Boxes that
+    are listed at `path` take as `boxes` the arguments `options` of `detection.crops.Options`, `cut`
+    of `detection.cutting.cut`, and the folder of `pictures` (None: beside the list). Of a folder
+    `form` has the arguments of `folder.files` beside its classes, and in `noisy_labels` how many of
+    100 labels of training images are wrong; splits are drawn by the true ones.
+
+    Of a `labels_share` below 1 only that share of training images, the same of each class, is in
+    `train`, and all are in `with_unlabelled`; what images are standardised with does not change.
 
     Raises:
         LookupError: the set is not there. ValueError: its files are damaged, the limit is below
-            the number of classes, or the tail so long that a class has no image.
+            the number of classes, or the tail so long, or labels so few, that a class has no image.
     """
     if limit is not None and limit < len(data_set.classes):
         raise ValueError(
@@ -124,11 +146,16 @@ def load(
     if data_set.name == "digits":
         whole = digits.load(seed)
         whole = whole if limit is None else _limited_digits(whole, limit, seed)
-        if long_tail == 1:
-            return whole
-        kept = tailed(whole.train.labels.numpy(), long_tail, tail_shape, seed)
-        return _digits_at(whole, {"train": kept})
-    made = _arrays(data_set, root, path)
+        if long_tail != 1:
+            kept = tailed(whole.train.labels.numpy(), long_tail, tail_shape, seed)
+            whole = _digits_at(whole, {"train": kept})
+        return _few_labels(whole, labels_share, seed)
+    reading = None if thermal is None else Reading(**thermal)
+    bits: Literal[8, 16] = 8 if reading is None else 16
+    if data_set.name == "boxes" and path is not None and boxes is not None:
+        made, said = arrays.cut(data_set, root, path, bits, seed, **boxes), None
+    else:
+        made, said = arrays.made(data_set, root, path, bits, **(form or {}))
     chosen = _splits(data_set, made, seed)
     if limit is not None and limit < len(chosen["train"][1]):
         chosen = _limited(made, chosen, limit, seed)
@@ -136,7 +163,7 @@ def load(
         part, indices = chosen["train"]
         kept = tailed(made.parts[part].labels[indices], long_tail, tail_shape, seed)
         chosen = {**chosen, "train": (part, indices[kept])}
-    return _images(made, chosen)
+    return _few_labels(_images(made, chosen, reading, said), labels_share, seed)
 
 
 def stratified(labels: Indices, count: int, seed: int) -> Indices:
@@ -191,33 +218,19 @@ def _drawn(labels: Indices, counts: Indices, seed: int) -> Indices:
     return np.sort(np.concatenate(classes))
 
 
-def _arrays(data_set: DataSet, root: Path, path: Path | None) -> Cached:
-    """The arrays of a set, made if they are not there yet."""
-    name, classes = data_set.name, len(data_set.classes)
-    if name == "folder":
-        if path is None:
-            raise LookupError("data.path must say where the folder of images is")
-        listed = folder.files(path)
-        every = [image for images in listed.values() for image, _ in images]
-        side, channels = data_set.image_size, data_set.channels
-        print_ = identity(every, side, channels, list(data_set.classes))
-        return cached(root, name, print_, classes, lambda: folder.parts(listed, side, channels))
-    found = places.find(data_set, root)
-    if found is None:
-        raise LookupError(data_set.missing(root) or f"data set {name} is not there")
-    files = found.paths()
-    return cached(
-        root,
-        name,
-        identity(files),
-        classes,
-        lambda: cifar.parts(name, files) if name.startswith("cifar") else idx.parts(files),
-    )
-
-
 def _splits(data_set: DataSet, made: Cached, seed: int) -> dict[str, tuple[str, Indices]]:
     """The name of the part of each split, and its indices there."""
     sizes = {name: len(part.labels) for name, part in made.parts.items()}
+    if size := sizes.pop(published.UNLABELLED, 0):
+        without = {published.UNLABELLED: (published.UNLABELLED, np.arange(size))}
+        return _splits_of(data_set, made, sizes, seed) | without
+    return _splits_of(data_set, made, sizes, seed)
+
+
+def _splits_of(
+    data_set: DataSet, made: Cached, sizes: dict[str, int], seed: int
+) -> dict[str, tuple[str, Indices]]:
+    """Those of parts of these sizes."""
     if "all" in sizes:
         rest, test = _divided(made.parts["all"].labels, np.arange(sizes["all"]), _SHARE, seed)
         train, val = _divided(made.parts["all"].labels, rest, _SHARE - 1, seed + 1)
@@ -271,21 +284,62 @@ def _digits_at(whole: Digits, kept: dict[str, Indices]) -> Digits:
     splits: dict[str, Any] = {}
     digest = hashlib.sha256(whole.fingerprint.encode())
     for name, at in kept.items():
-        split: digits.Split = getattr(whole, name)
         digest.update(at.tobytes())
-        splits[name] = digits.Split(split.images[at], split.labels[at], split.grey[at])
+        splits[name] = getattr(whole, name).at(at)
     return replace(whole, **splits, fingerprint=digest.hexdigest()[:16])
 
 
-def _images(made: Cached, chosen: dict[str, tuple[str, Indices]]) -> Images:
-    mean, deviation = _statistics(made, *chosen["train"])
+def _few_labels(whole: Any, share: float, seed: int) -> Any:
+    """A set of which only a share of training images, of each class, has labels."""
+    if share == 1:
+        return whole
+    labels = whole.train.labels
+    kept = stratified(labels.numpy(), round(share * len(labels)), seed)
+    sizes = labels.bincount()
+    if int(labels[kept].bincount(minlength=len(sizes))[sizes > 0].min()) < 1:
+        raise ValueError(
+            f"data.labels_share must leave each class an image, of which the smallest has "
+            f"{int(sizes[sizes > 0].min())}, got {share:g}"
+        )
+    hidden = torch.full_like(labels, NO_LABEL)
+    hidden[kept] = labels[kept]
+    every = replace(whole.train, labels=hidden)
+    if whole.with_unlabelled is not None:
+        every = Joined(every, whole.with_unlabelled.second)
+    digest = hashlib.sha256(whole.fingerprint.encode() + kept.tobytes()).hexdigest()[:16]
+    few = whole.train.at(kept)
+    return replace(whole, train=few, with_unlabelled=every, fingerprint=digest)
+
+
+def _images(
+    made: Cached,
+    chosen: dict[str, tuple[str, Indices]],
+    reading: Reading | None = None,
+    said: Indices | None = None,
+) -> Images:
+    """`said` are labels of the part that training is of, in place of the true ones."""
     digest = hashlib.sha256(made.fingerprint.encode())
+    if reading is None:
+        mean, deviation = _statistics(made, *chosen["train"])
+    else:
+        part, indices = chosen["train"]
+        mean, deviation = thermal_statistics(made.folder, made.parts[part], indices, reading)
+        digest.update(repr(reading).encode())
     splits: dict[str, Any] = {}
     for name, (part, indices) in chosen.items():
         digest.update(f"{name}/{part}".encode() + indices.tobytes())
         mapped = made.parts[part]
-        labels = torch.from_numpy(mapped.labels[indices])
-        splits[name] = MappedSplit(mapped, indices, labels, mean, deviation)
+        own = said if name == "train" and said is not None else mapped.labels
+        labels = torch.from_numpy(own[indices])
+        if own is said:
+            digest.update(labels.numpy().tobytes())
+        if part == published.UNLABELLED:
+            labels = torch.full_like(labels, NO_LABEL)
+        found = (mapped, indices, labels, mean, deviation)
+        splits[name] = MappedSplit(*found) if reading is None else CountsSplit(*found, reading)
+    if published.UNLABELLED in splits:
+        unlabelled = splits.pop(published.UNLABELLED)
+        splits["with_unlabelled"] = Joined(splits["train"], unlabelled)
     print_ = digest.hexdigest()[:16]
     return Images(
         **splits, background=-mean / deviation, fingerprint=print_, mean=mean, deviation=deviation

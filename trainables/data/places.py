@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from trainables.data.catalog import ROOT, DataSet, File
+from trainables.data.published import is_published
 
 CACHE = "cache"
 """The folder below the root in which the arrays made of sets lie."""
@@ -75,8 +76,8 @@ def class_names(path: Path) -> list[str]:
             f"data.path must be a folder with one sub-folder of images for each class, and there "
             f"is none at {str(path)!r}"
         )
-    inner = path / "train" if has_own_splits(path) else path
     try:
+        inner = path / "train" if has_own_splits(path) or is_published(path) else path
         names = [each.name for each in inner.iterdir() if each.is_dir() and each.name[0] != "."]
     except OSError as error:
         raise LookupError(f"data.path must be a folder that can be read, got {error}") from None

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
-from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet, folder_facts
+from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet, boxes_facts, folder_facts
+from trainables.settings.boxes import Boxes
+from trainables.settings.thermal import Thermal
+
+_FORM = ("noisy_labels", "unlabelled", "classes_file", "test_path")
+"""What only a folder of images has, and only where it is said."""
 
 
 class LongTail(Config):
@@ -34,10 +39,24 @@ class Images(Config):
     `trainables.data.catalog`; where they lie changes no run. A `folder` of images lies at `path`
     and is read with so many `channels`, a shorter side of `image_size` pixels. `limit`: at most so
     many training images, and validation shrinks with them (None: all). Of those that are left,
-    training has a `long_tail`; validation and test keep theirs.
+    training has a `long_tail`; validation and test keep theirs. `balanced`: the images of a batch
+    are drawn so that each class is as likely as each other, and come again; an epoch is as long.
+    `labels_share`: of so many training images, the same share of each class, labels are known; what
+    sees labels learns from these alone, and neighbours and probes are of them (1: of all).
+    `thermal` says what is looked at of one's own pictures of 16 bits. `boxes` are cut out of
+    pictures that are listed in a file at `path`, JSON of COCO or `samples.json` of FiftyOne.
+
+    Folders may be of published forms. Of one with `train` and `val` alone (Imagenette, Imagewoof,
+    Imagewang, Tiny-ImageNet) the latter is the test split. So many of 100 training labels are wrong
+    (`noisy_labels`), as its `noisy_*.csv` lists them; validation keeps the true ones. With
+    `unlabelled`, methods that see no labels learn from its folder `unsup` too; those that see them
+    do not. `classes_file` lists the classes, in the order of a network's; images in a folder at
+    `test_path` are the test split, such as ImageNet-A, -R, or one corruption and severity of -C.
     """
 
-    name: Literal["digits", "fashion_mnist", "mnist", "cifar10", "cifar100", "folder"] = "digits"
+    name: Literal["digits", "fashion_mnist", "mnist", "cifar10", "cifar100", "folder", "boxes"] = (
+        "digits"
+    )
     split_seed: int = Field(default=0, ge=0)
     root: str = str(ROOT)
     path: str | None = None
@@ -45,39 +64,101 @@ class Images(Config):
     channels: Literal[1, 3] = 3
     limit: Annotated[int, Field(ge=2)] | None = None
     long_tail: LongTail = LongTail()
+    balanced: bool = False
+    labels_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    thermal: Thermal = Thermal()
+    boxes: Boxes = Boxes()
+    noisy_labels: Literal[0, 1, 5, 25, 50] = 0
+    unlabelled: bool = False
+    classes_file: str | None = None
+    test_path: str | None = None
 
     @model_validator(mode="after")
     def _a_folder_has_a_path(self) -> Images:
-        if self.name == "folder" and self.path is None:
-            raise ValueError("path must be given with data.name 'folder': where the images are")
+        if self.is_own and self.path is None:
+            raise ValueError(
+                f"path must be given with data.name {self.name!r}: where the images are"
+            )
+        if self.is_own and self.thermal.scale != "bytes" and self.channels != 1:
+            raise ValueError(
+                f"channels must be 1 with data.thermal.scale {self.thermal.scale!r}, got "
+                f"{self.channels}"
+            )
         return self
 
     def void(self) -> frozenset[str]:
-        """The place; what only a folder needs; a limit that is none."""
+        """The place; what only a folder needs; a limit that is none; batches as they come."""
         void = {"root"} if self.limit is not None else {"root", "limit"}
-        return frozenset(
-            void if self.name == "folder" else void | {"path", "image_size", "channels"}
-        )
+        if not self.balanced:
+            void.add("balanced")
+        if self.labels_share == 1:
+            void.add("labels_share")
+        form = {name: getattr(self, name) for name in _FORM}
+        void |= {name for name, value in form.items() if not value or self.name != "folder"}
+        if self.name == "boxes":
+            return frozenset(void)
+        of_own = {"path", "image_size", "channels", "thermal"} if self.name != "folder" else set()
+        return frozenset(void | of_own | {"boxes"})
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the images are people's own."""
+        return self.name in ("folder", "boxes")
+
+    def arguments(self) -> dict[str, Any]:
+        """What of `trainables.data.images.load` not all images need."""
+        boxes = self.boxes.arguments() if self.name == "boxes" else None
+        thermal = self.thermal.arguments() if self.is_own else None
+        form = {**self._form(), "is_listed": self.classes_file is not None}
+        return {
+            "thermal": thermal,
+            "boxes": boxes,
+            "form": form if self.name == "folder" else None,
+            "labels_share": self.labels_share,
+        }
+
+    def _form(self) -> dict[str, Any]:
+        """What of a folder's form is asked for."""
+        test = None if self.test_path is None else Path(self.test_path)
+        return {
+            "noisy_labels": self.noisy_labels,
+            "unlabelled": self.unlabelled,
+            "test_path": test,
+        }
+
+    @property
+    def has_unlabelled(self) -> bool:
+        """Whether there are training images without labels."""
+        return self.labels_share < 1 or (self.unlabelled and self.name == "folder")
 
     @property
     def side(self) -> int:
         """The side of the images in pixels."""
-        return self.image_size if self.name == "folder" else IMAGE_SETS[self.name].image_size
+        return self.image_size if self.is_own else IMAGE_SETS[self.name].image_size
 
     @property
     def num_channels(self) -> int:
         """The channels of the images: 1 or 3."""
-        return self.channels if self.name == "folder" else IMAGE_SETS[self.name].channels
+        return self.channels if self.is_own else IMAGE_SETS[self.name].channels
 
     def facts(self) -> DataSet:
-        """What the catalogue says of the set. Raises LookupError for a folder that is not there."""
-        if self.name != "folder":
+        """What the catalogue says of the set.
+
+        Raises:
+            LookupError, ValueError: a folder, or a list of boxes, is not there, or is damaged.
+        """
+        if not self.is_own:
             return IMAGE_SETS[self.name]
-        return folder_facts(Path(self.path or ""), self.image_size, self.channels)
+        path, sizes = Path(self.path or ""), (self.image_size, self.channels)
+        if self.name == "folder":
+            form = self._form()
+            form["classes_file"] = None if self.classes_file is None else Path(self.classes_file)
+            return folder_facts(path, *sizes, **form)
+        return boxes_facts(path, *sizes, self.split_seed, self.boxes.options())
 
     def missing(self) -> str | None:
         """One sentence on what to run, or what to put where; None if the images are there."""
         try:
             return self.facts().missing(Path(self.root))
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             return str(error)

@@ -6,12 +6,14 @@ family derives its own settings, and gives them theirs.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from trainables.core.config import Config
 from trainables.settings.ranges import NonNegative, Positive, Rate
+
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Optimizer(Config):
@@ -23,6 +25,11 @@ class Optimizer(Config):
         Without the weight decay, which is that of each group of parameters.
         """
         return self.model_dump(exclude={*self.void(), "weight_decay"})
+
+    @property
+    def needs_each(self) -> bool:
+        """Whether a step asks for the loss of each example."""
+        return False
 
 
 class Adam(Optimizer):
@@ -105,12 +112,18 @@ class LARS(Optimizer):
 class SAM(Optimizer):
     """Sharpness-aware minimisation with `rho` around a base, whose settings the others are.
 
-    A step takes twice the time of the base's.
+    A step takes twice the time of the base's. `adaptive` is ASAM, for which a `rho` ten times as
+    large is published. Shares below 1 are ESAM's (0.6 and 0.5 as published): of the weights that
+    are moved uphill, and of the examples whose loss rises most there, which alone make the second
+    gradient; that takes a loss that does not compare examples.
     """
 
     kind: Literal["sam"] = "sam"
     base: Literal["adamw", "sgd"] = "adamw"
-    rho: float = Field(default=0.05, ge=0, le=2)
+    rho: float = Field(default=0.05, ge=0, le=20)
+    adaptive: bool = False
+    weight_share: Share = 1.0
+    example_share: Share = 1.0
     lr: Positive
     weight_decay: NonNegative
     beta1: Rate = 0.9
@@ -119,7 +132,20 @@ class SAM(Optimizer):
     nesterov: bool = False
 
     def void(self) -> frozenset[str]:
-        """The settings of the other base; and Nesterov's look-ahead needs momentum."""
+        """The settings of the other base; Nesterov's look-ahead needs momentum; ways uphill that
+        are SAM's, or none.
+        """
+        void = {name for name in ("weight_share", "example_share") if getattr(self, name) == 1}
+        if not self.adaptive:
+            void.add("adaptive")
+        if self.rho == 0:
+            void |= {"adaptive", "weight_share"}
         if self.base == "adamw":
-            return frozenset({"momentum", "nesterov"})
-        return frozenset({"beta1", "beta2"} if self.momentum else {"beta1", "beta2", "nesterov"})
+            return frozenset(void | {"momentum", "nesterov"})
+        other = {"beta1", "beta2"} if self.momentum else {"beta1", "beta2", "nesterov"}
+        return frozenset(void | other)
+
+    @property
+    def needs_each(self) -> bool:
+        """For a share of the examples."""
+        return self.example_share < 1

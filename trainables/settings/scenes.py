@@ -29,6 +29,7 @@ SceneSet = Literal[
     "digit_grids",
     "garments",
     "nuclei",
+    "massmind",
 ]
 
 

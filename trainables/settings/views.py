@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from trainables.core.config import Config
 from trainables.settings.crops import Crop, Share, Side
 from trainables.settings.ranges import Natural, NonNegative
+from trainables.settings.strong import Strengthened, check_cutout
 
 _PLACES = {"five": 5, "ten": 10}
 """Of views at given places, how many there are."""
@@ -51,12 +52,27 @@ class SmallViews(Config):
         return frozenset() if self.count else frozenset(type(self).model_fields) - {"count"}
 
 
-class MultiCrop(Crop):
+class Infrared(Config):
+    """What an infrared camera adds to each view, in units in which images are 0…1.
+
+    Gaussian `noise` of so large a deviation; a `shift` of all temperatures by at most so much.
+    """
+
+    noise: NonNegative = 0.0
+    shift: NonNegative = 0.0
+
+    def void(self) -> frozenset[str]:
+        """What adds nothing."""
+        return frozenset(name for name in ("noise", "shift") if not getattr(self, name))
+
+
+class MultiCrop(Strengthened, Crop):
     """Two large views of `size` pixels a side, and small ones, as DINO makes them.
 
     Small ones have a side of `size` ÷ `local_crop_input_factor`, rounded. `values` are those of
     `trainables.data.multi_crop`, with colours `strength` times as strong; without `blurs` nothing
-    is blurred, without `flips` nothing mirrored: right for digits.
+    is blurred, without `flips` nothing mirrored: right for digits. All views are `strong`, erased
+    and cut out as `Strengthened` says.
     """
 
     kind: Literal["multi_crop"] = "multi_crop"
@@ -68,14 +84,16 @@ class MultiCrop(Crop):
     strength: NonNegative = 1.0
     blurs: bool = True
     flips: bool = True
+    infrared: Infrared = Infrared()
 
     @model_validator(mode="after")
-    def _ten_crops_are_mirrored(self) -> MultiCrop:
+    def _ten_crops_are_mirrored_and_none_is_covered(self) -> MultiCrop:
         if self.small.local == "ten" and not self.flips:
             raise ValueError(
                 "flips must be true where small.local is 'ten', half of which are mirrored, got "
                 "false; try 'five'"
             )
+        check_cutout("", self.cutout, self.sides)
         return self
 
     @property
@@ -95,8 +113,9 @@ class MultiCrop(Crop):
         return _distortions(self)
 
     def void(self) -> frozenset[str]:
-        """The side of small views that are not there."""
-        return frozenset() if self.small.number else frozenset({"local_crop_input_factor"})
+        """The side of small views that are not there; what is not done."""
+        factor = frozenset() if self.small.number else frozenset({"local_crop_input_factor"})
+        return super().void() | factor
 
     def too_small(self, least: int, network: str) -> str | None:
         """One sentence on views below the `least` pixels a side that a network takes, or None."""
@@ -109,12 +128,12 @@ class MultiCrop(Crop):
         )
 
 
-class Contrastive(Crop):
+class Contrastive(Strengthened, Crop):
     """So many views of `size` pixels a side, all made alike, their colours changed by `strength`.
 
     `values`: those of supervised contrastive learning on `cifar`, or of `simclr`, whose colours go
     further. Without `blurs` nothing is blurred (of `cifar` nothing is), without `flips` nothing
-    mirrored.
+    mirrored. All are `strong`, erased and cut out as `Strengthened` says.
     """
 
     kind: Literal["contrastive"] = "contrastive"
@@ -125,6 +144,12 @@ class Contrastive(Crop):
     strength: NonNegative = 1.0
     blurs: bool = True
     flips: bool = True
+    infrared: Infrared = Infrared()
+
+    @model_validator(mode="after")
+    def _none_is_covered(self) -> Contrastive:
+        check_cutout("", self.cutout, self.sides)
+        return self
 
     @property
     def sides(self) -> dict[str, int]:
@@ -137,8 +162,8 @@ class Contrastive(Crop):
         return _distortions(self)
 
     def void(self) -> frozenset[str]:
-        """A blur that there is not."""
-        return frozenset({"blurs"}) if self.values == "cifar" else frozenset()
+        """A blur that there is not; what is not done."""
+        return super().void() | (frozenset({"blurs"}) if self.values == "cifar" else frozenset())
 
     def too_small(self, least: int, network: str) -> str | None:
         """One sentence on views below the `least` pixels a side that a network takes, or None."""

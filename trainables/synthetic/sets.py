@@ -17,6 +17,7 @@ from trainables.synthetic import (
     dsprites,
     garment_boxes,
     garments,
+    maritime,
     movi,
     records,
     rooms,
@@ -115,6 +116,7 @@ MADE = {
         least=len(garments.SPLITS),
         needs=FASHION_MNIST,
     ),
+    "massmind": Made(maritime.scene, maritime.SIZE, maritime.write, least=maritime.LEAST),
     "tiny": Made(detection.scene, detection.SIZE, detection.write, least=len(detection.CASES)),
 }
 """The sets that can be made, by name."""

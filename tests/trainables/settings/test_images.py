@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -36,8 +36,13 @@ def test_a_folder_needs_a_path() -> None:
 
 
 def test_what_only_a_folder_needs_is_void() -> None:
-    assert Images().void() == {"root", "limit", "path", "image_size", "channels"}
-    assert Images(name="folder", path="pets", limit=9).void() == {"root"}
+    asked = {"balanced", "labels_share", "noisy_labels", "unlabelled", "classes_file", "test_path"}
+    own = {"path", "image_size", "channels", "thermal", "boxes"}
+    assert Images().void() == {"root", "limit"} | own | asked
+    assert Images(name="folder", path="pets", limit=9).void() == {"root", "boxes"} | asked
+    lists: dict[str, Any] = {"noisy_labels": 5, "classes_file": "classes.txt", "balanced": True}
+    named = Images(name="folder", path="pets", limit=9, **lists)
+    assert named.void() == {"root", "boxes"} | asked - lists.keys()
 
 
 def test_no_tail_is_as_if_there_were_none_to_have() -> None:

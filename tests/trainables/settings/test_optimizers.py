@@ -87,7 +87,7 @@ def test_what_has_no_effect_is_no_argument(given: Optimizer, names: set[str]) ->
         (AdamW, "weight_decay", -1e-9, "greater than or equal to 0"),
         (PlainSGD, "momentum", 1.0, "less than 1"),
         (LARS, "trust", 1.1, "less than or equal to 1"),
-        (SAM, "rho", 2.1, "less than or equal to 2"),
+        (SAM, "rho", 20.1, "less than or equal to 20"),
     ],
 )
 def test_a_value_outside_of_its_range_is_refused(
@@ -105,7 +105,7 @@ def test_a_value_outside_of_its_range_is_refused(
         (PlainSGD, "momentum", 0.0),
         (LARS, "trust", 1.0),
         (SAM, "rho", 0.0),
-        (SAM, "rho", 2.0),
+        (SAM, "rho", 20.0),
     ],
 )
 def test_the_edge_of_its_range_is_taken(kind: type[Optimizer], path: str, edge: float) -> None:

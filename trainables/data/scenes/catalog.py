@@ -110,6 +110,21 @@ _NUCLEI = SceneSet(
     is_made="never",
     comes_square=True,
 )
+MARITIME = ("sky", "water", "bridge", "obstacle", "living obstacle", "background", "self")
+"""What is seen at a pixel of MassMIND, by its number."""
+_MASSMIND = SceneSet(
+    name="massmind",
+    kind="class_masks",
+    source="https://github.com/uml-marine-robotics/MassMIND (Nirgudkar et al. 2023)",
+    licence="CC BY-NC-SA 4.0",
+    image_size=512,
+    forms=(("images/*.png", "masks/*.png"),),
+    splits={"train": 2042, "val": 437, "test": 437},
+    size=0,
+    what="2,916 thermal pictures from a boat with a class of 7 at each pixel, 512 × 640 grey",
+    crop="whole",
+    classes=MARITIME,
+)
 _ALL = (
     _records(
         "clevr_with_masks",
@@ -182,7 +197,7 @@ _ALL = (
     _movi("d", 9_737, "clips of 24 frames, 11 to 23 scanned objects, few move, 256 × 256 colour"),
     _movi("e", 9_749, "as movi_d, and the camera moves"),
 )
-SCENE_SETS = {each.name: each for each in (*_ALL, *_MADE_ONLY, _NUCLEI)}
+SCENE_SETS = {each.name: each for each in (*_ALL, *_MADE_ONLY, _NUCLEI, _MASSMIND)}
 """By name."""
 
 

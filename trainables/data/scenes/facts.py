@@ -30,13 +30,15 @@ class SceneSet:
     Each of `forms` is a way for it to be there: files that are all below its folder, or patterns
     of them; the first counts. `besides` are those that may be next to the first of them. `package`
     is the Python package in which they are, too, name and version, and the folder in it. `kind` is
-    who reads them: `records`, `clevr`, `clips` or `nuclei`. The sizes of `splits` are those of a
-    set that is prepared with no others given; for MOVi they are frames. `url` is the address of the
-    only file, if there is one. `prepared_size` (0: its height) and `crop` are customary for it.
-    `is_made`: whether scenes like those that are published are made here, or there are only made
-    ones, or never any. What `comes_square` has the size that is asked for: it is neither cropped
-    nor resized. `properties` of an object are those that scenes have codes of; without masks it is
-    not known which object a pixel belongs to. `viewer` names what shows some of it.
+    who reads them: `records`, `clevr`, `clips`, `nuclei` or `class_masks`. The sizes of `splits`
+    are those of a set that is prepared with no others given; for MOVi they are frames. `url` is the
+    address of the only file, if there is one. `prepared_size` (0: its height) and `crop` are
+    customary for it. `is_made`: whether scenes like those that are published are made here, or
+    there are only made ones, or never any. What `comes_square` has the size that is asked for: it
+    is neither cropped nor resized. `properties` of an object are those that scenes have codes of;
+    without masks it is not known which object a pixel belongs to. Masks with `classes` say what is
+    seen at a pixel, the index of one of these, and nothing of objects. `viewer` names what shows
+    some of it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SceneSet:
     comes_square: bool = False
     has_masks: bool = True
     properties: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     viewer: ClassVar[str] = "trainables.figures.data_sets:show_scenes"
 
     @property
@@ -79,7 +82,7 @@ class SceneSet:
 
         A crop `none` leaves as many as its own does.
         """
-        takes_all = self.crop == "none" or crop in ALL_ROWS
+        takes_all = self.crop in ("none", *ALL_ROWS) or crop in ALL_ROWS
         return image_size if takes_all else round(image_size * _ROWS / _CROPPED)
 
     def looked_for(self, root: Path | None = None) -> Sequence[Path]:

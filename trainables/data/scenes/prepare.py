@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.data.files import alone, need_space
+from trainables.data.scenes.class_masks import ClassMaskScenes
 from trainables.data.scenes.clevr import DescribedScenes
 from trainables.data.scenes.clips import ClipScenes
 from trainables.data.scenes.facts import ALL_ROWS, SceneSet, missing_files, store_folder
@@ -154,6 +155,8 @@ def _source(
 ) -> Source:
     if data_set.kind == "nuclei":
         return NucleiTiles(files, frame.image_size, told, advance)
+    if data_set.kind == "class_masks":
+        return ClassMaskScenes(files, frame, told, advance, classes=len(data_set.classes))
     if data_set.kind == "clips":
         return ClipScenes(data_set.name, files, frame, told, advance)
     if data_set.kind == "clevr":

@@ -26,7 +26,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_set_of_records_has_a_schema_and_its_own_name() -> None:
     assert {name for name, each in SCENE_SETS.items() if each.kind == "records"} == set(SCHEMAS)
-    assert all(name == each.name for name, each in SCENE_SETS.items()) and len(SCENE_SETS) == 16
+    assert all(name == each.name for name, each in SCENE_SETS.items()) and len(SCENE_SETS) == 17
 
 
 def test_a_store_has_a_folder_of_its_own() -> None:
