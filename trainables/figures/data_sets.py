@@ -42,8 +42,10 @@ def show_images(
     Raises:
         LookupError: the set is not there. ValueError: what is asked for is not in it.
     """
-    if data_set.name == "folder":
-        raise LookupError("data set folder is your own: its images are looked at where they lie")
+    if data_set.name in ("folder", "boxes"):
+        raise LookupError(
+            f"data set {data_set.name} is your own: its images are looked at where they lie"
+        )
     if store is not None:
         raise ValueError(f"--store must be left out for {data_set.name}, got {store!r}")
     found = images.load(data_set, root=root or ROOT)

@@ -1,4 +1,4 @@
-"""Pictures of embeddings: how alike positions are, and where slots lie."""
+"""Pictures of embeddings: how alike positions are, where slots lie, where classes do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from trainables.figures.canvas import canvas
 from trainables.figures.palette import color
 from trainables.losses.similarity import normalized
+from trainables.metrics.embedding_maps import principal_components
 
 
 def position_similarity(
@@ -46,21 +47,6 @@ def position_similarity(
         axes.set_title(title, fontsize=11)
 
 
-def principal_components(vectors: Tensor, number: int = 2) -> tuple[Tensor, Tensor]:
-    """Vectors [N, D] along the directions of most variance, [N, number], and the shares of it.
-
-    Computed in double precision; the entry of a direction that is largest in magnitude is positive.
-    """
-    centred = vectors.detach().double().cpu()
-    centred = centred - centred.mean(0)
-    _, values, directions = torch.linalg.svd(centred, full_matrices=False)
-    directions = directions[:number]
-    largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    total = values.square().sum()
-    share = values[:number].square() / total.where(total > 0, 1.0)
-    return centred @ (directions * largest.sign()).T, share
-
-
 def slot_scatter(
     path: Path,
     slots: Tensor,
@@ -89,6 +75,43 @@ def slot_scatter(
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=2)
         axes.set_title(title, fontsize=11)
+
+
+def class_map(
+    path: Path,
+    points: Tensor,
+    labels: Tensor,
+    names: Sequence[str],
+    *,
+    means: Tensor | None = None,
+    axes: tuple[str, str] = ("", ""),
+    title: str = "",
+) -> None:
+    """Points [N, 2] of a map in the colours of their classes, labels [N] in 0 … C − 1.
+
+    `names` are of the classes, in the legend those that occur; `means` of these [≤ C, 2], if given,
+    are shown as crosses with their names. Without words for the axes they
+    have no scale: of t-SNE distances mean little.
+    """
+    labels = labels.long().cpu()
+    with canvas(path, 6.8, 5.2) as figure:
+        panel = figure.subplots()
+        for label in labels.unique().tolist():
+            own, shade = points[labels == label], color(label + 1)
+            panel.scatter(*own.T, s=9, color=shade, label=names[label], linewidths=0, alpha=0.8)
+        crosses = [] if means is None else means.tolist()
+        for label, (x, y) in zip(labels.unique().tolist(), crosses, strict=False):
+            panel.scatter(x, y, s=90, color=color(label + 1), marker="X", edgecolors="black")
+            panel.annotate(
+                str(names[label]), (x, y), (5, 5), textcoords="offset points", fontsize=8
+            )
+        if any(axes):
+            panel.set(xlabel=axes[0], ylabel=axes[1])
+            panel.spines[["top", "right"]].set_visible(False)
+        else:
+            panel.set(xticks=[], yticks=[])
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=2)
+        panel.set_title(title, fontsize=11)
 
 
 def _spread(size: int, most: int) -> list[int]:

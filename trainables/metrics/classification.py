@@ -37,6 +37,13 @@ class Scores:
     f1: Tensor
     support: Tensor
 
+    def weighted(self, values: Tensor) -> float:
+        """The mean of precision or F1 [classes], each class as often as it occurs.
+
+        As scikit-learn's `average="weighted"`. Of recall it is the accuracy.
+        """
+        return float((values * self.support).sum() / self.support.sum())
+
 
 def scores(counts: Tensor) -> Scores:
     """The scores of a confusion matrix (row true, column predicted).
@@ -61,3 +68,23 @@ def scores(counts: Tensor) -> Scores:
         f1=f1,
         support=support.long(),
     )
+
+
+MANY, FEW = 100, 20
+"""Classes with more training images than the one are many, with fewer than the other few."""
+
+
+def recall_by_frequency(recall: Tensor, counts: Tensor) -> dict[str, float]:
+    """The mean recall of classes with many, medium and few training images, by these names.
+
+    Of `recall` [C] and the training images `counts` [C] of each class: above 100, 20 to 100, below
+    20 (Liu et al. 2019, section 4.1). A kind without classes is not there; nothing is where all
+    classes are of one kind.
+    """
+    kinds = {
+        "many": counts > MANY,
+        "medium": (counts <= MANY) & (counts >= FEW),
+        "few": counts < FEW,
+    }
+    found = {name: float(recall[own].mean()) for name, own in kinds.items() if own.any()}
+    return found if len(found) > 1 else {}

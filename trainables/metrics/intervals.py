@@ -27,7 +27,8 @@ def wilson(share: float, number: int, confidence: float = 0.95) -> tuple[float, 
     whole = 1 + z**2 / number
     middle = (share + z**2 / (2 * number)) / whole
     half = z / whole * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high  # without rounding
 
 
 def paired(first: Tensor, second: Tensor, confidence: float = 0.95) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import torch
 from sklearn import metrics
 from torch import Tensor
 
-from trainables.metrics.classification import confusion, normalised, scores
+from trainables.metrics.classification import confusion, normalised, recall_by_frequency, scores
 
 
 def predictions(case: str) -> tuple[Tensor, Tensor]:
@@ -69,3 +69,23 @@ def test_rows_are_shares_of_the_true_class(case: str) -> None:
 def test_nothing_has_no_scores() -> None:
     with pytest.raises(ValueError, match="must count at least one example, got none"):
         scores(torch.zeros(3, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_weighted_means_are_those_of_scikit_learn(case: str) -> None:
+    predicted, labels = predictions(case)
+    found = scores(confusion(predicted, labels, 5))
+    reference: Any = metrics.precision_recall_fscore_support
+    known = reference(labels, predicted, labels=range(5), zero_division=0, average="weighted")
+    own = [found.weighted(one) for one in (found.precision, found.recall, found.f1)]
+    assert own == pytest.approx(known[:3])
+    assert found.weighted(found.recall) == pytest.approx(found.accuracy)
+
+
+def test_recall_is_told_apart_by_training_images() -> None:
+    """Above 100, 20 to 100, below 20: both edges are medium."""
+    recall = torch.tensor([0.9, 0.8, 0.6, 0.4, 0.1]).double()
+    found = recall_by_frequency(recall, torch.tensor([500, 101, 100, 20, 19]))
+    assert found == pytest.approx({"many": 0.85, "medium": 0.5, "few": 0.1})
+    assert recall_by_frequency(recall[:2], torch.tensor([500, 19])).keys() == {"many", "few"}
+    assert recall_by_frequency(recall, torch.full((5,), 300)) == {}

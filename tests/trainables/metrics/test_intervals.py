@@ -17,6 +17,11 @@ def test_wilsons_interval_is_that_of_scipy(hits: int, number: int, confidence: f
     assert found == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
+@pytest.mark.parametrize("number", [3, 66, 250])
+def test_none_and_all_are_ends_exactly(number: int) -> None:
+    assert (wilson(0.0, number)[0], wilson(1.0, number)[1]) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

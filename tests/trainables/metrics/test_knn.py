@@ -12,7 +12,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.metrics.knn import class_accuracy, class_votes, label_accuracy, label_votes
+from trainables.metrics.knn import (
+    class_accuracy,
+    class_votes,
+    label_accuracy,
+    label_votes,
+    top_accuracy,
+)
 
 
 def features(number: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -76,3 +82,50 @@ def test_there_are_as_many_neighbours_as_others() -> None:
     assert class_votes(bank, labels, bank, neighbors=6, num_classes=5).shape == (6, 5)
     with pytest.raises(ValueError, match=r"must be the bank itself \(6\) to be left out, got 5"):
         class_votes(bank, labels, bank[:5], neighbors=2, num_classes=5, leaves_out_itself=True)
+
+
+def test_votes_by_distance_are_those_of_scikit_learn() -> None:
+    """Euclidean, of directions."""
+    (bank, labels), (queries, _) = features(80, 0), features(50, 1)
+    votes = class_votes(bank, labels, queries, neighbors=6, num_classes=5, weights="distance")
+    known = KNeighborsClassifier(6, weights="distance").fit(functional.normalize(bank), labels)
+    assert np.allclose(votes, known.predict_proba(functional.normalize(queries)), atol=1e-5)
+
+
+def test_a_duplicate_has_not_all_the_say_by_distance() -> None:
+    """At distance 0 it would vote with an infinite weight: 1 / 0.01 here, beside 1 / √2 twice."""
+    bank = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    labels, query = torch.tensor([0, 1, 1]), torch.tensor([[2.0, 0.0]])
+    votes = class_votes(bank, labels, query, neighbors=3, num_classes=2, weights="distance")
+    weights = torch.tensor([100.0, 2 / math.sqrt(2)])
+    torch.testing.assert_close(votes[0], weights / weights.sum())
+
+
+def test_uniform_votes_are_those_without_a_temperature() -> None:
+    (bank, labels), (queries, _) = features(30, 0), features(7, 1)
+    given: dict[str, Any] = {"neighbors": 6, "num_classes": 5}
+    found = class_votes(bank, labels, queries, weights="uniform", **given)
+    assert torch.equal(found, class_votes(bank, labels, queries, temperature=None, **given))
+    with pytest.raises(LookupError, match="weights must be .*exponential.*'inverse'"):
+        class_votes(bank, labels, queries, weights="inverse", **given)  # pyright: ignore
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_the_first_few_are_those_of_a_sorted_list(number: int) -> None:
+    """Of equals the first class comes first, and a class that nobody votes for is none of them."""
+    votes = torch.randint(0, 3, (60, 6), generator=torch.Generator().manual_seed(0)).float()
+    labels = torch.arange(60) % 6
+    hits = 0
+    for row, label in zip(votes.tolist(), labels.tolist(), strict=True):
+        ranked = sorted(range(6), key=lambda one: (-row[one], one))[:number]
+        hits += label in [one for one in ranked if row[one] > 0]
+    assert top_accuracy(votes, labels, number) == pytest.approx(hits / 60)
+
+
+def test_votes_in_small_parts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = torch.Generator().manual_seed(0)
+    bank, queries = torch.rand(30, 4, generator=draws), torch.rand(7, 4, generator=draws)
+    given: dict[str, Any] = {"neighbors": 5, "num_classes": 6}
+    whole = class_votes(bank, torch.arange(30) % 6, queries, **given)
+    monkeypatch.setattr("trainables.metrics.knn._NUMBERS", 60)  # two queries at a time
+    torch.testing.assert_close(class_votes(bank, torch.arange(30) % 6, queries, **given), whole)
