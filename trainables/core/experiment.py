@@ -31,10 +31,15 @@ tensor that is called `views`, or `…_views`, has several pictures of each, [B,
 
 
 class Loss(NamedTuple):
-    """The total loss of a batch, a scalar, and the terms to log, by name, scalars too."""
+    """The total loss of a batch, a scalar, and the terms to log, by name, scalars too.
+
+    `each` [B], of which the total is the mean, is the loss of each example, where it does not
+    depend on the others; None where it does, or where nobody asks for it.
+    """
 
     total: Tensor
     terms: Mapping[str, Tensor]
+    each: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,12 @@ from torch.optim import Optimizer
 from trainables.core import checkpoint, distributed, measuring
 from trainables.core.averages import Averages, PartMeans
 from trainables.core.checkpoint import Position
+from trainables.core.choosing import Chosen, Pass, most_risen, of_examples
 from trainables.core.costs import Costs
 from trainables.core.groups import set_groups
-from trainables.core.optimizers import SAM
 from trainables.core.prefetching import ahead
-from trainables.core.randomness import seed_dropout
+from trainables.core.randomness import derive, seed_dropout
+from trainables.core.sam import SAM
 from trainables.core.session import Follower, Session, hears_costs
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ def train(experiment: Experiment, session: Session) -> None:
     with ahead(batches, settings.prefetch) as ready:
         for step, batch in zip(steps, costs.timed(ready), strict=False):
             # One update: the gradient of the whole batch, bounded, at the rates of this step.
-            gradient = partial(_gradient, experiment, model, batch, step, device, parameters)
-            terms = gradient()
+            pass_ = Pass(experiment, model, batch, step, device)
+            each = [] if isinstance(optimizer, SAM) and optimizer.example_share < 1 else None
+            terms = _gradient(pass_, parameters, each)
             rates = set_groups(optimizer, experiment.group_settings(step, total))
             if isinstance(optimizer, SAM):
-                terms["sharpness"] = _step_sam(optimizer, experiment, gradient) - terms["loss"]
+                terms["sharpness"] = _step_sam(optimizer, pass_, parameters, each) - terms["loss"]
             else:
                 optimizer.step()
             optimizer.zero_grad()
@@ -143,40 +144,63 @@ def backward(
     step: int,
     device: torch.device,
     model: nn.Module | None = None,
+    *,
+    each: list[Tensor] | None = None,
+    chosen: Chosen | None = None,
 ) -> dict[str, Tensor]:
     """Adds the gradient of a batch's loss, made of equal micro-batches, to the parameters.
 
     In a group the batch is this rank's share, and `model` the experiment as wrapped for the group.
     Returns the loss as `loss` and its terms, means over micro-batches and ranks, detached. Of a
-    term, not of the loss, what is not a number is left out.
+    term, not of the loss, what is not a number is left out. The loss of each example is put into
+    `each`, if it is given; with `chosen` examples the loss is the mean of theirs alone.
+
+    Raises:
+        ValueError: the loss of each example is asked for, and the experiment does not say it.
     """
     settings, model = experiment.config.training, model or experiment
     parts = split(_on(batch, device, settings.channels_last), settings.num_micro_batches)
     means, total = PartMeans(len(parts)), torch.zeros(())
     for index, part in enumerate(parts):
         seed_dropout(device, settings.seed, step, index, distributed.rank())
+        part, marks = (part, None) if chosen is None else chosen.of(part, index, len(parts))
         with distributed.apart(model) if index + 1 < len(parts) else nullcontext():
             with _precision(settings.precision, device):
                 loss = model(part, step)
             share = loss.total / len(parts) if len(parts) > 1 else loss.total
+            if chosen is not None and marks is not None:
+                share = chosen.mean(of_examples(loss, experiment), marks)
             share.backward()
+        if each is not None:
+            each.append(of_examples(loss, experiment).detach())
         distributed.synchronize_buffers(experiment)
-        value = loss.total.detach() / len(parts)
+        value = share.detach()
         total = total + value if index else value
         means.add(loss.terms)
     return distributed.mean({"loss": total, **means.take()}, whole=("loss",))
 
 
+@torch.no_grad()
+def losses(pass_: Pass) -> Tensor:
+    """The loss of each example of this rank [B], as its gradient would be computed."""
+    settings, found = pass_.experiment.config.training, list[Tensor]()
+    batch = _on(pass_.batch, pass_.device, settings.channels_last)
+    for index, part in enumerate(split(batch, settings.num_micro_batches)):
+        seed_dropout(pass_.device, settings.seed, pass_.step, index, distributed.rank())
+        with _precision(settings.precision, pass_.device):
+            found.append(of_examples(pass_.model(part, pass_.step), pass_.experiment))
+    return torch.cat(found)
+
+
 def _gradient(
-    experiment: Experiment,
-    model: nn.Module,
-    batch: Batch,
-    step: int,
-    device: torch.device,
+    pass_: Pass,
     parameters: list[nn.Parameter],
+    each: list[Tensor] | None = None,
+    chosen: Chosen | None = None,
 ) -> dict[str, Tensor]:
     """Adds the gradient of a batch, bounded; returns the terms of the loss, and its norm before."""
-    terms = backward(experiment, batch, step, device, model)
+    experiment, model, batch, step, device = pass_
+    terms = backward(experiment, batch, step, device, model, each=each, chosen=chosen)
     experiment.after_backward(step)
     terms["gradient_norm"] = _clip(parameters, experiment.config.training.clip_norm)
     _check(step, terms)
@@ -184,15 +208,26 @@ def _gradient(
 
 
 def _step_sam(
-    optimizer: SAM, experiment: Experiment, gradient: Callable[[], Mapping[str, Tensor]]
+    optimizer: SAM, pass_: Pass, parameters: list[nn.Parameter], each: list[Tensor] | None
 ) -> Tensor:
     """SAM's update, with the second gradient of the same micro-batches and dropout, bounded too.
 
-    Buffers, such as running statistics, see the first pass only. Returns the loss at the second.
+    With the losses of `each` example it is that of those whose loss rises most. Buffers, such as
+    running statistics, see the first pass only. Returns the loss uphill, of all examples.
     """
+    experiment, found = pass_.experiment, dict[str, Tensor]()
     buffers = [(one, one.clone()) for one in experiment.buffers()]
-    found: dict[str, Tensor] = {}
-    optimizer.step(lambda: found.update(gradient()))
+
+    def uphill() -> None:
+        if each is None:
+            found.update(_gradient(pass_, parameters))
+            return
+        there = losses(pass_)
+        chosen = most_risen(there - torch.cat(each), optimizer.example_share)
+        _gradient(pass_, parameters, chosen=chosen)
+        found.update(distributed.mean({"loss": there.mean()}))
+
+    optimizer.step(uphill, derive(experiment.config.seed, "weights uphill", pass_.step))
     for buffer, value in buffers:
         buffer.copy_(value)
     return found["loss"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ UNTRAINED = "untrained"
 """The reference row of the networks as they were drawn."""
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
 
 
 def test(experiment: Experiment, session: Session) -> None:
@@ -193,13 +194,26 @@ def made(
 
 def _write(session: Session, name: str, write: Callable[[Path], None]) -> None:
     path = session.folder / name
-    try:
+
+    def written() -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path)
-    except Exception:  # a picture is not worth a run
+        return path
+
+    if unless_it_fails(name, written) is not None:
+        session.artifact(name, path)
+
+
+def unless_it_fails(name: str, make: Callable[[], Made]) -> Made | None:
+    """What is made for a picture of this name; None, and a warning with the reason, if it fails.
+
+    A picture is not worth a run: evaluations compute so what only pictures need.
+    """
+    try:
+        return make()
+    except Exception:
         log.warning("%s was not written", name, exc_info=True)
-        return
-    session.artifact(name, path)
+        return None
 
 
 @contextmanager
@@ -251,13 +265,26 @@ def device_of_runs() -> torch.device:
 
 
 def facts_of(experiment: nn.Module, device: torch.device) -> dict[str, object]:
-    """Parameters, device, threads, workers, and the versions of the libraries in use."""
+    """Parameters, device, threads, workers, and the versions of the libraries in use.
+
+    Where one network follows another, such as a teacher, those that are trained are counted apart,
+    as `trained_parameters`.
+    """
     loaded = {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
     versions = {name: str(module.__version__) for name, module in loaded.items()}
     return {
         "parameters": sum(parameter.numel() for parameter in experiment.parameters()),
+        **_trained(experiment),
         "device": str(device),
         "threads": torch.get_num_threads(),
         **({"workers": distributed.size()} if distributed.size() > 1 else {}),
         "versions": {"python": platform.python_version(), **versions},
     }
+
+
+def _trained(experiment: nn.Module) -> dict[str, int]:
+    """How many parameters are trained, where a module says that it `follows_another`."""
+    if not any(getattr(one, "follows_another", False) for one in experiment.modules()):
+        return {}
+    learned = (one.numel() for one in experiment.parameters() if one.requires_grad)
+    return {"trained_parameters": sum(learned)}

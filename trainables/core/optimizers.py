@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainables.core.groups import MAIN
 from trainables.core.lars import LARS
+from trainables.core.sam import SAM
 
 
 def parameter_groups(
@@ -126,62 +127,23 @@ def lars(
     )
 
 
-class SAM(torch.optim.Optimizer):
-    """Sharpness-aware minimisation (Foret et al. 2021, algorithm 1) around a base optimiser.
-
-    θ′ = θ + ρ·g/‖g‖, the norm over all parameters; the base then steps from θ, exactly, with the
-    gradient at θ′. Groups and state are those of the base; with ρ = 0 it is the base, bit for bit.
-    """
-
-    def __init__(self, base: torch.optim.Optimizer, rho: float) -> None:
-        super().__init__(base.param_groups, {})
-        self.base, self.rho = base, rho
-        self._share()
-
-    def _share(self) -> None:
-        self.param_groups, self.state = self.base.param_groups, self.base.state
-
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One update; the gradients at θ are there, and `closure` makes those at θ′.
-
-        Raises:
-            ValueError: no closure is given.
-        """
-        if closure is None:
-            raise ValueError("SAM.step must be given a closure that makes the gradient again")
-        moved = [
-            one for group in self.param_groups for one in group["params"] if one.grad is not None
-        ]
-        origin = [one.detach().clone() for one in moved]
-        self._climb(moved)
-        self.zero_grad()
-        try:
-            with torch.enable_grad():
-                closure()
-        finally:
-            with torch.no_grad():
-                for parameter, value in zip(moved, origin, strict=True):
-                    parameter.copy_(value)  # not θ′ − ε, which rounds
-        self.base.step()
-
-    @torch.no_grad()
-    def _climb(self, parameters: list[Tensor]) -> None:
-        gradients = [one.grad for one in parameters if one.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.add_(gradient * (self.rho / (norm + 1e-12)))
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores the base, which is all there is."""
-        self.base.load_state_dict(state_dict)
-        self._share()
-
-
 def sam(
-    groups: list[dict[str, Any]], base: str, rho: float, **values: Any
+    groups: list[dict[str, Any]],
+    base: str,
+    rho: float,
+    adaptive: bool = False,
+    weight_share: float = 1.0,
+    example_share: float = 1.0,
+    **values: Any,
 ) -> torch.optim.Optimizer:
-    """`SAM` around the optimiser of another kind, with values of that."""
-    return SAM(build(base, groups, **values), rho)
+    """`SAM` around the optimiser of another kind, with values of that; see `core.sam`."""
+    return SAM(
+        build(base, groups, **values),
+        rho,
+        adaptive=adaptive,
+        weight_share=weight_share,
+        example_share=example_share,
+    )
 
 
 KINDS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -292,3 +292,77 @@ def test_sam_without_a_closure_is_refused() -> None:
     sgd = optimizers.sgd([{"params": [one(1.0)]}], 0.1, 0.0, False)
     with pytest.raises(ValueError, match="must be given a closure"):
         optimizers.SAM(sgd, 0.1).step()
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.5])
+def test_on_a_ball_sam_and_asam_have_their_closed_forms(rho: float) -> None:
+    """Of ½‖θ‖² the gradient uphill is θ·(1 + ρ/‖θ‖), with ASAM θ + ρ·θ³/‖θ²‖."""
+    theta = torch.tensor([3.0, -1.0, 0.5], dtype=torch.float64)
+    for adaptive, cubed in ((False, theta / theta.norm()), (True, theta**3 / (theta**2).norm())):
+        weight, seen = nn.Parameter(theta.clone()), list[Tensor]()
+        weight.grad = theta.clone()
+        sgd = optimizers.sgd([{"params": [weight]}], 0.0, momentum=0.0)
+        optimizer = optimizers.SAM(sgd, rho, adaptive=adaptive)
+        optimizer.step(lambda: seen.append(weight.detach().clone()))  # noqa: B023
+        torch.testing.assert_close(seen[0], theta + rho * cubed)
+        assert torch.equal(weight.detach(), theta)
+
+
+THEIRS = {
+    False: (
+        [0.9695141991874704, -0.7976306694480995, 0.3110749047640236, -0.1115789868310308],
+        [0.2902365484120188, -0.3738892262111821, 0.5804396525408881],
+        0.6474450090469798,
+    ),
+    True: (
+        [0.9832455010103428, -0.7068828991013467, 0.5809960871888523, -0.24365341779326136],
+        [0.1716970024042155, -0.27854101911756, 0.6036309914550694],
+        0.8933363373062672,
+    ),
+}
+"""davda54/sam, sam.py in float64: three steps of a small network around SGD with lr 0.3, m 0.9."""
+
+
+@pytest.mark.parametrize(("adaptive", "rho"), [(False, 0.05), (True, 2.0)])
+def test_three_steps_are_those_of_davda54(adaptive: bool, rho: float) -> None:
+    net = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(wave(*parameter.shape))
+    images, labels = 2 * wave(6, 4), torch.tensor([0, 2, 1, 1, 0, 2])
+
+    def loss() -> Tensor:
+        found = nn.functional.cross_entropy(net(images), labels)
+        found.backward()
+        return found.detach()
+
+    groups = [{"params": list(net.parameters())}]
+    optimizer = optimizers.sam(groups, "sgd", rho, adaptive, lr=0.3, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss()
+        optimizer.step(loss)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    first, last = net[0], net[2]
+    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+    row, bias, value = THEIRS[adaptive]
+    assert first.weight[0].tolist() == pytest.approx(row, rel=1e-9)
+    assert last.bias.tolist() == pytest.approx(bias, rel=1e-9)
+    assert float(loss()) == pytest.approx(value, rel=1e-9)
+
+
+def test_a_share_of_the_weights_moves_so_much_further() -> None:
+    """Of ones ε is ρ/√N; 0.6 of them move by 1/0.6 of that, others by the next seed."""
+    seen: list[Tensor] = []
+    weight = nn.Parameter(torch.ones(100, 100))
+    sgd = optimizers.sgd([{"params": [weight]}], 0.0, momentum=0.0)
+    optimizer = optimizers.SAM(sgd, rho=1.0, weight_share=0.6)
+    for seed in (1, 1, 2):
+        weight.grad = torch.ones(100, 100)
+        optimizer.step(lambda: seen.append(weight.detach() - 1), seed)
+    moved = seen[0] != 0
+    assert float(moved.float().mean()) == pytest.approx(0.6, abs=0.02)
+    torch.testing.assert_close(seen[0][moved], torch.full((int(moved.sum()),), 0.01 / 0.6))
+    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+    with pytest.raises(ValueError, match="must be given a seed that says which weights move"):
+        weight.grad = torch.ones(100, 100)
+        optimizer.step(lambda: None)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tests.trainables import groups, runs
 from tests.trainables.runs import EVERYTHING
 from trainables.core import checkpoint, loop
+from trainables.core.choosing import Pass
 from trainables.core.experiment import Batch, Loss
 from trainables.core.optimizers import SAM
 from trainables.core.session import LocalSession
@@ -71,9 +72,9 @@ def stepped(**values: Any) -> list[Tensor]:
     assert isinstance(optimizer, SAM)
     parameters = list(experiment.parameters())
     before = [one.detach().clone() for one in parameters]
-    gradient = partial(loop._gradient, experiment, experiment, batch, 1, CPU, parameters)
-    gradient()
-    loop._step_sam(optimizer, experiment, gradient)
+    pass_ = Pass(experiment, experiment, batch, 1, CPU)
+    loop._gradient(pass_, parameters)
+    loop._step_sam(optimizer, pass_, parameters, None)
     return [one.detach() - was for one, was in zip(parameters, before, strict=True)]
 
 
