@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -10,22 +11,28 @@ from trainables.core.config import Config
 from trainables.core.training import ExperimentConfig, Training
 from trainables.settings import optimizers
 from trainables.settings.backbones import Backbone
+from trainables.settings.going_on import Part, check_part, missing_checkpoint, of_content
 from trainables.settings.images import Images
+from trainables.settings.landscapes import Landscape
 from trainables.settings.ranges import Count, NonNegative, Positive, Rate
 from trainables.settings.schedules import Schedule
+from trainables.settings.strong import Strengthened, check_cutout
 from trainables.settings.views import MultiCrop, Views
-from trainables.ssl import optimization
+from trainables.ssl import controls, optimization
 from trainables.ssl.evaluations import Evaluations
-from trainables.ssl.methods import BYOL, Dino, Method, MoCo
+from trainables.ssl.methods import Dino, Method, SimCLR, SupCon
 from trainables.ssl.optimization import Optimizer
+from trainables.ssl.robustness import Corruption
+from trainables.ssl.segmentation_settings import SegmentationConfig
 
 
-class Augmentation(Config):
+class Augmentation(Strengthened):
     """What is done to training images.
 
     `shift` in pixels; `smallest_crop` the smallest side of a crop, a share of the image (1: none);
     `mixup` and `cutmix` the α of their Beta distributions (0: off); half of the images are mirrored
-    left to right if it `flips`: right for photographs, wrong for digits.
+    left to right if it `flips`: right for photographs, wrong for digits. Before they are mixed they
+    are `strong`, erased and cut out as `Strengthened` says.
     """
 
     shift: int = Field(default=0, ge=0, le=4)
@@ -35,12 +42,16 @@ class Augmentation(Config):
     flips: bool = False
 
     def void(self) -> frozenset[str]:
-        """No flips are as if there were none to have."""
-        return frozenset() if self.flips else frozenset({"flips"})
+        """No flips are as if there were none to have; what is not done."""
+        return super().void() | (frozenset() if self.flips else frozenset({"flips"}))
 
 
 class Model(Config):
-    """The vision transformer; sizes as in `trainables.layers.vit`."""
+    """The vision transformer; sizes as in `trainables.layers.vit`.
+
+    It begins as the `weights_part` of `weights_file`, a checkpoint of a run, as in
+    `settings.going_on` (null: as it is drawn).
+    """
 
     kind: Literal["vit"] = "vit"
     patch_size: Count = 2
@@ -54,6 +65,8 @@ class Model(Config):
     pool: Literal["class_token", "mean"] = "class_token"
     positions: Literal["learned", "sine_cosine"] = "learned"
     norm: Literal["pre", "post"] = "pre"
+    weights_file: str | None = None
+    weights_part: Part | None = None
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Model:
@@ -61,14 +74,23 @@ class Model(Config):
             raise ValueError(f"heads must divide width ({self.width}), got {self.heads}")
         if self.positions == "sine_cosine" and self.width % 4:
             raise ValueError(f"width must be a multiple of 4 with sine_cosine, got {self.width}")
+        check_part(self.weights_file, self.weights_part)
         return self
 
     def void(self) -> frozenset[str]:
         """The first of several blocks has no drop path, so a single block has none.
 
-        Nor does the kind count: what has none is a vision transformer.
+        Nor does the kind count: what has none is a vision transformer; nor a file that is none.
         """
-        return frozenset({"kind", "drop_path"} if self.layers == 1 else {"kind"})
+        file = {"weights_file", "weights_part"} if self.weights_file is None else set[str]()
+        return frozenset({"kind", "drop_path"} | file if self.layers == 1 else {"kind"} | file)
+
+    def missing(self, path: str) -> str | None:
+        """The sentence on a checkpoint that is not there."""
+        return missing_checkpoint(path, self.weights_file)
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return of_content(super()._canonical(plain))
 
 
 class AdamW(optimizers.AdamW):
@@ -107,21 +129,29 @@ class Evaluation(Config):
     """
 
     noise: float = Field(default=0.0, ge=0)
+    corruption: Corruption = Corruption()
+    landscape: Landscape = Landscape()
 
     def void(self) -> frozenset[str]:
         """Noise of size 0 is not there."""
         return frozenset({"noise"}) if self.noise == 0 else frozenset()
 
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on an evaluation that is not made; None if it is, or is another one."""
+        return self.corruption.unreported(
+            metric, "evaluation.corruption"
+        ) or self.landscape.unreported(metric, "evaluation.landscape")
+
 
 class Supervised(ExperimentConfig):
-    """A vision transformer, or a network of timm, trained with labels."""
+    """A vision transformer, a network of timm or a smaller one, trained with labels."""
 
     experiment: ClassVar[str] = "trainables.ssl.experiment:SupervisedExperiment"
     name: ClassVar[str] = "ssl.supervised"
 
     data: Images = Images()
     augmentation: Augmentation = Augmentation()
-    model: Annotated[Model | Backbone, Field(discriminator="kind")] = Model()
+    model: Annotated[Model | Backbone | controls.Control, Field(discriminator="kind")] = Model()
     optimizer: Annotated[AdamW | SGD | LARS | SAM, Field(discriminator="kind")] = AdamW()
     schedule: Schedule = Schedule()
     label_smoothing: Rate = 0.0
@@ -130,12 +160,17 @@ class Supervised(ExperimentConfig):
 
     def canonical(self) -> dict[str, Any]:
         """As of any configuration; for images of three channels without how one is taken."""
-        return _of_channels(super().canonical(), self.data)
+        return _of_labels(_of_channels(super().canonical(), self.data))
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
-        model = self.model.missing("model") if isinstance(self.model, Backbone) else None
-        return self.data.missing() or model
+        corruption = self.evaluation.corruption.missing("evaluation.corruption")
+        model = None if isinstance(self.model, controls.Control) else self.model.missing("model")
+        return self.data.missing() or model or corruption
+
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on why no run reports a metric; None if it may."""
+        return self.evaluation.unreported(metric)
 
     @field_validator("model", mode="before")
     @classmethod
@@ -145,12 +180,18 @@ class Supervised(ExperimentConfig):
     @model_validator(mode="after")
     def _the_model_takes_the_image(self) -> Supervised:
         side = self.data.side
-        if isinstance(self.model, Backbone):
+        check_cutout(
+            "augmentation.", self.augmentation.cutout, {f"data.name {self.data.name!r}": side}
+        )
+        if not isinstance(self.model, Model):
             if self.model.image_size is not None and self.model.image_size < side:
                 raise ValueError(
                     f"model.image_size must be at least the side of {self.data.name} ({side}), "
                     f"got {self.model.image_size}"
                 )
+            if isinstance(self.model, controls.ModernResNet):
+                if said := self.model.too_small(self.model.image_size or side):
+                    raise ValueError(f"model.{said}")
             return self
         if side % self.model.patch_size:
             fitting = [str(size) for size in range(1, side + 1) if side % size == 0]
@@ -165,6 +206,12 @@ def _of_channels(canonical: dict[str, Any], data: Images) -> dict[str, Any]:
     """Of images of three channels without how one is taken."""
     if data.num_channels == 3:
         canonical.get("model", {}).pop("channel_mode", None)
+    return canonical
+
+
+def _of_labels(canonical: dict[str, Any]) -> dict[str, Any]:
+    """Of what sees labels: images without them are not trained on."""
+    canonical.get("data", {}).pop("unlabelled", None)
     return canonical
 
 
@@ -205,22 +252,32 @@ class Pretraining(ExperimentConfig):
 
     def canonical(self) -> dict[str, Any]:
         """As of any configuration; for images of three channels without how one is taken."""
-        return _of_channels(super().canonical(), self.data)
+        found = _of_channels(super().canonical(), self.data)
+        return _of_labels(found) if self.method.sees_labels else found
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
-        model = self.model.missing("model") if isinstance(self.model, Backbone) else None
-        return self.data.missing() or model
+        corruption = self.evaluation.corruption.missing("evaluation.corruption")
+        return self.data.missing() or self.model.missing("model") or corruption
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
-        _, *network, value = metric.split("/")
-        if network and not self.method.has_teacher:
+        evaluation, *network, value = metric.split("/")
+        is_scored, own = evaluation in ("val", "test"), self.method.has_classifier
+        if is_scored and not own and "/".join([*network, value]).startswith(("accuracy", "recall")):
+            return (
+                f"metric {metric} needs a classifier, which method.kind {self.method.kind!r} does "
+                f"not give; take cross_entropy, focal, paco, gpaco or multi_task, or dino with "
+                f"method.focal.weight above 0"
+            )
+        if network and network[0] != "recall" and not self.method.has_teacher:
             return (
                 f"metric {metric} needs a teacher, which method.kind {self.method.kind!r} does not "
-                f"give; take dino, byol or moco"
+                f"give; take dino, byol, moco or paco"
             )
-        if value == "probe" and not self.evaluation.probe.steps:
+        if said := self.evaluation.unreported(metric):
+            return said
+        if value.startswith("probe") and not self.evaluation.probe.steps:
             return f"metric {metric} needs a probe; take evaluation.probe.steps of at least 1"
         return None
 
@@ -245,8 +302,28 @@ class Pretraining(ExperimentConfig):
         return self
 
     @model_validator(mode="after")
+    def _the_probe_sees_blocks_that_there_are(self) -> Pretraining:
+        probe = self.evaluation.probe
+        if probe.steps and isinstance(self.model, Model) and probe.blocks > self.model.layers:
+            raise ValueError(
+                f"evaluation.probe.blocks must be at most model.layers ({self.model.layers}), got "
+                f"{probe.blocks}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _examples_are_balanced_by_their_labels(self) -> Pretraining:
+        data = self.data
+        if data.balanced and data.has_unlabelled and not self.method.sees_labels:
+            raise ValueError(
+                f"data.balanced must be false where method.kind {self.method.kind!r} learns from "
+                f"images without labels too (data.labels_share below 1, data.unlabelled), got true"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _two_views_are_compared(self) -> Pretraining:
-        if not isinstance(self.method, BYOL | MoCo):
+        if not self.method.takes_two_views:
             return self
         method, views = self.method.kind, self.views
         if views.kind == "multi_crop" and views.small.number:
@@ -276,11 +353,33 @@ class Pretraining(ExperimentConfig):
         return self
 
     @model_validator(mode="after")
+    def _examples_have_losses(self) -> Pretraining:
+        if isinstance(self.optimizer, optimization.SAM) and self.optimizer.needs_each:
+            if self.method.compares_images:
+                raise ValueError(
+                    f"optimizer.example_share must be 1 with method.kind {self.method.kind!r}, "
+                    f"whose loss compares images, got {self.optimizer.example_share:g}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _there_are_others_to_compare_with(self) -> Pretraining:
         images = self.training.batch_size // self.training.num_micro_batches
-        if not self.method.has_teacher and images < 2:
+        if isinstance(self.method, SimCLR | SupCon) and images < 2:
             raise ValueError(
                 f"training.batch_size must have at least 2 images in each micro-batch with "
                 f"method.kind {self.method.kind!r}, which compares them, got {images}"
             )
         return self
+
+
+class Segmentation(SegmentationConfig):
+    """STEGO: codes of places by which features of a frozen network correspond, and classes of them.
+
+    Clusters of codes are matched with classes, and a linear layer reads classes off them; neither
+    teaches the codes anything. With the `signal` `labels` true classes are compared in place of
+    features.
+    """
+
+    experiment: ClassVar[str] = "trainables.ssl.segmentation:SegmentationExperiment"
+    name: ClassVar[str] = "ssl.segmentation"

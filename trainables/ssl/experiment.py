@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ from trainables.core.optimizers import build
 from trainables.core.randomness import derive, normal, uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import augment
+from trainables.data.balance import balanced
 from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl import networks
+from trainables.ssl import controls, corrupting, landscapes, networks, strong
+from trainables.ssl.answering import ClassifierAnswers
 from trainables.ssl.config import Supervised
 
 
@@ -42,11 +44,13 @@ class SupervisedExperiment(Experiment):
     def __init__(self, config: Supervised) -> None:
         super().__init__(config)
         self.facts = config.data.facts()
-        self.network = networks.build(
-            config.model,
-            image_size=self.facts.image_size,
-            channels=self.facts.channels,
-            classes=len(self.facts.classes),
+        model, facts = config.model, self.facts
+        sizes: dict[str, Any] = {"image_size": facts.image_size, "channels": facts.channels}
+        sizes["classes"] = len(facts.classes)
+        self.network = (
+            networks.build_control(model, **sizes)
+            if isinstance(model, controls.Control)
+            else networks.build(model, **sizes)
         )
 
     def load(self) -> dict[str, object]:
@@ -60,11 +64,14 @@ class SupervisedExperiment(Experiment):
             limit=settings.limit,
             long_tail=settings.long_tail.factor,
             tail_shape=settings.long_tail.shape,
+            **settings.arguments(),
         )
-        network_facts = networks.prepare(self.network, self._data.mean, self._data.deviation)
+        standardised = (self._data.mean, self._data.deviation)
+        network_facts = networks.prepare(self.network, self.config.model, *standardised)
         return {
             **network_facts,
             "data.name": self.facts.name,
+            **({"data.classes": list(self.facts.classes)} if settings.is_own else {}),
             "data.fingerprint": self._data.fingerprint,
             "data.split_sizes": {
                 "train": len(self._data.train),
@@ -77,6 +84,13 @@ class SupervisedExperiment(Experiment):
     def num_examples(self) -> int:
         """Images of the training split, once it is read."""
         return len(self._data.train)
+
+    def taken(self, step: int, places: Tensor) -> Tensor:
+        """As of any experiment, or balanced: functions of the seed, the step and the places."""
+        if not self.config.data.balanced:
+            return super().taken(step, places)
+        draws = uniform(self.config.seed, "balanced", step, places, 2)
+        return balanced(self._data.train.labels, draws)
 
     def batch(self, step: int) -> Batch:
         """Images [B, C, H, W] and labels [B], or soft labels [B, classes] when they are mixed."""
@@ -95,6 +109,7 @@ class SupervisedExperiment(Experiment):
         images = augment.shift(images, draws[:, 3:], settings.shift, self._data.background)
         if settings.flips:
             images = augment.flip(images, uniform(training.seed, "flip", step, taken, 1)[:, 0])
+        images = self._strengthened(images, step, taken)
         if mixes:
             images, labels = augment.mix(
                 images,
@@ -107,6 +122,16 @@ class SupervisedExperiment(Experiment):
         batch = {"images": images, "labels": labels, "examples": chosen}
         return batch if own is None else {name: tensor[own] for name, tensor in batch.items()}
 
+    def _strengthened(self, images: Tensor, step: int, places: Tensor) -> Tensor:
+        """Standardised images [B, C, H, W] with strong operations, and with parts covered."""
+        settings, key = self.config.augmentation, (self.config.seed, "train", step, places)
+        if settings.strong.kind != "none":  # operations are on 0…1
+            mean, deviation = self._data.mean, self._data.deviation
+            pixels = (images * deviation + mean).clamp(0, 1)
+            pixels = strong.augmented(pixels[:, None], settings, *key)[:, 0]
+            images = (pixels - mean) / deviation
+        return strong.covered(images[:, None], settings, *key)[:, 0]
+
     def forward(self, batch: Batch, step: int) -> Loss:
         """Mean cross entropy of the batch, in nats; 0 at best, ln(classes) for uniform logits.
 
@@ -114,11 +139,14 @@ class SupervisedExperiment(Experiment):
         that of the arg-max of the labels: with mixed labels it says little.
         """
         logits = self.network(batch["images"]).float()
-        smoothing = self.config.label_smoothing
-        loss = functional.cross_entropy(logits, batch["labels"], label_smoothing=smoothing)
+        smooth: dict[str, Any] = {"label_smoothing": self.config.label_smoothing}
+        each: Tensor | None = None
+        if self.config.optimizer.needs_each:
+            each = functional.cross_entropy(logits, batch["labels"], reduction="none", **smooth)
+        loss = functional.cross_entropy(logits, batch["labels"], **smooth)
         labels = batch["labels"] if batch["labels"].ndim == 1 else batch["labels"].argmax(1)
         accuracy = (logits.argmax(1) == labels).float().mean()
-        return Loss(loss, {"accuracy": accuracy})
+        return Loss(loss, {"accuracy": accuracy}, each)
 
     def optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """AdamW, SGD, LARS, or SAM around one of the first two."""
@@ -146,14 +174,28 @@ class SupervisedExperiment(Experiment):
         return (self.network,)
 
     def evaluations(self) -> list[Evaluation]:
-        """The same on the validation and the test split."""
+        """The same on the validation and the test split; corruption."""
         every, val, test = self.config.training.evaluate_every, self._data.val, self._data.test
         classify, blind = self._classify, self.references
         validation = partial(classify, val, "validation")
-        return [
+        found = [
             Evaluation("val", "val", validation, every, partial(blind, val)),
             Evaluation("test", "test", partial(classify, test, "test"), 0, partial(blind, test)),
+            *self._corrupted(),
         ]
+        settings = self.config.evaluation.landscape
+        if settings.resolution:
+            around = self._data.train if settings.split == "train" else val
+            look = partial(landscapes.of_classes, self, around)
+            found.append(Evaluation("landscape", "val", look, every))
+        return found
+
+    def _corrupted(self) -> Sequence[Evaluation]:
+        """The evaluation on corrupted images, if it is asked for."""
+        seed, classes = self.config.data.split_seed, len(self.facts.classes)
+        answers = ClassifierAnswers(self.network, self._data, classes, seed=seed)
+        settings = self.config.evaluation.corruption
+        return corrupting.evaluations(settings, self._data, answers, seed=seed)
 
     def references(self, split: Split) -> References:
         """`majority`: every image is of the class that training has most of; the loss is that of

@@ -23,9 +23,8 @@ from trainables.losses.distillation import distil_views
 from trainables.losses.regression import regress_views
 from trainables.losses.similarity import normalized
 from trainables.metrics.distillation import distance_of_parameters, health_of_targets
-from trainables.ssl.config import Pretraining
 from trainables.ssl.methods import BYOL, Dino, MoCo, SimCLR, SupCon
-from trainables.ssl.students import Student, build, build_quiet, exact
+from trainables.ssl.students import Student, exact
 
 Gather = Callable[[Tensor], Tensor]
 """Makes [N, …] of this worker the [workers · N, …] of all."""
@@ -45,6 +44,8 @@ class Learner(nn.Module, ABC):
     def __init__(self, student: Student) -> None:
         super().__init__()
         self.student = student
+        self.says_each = False
+        """Whether a loss says that of each image, if it can."""
 
     @property
     def kept(self) -> Student:
@@ -63,6 +64,13 @@ class Learner(nn.Module, ABC):
     @abstractmethod
     def compare(self, batch: Batch, gather: Gather, moment: Moment | None = None) -> Loss:
         """The loss of a micro-batch, and its terms; no moment: in an evaluation."""
+
+    def prepare(self, counts: Tensor) -> None:
+        """Says how many training images [C] there are of each class, once the data is read."""
+
+    def classes_of(self, images: Tensor) -> Tensor | None:
+        """Logits of classes [B, C] of images [B, C, S, S], where something learns to say them."""
+        return None
 
     def health(self, batch: Batch) -> dict[str, Tensor]:
         """Whether it goes well, by name: scalars of a batch, without gradient."""
@@ -133,10 +141,17 @@ class Distillation(Taught):
 
     def compare(self, batch: Batch, gather: Gather, moment: Moment | None = None) -> Loss:
         """The mean over pairs of views; in training the teacher's logits are collected."""
-        student, teacher = self._logits(batch)
+        return self._compared(self.student.features(views_of(batch)), batch, moment)
+
+    def _compared(self, features: Tensor, batch: Batch, moment: Moment | None) -> Loss:
+        """As `compare`, of features [V, B, D] of the student."""
+        student, teacher = self._logits(features, batch)
         sharp = self._sharpness(moment)
         if moment is not None:
             self.collect(teacher)
+        if self.says_each:
+            each = distil_views(student, teacher, **sharp, reduction="none")
+            return Loss(each.mean(), {}, each)
         return Loss(distil_views(student, teacher, **sharp), {})
 
     def collect(self, teacher: Tensor) -> None:
@@ -149,7 +164,7 @@ class Distillation(Taught):
 
     def health(self, batch: Batch) -> dict[str, Tensor]:
         """Of the targets, and how far the teacher is from the student."""
-        student, teacher = self._logits(batch)
+        student, teacher = self._logits(self.student.features(views_of(batch)), batch)
         found = health_of_targets(student, teacher, **self._sharpness(None))
         return {**found, **super().health(batch)}
 
@@ -175,9 +190,9 @@ class Distillation(Taught):
         ends = settings.first_teacher_temperature, settings.teacher_temperature
         return evenly(epoch, settings.teacher_temperature_epochs, *ends)
 
-    def _logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _logits(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of the student [V, B, K], and of the teacher [2, B, K], exact."""
-        student = exact(self.student(views_of(batch)))
+        student = exact(self.student.project(features))
         return student, exact(self.teacher([batch["large_views"][:, :2]]))
 
     def _sharpness(self, moment: Moment | None) -> dict[str, Any]:
@@ -204,7 +219,11 @@ class Regression(Taught):
         projections = self.student(views)
         predictions = self.predictor(projections.flatten(0, 1)).unflatten(0, projections.shape[:2])
         targets = exact(self.teacher(views)).transpose(0, 1)
-        return Loss(regress_views(exact(predictions).transpose(0, 1), targets), {})
+        compared = exact(predictions).transpose(0, 1), targets
+        if self.says_each:
+            each = regress_views(*compared, reduction="none")
+            return Loss(each.mean(), {}, each)
+        return Loss(regress_views(*compared), {})
 
     def after_update(self, moment: Moment) -> None:
         """The teacher follows."""
@@ -267,20 +286,6 @@ class Contrasting(Learner):
                 anchors=settings.anchors,
             )
         return Loss(found.loss, {"accuracy": found.accuracy})
-
-
-def learner(config: Pretraining, channels: int) -> Learner:
-    """What learns by the method of a configuration, from images with so many channels."""
-    student, method = build(config, channels), config.method
-    if isinstance(method, SimCLR | SupCon):
-        return Contrasting(method, student)
-    quiet = build_quiet(config, channels)
-    if isinstance(method, BYOL):
-        return Regression(method, student, quiet)
-    if isinstance(method, MoCo):
-        return Queueing(method, student, quiet)
-    is_official = config.compatibility == "official"
-    return Distillation(method, student, quiet, is_official=is_official)
 
 
 def views_of(batch: Batch) -> list[Tensor]:

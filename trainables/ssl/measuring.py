@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,71 +14,88 @@ from torch import Tensor
 
 from trainables.core import liveness
 from trainables.core.experiment import Evaluated, References
-from trainables.core.measuring import differentiable, learning
-from trainables.data.images import Split, stratified
-from trainables.metrics.classification import confusion, scores
+from trainables.figures.classification import confusion_matrix
+from trainables.metrics.classification import recall_by_frequency, scores
 from trainables.metrics.collapse import collapse_of_vectors
-from trainables.metrics.intervals import wilson
 from trainables.metrics.knn import class_votes
 from trainables.metrics.leaks import duplicates
-from trainables.metrics.probe import classifier_scores, fit_classifier
+from trainables.ssl.classifying import of_neighbours, own_scores
+from trainables.ssl.corrupting import Answer
+from trainables.ssl.features import AT_ONCE, BANK, Features, shrunk
+from trainables.ssl.probing import Answers, bounds, probed, scored
 from trainables.ssl.students import Student, exact
 
 if TYPE_CHECKING:
     from trainables.ssl.pretraining import PretrainingExperiment
 
-AT_ONCE = 512
-"""So many images are looked at together."""
-
-Embed = Callable[[Tensor], Tensor]
-"""Makes features [n, D] of standardised images [n, C, S, S]."""
-
 log = logging.getLogger(__name__)
+
+_CALLED = {"knn": "neighbours", "probe": "probe"}
+"""Those who answer, in words."""
 
 
 class Measuring:
     """The evaluations of an experiment; a bank of training images is all that it learns from."""
 
-    def __init__(self, experiment: PretrainingExperiment) -> None:
+    def __init__(self, experiment: PretrainingExperiment, features: Features | None = None) -> None:
         self._experiment = experiment
         self._settings = experiment.config.evaluation
         self._classes = len(experiment.facts.classes)
+        self._features = features or Features(experiment)
 
     def classify(self, split: str, last: bool) -> Evaluated:
         """Scores of the network that one goes on with, and of student and teacher apart.
 
-        `knn` is the accuracy of neighbours, within `knn_low` and `knn_high` with 95 %;
-        `knn_precision`, `knn_recall` and `knn_f1` are means over classes; `probe` is the accuracy
-        of a probe, at the last time.
+        `knn…` are those of neighbours as `probing.scored` has them, the accuracy within `knn_low`
+        and `knn_high` with 95 %, and `knn_recall_many`, `_medium` and `_few` are means over classes
+        of so many training images; `probe…` those of a probe, at the last time. Then there are
+        confusion matrices of the network that one goes on with. Of a classifier that is learned
+        with the network there is what `classifying.own_scores` gives.
         """
         learner = self._experiment.learner
-        apart = learner.apart()
+        apart = learner.apart() or {"": learner.kept}
         with learner.evaluating():
-            if not apart:
-                return Evaluated(self._scores(learner.kept, split, last))
-            found = {name: self._scores(one, split, last) for name, one in apart.items()}
+            found = {name: self._answers(one, split, last) for name, one in apart.items()}
+            own = self._said(split, last)
+        values = {name: _joined(answers) for name, answers in found.items()}
         kept = next(name for name, one in apart.items() if one is learner.kept)
-        return Evaluated(found[kept] | _named(found))
+        figures = {
+            f"{name}_confusion": partial(
+                confusion_matrix,
+                counts=answers.counts,
+                classes=self._experiment.facts.classes,
+                title=f"{split}, {_CALLED[name]}: accuracy {answers.values[name]:.3f}",
+            )
+            for name, answers in (found[kept] if last else {}).items()
+        }
+        named = _named(values) if learner.apart() else {}
+        return Evaluated(values[kept] | named | own, figures)
 
     def references(self, split: str) -> References:
         """`majority`: always the class that the bank has most of. `pixels`: no network at all."""
-        labels = self._experiment.split(split).labels
-        bank, tested = self._both(split, lambda images: images.flatten(1))
+        labels, features = self._features.labels(split), self._features
+        bank, tested = features.pixels(BANK), features.pixels(split)
         if double := int(duplicates(bank, tested).sum()):
             log.warning(
                 "%d of %d images of %s are in the bank of training images, value for value",
                 *(double, len(tested), split),
             )
-        most = self._bank_labels().bincount(minlength=self._classes).argmax()
+        counts = features.labels(BANK).bincount(minlength=self._classes)
+        most = torch.tensor(self.majority()).expand(len(labels))
+        shown = counts.expand(len(labels), -1)
         rows = {
-            "majority": _scored(most.expand(len(labels)), labels, self._classes),
-            "pixels": self._voted(bank, tested, labels),
+            "majority": self._bounded(scored("knn", most, shown, labels)).values,
+            "pixels": self._voted(bank, tested, labels).values,
         }
         if self._settings.probe.steps:
-            rows["majority"]["probe"] = rows["majority"]["knn"]
-            rows["pixels"]["probe"] = self._probed(bank, tested, split)
+            rows["majority"] |= scored("probe", most, shown, labels).values
+            rows["pixels"] |= self._probed(split, features.pixels).values
         apart = self._experiment.learner.apart()
-        return {row: own | _named(dict.fromkeys(apart, own)) for row, own in rows.items()}
+        if self._experiment.config.method.has_classifier:
+            names = tuple(self._experiment.facts.classes)
+            rows["majority"] |= own_scores(most, labels, self._counts(), names, True)
+        voted = {row: of_neighbours(own) for row, own in rows.items()}
+        return {row: own | _named(dict.fromkeys(apart, voted[row])) for row, own in rows.items()}
 
     def health(self, last: bool) -> Evaluated:
         """The loss of views of validation images, as in training with the same draws always; what
@@ -95,91 +113,98 @@ class Measuring:
             for places in [part for part in parts if len(part) > 1]:
                 liveness.alive()
                 batch = experiment.views("val", places, "health", 0, places)
-                batch = {name: self._placed(one) for name, one in batch.items()}
+                batch = {name: self._features.placed(one) for name, one in batch.items()}
                 found = experiment.compare(batch, lambda values: values)
                 terms = {"loss": found.total, **found.terms, **learner.health(batch)}
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0.0) + float(term) * len(places)
-                images = self._placed(experiment.split("val").take(places))
+                images = self._features.placed(experiment.split("val").take(places))
                 features.append(learner.kept.embed(images))
         seen = torch.cat(features)
         values = {name: value / len(seen) for name, value in sums.items()}
         return Evaluated(values | {k: float(v) for k, v in collapse_of_vectors(seen).items()})
 
-    def _scores(self, network: Student, split: str, last: bool) -> dict[str, float]:
-        """Of the features of a network."""
-        bank, tested = self._both(split, network.embed)
-        found = self._voted(bank, tested, self._experiment.split(split).labels)
+    def network(self) -> Answer:
+        """What neighbours say among clean images, by features of the network one goes on with."""
+        learner = self._experiment.learner
+        with learner.evaluating():
+            bank = self._features.of(learner.kept, BANK)
+
+        def answer(images: Tensor) -> Tensor:
+            with learner.evaluating():
+                embedded = exact(learner.kept.embed(self._features.placed(images)))
+            return self._votes(bank, embedded).argmax(1)
+
+        return answer
+
+    def pixels(self) -> Answer:
+        """The same by raw pixels."""
+        bank = self._features.pixels(BANK)
+        return lambda images: self._votes(bank, shrunk(images).to(bank)).argmax(1)
+
+    def majority(self) -> int:
+        """The class that the bank has most of."""
+        return int(self._features.labels(BANK).bincount(minlength=self._classes).argmax())
+
+    def _answers(self, network: Student, split: str, last: bool) -> dict[str, Answers]:
+        """Of the features of a network, by whom: `knn`, and `probe` at the last time."""
+        of = partial(self._features.of, network)
+        found = {"knn": self._voted(of(BANK), of(split), self._features.labels(split))}
         if last and self._settings.probe.steps:
-            found["probe"] = self._probed(bank, tested, split)
+            found["probe"] = self._probed(split, partial(self._features.of_blocks, network))
         return found
 
-    def _both(self, split: str, embed: Embed) -> tuple[Tensor, Tensor]:
-        """Features of the bank and of a split."""
-        tested = self._experiment.split(split)
-        bank = self._features(embed, self._experiment.split("train"), self._bank())
-        return bank, self._features(embed, tested, torch.arange(len(tested)))
-
-    def _features(self, embed: Embed, images: Split, positions: Tensor) -> Tensor:
-        """[N, D], in single precision at least."""
+    def _said(self, split: str, last: bool) -> dict[str, float]:
+        """The scores of what learns to say classes, if anything does."""
+        images, learner = self._experiment.split(split), self._experiment.learner
         found: list[Tensor] = []
-        for part in positions.split(AT_ONCE):
+        for part in torch.arange(len(images)).split(AT_ONCE):
             liveness.alive()
-            found.append(exact(embed(self._placed(images.take(part)))))
-        return torch.cat(found)
+            logits = learner.classes_of(self._features.placed(images.take(part)))
+            if logits is None:
+                return {}
+            found.append(logits.argmax(1).cpu())
+        names = tuple(self._experiment.facts.classes)
+        return own_scores(torch.cat(found), images.labels, self._counts(), names, last)
 
-    def _bank(self) -> Tensor:
-        """Positions of the training images that are looked among."""
-        labels, most = self._experiment.split("train").labels, self._settings.neighbours.bank
-        if most is None or most >= len(labels):
-            return torch.arange(len(labels))
-        seed = self._experiment.config.data.split_seed
-        return torch.from_numpy(stratified(labels.numpy(), most, seed))
+    def _counts(self) -> Tensor:
+        """Training images of each class."""
+        return self._experiment.split("train").labels.bincount(minlength=self._classes)
 
-    def _bank_labels(self) -> Tensor:
-        return self._experiment.split("train").labels[self._bank()]
-
-    def _voted(self, bank: Tensor, tested: Tensor, labels: Tensor) -> dict[str, float]:
+    def _voted(self, bank: Tensor, tested: Tensor, labels: Tensor) -> Answers:
         """The scores of neighbours."""
-        votes = class_votes(
+        votes = self._votes(bank, tested)
+        return self._bounded(scored("knn", votes.argmax(1), votes, labels))
+
+    def _votes(self, bank: Tensor, tested: Tensor) -> Tensor:
+        """The share of votes [n, Q] that each class has among neighbours in the bank."""
+        settings = self._settings.neighbours
+        return class_votes(
             bank,
-            self._bank_labels().to(bank.device),
+            self._features.labels(BANK).to(bank.device),
             tested,
-            neighbors=min(self._settings.neighbours.number, len(bank)),
+            neighbors=min(settings.number, len(bank)),
             num_classes=self._classes,
-            temperature=self._settings.neighbours.temperature,
-        )
-        return _scored(votes.argmax(1).cpu(), labels, self._classes)
+            temperature=settings.temperature,
+            weights=settings.weights,
+        ).cpu()
 
-    def _probed(self, bank: Tensor, tested: Tensor, split: str) -> float:
-        """The accuracy of a linear layer on standardised features."""
-        experiment, device = self._experiment, bank.device
-        labels = self._bank_labels().to(device)
-        with learning(experiment, f"{split} probe") as draw:
-            features, steps = differentiable(bank), self._settings.probe.steps
-            probe = fit_classifier(features, labels, self._classes, generator=draw, steps=steps)
-            answers = experiment.split(split).labels.to(device)
-            return classifier_scores(probe, differentiable(tested), answers)["accuracy"]
+    def _bounded(self, answers: Answers) -> Answers:
+        """Scores of neighbours with the interval of their accuracy, and recall by frequency."""
+        number = int(answers.counts.sum())
+        kinds = recall_by_frequency(scores(answers.counts).recall, self._counts())
+        named = {f"knn_recall_{kind}": value for kind, value in kinds.items()}
+        limits = bounds("knn", answers.values, number)
+        return Answers(answers.values | limits | named, answers.counts)
 
-    def _placed(self, values: Tensor) -> Tensor:
-        """On the device of the networks, and of their precision if it is floating."""
-        like = next(self._experiment.parameters())
-        kind = like.dtype if values.is_floating_point() else values.dtype
-        return values.to(like.device, kind)
+    def _probed(self, split: str, features: Callable[[str], Tensor]) -> Answers:
+        """The scores of a linear layer."""
+        settings, classes = self._settings.probe, self._classes
+        return probed(self._experiment, settings, split, classes, features, self._features.labels)
 
 
-def _scored(answers: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
-    """Accuracy with its interval, and means over classes."""
-    found = scores(confusion(answers, labels, classes))
-    low, high = wilson(found.accuracy, len(labels))
-    return {
-        "knn": found.accuracy,
-        "knn_low": low,
-        "knn_high": high,
-        "knn_precision": float(found.precision.mean()),
-        "knn_recall": float(found.recall.mean()),
-        "knn_f1": found.macro_f1,
-    }
+def _joined(answers: dict[str, Answers]) -> dict[str, float]:
+    return {name: value for own in answers.values() for name, value in own.values.items()}
 
 
 def _named(apart: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -6,57 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.core.config import Config
 from trainables.settings.ranges import Count, Natural, Positive, Rate
-
-Momentum = Annotated[float, Field(ge=0, le=1)]
-
-
-class PrototypeHead(Config):
-    """DINO's head: a perceptron of `layers` to a vector of length 1, and scores of K `prototypes`.
-
-    `hidden` is the width between two layers, `bottleneck` that of the vector. `batch_norm` follows
-    each layer but the last. With `norm_last_layer` the lengths of prototypes stay 1.
-    """
-
-    prototypes: Annotated[int, Field(ge=2)] = 1024
-    layers: Count = 3
-    hidden: Count = 2048
-    bottleneck: Count = 256
-    batch_norm: bool = False
-    norm_last_layer: bool = True
-
-    def void(self) -> frozenset[str]:
-        """A single layer has nothing between, and nothing that is normalised."""
-        return frozenset({"hidden", "batch_norm"}) if self.layers == 1 else frozenset()
+from trainables.ssl.labelled_methods import (
+    CrossEntropy,
+    Focal,
+    FocalTerm,
+    GPaCo,
+    MultiTask,
+    PaCo,
+)
+from trainables.ssl.parts import Comparison, Momentum, Predictor, Projector, PrototypeHead
 
 
-class Projector(Config):
-    """A perceptron of `layers` to projections of a `width`; `hidden` null: as wide as features."""
-
-    width: Count = 128
-    layers: Count = 2
-    hidden: Count | None = None
-    norm: Literal["none", "batch"] = "none"
-
-    def void(self) -> frozenset[str]:
-        """A single layer has nothing between, and nothing that is normalised."""
-        return frozenset({"hidden", "norm"}) if self.layers == 1 else frozenset()
-
-
-class Predictor(Config):
-    """A perceptron of `layers` from projections to projections, of so many `hidden` between."""
-
-    layers: Count = 2
-    hidden: Count = 4096
-    norm: Literal["none", "batch"] = "batch"
-
-    def void(self) -> frozenset[str]:
-        """A single layer has nothing between, and nothing that is normalised."""
-        return frozenset({"hidden", "norm"}) if self.layers == 1 else frozenset()
-
-
-class Dino(Config):
+class Dino(Comparison):
     """DINO (Caron et al. 2021): a student says of each view what its teacher says of another.
 
     The teacher follows the student with a `momentum` that rises to `final_momentum` on half a
@@ -66,7 +28,7 @@ class Dino(Config):
 
     `teacher_temperature` is reached evenly from `first_teacher_temperature` in so many epochs
     (`teacher_temperature_epochs`, 0: at once). The last layer stands still for the first
-    `last_layer_epochs` epochs.
+    `last_layer_epochs` epochs. With a `focal` term it sees the labels.
     """
 
     kind: Literal["dino"] = "dino"
@@ -81,6 +43,7 @@ class Dino(Config):
     centre: Literal["vector", "scalar"] = "vector"
     centre_momentum: Rate = 0.9
     last_layer_epochs: Natural = 1
+    focal: FocalTerm = FocalTerm()
 
     @model_validator(mode="after")
     def _momentum_rises(self) -> Dino:
@@ -88,19 +51,33 @@ class Dino(Config):
         return self
 
     def void(self) -> frozenset[str]:
-        """How a teacher follows that does not; from where a temperature rises that does not."""
+        """How a teacher follows that does not; from where a temperature rises that does not;
+        how a centre moves that changes no softmax.
+        """
         void = {"momentum", "final_momentum"} if self.teacher == "frozen" else set[str]()
         if self.teacher_temperature_epochs == 0:
             void.add("first_teacher_temperature")
+        if self.centre == "scalar":
+            void.add("centre_momentum")
         return frozenset(void)
 
     @property
     def has_teacher(self) -> bool:
-        """Whether there is a second network."""
+        """There is one."""
         return True
 
+    @property
+    def sees_labels(self) -> bool:
+        """For the focal term."""
+        return self.focal.weight > 0
 
-class _Momentum(Config):
+    @property
+    def has_classifier(self) -> bool:
+        """That of the focal term."""
+        return self.focal.weight > 0
+
+
+class _Momentum(Comparison):
     """Two views of an image are compared, one by the network and one by its moving average.
 
     The average follows with `momentum`.
@@ -110,7 +87,12 @@ class _Momentum(Config):
 
     @property
     def has_teacher(self) -> bool:
-        """Whether there is a second network."""
+        """The moving average."""
+        return True
+
+    @property
+    def takes_two_views(self) -> bool:
+        """One for each network."""
         return True
 
 
@@ -148,8 +130,13 @@ class MoCo(_Momentum):
     momentum: Momentum = 0.999
     queue: Count = 4096
 
+    @property
+    def compares_images(self) -> bool:
+        """With those before."""
+        return True
 
-class _Contrastive(Config):
+
+class _Contrastive(Comparison):
     """Vectors of views of one thing are drawn together, those of all others pushed apart.
 
     `anchors`: the loss is that of `all` views, or of the first `one` of each image.
@@ -162,9 +149,9 @@ class _Contrastive(Config):
     anchors: Literal["all", "one"] = "all"
 
     @property
-    def has_teacher(self) -> bool:
-        """Whether there is a second network."""
-        return False
+    def compares_images(self) -> bool:
+        """With all others of the batch."""
+        return True
 
 
 class SimCLR(_Contrastive):
@@ -186,8 +173,16 @@ class SupCon(_Contrastive):
     kind: Literal["supcon"] = "supcon"
     temperature: Positive = 0.1
 
+    @property
+    def sees_labels(self) -> bool:
+        """All of them."""
+        return True
 
-Method = Annotated[Dino | BYOL | MoCo | SimCLR | SupCon, Field(discriminator="kind")]
+
+Method = Annotated[
+    Dino | BYOL | MoCo | SimCLR | SupCon | PaCo | GPaCo | MultiTask | CrossEntropy | Focal,
+    Field(discriminator="kind"),
+]
 """How a network learns, by `kind`."""
 
 

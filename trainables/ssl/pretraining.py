@@ -14,15 +14,20 @@ from trainables.core import distributed
 from trainables.core.experiment import Batch, Evaluation, Experiment, Loss
 from trainables.core.groups import MAIN, GroupSettings
 from trainables.core.optimizers import build
+from trainables.core.randomness import uniform
 from trainables.core.schedules import SCHEDULES, cosine_between, cosine_of_dino
+from trainables.data.balance import balanced
 from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.layers.projectors import UnitLinear
-from trainables.ssl import networks, views
+from trainables.ssl import corrupting, landscapes, networks, strong, views
+from trainables.ssl.building import learner
 from trainables.ssl.config import Pretraining
-from trainables.ssl.learners import Gather, Moment, learner
+from trainables.ssl.features import Features
+from trainables.ssl.learners import Gather, Moment
 from trainables.ssl.measuring import Measuring
 from trainables.ssl.optimization import OURS, peak
+from trainables.ssl.pictures import Pictures
 
 AT_ONCE = 16
 """So many images are cut into views together, so that they stay in the cache."""
@@ -41,7 +46,9 @@ class PretrainingExperiment(Experiment):
     def __init__(self, config: Pretraining) -> None:
         super().__init__(config)
         self.facts = config.data.facts()
-        self.learner = learner(config, self.facts.channels)
+        self.learner = learner(config, self.facts.channels, len(self.facts.classes))
+        if config.evaluation.probe.steps:
+            networks.check_blocks(self.learner.student.backbone, config.evaluation.probe.blocks)
 
     def load(self) -> dict[str, object]:
         """Reads the images in their splits, or maps them."""
@@ -54,17 +61,24 @@ class PretrainingExperiment(Experiment):
             limit=settings.limit,
             long_tail=settings.long_tail.factor,
             tail_shape=settings.long_tail.shape,
+            **settings.arguments(),
         )
         students = {"": self.learner.student, **self.learner.apart()}
         facts: dict[str, object] = {}
         for student in students.values():
-            facts |= networks.prepare(student.backbone, self.data.mean, self.data.deviation)
+            standardised = (self.data.mean, self.data.deviation)
+            facts |= networks.prepare(student.backbone, self.config.model, *standardised)
+        if self.config.method.sees_labels:
+            facts["sees_labels"] = True
+        self.learner.prepare(self.data.train.labels.bincount(minlength=len(self.facts.classes)))
         sizes = {name: len(self.split(name)) for name in ("train", "val", "test")}
         return {
             **facts,
             "data.name": self.facts.name,
+            **({"data.classes": list(self.facts.classes)} if settings.is_own else {}),
             "data.fingerprint": self.data.fingerprint,
             "data.split_sizes": sizes,
+            **({"data.trained_on": self.num_examples} if self.trained_on != "train" else {}),
         }
 
     def split(self, name: str) -> Split:
@@ -73,9 +87,24 @@ class PretrainingExperiment(Experiment):
         return found
 
     @property
+    def trained_on(self) -> str:
+        """The name of the split that is learned from: with images without labels, if there are any
+        and the method sees none.
+        """
+        has_more = self.data.with_unlabelled is not None and not self.config.method.sees_labels
+        return "with_unlabelled" if has_more else "train"
+
+    @property
     def num_examples(self) -> int:
-        """Images of the training split, once it is read."""
-        return len(self.data.train)
+        """Images that are learned from, once they are read."""
+        return len(self.split(self.trained_on))
+
+    def taken(self, step: int, places: Tensor) -> Tensor:
+        """As of any experiment, or balanced: functions of the seed, the step and the places."""
+        if not self.config.data.balanced:
+            return super().taken(step, places)
+        draws = uniform(self.config.seed, "balanced", step, places, 2)
+        return balanced(self.data.train.labels, draws)
 
     def batch(self, step: int) -> Batch:
         """Views [B, V, C, S, S] and small ones, standardised, and labels [B]."""
@@ -84,7 +113,7 @@ class PretrainingExperiment(Experiment):
     def share(self, step: int, places: Tensor) -> Batch:
         """As `batch`, of the examples at these places."""
         taken = self.taken(step, places)
-        return {"examples": taken, **self.views("train", taken, "train", step, places)}
+        return {"examples": taken, **self.views(self.trained_on, taken, "train", step, places)}
 
     def views(
         self, split: str, positions: Tensor, purpose: str, step: int, places: Tensor
@@ -98,7 +127,9 @@ class PretrainingExperiment(Experiment):
         for own in torch.arange(len(positions)).split(AT_ONCE):
             pixels = images.pixels(positions[own])
             made = views.cut(pixels, settings, self.config.seed, purpose, step, places[own])
-            found.append({name: self._standardised(one) for name, one in made.items()})
+            made = {name: self._standardised(one) for name, one in made.items()}
+            key = (self.config.seed, purpose, step, places[own])
+            found.append(strong.all_covered(made, settings, *key))
         joined = {name: torch.cat([one[name] for one in found]) for name in found[0]}
         return {**joined, "labels": images.labels[positions]}
 
@@ -196,8 +227,11 @@ class PretrainingExperiment(Experiment):
         self.learner.after_update(self.moment(step))
 
     def evaluations(self) -> list[Evaluation]:
-        """Neighbours and probe on the validation and on the test split; and health."""
-        every, measuring = self.config.training.evaluate_every, Measuring(self)
+        """Neighbours and probe on the validation and on the test split; health, pictures, and
+        accuracy on corrupted images.
+        """
+        every, features = self.config.training.evaluate_every, Features(self)
+        measuring = Measuring(self, features)
         found = [
             Evaluation(
                 split,
@@ -211,7 +245,12 @@ class PretrainingExperiment(Experiment):
         ]
         if self.config.evaluation.health:
             found.append(Evaluation("health", "val", measuring.health, every))
-        return found
+        corruption, seed = self.config.evaluation.corruption, self.config.data.split_seed
+        found += corrupting.evaluations(corruption, self.data, measuring, seed=seed)
+        if self.config.evaluation.landscape.resolution:
+            look = partial(landscapes.of_views, self)
+            found.append(Evaluation("landscape", "val", look, every))
+        return [*found, Evaluation("pictures", "val", Pictures(self, features).draw, every)]
 
 
 @torch.no_grad()

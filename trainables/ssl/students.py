@@ -16,6 +16,7 @@ from trainables.layers.projectors import Projector, PrototypeHead
 from trainables.layers.vit import ViT
 from trainables.ssl import networks
 from trainables.ssl.config import Pretraining
+from trainables.ssl.labelled_methods import CrossEntropy, Focal
 from trainables.ssl.methods import Dino
 
 
@@ -31,20 +32,30 @@ class Student(nn.Module):
 
     def forward(self, views: Sequence[Tensor]) -> Tensor:
         """Views [B, V, C, S, S] of one or several sides → outputs [ΣV, B, K], in their order."""
-        features = [self.backbone(one.transpose(0, 1).flatten(0, 1)) for one in _sides(views)]
-        count = sum(one.shape[1] for one in views)
-        return self.head(torch.cat(features)).unflatten(0, (count, -1))
+        return self.project(self.features(views))
+
+    def features(self, views: Sequence[Tensor]) -> Tensor:
+        """Views [B, V, C, S, S] of one or several sides → features [ΣV, B, D], in their order."""
+        found = [self.backbone(one.transpose(0, 1).flatten(0, 1)) for one in _sides(views)]
+        return torch.cat(found).unflatten(0, (sum(one.shape[1] for one in views), -1))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Features [V, B, D] → outputs [V, B, K], all through the head at once."""
+        return self.head(features.flatten(0, 1)).unflatten(0, features.shape[:2])
 
     def embed(self, images: Tensor) -> Tensor:
-        """Images [B, C, S, S] → features [B, D] of the backbone.
+        """Images [B, C, S, S], `sized`, → features [B, D] of the backbone."""
+        return self.backbone.embed(self.sized(images))
 
-        Of another side than large views they are scaled to it (bicubic, antialiased), as whole
-        images are for networks that have learned from views.
+    def sized(self, images: Tensor) -> Tensor:
+        """Images [B, C, S, S] as large as large views (bicubic, antialiased).
+
+        So whole images are seen by networks that have learned from views.
         """
-        if images.shape[-1] != self.side:
-            size = (self.side, self.side)
-            images = functional.interpolate(images, size, mode="bicubic", antialias=True)
-        return self.backbone.embed(images)
+        if images.shape[-1] == self.side:
+            return images
+        size = (self.side, self.side)
+        return functional.interpolate(images, size, mode="bicubic", antialias=True)
 
 
 def build(config: Pretraining, channels: int) -> Student:
@@ -72,6 +83,8 @@ def build_quiet(config: Pretraining, channels: int) -> Student:
 
 
 def _head(config: Pretraining, width: int) -> nn.Module:
+    if isinstance(config.method, CrossEntropy | Focal):
+        return nn.Identity()
     head = config.method.head
     if isinstance(config.method, Dino):
         return PrototypeHead(width, **head.model_dump())

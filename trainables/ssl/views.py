@@ -8,9 +8,10 @@ from torch import Tensor
 
 from trainables.core.experiment import Batch
 from trainables.core.randomness import uniform
-from trainables.data import multi_crop
+from trainables.data import infrared, multi_crop
 from trainables.data import views as crops
 from trainables.settings.views import Contrastive, MultiCrop
+from trainables.ssl import strong
 
 
 def cut(
@@ -33,13 +34,14 @@ def cut(
 
     if isinstance(settings, Contrastive):
         number = crops.CONTRASTIVE if settings.values == "simclr" else multi_crop.DRAWS
-        return {"large_views": _alike(images, draws("large", settings.count, number), settings)}
+        large = _alike(images, draws("large", settings.count, number), settings)
+        return _seen({"large_views": large}, settings, seed, purpose, step, places)
     values = multi_crop.named(**settings.distortions)
     large = multi_crop.multi_crop_large(
         images, draws("large", 2), settings.size, scale=settings.area, values=values
     )
     if not settings.small.number:
-        return {"large_views": large}
+        return _seen({"large_views": large}, settings, seed, purpose, step, places)
     small = multi_crop.multi_crop_small(
         images,
         draws("small", settings.small.number),
@@ -48,7 +50,30 @@ def cut(
         local=settings.small.local,
         values=values,
     )
-    return {"large_views": large, "small_views": small}
+    found = {"large_views": large, "small_views": small}
+    return _seen(found, settings, seed, purpose, step, places)
+
+
+def _seen(
+    views: Batch,
+    settings: MultiCrop | Contrastive,
+    seed: int,
+    purpose: str,
+    step: int,
+    places: Tensor,
+) -> Batch:
+    """Views [B, V, C, S, S] by name, strongly augmented, and then as an infrared camera sees them:
+    shifted, with noise."""
+    camera, found = settings.infrared, dict(views)
+    for name, one in views.items():
+        found[name] = strong.augmented(one, settings, seed, f"{purpose} {name}", step, places)
+        if camera.shift:
+            draws = uniform(seed, f"{purpose} {name} shift", step, places, one.shape[1])
+            found[name] = infrared.with_shift(found[name], draws, camera.shift)
+        if camera.noise:
+            draws = uniform(seed, f"{purpose} {name} noise", step, places, one[0].numel())
+            found[name] = infrared.with_noise(found[name], draws, camera.noise)
+    return found
 
 
 def _alike(images: Tensor, draws: Tensor, settings: Contrastive) -> Tensor:

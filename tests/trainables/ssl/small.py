@@ -1,12 +1,15 @@
-"""Settings with which each experiment of the family runs in no time; its data come installed."""
+"""Settings with which each experiment of the family runs in no time, and data that it needs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from tests.trainables import small_scenes
+from tests.trainables.data import files
 from trainables.core.training import ExperimentConfig
-from trainables.ssl.config import Pretraining
+from trainables.ssl.config import Pretraining, Segmentation, Supervised
+from trainables.synthetic.thermal import write_thermal
 
 HEADS: dict[str, dict[str, Any]] = {
     "byol": {"width": 6, "hidden": 12},
@@ -14,25 +17,73 @@ HEADS: dict[str, dict[str, Any]] = {
     "dino": {"prototypes": 24, "layers": 2, "hidden": 12, "bottleneck": 6},
     "simclr": {"width": 6},
     "supcon": {"width": 6},
+    "paco": {"width": 6},
+    "gpaco": {"width": 6, "layers": 2},
+    "multi_task": {"width": 6},
+    "cross_entropy": {},
+    "focal": {},
 }
 """Small heads, by the kind of the method."""
 
 
+SEGMENTATION: dict[str, Any] = {
+    "data.name": "clevr_with_masks",
+    "data.classes": "shape",
+    "data.made": True,
+    "data.image_size": small_scenes.SIDE,
+    "data.crop": "none",
+    "data.interpolation": "nearest",
+    "features.backbone": "test_vit",
+    "features.pretrained": False,
+    "features.image_size": 32,
+    "features.layer": 1,
+    "head.width": 6,
+    "correspondence.places": 3,
+    "correspondence.negatives": 2,
+    "colours.size": 6,
+    "colours.places": 20,
+    "evaluation.scenes": 4,
+}
+
+
 def provide(root: Path) -> None:
-    """Nothing: digits are those of scikit-learn."""
+    """Scenes, boxes of pictures of the sea, folders; digits are those of scikit-learn."""
+    small_scenes.provide(root)
+    for name in ("imagenette2-160", "imagewang-160"):
+        files.write_images(root / name / "train", 2)
+        files.write_images(root / name / "val", 1)
+    (root / "imagenette2-160" / "noisy_imagenette.csv").touch()
+    files.write_images(root / "imagewang-160" / "unsup", 1)
+    write_thermal(root / "sea", share=0.015, size=(120, 180))
 
 
 def values(config: ExperimentConfig) -> dict[str, Any]:
     """Settings that make a configuration small."""
+    if isinstance(config, Segmentation):
+        return SEGMENTATION
+    corrupted: dict[str, Any] = {}
+    if isinstance(config, Supervised | Pretraining) and config.evaluation.corruption.images:
+        corrupted["evaluation.corruption.images"] = 4
+        corrupted["evaluation.corruption.corruptions"] = ["fog"]
+        if isinstance(config, Supervised):
+            return corrupted
+    looks = isinstance(config, Supervised) and config.evaluation.landscape.resolution
     if not isinstance(config, Pretraining):
-        return {}
+        few = {"evaluation.landscape.resolution": 3, "evaluation.landscape.images": 10}
+        return few if looks else {}
     found: dict[str, Any] = {"data.name": "digits", "data.limit": 60, "views.size": 8}
-    found |= {"evaluation.health": 8, "evaluation.neighbours.bank": None}
+    found |= {"evaluation.health": 8, "evaluation.neighbours.bank": None, **corrupted}
+    if config.evaluation.landscape.resolution:
+        found |= {"evaluation.landscape.resolution": 3, "evaluation.landscape.images": 10}
+    if config.data.labels_share < 1:
+        found["data.labels_share"] = 0.5  # of six images of a class three
+    if config.data.long_tail.factor < 1:
+        found["data.long_tail.factor"] = 0.5  # of six images of a class three
     if config.views.kind == "multi_crop":
         found |= {"views.local_crop_input_factor": 2.0, "views.small.count": 2}
     if config.method.kind == "byol":
         found["method.predictor.hidden"] = 12
-    if config.method.kind == "moco":
+    if config.method.kind in ("moco", "paco", "gpaco", "multi_task"):
         found["method.queue"] = 10
     found |= {f"method.head.{k}": v for k, v in HEADS[config.method.kind].items()}
     if config.model.kind == "timm":

@@ -26,8 +26,8 @@ from trainables.ssl.config import Evaluation, Supervised
         ({"optimizer.lr": 0.0}, "optimizer.lr must be greater than 0, got 0.0"),
         (
             {"data.name": "digit"},
-            "data.name must be 'digits', 'fashion_mnist', 'mnist', 'cifar10', 'cifar100' or "
-            "'folder', got 'digit'",
+            "data.name must be 'digits', 'fashion_mnist', 'mnist', 'cifar10', 'cifar100', 'folder' "
+            "or 'boxes', got 'digit'",
         ),
         (
             {"data.name": "folder"},
@@ -42,7 +42,25 @@ from trainables.ssl.config import Evaluation, Supervised
             {"model.kind": "timm", "model.image_size": 7},
             "model.image_size must be at least the side of digits (8), got 7",
         ),
-        ({"model.kind": "cnn"}, "model.kind must be 'vit' or 'timm', got 'cnn'"),
+        (
+            {"model.kind": "cnn"},
+            "model.kind must be 'vit' or 'timm' or 'residual' or 'convolution' or 'perceptron' or "
+            "'modern_resnet', "
+            "got 'cnn'",
+        ),
+        (
+            {"model.kind": "residual", "model.depth": 50 + 4},
+            "model.depth must be 6n + 2, got 54; try 50 or 56",
+        ),
+        (
+            {"model.kind": "perceptron", "model.image_size": 8, "data.name": "cifar10"},
+            "model.image_size must be at least the side of cifar10 (32), got 8",
+        ),
+        (
+            {"evaluation.landscape.resolution": 50},
+            "evaluation.landscape.resolution must be 0 or odd and at least 3, so that the network "
+            "itself is a point, got 50; try 51",
+        ),
         (
             {"optimizer.kind": "sam", "optimizer.base": "lars"},
             "optimizer.base must be 'adamw' or 'sgd', got 'lars'",

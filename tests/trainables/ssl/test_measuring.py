@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_recall_fscore_support
 from sklearn.metrics.pairwise import cosine_similarity
 
 from tests.trainables.ssl.test_pretraining import distilling, loaded, moved
 from trainables.metrics.collapse import collapse_of_vectors
 from trainables.metrics.intervals import wilson
+from trainables.ssl.evaluations import Probe
+from trainables.ssl.features import BANK, Features, shrunk
 from trainables.ssl.measuring import Measuring
 from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.probing import probed
 
 
 def features(experiment: PretrainingExperiment, network: Any) -> tuple[Any, Any]:
@@ -79,7 +82,7 @@ def test_a_frozen_teacher_is_not_what_one_goes_on_with() -> None:
 
 def test_the_bank_has_so_many_images_of_each_class() -> None:
     experiment = loaded("simclr", data__limit=100, evaluation__neighbours__bank=20)
-    chosen = Measuring(experiment)._bank()
+    chosen = Features(experiment).bank
     counts = experiment.data.train.labels[chosen].bincount(minlength=10)
     assert len(chosen) == 20 and counts.tolist() == [2] * 10
 
@@ -118,6 +121,74 @@ def test_a_probe_reads_at_the_last_time_what_a_regression_reads() -> None:
     assert rows["majority"]["probe"] == rows["majority"]["knn"] < rows["pixels"]["probe"]
 
 
+def test_all_scores_of_both_are_those_of_scikit_learn() -> None:
+    """Of the answers in the confusion matrices that are drawn beside them."""
+    experiment = loaded("simclr", data__limit=400, evaluation__probe__steps=40)
+    with torch.inference_mode():
+        found = Measuring(experiment.eval()).classify("val", True)
+    assert found.figures.keys() == {"knn_confusion", "probe_confusion"}
+    reference: Any = precision_recall_fscore_support
+    for name in ("knn", "probe"):
+        draw: Any = found.figures[f"{name}_confusion"]
+        counts = draw.keywords["counts"].numpy()
+        true, said = (np.repeat(one.ravel(), counts.ravel()) for one in np.indices(counts.shape))
+        for average, ending in (("macro", ""), ("weighted", "_weighted")):
+            known = reference(true, said, average=average, zero_division=0)
+            for score, value in zip(("precision", "recall", "f1"), known[:3], strict=True):
+                if f"{score}{ending}" != "recall_weighted":  # it is the accuracy
+                    assert found.values[f"{name}_{score}{ending}"] == pytest.approx(value)
+        assert found.values[name] == pytest.approx((true == said).mean())
+        assert found.values[name] <= found.values[f"{name}_top5"] <= 1
+
+
+def test_the_probe_is_the_one_that_validation_chooses_whatever_is_tested() -> None:
+    """With a rate of which nothing is learned beside one of which much is."""
+    rates: Any = (1e-9, 0.3)
+    settings = {"evaluation__probe__steps": 30, "evaluation__probe__rates": rates}
+    experiment = loaded("simclr", data__limit=400, **settings)
+    for split in ("test", "val"):
+        found = measured(experiment, split, last=True)
+        assert found["probe_rate"] == 0.3 and found["probe_weight_decay"] == 0.0
+        assert found["probe"] > 0.2
+    rows = Measuring(experiment).references("test")
+    assert rows["pixels"]["probe"] > 0.5 and rows["pixels"].keys() == found.keys()
+
+
+def test_the_probe_is_never_chosen_by_what_it_is_tested_on() -> None:
+    """A test split on which all that is learned is wrong changes nothing."""
+    random = torch.Generator().manual_seed(0)
+    known = {name: torch.arange(40) % 4 for name in (BANK, "val")}
+    labels = known | {"test": (known["val"] + 1) % 4}
+    seen = {name: torch.eye(4)[torch.arange(40) % 4] + 0.1 * torch.randn(40, 4, generator=random)
+            for name in labels}  # fmt: skip
+    settings = Probe(steps=40, rates=(1e-9, 0.3))
+    for split, accuracy in (("val", 1.0), ("test", 0.0)):
+        found = probed(loaded("simclr"), settings, split, 4, seen.__getitem__, labels.__getitem__)
+        assert found.values["probe"] == accuracy and found.values["probe_rate"] == 0.3
+
+
+def test_the_probe_sees_several_blocks_and_neighbours_the_last_alone() -> None:
+    settings: dict[str, Any] = {"evaluation__probe__steps": 5, "data__limit": 200}
+    one = loaded("simclr", **settings)
+    two = loaded("simclr", **settings, evaluation__probe__blocks=2)
+    features = Features(two.eval())
+    with torch.no_grad():
+        wide = features.of_blocks(two.learner.kept, "val")
+    assert wide.shape[1] == 2 * two.learner.kept.backbone.width
+    assert torch.equal(features.of(two.learner.kept, "val"), wide[:, 8:])
+    found, plain = measured(two, last=True), measured(one, last=True)
+    assert found["knn"] == plain["knn"] and found["knn_top5"] == plain["knn_top5"]
+
+
+def test_the_first_five_of_a_majority_are_the_five_largest_classes() -> None:
+    experiment = loaded("simclr", data__limit=200)
+    rows = Measuring(experiment).references("val")
+    counts = experiment.data.train.labels.bincount(minlength=10)
+    five = torch.argsort(counts, descending=True, stable=True)[:5]
+    share = torch.isin(experiment.data.val.labels, five).double().mean()
+    assert rows["majority"]["knn_top5"] == pytest.approx(float(share))
+
+
 def test_health_is_that_of_validation_images_the_same_each_time() -> None:
     experiment = loaded(data__limit=200).eval()
     with torch.inference_mode():
@@ -139,3 +210,11 @@ def test_health_moves_nothing() -> None:
     learner = distilling(experiment)
     assert torch.equal(learner.centre.value, before["learner.centre.value"])
     assert learner.teacher.network.training
+
+
+def test_large_images_are_averaged_before_their_pixels_are_compared() -> None:
+    images = torch.rand(2, 1, 128, 64)
+    means = images.view(2, 1, 64, 2, 32, 2).mean((3, 5))
+    torch.testing.assert_close(shrunk(images), means.flatten(1))
+    small = images[:, :, :64]
+    assert torch.equal(shrunk(small), small.flatten(1))

@@ -30,6 +30,20 @@ def config(**values: Any) -> Pretraining:
             {"method__kind": "simclr", "method__head__layers": 1, "method__head__norm": "batch"},
             {"method__kind": "simclr", "method__head__layers": 1},
         ),
+        ({"evaluation__figures__views": 4, "evaluation__figures__embedding__points": 1000}, {}),
+        ({"evaluation__probe__rates": [0.1], "evaluation__probe__blocks": 2}, {}),
+        ({"evaluation__neighbours__weights": "exponential"}, {}),
+        (
+            {
+                "evaluation__neighbours__weights": "distance",
+                "evaluation__neighbours__temperature": 1.0,
+            },
+            {"evaluation__neighbours__weights": "distance"},
+        ),
+        (
+            {"evaluation__probe__steps": 9, "evaluation__probe__weight_decays": [0.1]},
+            {"evaluation__probe__steps": 9},
+        ),
     ],
 )
 def test_a_setting_without_effect_is_void(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -47,10 +61,22 @@ def test_a_setting_without_effect_is_void(one: dict[str, Any], other: dict[str, 
         {"compatibility": "official", "training__clip_norm": 0.0},
         {"optimizer__final_weight_decay": None},
         {"evaluation__neighbours__number": 5},
+        {"evaluation__neighbours__weights": "uniform"},
+        {"evaluation__figures__embedding__perplexity": 20.0},
+        {"evaluation__figures__attention": 0},
+        {"evaluation__probe__steps": 9, "evaluation__probe__blocks": 2},
     ],
 )
 def test_a_setting_with_effect_is_another_trial(values: dict[str, Any]) -> None:
     assert config(**values).digest() != config().digest()
+
+
+@pytest.mark.parametrize(
+    ("values", "digest"),
+    [({}, "41fdf0cccf3382ba"), ({"evaluation__probe__steps": 10}, "0080354156a0c62e")],
+)
+def test_the_digest_is_the_one_that_was_recorded(values: dict[str, Any], digest: str) -> None:
+    assert config(**values).digest() == digest
 
 
 @pytest.mark.parametrize(
@@ -81,6 +107,10 @@ def test_a_setting_with_effect_is_another_trial(values: dict[str, Any]) -> None:
             "views.count must be 2 with method.kind 'moco', got 3",
         ),
         ({"evaluation__health": 1}, "health must be 0, or at least 2 images"),
+        (
+            {"evaluation__probe__steps": 9, "evaluation__probe__blocks": 5},
+            r"evaluation.probe.blocks must be at most model.layers \(4\), got 5",
+        ),
         ({"model__patch_size": 3}, r"model.patch_size must divide .*views\.\w+ makes .* got 3"),
     ],
 )
@@ -106,6 +136,40 @@ def test_the_peak_is_that_of_the_batch(scaling: str, expected: float) -> None:
         ({"method__kind": "simclr"}, "val/teacher/knn", "needs a teacher, which method.kind"),
         ({"method__kind": "supcon"}, "test/student/knn_f1", "take dino"),
         ({}, "val/probe", "needs a probe; take evaluation.probe.steps of at least 1"),
+        ({}, "test/teacher/probe_f1", "needs a probe; take evaluation.probe.steps"),
+        (
+            {"evaluation__figures__embedding__points": 0},
+            "pictures/tsne_purity",
+            "needs a map; take evaluation.figures.embedding.points above 0",
+        ),
+        ({}, "pictures/tsne_purity", None),
+        (
+            {"evaluation__figures__embedding__points": 0},
+            "pictures/pca_purity",
+            "needs a map; take evaluation.figures.embedding.points above 0",
+        ),
+        (
+            {"evaluation__health": 0},
+            "health/effective_rank",
+            "needs images of its own; take evaluation.health of at least 2",
+        ),
+        ({"evaluation__health": 2}, "health/effective_rank", None),
+        (
+            {},
+            "landscape/roughness",
+            "a landscape; take evaluation.landscape.resolution of at least",
+        ),
+        ({"evaluation__landscape__resolution": 3}, "landscape/roughness", None),
+        (
+            {"evaluation__landscape__resolution": 3},
+            "landscape/accuracy",
+            "needs a classifier; take evaluation.landscape.loss 'probe'",
+        ),
+        (
+            {"evaluation__landscape__resolution": 3, "evaluation__landscape__loss": "probe"},
+            "landscape/accuracy",
+            None,
+        ),
         ({}, "val/teacher/knn", None),
         ({"method__kind": "simclr"}, "val/knn", None),
         ({"evaluation__probe__steps": 10}, "val/student/probe", None),

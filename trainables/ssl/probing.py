@@ -1,0 +1,99 @@
+"""What a linear layer reads off frozen features, and how well: the probe of an evaluation."""
+
+# N features, C their width, Q classes.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from trainables.core.experiment import Experiment
+from trainables.core.measuring import differentiable, learning
+from trainables.metrics.classification import confusion, scores
+from trainables.metrics.intervals import wilson
+from trainables.metrics.knn import top_accuracy
+from trainables.metrics.probe import fit_classifier
+from trainables.metrics.probe_grid import fit_grid
+from trainables.ssl.evaluations import Probe
+from trainables.ssl.features import BANK
+
+
+class Answers(NamedTuple):
+    """What was answered: values by name, and how often which class was taken for which [Q, Q]."""
+
+    values: dict[str, float]
+    counts: Tensor
+
+
+def probed(
+    experiment: Experiment,
+    settings: Probe,
+    split: str,
+    classes: int,
+    features: Callable[[str], Tensor],
+    labels: Callable[[str], Tensor],
+) -> Answers:
+    """A linear layer fitted on the bank, on a split; features and labels come by names of these.
+
+    Of several the one that is best on the validation split is taken, whichever the split is:
+    `probe_rate` and `probe_weight_decay` say which.
+    """
+    seen = {one: features(one) for one in (BANK, split, *(("val",) if settings.rates else ()))}
+    known = labels(BANK).to(seen[BANK].device)
+    with learning(experiment, f"{split} probe") as draw:
+        seen = {name: differentiable(one) for name, one in seen.items()}
+        if not settings.rates:
+            steps = settings.steps
+            probe = fit_classifier(seen[BANK], known, classes, generator=draw, steps=steps)
+            return _answered(probe(seen[split]), labels(split))
+        grid = fit_grid(
+            seen[BANK],
+            known,
+            classes,
+            rates=settings.rates,
+            weight_decays=settings.weight_decays,
+            steps=settings.steps,
+            batch_size=settings.batch_size,
+            generator=draw,
+        )
+        place = grid.best(seen["val"], labels("val").to(known.device))
+        found = _answered(grid(seen[split], place), labels(split))
+    rate, decay = grid.settings[place]
+    chosen = {"probe_rate": rate, "probe_weight_decay": decay}
+    return Answers(found.values | chosen, found.counts)
+
+
+def _answered(logits: Tensor, labels: Tensor) -> Answers:
+    """Of logits [N, Q]; all are above 0 for the sake of the first five."""
+    logits = logits.cpu()
+    shown = logits - logits.amin(1, keepdim=True) + 1
+    return scored("probe", logits.argmax(1), shown, labels)
+
+
+def scored(name: str, answers: Tensor, shown: Tensor, labels: Tensor) -> Answers:
+    """The scores of answers [N], and of what was said of each class [N, Q] beside them, from 0 on.
+
+    `<name>` is the accuracy, and so is recall with each class as often as it occurs;
+    `<name>_precision`, `<name>_recall` and `<name>_f1` are means over classes, `…_weighted` means
+    over images; `<name>_top5` is the share of images whose class is among the first five.
+    """
+    counts = confusion(answers, labels, shown.shape[1])
+    found = scores(counts)
+    values = {
+        name: found.accuracy,
+        f"{name}_precision": float(found.precision.mean()),
+        f"{name}_recall": float(found.recall.mean()),
+        f"{name}_f1": found.macro_f1,
+        f"{name}_precision_weighted": found.weighted(found.precision),
+        f"{name}_f1_weighted": found.weighted(found.f1),
+        f"{name}_top5": top_accuracy(shown, labels),
+    }
+    return Answers(values, counts)
+
+
+def bounds(name: str, values: dict[str, float], number: int) -> dict[str, float]:
+    """`<name>_low` and `<name>_high`: between them the accuracy is with 95 %."""
+    low, high = wilson(values[name], number)
+    return {f"{name}_low": low, f"{name}_high": high}

@@ -1,0 +1,108 @@
+"""On which corrupted images networks are measured; training does not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from trainables.core.config import Config
+from trainables.data.corruptions.severities import MAIN, NAMES
+from trainables.settings.contents import by_content
+from trainables.settings.ranges import Natural
+
+CorruptionName = Literal[
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur",
+    "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
+    "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate",
+]  # fmt: skip
+"""Those of CIFAR-10-C."""
+
+
+class Corruption(Config):
+    """Accuracy on `images` corrupted images of each corruption and severity (0: not measured).
+
+    All 19 corruptions unless some are listed. They are made of images of the validation split, as
+    those of `cifar` or of `imagenet`; with a `path` they are read from a folder like CIFAR-10-C,
+    of the test split. `reference` is a file of accuracies of another run, its
+    `files/corruption-accuracies.csv`, beside which errors are put (null: no such ratio).
+    """
+
+    images: Natural = 0
+    corruptions: tuple[CorruptionName, ...] | None = None
+    table: Literal["cifar", "imagenet"] = "cifar"
+    path: str | None = None
+    reference: str | None = None
+
+    @model_validator(mode="after")
+    def _each_is_listed_once(self) -> Corruption:
+        listed = self.corruptions
+        if listed is not None and (not listed or len(set(listed)) < len(listed)):
+            raise ValueError(
+                f"corruptions must be null for all, or name each once and at least one, got "
+                f"{list(listed)}"
+            )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the corruptions, in the order of their publication."""
+        return tuple(name for name in NAMES if self.corruptions is None or name in self.corruptions)
+
+    def void(self) -> frozenset[str]:
+        """Of no images everything; of files how they were made."""
+        if not self.images:
+            return frozenset(type(self).model_fields)
+        return frozenset({"table"}) if self.path is not None else frozenset()
+
+    def unreported(self, metric: str, place: str) -> str | None:
+        """The sentence on why no training reports a metric; begins with it, names a path below
+        `place`; None if it may.
+        """
+        if not metric.startswith("corruption/"):
+            return None
+        if not self.images:
+            return f"metric {metric} needs corrupted images; take {place}.images of at least 1"
+        if said := self._absent(metric.removeprefix("corruption/"), place):
+            return f"metric {metric} needs {said}"
+        if self.path is not None:
+            return (
+                f"metric {metric} is of the test split with {place}.path, which no training looks "
+                f"at; leave it null for corrupted validation images"
+            )
+        return None
+
+    def _absent(self, name: str, place: str) -> str | None:
+        """What a value of the evaluation needs and there is not."""
+        if name in ("mce", "relative_mce") and self.reference is None:
+            return f"errors to be put beside; take {place}.reference"
+        if name in set(NAMES) - set(self.names):
+            return f"that corruption; list it in {place}.corruptions, or leave that null for all"
+        if name == "mean_error" and not set(MAIN) & set(self.names):
+            return f"a main corruption, such as {MAIN[0]}; list one in {place}.corruptions"
+        return None
+
+    def missing(self, place: str) -> str | None:
+        """One sentence on a file that is not there; begins with a path below `place`."""
+        if not self.images:
+            return None
+        if self.reference is not None and not Path(self.reference).is_file():
+            return f"{place}.reference must be a file of accuracies, got {self.reference!r}"
+        if self.path is None:
+            return None
+        for name in ("labels", *self.names):
+            if not (Path(self.path) / f"{name}.npy").is_file():
+                return (
+                    f"{place}.path must be a folder like CIFAR-10-C with {name}.npy, got "
+                    f"{self.path!r}"
+                )
+        return None
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """In which order corruptions are listed does not count, and all of them are all."""
+        found = by_content(super()._canonical(plain), "reference")
+        if "corruptions" in found:
+            found["corruptions"] = None if self.names == NAMES else sorted(self.names)
+        return found
