@@ -30,10 +30,8 @@ OFFICIAL: Settings = {
     "training.clip_norm": 0.0,
     "clip_each": 3.0,
     "method.head.prototypes": 65_536,
-    "schedule.warm_up": 0.1,
-    "schedule.floor": 0.002,  # 1e-6 of 5e-4
 }
-"""The defaults of the code of DINO, for batches of 256."""
+"""The defaults of the code of DINO, but for what depends on the length and on the batch."""
 NOTES: Settings = {
     "views.local_crop_input_factor": 2.0,
     "views.min_area": 0.7,
@@ -133,8 +131,15 @@ def first_version(trial: Trial) -> Pretraining:
 
 @logged("X17", "2022-11-18", question="Does DINO as in its code learn from CIFAR-10?")
 def official(trial: Trial) -> Pretraining:
-    """40 epochs with the defaults of the code."""
-    return pretraining(CIFAR, OFFICIAL, {"training.epochs": 40, "training.batch_size": 64})
+    """40 epochs with the defaults of the code: 10 of warm-up, down to a rate of 1e-6."""
+    epochs, batch = 40, 64
+    size: Settings = {
+        "training.epochs": epochs,
+        "training.batch_size": batch,
+        "schedule.warm_up": 10 / epochs,
+        "schedule.floor": 1e-6 / (5e-4 * batch / 256),
+    }
+    return pretraining(CIFAR, OFFICIAL, size)
 
 
 @logged(

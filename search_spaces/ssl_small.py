@@ -110,3 +110,29 @@ def teacher(trial: Trial) -> Pretraining:
         "training.save_every": 1000,
     }
     return pretraining(SMALL, DINO, longer, labelled(trial, "teacher", TEACHERS))
+
+
+@sweep(
+    name="ssl.channels_small",
+    metrics=[Metric("val/knn", "maximize")],
+    sampler="grid",
+    stated=6,
+    question="How are pictures of one channel shown to a network that was trained with three?",
+    tags={"question": "X37", "size": "small"},
+    notes="stem1to3 begins as copy3 and differs only when it is trained: ssl.X37.",
+)
+def channels(trial: Trial) -> Pretraining:
+    """Neighbours by a pretrained network, without a step of training, in each channel mode."""
+    modes = ["copy3", "red", "green", "blue", "mean", "sum"]
+    shown: Settings = {
+        "model.kind": "timm",
+        "model.name": "tf_efficientnet_lite0",
+        "model.pretrained": True,
+        "model.image_size": 64,
+        "model.channel_mode": trial.suggest_categorical("model.channel_mode", modes),
+        "method.kind": "simclr",
+        "training.steps": 0,
+        "evaluation.health": 0,
+    }
+    large: Settings = {"data.name": "fashion_mnist", "data.limit": 10_000}
+    return pretraining(large, CONTRAST, shown)

@@ -28,12 +28,21 @@ COMMANDS = sorted(
     }
     | {command for page in PAGES for command in re.findall(r"`(raysearch [^`]+)`", page)}
 )
+SPACES = [page.read_text() for page in sorted((ROOT / "search_spaces").glob("*.py"))]
+COMMANDS_OF_SPACES = sorted(
+    {
+        " ".join(found.partition("  #")[0].replace("\\\n", " ").split())
+        for page in SPACES
+        for found in re.findall(r"^ *(raysearch (?:[^\n]*\\\n)*[^\n]*)", page, re.MULTILINE)
+    }
+    | {command for page in SPACES for command in re.findall(r"`(raysearch [^`\n]+)`", page)}
+)
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 OPTIONS = sorted(set(re.findall(r"`(--[a-z-]+)", README)))
 LINKS = sorted(set(re.findall(r"\]\(([^)]+)\)", "".join(PAGES))))
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*COMMANDS, *COMMANDS_OF_SPACES])
 def test_a_documented_command_is_understood(line: str) -> None:
     _, name, *arguments = shlex.split(line)
     command = typer.main.get_command(app).commands[name]  # pyright: ignore[reportAttributeAccessIssue]

@@ -29,7 +29,7 @@ HEAVY = ("torch", "torchvision", "numpy", "sklearn", "matplotlib", "timm", "ray"
 SAMPLED = 20
 ENOUGH = 50_000_000
 """So many parameters of a sweep are built at least, if there are as many: large networks cost."""
-WITHOUT_FIGURES = ("detr.alpha_toy", "ssl.pretraining")
+WITHOUT_FIGURES = ("detr.alpha_toy",)
 """Experiments whose evaluations draw nothing."""
 
 

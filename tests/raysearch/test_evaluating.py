@@ -173,7 +173,7 @@ def test_evaluate_only_takes_other_settings_and_a_split(
 ) -> None:
     done = by_hand(trained[0], "evaluation.noise=2", "--split", "all", "--folder", str(tmp_path))
     assert "test/accuracy" in done.stdout and "val/accuracy" in done.stdout
-    assert json.loads((tmp_path / "config.json").read_text())["evaluation"] == {"noise": 2.0}
+    assert json.loads((tmp_path / "config.json").read_text())["evaluation"]["noise"] == 2.0
     assert done.stdout.splitlines()[-1] != trained[1]
 
 

@@ -69,10 +69,14 @@ def reports(messages: list[Message]) -> dict[int, dict[str, float]]:
 
 def nothing_is_held(group: Group) -> bool:
     """Its processes are gone, Ray keeps nothing for it, and all CPUs are free, as Ray says soon."""
-    gone = not any(psutil.pid_exists(pid) for pid in group.pids)
-    held = [one for one in placement_group_table().values() if one["state"] != "REMOVED"]
-    wait_until(lambda: ray.available_resources().get("CPU") == 2.0, 60, "for free CPUs")
-    return gone and not held
+
+    def is_free() -> bool:
+        gone = not any(psutil.pid_exists(pid) for pid in group.pids)
+        held = [one for one in placement_group_table().values() if one["state"] != "REMOVED"]
+        return gone and not held and ray.available_resources().get("CPU") == 2.0
+
+    wait_until(is_free, 60, "for all that a group held")
+    return True
 
 
 @pytest.mark.usefixtures("two_cpus")
