@@ -105,8 +105,9 @@ def table(pictures: Pictures) -> list[tuple[str, ...]]:
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED))
     modes = [mode for mode in CHANNEL_MODES if mode != "stem1to3"]  # it begins as copy3
     embedded = {mode: features(pictures, mode) for mode in modes}
-    apart = float((embedded["sum"] - embedded["copy3"]).abs().max())
-    print(f"{pictures.name}: features of sum and copy3 differ by {apart:.1e} at most")
+    copies = embedded["copy3"]
+    apart = float((embedded["sum"] - copies).abs().max() / copies.abs().max())
+    print(f"{pictures.name}: sum and copy3 differ by {apart:.1e} of the largest feature at most")
     found = {mode: hits(one, labels) for mode, one in embedded.items()}
     pixels = functional.interpolate(pictures.pixels, (32, 32), mode="area").flatten(1)
     found |= {

@@ -14,6 +14,7 @@ weights, inputs and noise, and one thread. Run by
     python -m benchmarks.beside --original CHECKOUT average_precision --pairs 1
     python -m benchmarks.beside --original CHECKOUT criterion
     python -m benchmarks.beside --original CHECKOUT self_distillation
+    python -m benchmarks.beside --original CHECKOUT landscapes
 
 of github.com/EmbodiedVision/slot_attention_normalization; for `representations` of
 github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its experiments, and for
@@ -21,7 +22,8 @@ github.com/baldassarreFe/iclr-osc-22 at a0995bc, the first generation of its exp
 of github.com/facebookresearch/detr at 29901c5; for `simplex` of github.com/deep-spin/entmax, or the
 folder where it is installed; for `tvmax` of github.com/deep-spin/TVmax, with numba installed
 besides; for `sparsity` of github.com/erikdao/sparse-detector at 7950c4e; for `self_distillation` of
-github.com/facebookresearch/dino at 7c446df.
+github.com/facebookresearch/dino at 7c446df; for `landscapes` of
+github.com/tomgoldstein/loss-landscape at 64ef4d5, with h5py installed besides.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ PARTS = ("attention", "discovery", "set_prediction", "dinosaur", "metrics")
 """Those of one original, which are run unless others are named."""
 OTHERS = (
     *("representations", "second_generation", "detr", "detection_reader"),
-    *("simplex", "tvmax", "sparsity", "average_precision", "criterion", "self_distillation"),
+    *("simplex", "tvmax", "sparsity", "average_precision", "criterion"),
+    *("self_distillation", "landscapes"),
 )
 MEASURES = ("equal", "time", "memory")
 
