@@ -53,10 +53,19 @@ class PrintingSession:
         return lent(self._checkpoint, self.folder) if self._checkpoint is not None else newest
 
     def describe(self, facts: Mapping[str, object]) -> None:
-        """Prints facts such as the data set and the parameter count."""
+        """Prints facts such as the data set and the parameter count.
+
+        Rows of references have a line each, with the metrics that a report shows.
+        """
         self.has_begun = True
         for name, value in facts.items():
-            say(f"{name}: {value}")
+            if not (name.startswith("reference/") and isinstance(value, Mapping)):
+                say(f"{name}: {value}")
+                continue
+            for row, own in value.items():
+                if isinstance(own, Mapping):
+                    own = {metric: one for metric, one in own.items() if "/" not in str(metric)}
+                say(f"{name} {row}: {_numbers(own)}")
 
     def report(
         self,
@@ -70,7 +79,7 @@ class PrintingSession:
         self.has_begun = True
         said = {**metrics, **(costs or {})}
         shown = {name: value for name, value in said.items() if name.count("/") <= 1}
-        say(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+        say(f"step {step}: {_numbers(shown)}")
         if checkpoint is not None:
             path = Path(checkpoint).absolute()
             remove(self._keeper.add(Kept(step, str(path))), self.folder)
@@ -85,6 +94,16 @@ class PrintingSession:
     def should_stop(self) -> bool:
         """Never: Ctrl-C ends it, and the same command goes on."""
         return False
+
+
+def _numbers(values: Any) -> str:
+    """Numbers with their names; what is none, which an experiment may say, as it is."""
+    if not isinstance(values, Mapping):
+        return str(values)
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, int | float) else f"{name} {value}"
+        for name, value in values.items()
+    )
 
 
 def show(name: str, overrides: Iterable[str]) -> None:
