@@ -6,11 +6,12 @@ raysearch search ssl.X04 --gpus 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
 
-from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
-from search_spaces.settings import Settings, choices, labelled, one_of
+from raysearch.declare.sweep import Trial
+from search_spaces.settings import Settings, labelled, one_of
+from search_spaces.ssl_diary import logged
 from search_spaces.ssl_labelled import supervised
 from trainables.ssl.config import Supervised
 
@@ -41,20 +42,8 @@ SGD: Settings = {"optimizer.kind": "sgd", "optimizer.lr": 0.1, "optimizer.moment
 OPTIMISERS: Mapping[str, Settings] = {"adam": ADAM, "sgd": SGD}
 
 
-def noted(
-    number: str, when: str, *, stated: int = 1, notes: str = "", question: str, **tables: Any
-) -> Callable[[Callable[[Any], Any]], Sweep]:
-    """A grid of supervised runs with its number and its day."""
-    return sweep(
-        name=f"ssl.{number}",
-        sampler="grid",
-        metrics=[Metric("val/accuracy", "maximize")],
-        tags={"date": when},
-        stated=stated,
-        notes=notes,
-        question=question,
-        choices=choices(**tables),
-    )
+noted = partial(logged, metric="val/accuracy")
+"""A grid of supervised runs."""
 
 
 @noted(

@@ -97,9 +97,10 @@ def logged(
     question: str,
     stated: int = 1,
     notes: str = "",
+    metric: str = "val/knn",
     **tables: Mapping[str, Settings],
 ) -> Callable[[Callable[[Any], Any]], Sweep]:
-    """A grid with its number and the day of its runs, and the tables of its choices."""
+    """A grid with its number and the day of its runs, its metric, and the tables of its choices."""
     return sweep(
         name=f"ssl.{number}",
         sampler="grid",
@@ -107,7 +108,7 @@ def logged(
         stated=stated,
         question=question,
         notes=notes,
-        metrics=[Metric("val/knn", "maximize")],
+        metrics=[Metric(metric, "maximize")],
         choices=choices(**tables),
     )
 

@@ -10,11 +10,12 @@ Each trial trains a network and looks at the loss around it at its end: pictures
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
 
-from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
+from raysearch.declare.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, merged, one_of
+from search_spaces.ssl_diary import logged
 from trainables.ssl.config import Supervised
 
 PUBLISHED: Settings = {
@@ -114,26 +115,8 @@ WEIGHTS: Mapping[str, Settings] = {
 }
 
 
-def noted(
-    number: str,
-    when: str,
-    *,
-    question: str,
-    stated: int = 1,
-    notes: str = "",
-    **tables: Mapping[str, Settings],
-) -> Callable[[Callable[[Any], Any]], Sweep]:
-    """A grid with its number and the day of its runs, and the tables of its choices."""
-    return sweep(
-        name=f"ssl.{number}",
-        sampler="grid",
-        tags={"date": when},
-        stated=stated,
-        question=question,
-        notes=notes,
-        metrics=[Metric("val/accuracy", "maximize")],
-        choices=choices(**tables),
-    )
+noted = partial(logged, metric="val/accuracy")
+"""A grid of supervised runs."""
 
 
 @noted(

@@ -9,15 +9,13 @@ export of FiftyOne, and is said with each search:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from raysearch.declare.sweep import Metric, Trial, sweep
-from search_spaces.settings import Settings, choices, labelled, one_of
-from search_spaces.ssl_diary import CIFAR, NOTES
+from raysearch.declare.sweep import Trial
+from search_spaces.settings import Settings, labelled, one_of
+from search_spaces.ssl_diary import CIFAR, NOTES, logged
 from search_spaces.ssl_small import CONTRAST, pretraining
 from trainables.ssl.config import Pretraining
 
-KNN = [Metric("val/knn", "maximize")]
 SEA: Settings = {
     "data.name": "boxes",
     "data.path": "data/sea/samples.json",
@@ -79,18 +77,13 @@ def at_sea(*settings: Settings) -> Pretraining:
     return pretraining(CIFAR, NOTES, SEA, *settings)
 
 
-def logged(number: str, when: str, **stated: Any) -> Any:
-    """A grid with its number and its day."""
-    return sweep(name=f"ssl.{number}", sampler="grid", metrics=KNN, tags={"date": when}, **stated)
-
-
 @logged(
     "X32",
     "2023-01-25",
     question="Which augmentations are right for infrared?",
     stated=7,
     notes="Noted is that they were tried. Strengths are in shares of what is looked at.",
-    choices=choices(augmentation=AUGMENTATIONS),
+    augmentation=AUGMENTATIONS,
 )
 def augmentations(trial: Trial) -> Pretraining:
     """Flips alone, noise, shifts of temperature, blur, jitter of brightness and contrast."""
@@ -104,7 +97,7 @@ def augmentations(trial: Trial) -> Pretraining:
     question="Are fewer classes better told apart?",
     stated=3,
     notes="Compare each with its majority, which rises with fewer classes.",
-    choices=choices(classes=CLASSES),
+    classes=CLASSES,
 )
 def class_reduction(trial: Trial) -> Pretraining:
     """32 labels, 15 of them, 7 groups of them."""
@@ -118,7 +111,7 @@ def class_reduction(trial: Trial) -> Pretraining:
     stated=4,
     notes="8 bits are the upper ones; for pictures that were stretched to 8 bits by a camera give "
     "their folder as data.boxes.pictures.",
-    choices=choices(scale=SCALES),
+    scale=SCALES,
 )
 def bit_depth(trial: Trial) -> Pretraining:
     """The upper byte, a window in degrees, percentiles of each box, the whole range."""
@@ -137,7 +130,7 @@ METHODS: Mapping[str, Settings] = {
     question="The largest box of a picture, or all of them, and with which method?",
     stated=4,
     notes="Validation follows the crops, so compare each with its own pixels and majority.",
-    choices=choices(method=METHODS),
+    method=METHODS,
 )
 def crop_loader(trial: Trial) -> Pretraining:
     """Largest or all × DINO or contrastive learning with labels."""

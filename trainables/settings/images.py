@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from trainables.core.config import Config
 from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet, boxes_facts, folder_facts
 from trainables.settings.boxes import Boxes
+from trainables.settings.contents import by_content
 from trainables.settings.thermal import Thermal
 
 _FORM = ("noisy_labels", "unlabelled", "classes_file", "test_path")
@@ -99,6 +101,9 @@ class Images(Config):
             return frozenset(void)
         of_own = {"path", "image_size", "channels", "thermal"} if self.name != "folder" else set()
         return frozenset(void | of_own | {"boxes"})
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return by_content(super()._canonical(plain), "classes_file")
 
     @property
     def is_own(self) -> bool:

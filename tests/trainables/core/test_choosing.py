@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from tests.trainables.groups import together
 from tests.trainables.in_double import InDouble, trained
-from tests.trainables.ssl.test_pretraining import made
+from tests.trainables.ssl.pretrained import made
 from trainables.core.choosing import Chosen, most_risen
 from trainables.core.session import LocalSession
 from trainables.ssl.config import Model, Pretraining, Supervised

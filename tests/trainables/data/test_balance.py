@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainables.ssl.test_pretraining import loaded
+from tests.trainables.ssl.pretrained import loaded
 from trainables.core.randomness import uniform
 from trainables.data.balance import balanced
 from trainables.ssl.config import Supervised

@@ -11,7 +11,7 @@ import torch
 from tests.trainables.data import files
 from tests.trainables.data.test_images import loaded, pixels
 from tests.trainables.data.test_published import colours, imagewang, opened
-from tests.trainables.ssl.test_pretraining import loaded as pretraining
+from tests.trainables.ssl.pretrained import loaded as pretraining
 from trainables.data.catalog import DIGITS, MNIST
 from trainables.data.images import load
 from trainables.ssl.config import Pretraining, Supervised

@@ -56,3 +56,14 @@ def test_no_tail_is_as_if_there_were_none_to_have() -> None:
 def test_the_channels_are_those_of_the_set_or_of_the_folder() -> None:
     assert [Images(name=name).num_channels for name in ("digits", "cifar10")] == [1, 3]
     assert Images(name="folder", path="pets", channels=1).num_channels == 1
+
+
+def test_a_list_of_classes_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    def digest(file: str, text: str) -> Any:
+        (tmp_path / file).write_text(text)
+        named = Images(name="folder", path="pets", classes_file=str(tmp_path / file))
+        return named.canonical()["classes_file"]
+
+    first = digest("here.txt", "cat\ndog\n")
+    assert first.startswith("sha256:") and digest("there.txt", "cat\ndog\n") == first
+    assert digest("here.txt", "dog\ncat, in the other order\n") != first

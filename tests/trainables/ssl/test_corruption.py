@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.trainables.runs import EVERYTHING, run
+from tests.trainables.ssl.pretrained import loaded
 from tests.trainables.ssl.test_measuring import features, voted
-from tests.trainables.ssl.test_pretraining import loaded
 from trainables.core.measuring import references
 from trainables.core.session import LocalSession
 from trainables.data.cifar_c import opened

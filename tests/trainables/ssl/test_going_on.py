@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainables.ssl.test_pretraining import made, moved
+from tests.trainables.ssl.pretrained import made, moved
 from trainables.core import checkpoint
 from trainables.core.session import LocalSession
 from trainables.layers.backbones import Backbone

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.trainables.ssl import precise
-from tests.trainables.ssl.test_pretraining import distilling, loaded, made, moved
+from tests.trainables.ssl.pretrained import distilling, loaded, made, moved
 from trainables.core import loop
 from trainables.core.session import LocalSession
 from trainables.losses.classification import class_balanced_weights, focal

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.trainables.ssl.test_pretraining import loaded, made
+from tests.trainables.ssl.pretrained import loaded, made
 from trainables.core.experiment import Evaluated, Experiment
 from trainables.core.randomness import derive
 from trainables.core.session import LocalSession

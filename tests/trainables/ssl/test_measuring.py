@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 from sklearn.metrics.pairwise import cosine_similarity
 
-from tests.trainables.ssl.test_pretraining import distilling, loaded, moved
+from tests.trainables.ssl.pretrained import distilling, loaded, moved
 from trainables.metrics.collapse import collapse_of_vectors
 from trainables.metrics.intervals import wilson
 from trainables.ssl.evaluations import Probe

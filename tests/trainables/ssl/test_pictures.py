@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainables.ssl.test_pretraining import loaded, made, moved
+from tests.trainables.ssl.pretrained import loaded, made, moved
 from trainables.core.experiment import Evaluated
 from trainables.core.session import LocalSession
 from trainables.layers.last_maps import map_and_gradient

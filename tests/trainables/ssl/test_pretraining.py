@@ -13,48 +13,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.trainables.groups import together
-from tests.trainables.ssl import precise, small
+from tests.trainables.ssl import precise
+from tests.trainables.ssl.pretrained import distilling, loaded, made, moved
 from trainables.core import loop
 from trainables.core.session import LocalSession
 from trainables.layers.projectors import UnitLinear
 from trainables.ssl.config import Pretraining
-from trainables.ssl.learners import Distillation, Queueing, Regression
+from trainables.ssl.learners import Queueing, Regression
 from trainables.ssl.pretraining import PretrainingExperiment, clip_each
 from trainables.ssl.students import Student
-
-SMALL = {"training.batch_size": 8, "training.prefetch": 0}
-TWO_VIEWS = ("byol", "moco", "paco", "gpaco", "multi_task")
-
-
-def made(kind: str = "dino", **values: Any) -> Pretraining:
-    """A small configuration of a method; a double underscore is a dot."""
-    named = {name.replace("__", "."): value for name, value in values.items()}
-    two: dict[str, Any] = {"views.small.count": 0} if kind in TWO_VIEWS else {}
-    start = Pretraining().with_values({"method.kind": kind, **two})
-    return start.with_values({**small.values(start), **SMALL, **two, **named})
-
-
-def loaded(kind: str = "dino", **values: Any) -> PretrainingExperiment:
-    """The experiment with its data."""
-    experiment = PretrainingExperiment.create(made(kind, **values).to_json())
-    experiment.load()
-    return experiment
-
-
-def distilling(experiment: PretrainingExperiment) -> Distillation:
-    assert isinstance(experiment.learner, Distillation)
-    return experiment.learner
 
 
 def state(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: one.detach().clone() for name, one in module.named_parameters()}
-
-
-def moved(student: torch.nn.Module) -> None:
-    """Other parameters."""
-    with torch.no_grad():
-        for number, one in enumerate(student.parameters()):
-            one.add_(0.1 * math.cos(number + 1))
 
 
 def step(experiment: PretrainingExperiment, number: int, lr: float = 1e-3) -> dict[str, Tensor]:
@@ -450,71 +421,6 @@ def test_losses_are_in_single_precision_where_networks_are_in_half(kind: str) ->
         found = experiment(batch, 1).total
     assert found.dtype == torch.float32
     assert float(found.detach()) == pytest.approx(float(plain.detach()), rel=0.1)
-
-
-def test_the_first_loss_of_many_prototypes_is_about_their_logarithm() -> None:
-    """Scores are cosines, so that a student is almost uniform at a temperature of 1."""
-    experiment = loaded(method__temperature=1.0, method__head__prototypes=1024)
-    assert float(experiment(experiment.batch(1), 1).total.detach()) == pytest.approx(
-        math.log(1024), rel=0.1
-    )
-
-
-@pytest.mark.parametrize("kind", ["simclr", "supcon"])
-def test_one_batch_is_learned_by_heart(kind: str) -> None:
-    """From about log 15, which one vector for all has, to below half of it."""
-    values: dict[str, Any] = {
-        "model__width": 16,
-        "method__head__width": 16,
-        "method__temperature": 0.2,
-        "views__small__count": 0,
-    }
-    experiment = loaded(kind, **values)
-    batch = experiment.batch(1)
-    optimizer = torch.optim.Adam(experiment.learner.student.parameters(), 1e-2)
-    for _ in range(60):
-        optimizer.zero_grad()
-        experiment(batch, 1).total.backward()
-        optimizer.step()
-    found = experiment(batch, 1)
-    assert float(found.total.detach()) < 0.5 * math.log(15) and float(found.terms["accuracy"]) > 0.5
-
-
-TAUGHT: dict[str, tuple[dict[str, Any], float, float]] = {
-    "dino": (
-        {"method__head__bottleneck": 256, "method__head__prototypes": 1024},
-        math.log(1024),  # a student that says the same of all prototypes
-        0.95,
-    ),
-    "byol": ({}, 4.0, 0.5),  # two views that are orthogonal
-    "moco": (
-        {"method__head__width": 16, "method__temperature": 0.2},
-        math.log(9),  # the key and the eight of the step before, all alike
-        0.75,
-    ),
-}
-"""Settings, about the first loss, and the part of it below which it falls."""
-
-
-@pytest.mark.parametrize("kind", TAUGHT)
-def test_one_batch_is_learned_by_heart_from_a_teacher_that_stands_still(kind: str) -> None:
-    """The first loss of DINO is about the logarithm of the number of prototypes."""
-    values, first, part = TAUGHT[kind]
-    experiment = loaded(kind, model__width=16, **values)
-    if kind == "moco":
-        experiment(experiment.batch(2), 2)
-        experiment.after_update(2)
-    batch, losses = experiment.batch(1), list[float]()
-    learned = [one for one in experiment.parameters() if one.requires_grad]
-    optimizer = torch.optim.Adam(learned, 1e-2)
-    for _ in range(60):
-        optimizer.zero_grad()
-        total = experiment(batch, 1).total
-        total.backward()
-        optimizer.step()
-        losses.append(float(total.detach()))
-    assert losses[0] == pytest.approx(first, rel=0.25)
-    assert losses[-1] < part * losses[0]
 
 
 def test_a_view_that_is_too_small_for_a_network_names_what_makes_it_small() -> None:

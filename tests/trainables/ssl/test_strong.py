@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainables.ssl.pretrained import loaded as pretraining
 from tests.trainables.ssl.test_experiment import loaded as classifying
-from tests.trainables.ssl.test_pretraining import loaded as pretraining
 from trainables.core.randomness import uniform
 from trainables.data import erasing, strong_augment
 from trainables.ssl.config import Pretraining, Supervised
