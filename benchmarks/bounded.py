@@ -22,11 +22,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from raysearch.decide.modelled import Tpe
-from raysearch.decide.study import Study
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
-from raysearch.record.events import Event
+from raysearch.events.log import Event
+from raysearch.study.samplers.from_optuna import Tpe
+from raysearch.study.study import Study
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Metric, Sweep, Trial, sweep
 from trainables.core.training import ExperimentConfig
 
 COMMON = Tpe.bound.total if Tpe.bound else 0

@@ -39,10 +39,10 @@ COMMAND = [sys.executable, "-m", "raysearch.cli"]
 
 def simulated(folder: Path, trials: int, reports: int, every: float) -> None:
     """One search of simulated trials, all at once, driven in this process."""
-    import raysearch.run.host as hosts
+    import raysearch.trial.host as hosts
     from benchmarks.simulated import SimulatedHost
-    from raysearch.plan import Request
-    from raysearch.search import start
+    from raysearch.driver.plan import Request
+    from raysearch.driver.search import start
     from raysearch.settings import Settings
 
     setattr(hosts, "Host", SimulatedHost)  # noqa: B010 (typed as the class that it was)
@@ -100,7 +100,7 @@ def run_apart(folder: str, trials: int, *, reports: int, every: float) -> None:
 
 def events_of(folder: Path, name: str) -> Iterator[Any]:
     """The events of a search in a folder of runs."""
-    from raysearch.record.events import Store
+    from raysearch.events.log import Store
 
     return Store(f"sqlite:///{folder / 'raysearch.db'}").events(name)
 
@@ -133,10 +133,10 @@ def measure_recovery() -> str:
 
 def measure_submit(submissions: int = 4) -> str:
     """Seconds from `submit` to the name, to the first trial's start, and to its first report."""
-    from raysearch.record.events import Store
-    from raysearch.serve.state import ServiceState
-    from tests.raysearch.record.servers import free_port
-    from tests.raysearch.serve.head import Head
+    from raysearch.events.log import Store
+    from raysearch.server.state import ServiceState
+    from tests.raysearch.events.servers import free_port
+    from tests.raysearch.server.head import Head
 
     class Whole(Head):
         """With the real service in place of the gateway alone."""
@@ -171,7 +171,7 @@ def measure_submit(submissions: int = 4) -> str:
 
 def first_event(runs: Path, name: str, after: int, kind: str, limit: float = 120) -> int:
     """When the first event of a kind behind a number was written, in ms since 1970."""
-    from raysearch.record.events import Store
+    from raysearch.events.log import Store
 
     store, deadline = Store(f"sqlite:///{runs / 'raysearch.db'}"), time.monotonic() + limit
     while time.monotonic() < deadline:

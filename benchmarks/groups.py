@@ -42,8 +42,8 @@ def over_gloo(config: dict[str, Any], folder: Path) -> Reports:
 
 def under_ray(config: dict[str, Any], folder: Path) -> Reports:
     """Two workers of a Ray Train group, without a search around it."""
-    from raysearch.run.job import Job
-    from raysearch.run.workers import Group
+    from raysearch.trial.group.workers import Group
+    from raysearch.trial.job import Job
 
     experiment, paths = "tests.trainables.groups:Precise", [str(ROOT)]
     job = Job("", str(folder), 0, 1, experiment, config, str(folder), paths=paths, workers=2)
@@ -60,7 +60,7 @@ def begin_ray() -> None:
     """A Ray of two CPUs, as a search on two has it."""
     import ray
 
-    from raysearch.drive.cluster import RAY_SETTINGS
+    from raysearch.driver.cluster import RAY_SETTINGS
 
     os.environ.update({**RAY_SETTINGS, "PYTHONPATH": str(ROOT)})
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

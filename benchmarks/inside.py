@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bowl import loss
-from raysearch.decide.study import Study
-from raysearch.declare.space import Space
-from raysearch.drive.attempt import Limits
-from raysearch.drive.conduct import Conductor
-from raysearch.plan import Machine, Request, plan
-from raysearch.record.events import EventLog, Store
-from raysearch.record.results import SearchView
+from raysearch.driver.attempts import Limits
+from raysearch.driver.conductor import Conductor
+from raysearch.driver.plan import Machine, Request, plan
+from raysearch.events.log import EventLog, Store
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.study.study import Study
+from raysearch.sweeps.space import Space
 
 
 @dataclass

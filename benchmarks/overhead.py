@@ -37,8 +37,8 @@ def slope(finished: list[float], first: int) -> float:
 
 def raysearch(trials: int) -> list[float]:
     """TPE, median pruner, committed events, MLflow with a run a trial, checkpoints kept."""
-    from raysearch.plan import Request
-    from raysearch.search import start
+    from raysearch.driver.plan import Request
+    from raysearch.driver.search import start
     from raysearch.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:

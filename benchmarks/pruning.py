@@ -14,9 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from statistics import median
 
-from raysearch.plan import Request
-from raysearch.record.results import SearchView
-from raysearch.search import start
+from raysearch.driver.plan import Request
+from raysearch.driver.search import start
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 
 

@@ -27,14 +27,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.inside import Inside, report
-from raysearch.decide.study import Study
-from raysearch.declare.catalog import find_sweep
-from raysearch.declare.space import Space
-from raysearch.drive.course import unfinished
-from raysearch.record.collecting import uncollected
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView
+from raysearch.driver.live_trial import unfinished
+from raysearch.events.log import Store
+from raysearch.results.collecting import uncollected
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.study.study import Study
+from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.space import Space
 
 ROOT = Path(__file__).parents[1]
 

@@ -81,11 +81,11 @@ def search(kind: str, trials: int) -> tuple[list[Mark], float]:
     """One search: its marks, and the seconds from its last trial until all was written."""
     from rich.console import Console
 
-    from raysearch.plan import Request
-    from raysearch.record.results import SearchView
-    from raysearch.search import start
+    from raysearch.driver.plan import Request
+    from raysearch.driver.progress import Watch
+    from raysearch.driver.search import start
+    from raysearch.results.view import SearchView
     from raysearch.settings import Settings
-    from raysearch.watch import Watch
 
     sampler, tracking = KINDS[kind]
     marks: list[Mark] = []

@@ -41,9 +41,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.curves import KNOBS, Curves, target
-from raysearch.decide.study import Study
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.study.study import Study
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from trainables.core.training import ExperimentConfig
 
 HORIZONS = {8: 1296, 1: 5184}

@@ -10,14 +10,14 @@ from typing import Any
 from ray import tune
 
 from benchmarks.bowl import loss
-from raysearch.run.job import Job
+from raysearch.trial.job import Job
 
 ANSWERS = "answers.json"
 """The file in the folder of an attempt: seconds from each report to its answer."""
 
 
 class SimulatedHost(tune.Trainable):
-    """Takes the place of `raysearch.run.host.Host` for the driver; nothing is forked or trained.
+    """Takes the place of `raysearch.trial.host.Host` for the driver; nothing is forked or trained.
 
     With `every` (seconds) in its configuration all hosts of a machine report at the same moments;
     without, each as soon as it was answered.

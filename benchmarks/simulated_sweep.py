@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.bowl_sweep import Bowl, suggested
-from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
 
 
 class Simulated(Bowl):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from raysearch.decide.study import Study
-from raysearch.declare.catalog import find_sweep
-from raysearch.declare.space import Space
 from raysearch.errors import WrongState
-from raysearch.record.audit import Finding, audit
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.study.study import Study
+from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.space import Space
+from raysearch.tracking.audit import Finding, audit
 
 
 def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:

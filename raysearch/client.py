@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.record.results import SearchView, TrialView, columns_of, rows
+from raysearch.results.view import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from raysearch.record.audit import Finding
-    from raysearch.remote import Remote
-    from raysearch.repro import Reproduction
+    from raysearch.provenance.reproduce import Reproduction
+    from raysearch.server.remote import Remote
+    from raysearch.tracking.audit import Finding
 
 
 class Client:
@@ -54,7 +54,7 @@ class Client:
 
     def spaces(self) -> pd.DataFrame:
         """The declared sweeps: points, sampler, pruner, metrics, question."""
-        from raysearch.spaces import declared
+        from raysearch.cli.spaces import declared
 
         return _frame(declared(), "name")
 
@@ -62,7 +62,7 @@ class Client:
         self, space: str, overrides: Mapping[str, object] | None = None, **options: Any
     ) -> dict[str, Any]:
         """What a search would run, as its specification, without a trial."""
-        from raysearch.plan import Machine, make_request, plan
+        from raysearch.driver.plan import Machine, make_request, plan
 
         request = make_request(space, overrides or {}, **options)
         return plan(request, self.settings, Machine.here()).spec
@@ -78,9 +78,9 @@ class Client:
         """Writes a W&B sweep, or a Hydra command line, as a sweep of ours; returns its name.
 
         `options` are `experiment`, `mapped` (paths by the other tool's names), `metric` (a
-        `Metric`), `config_dir` and `out` (`raysearch.importing.Wanted`).
+        `Metric`), `config_dir` and `out` (`raysearch.imports.sweeps.Wanted`).
         """
-        from raysearch.importing import Wanted, import_sweep
+        from raysearch.imports.sweeps import Wanted, import_sweep
 
         path = None if file is None else Path(file)
         wanted = Wanted(path, hydra, values=overrides, **options)
@@ -90,21 +90,21 @@ class Client:
 
     def data(self, root: Path | None = None) -> pd.DataFrame:
         """The data sets: what each is, licence, bytes, where it is looked for, what is missing."""
-        from raysearch.declare.catalog import data_sets
-        from raysearch.declare.data_sets import facts
+        from raysearch.sweeps.catalog import data_sets
+        from raysearch.sweeps.data_sets import facts
 
         return _frame([facts(one, root) for one in data_sets(EXPERIMENTS).values()], "name")
 
     def data_get(self, name: str, root: Path | None = None, given: Path | None = None) -> None:
         """Gets a data set from its home, or from a file or folder that is `given`."""
-        from raysearch.declare.catalog import find_data_set
+        from raysearch.sweeps.catalog import find_data_set
 
         say = print if self.show else lambda text: None
         find_data_set(name, EXPERIMENTS).get(root, given, say)
 
     def data_check(self, name: str, root: Path | None = None) -> Sequence[str]:
         """What is wrong with the bytes of a data set: nothing, if all is well."""
-        from raysearch.declare.catalog import find_data_set
+        from raysearch.sweeps.catalog import find_data_set
 
         return find_data_set(name, EXPERIMENTS).check(root)
 
@@ -116,10 +116,10 @@ class Client:
         """Runs a search to its end; returns its name.
 
         `options` are those of the command: `trials`, `time`, `sampler`, `pruner`, `repeats`,
-        `seed`, `concurrent`, `name`, `group`, `tags`, `notes` … (`raysearch.plan.Request`).
+        `seed`, `concurrent`, `name`, `group`, `tags`, `notes` … (`raysearch.driver.plan.Request`).
         """
-        from raysearch.plan import make_request
-        from raysearch.search import start
+        from raysearch.driver.plan import make_request
+        from raysearch.driver.search import start
 
         request = make_request(space, overrides or {}, **options)
         return self._driven(lambda listen: start(request, self.settings, listen))
@@ -136,9 +136,9 @@ class Client:
         `options` are those of `search`, without `time_box`; the folder is by default the current
         one.
         """
-        from raysearch.origin import user_here
-        from raysearch.packing import pack
-        from raysearch.plan import make_request
+        from raysearch.driver.plan import make_request
+        from raysearch.provenance.archive import pack
+        from raysearch.provenance.origin import user_here
 
         if self._there is None:
             raise BadSetting("address must be given to submit: Client(address='http://head:8267')")
@@ -152,7 +152,7 @@ class Client:
 
         Where its code changed, with what is here (`accept_changes`) or what was kept (`as_it_was`).
         """
-        from raysearch.search import resume
+        from raysearch.driver.search import resume
 
         return self._driven(
             lambda listen: resume(
@@ -170,7 +170,7 @@ class Client:
         as_it_was: bool = False,
     ) -> str:
         """Goes on with a search for more trials, or more time (seconds)."""
-        from raysearch.search import extend
+        from raysearch.driver.search import extend
 
         said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
@@ -186,7 +186,7 @@ class Client:
         as_it_was: bool = False,
     ) -> str:
         """Runs the failed trials of a search again."""
-        from raysearch.search import retry
+        from raysearch.driver.search import retry
 
         said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
@@ -208,7 +208,7 @@ class Client:
         folder: Path | None = None,
     ) -> None:
         """Trains one configuration here, without a search; the same call again goes on with it."""
-        from raysearch.single import train
+        from raysearch.driver.single import train
 
         train(experiment, _arguments(overrides), folder, self.settings.runs)
 
@@ -222,7 +222,7 @@ class Client:
         folder: Path | None = None,
     ) -> None:
         """Evaluates a checkpoint here, with other settings of evaluations if given."""
-        from raysearch.single import evaluate
+        from raysearch.driver.single import evaluate
 
         values, runs = _arguments(overrides), self.settings.runs
         evaluate(experiment, values, Path(checkpoint), split, folder, runs)
@@ -231,13 +231,13 @@ class Client:
         self, name: str, trial: int, folder: Path | None = None, *, here: bool = False
     ) -> Reproduction:
         """Runs a trial again from the code that was kept, or from what is here; what is equal."""
-        from raysearch.repro import reproduce
+        from raysearch.provenance.reproduce import reproduce
 
         say = print if self.show else lambda text: None
         return reproduce(name, trial, self.settings, folder, here=here, say=say)
 
     def _driven(self, drive: Any) -> str:
-        from raysearch.watch import Watch
+        from raysearch.driver.progress import Watch
 
         if not self.show:
             return drive(None).name
@@ -253,7 +253,7 @@ class Client:
         text: str | None = None,
     ) -> pd.DataFrame:
         """The searches of a group, with tags (None: any value), with a text; a row for each."""
-        from raysearch.front import listed
+        from raysearch.cli.show import listed
 
         if self._there is not None:
             return _frame(self._there.listed(Filter(group, tags or {}, text)), "name")
@@ -267,7 +267,7 @@ class Client:
 
     def status(self, name: str) -> dict[str, Any]:
         """State, counts, best trial and seconds of a search."""
-        from raysearch.front import summary
+        from raysearch.cli.show import summary
 
         if self._there is not None:
             state = str((said := self._there.state(name))["state"])
@@ -302,7 +302,7 @@ class Client:
 
     def best(self, name: str) -> dict[str, Any]:
         """The best trial: number, values, test scores, seed, checkpoint, configuration."""
-        from raysearch.front import answer
+        from raysearch.cli.show import answer
 
         folder = self.settings.folder(name)
         if self._there is not None:
@@ -367,7 +367,7 @@ class Client:
 
     def experiments(self) -> Sequence[str]:
         """The names of all experiments."""
-        from raysearch.declare.catalog import experiments
+        from raysearch.sweeps.catalog import experiments
 
         return sorted(experiments(EXPERIMENTS))
 
@@ -376,7 +376,7 @@ class Client:
 
 
 def _service(address: str) -> Remote:
-    from raysearch.remote import Remote
+    from raysearch.server.remote import Remote
 
     return Remote(address)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.files import absolute, sqlite_address
-from raysearch.record.passwords import without_password
+from raysearch.files import absolute, sqlite_address
+from raysearch.passwords import without_password
 
 STORE, TRACKING = "raysearch.db", "mlflow.db"
 """The databases of events and of MLflow in a folder of runs."""

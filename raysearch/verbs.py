@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.declare.nearest import on_offer
 from raysearch.errors import BadSetting, UnknownName, WrongState
-from raysearch.record.events import SearchIsRunning, Store
-from raysearch.record.files import sqlite_file
-from raysearch.record.folders import is_moved, remove
-from raysearch.record.passwords import hidden
-from raysearch.record.results import SearchView
+from raysearch.events.log import SearchIsRunning, Store
+from raysearch.files import sqlite_file
+from raysearch.passwords import hidden
+from raysearch.provenance.search_folder import is_moved, remove
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings, pinned_of
+from raysearch.sweeps.nearest import on_offer
 
 _PATIENCE = 10.0
 """Seconds that a driver has to follow a request."""
@@ -70,7 +70,7 @@ def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
 
 def salvaged_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
     """The same, of a damaged search what can be read of it: enough to delete it."""
-    from raysearch.record.salvage import salvaged
+    from raysearch.results.salvage import salvaged
 
     try:
         return view_of(name, settings)
@@ -215,7 +215,7 @@ def _is_said(store: Store, view: SearchView, kind: str, body: Mapping[str, Any])
 
 def _synced(store: Store, name: str, settings: Settings) -> str:
     """Lets MLflow have it now; why that could not be, or nothing."""
-    from raysearch.record.tracking import sync
+    from raysearch.tracking.consumer import sync
 
     view = SearchView.read(store, name)
     settings = settings.tracking_of(view.spec)
@@ -233,7 +233,7 @@ def sync(name: str, settings: Settings, aside: list[str] | None = None) -> int:
 
     What MLflow would not take is added to `aside`, a sentence each.
     """
-    from raysearch.record.tracking import sync as write
+    from raysearch.tracking.consumer import sync as write
 
     store, view = view_of(name, settings)
     settings = settings.tracking_of(view.spec)
@@ -257,7 +257,7 @@ def request_stop(store: Store, view: SearchView, trial: int | None, settings: Se
 
 def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     """A row for each search. Raises ValueError if they have different objectives."""
-    from raysearch.record.compare import compare
+    from raysearch.results.compare import compare
 
     views = [view_of(name, settings)[1] for name in dict.fromkeys(names)]
     rows = compare(views)
@@ -272,8 +272,8 @@ def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, 
     It is an artifact of the search, unless the search is running: then it is only a file. The
     objectives are also drawn `by` one setting, or by two, as `a,b`.
     """
-    from raysearch.record.factors import read_factors
-    from raysearch.record.report import write_report
+    from raysearch.report.writing import write_report
+    from raysearch.results.factors import read_factors
 
     factors = () if by is None else read_factors(by)
     store, view = view_of(name, settings)
@@ -291,7 +291,7 @@ def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, 
 
 def export(name: str, url: str, study: str | None, settings: Settings) -> int:
     """Writes a search as an Optuna study; returns the number of its trials."""
-    from raysearch.record.export import export_study
+    from raysearch.study.export import export_study
 
     return export_study(view_of(name, settings)[1], url, study or name)
 
@@ -309,7 +309,7 @@ def delete(name: str, settings: Settings) -> list[Path]:
             cannot be reached. ValueError: its name leads out of the folder of searches. WrongState:
             its first event cannot be read, by which its runs are known.
     """
-    from raysearch.record.tracking import delete as delete_runs
+    from raysearch.tracking.consumer import delete as delete_runs
 
     store, view = salvaged_of(name, settings)
     folder, is_given = settings.folder(name), settings.tracking_given

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raysearch.declare.sweep import Sweep, Trial, sweep
+from raysearch.sweeps.sweep import Sweep, Trial, sweep
 from search_spaces.detr_settings import (
     ADDED,
     ALPHA,

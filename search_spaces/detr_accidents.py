@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Trial
+from raysearch.sweeps.sweep import Trial
 from search_spaces.detr import logged, published
 from search_spaces.detr_settings import DECAYED, DRAWN, FAULTY, POST, SHORT, SPARSEMAX, SWAPPED
 from search_spaces.settings import Settings, labelled, one_of

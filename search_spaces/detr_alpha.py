@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysearch.declare.sweep import Trial
+from raysearch.sweeps.sweep import Trial
 from search_spaces.detr_questions import WHOLE, asked, trained
 from search_spaces.detr_settings import detector
 from search_spaces.settings import Settings, one_of

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raysearch.declare.sweep import Sweep, Trial, sweep
+from raysearch.sweeps.sweep import Sweep, Trial, sweep
 from search_spaces.detr_settings import AP, POST, PUBLISHED, detector
 from search_spaces.settings import Settings, choices, labelled, one_of
 from trainables.detr.config import Detection

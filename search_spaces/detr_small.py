@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.detr_settings import ACTIVATIONS, detector
 from search_spaces.settings import Settings, merged, one_of
 from trainables.detr.config import AlphaToy, Detection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Trial, sweep
+from raysearch.sweeps.sweep import Trial, sweep
 from search_spaces.detr_alpha import start
 from search_spaces.detr_questions import SEEDS
 from search_spaces.detr_settings import ACTIVATIONS, AP, RATES, balances, detector

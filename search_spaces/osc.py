@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Sweep, Trial, sweep
 from search_spaces.osc_settings import (
     COARSE,
     CROSS,

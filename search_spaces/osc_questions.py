@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raysearch.declare.sweep import Trial, sweep
+from raysearch.sweeps.sweep import Trial, sweep
 from search_spaces.osc_settings import (
     GLOBAL,
     IMAGES,

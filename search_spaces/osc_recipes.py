@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Trial, sweep
+from raysearch.sweeps.sweep import Trial, sweep
 from search_spaces.osc_questions import asked, trained
 from search_spaces.osc_settings import (
     DROPS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Metric
+from raysearch.sweeps.sweep import Metric
 from search_spaces.settings import Settings, merged
 from trainables.osc.config import Representation
 from trainables.osc.objectives import PRESETS

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.osc_settings import (
     OBJECTS,
     WEIGHTS,

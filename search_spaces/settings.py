@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raysearch.declare.sweep import Trial, bare
+from raysearch.sweeps.sweep import Trial, bare
 
 Settings = Mapping[str, object]
 """Values by dotted path."""

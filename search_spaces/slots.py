@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from trainables.settings.scenes import Scenes
 from trainables.slots.config import (
     Decoder,

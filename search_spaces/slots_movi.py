@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
 from search_spaces.slots import BOTH, FOUR, TRAINED, grid, movi, normalized, wide
 from trainables.slots.config import (
     AutoregressiveDecoder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.slots import (
     BOTH,
     FOUR,

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from raysearch.declare.sweep import Sweep, Trial, bare
+from raysearch.sweeps.sweep import Sweep, Trial, bare
 from search_spaces import slots, slots_movi, slots_questions
 from trainables.slots.config import Dinosaur
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from trainables.core.training import Training
 from trainables.settings.backbones import Backbone
 from trainables.settings.images import Images

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raysearch.declare.sweep import Trial
+from raysearch.sweeps.sweep import Trial
 from search_spaces.settings import Settings, labelled, one_of
 from search_spaces.ssl_diary import logged
 from search_spaces.ssl_labelled import supervised

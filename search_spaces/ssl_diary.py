@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raysearch.declare.sweep import Metric, Sweep, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Sweep, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, one_of
 from search_spaces.ssl_small import CONTRAST, pretraining
 from trainables.ssl.config import Pretraining

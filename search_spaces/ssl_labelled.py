@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, merged, one_of
 from search_spaces.ssl_diary import CIFAR, logged
 from search_spaces.ssl_small import CONTRAST, DINO, SMALL, pretraining

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, one_of
 from search_spaces.ssl_diary import CIFAR, NOTES, logged
 from search_spaces.ssl_robust import EACH

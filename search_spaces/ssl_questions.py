@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, merged, one_of, only
 from search_spaces.ssl_diary import CIFAR, NOTES
 from search_spaces.ssl_labelled import FACTORS, LONG, LONG_TAIL, SHARPNESS, supervised

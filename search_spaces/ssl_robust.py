@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, merged, one_of
 from trainables.ssl.config import Supervised
 

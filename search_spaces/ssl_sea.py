@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, labelled, one_of
 from search_spaces.ssl_diary import CIFAR, NOTES, logged
 from search_spaces.ssl_maritime import SEA, at_sea

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from search_spaces.settings import Settings, choices, labelled, one_of, only
 from search_spaces.ssl_small import pretraining
 from trainables.ssl.config import Pretraining

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from raysearch.declare import catalog
-from raysearch.declare.distributions import Choice
-from raysearch.declare.space import Space
+from raysearch.sweeps import catalog
+from raysearch.sweeps.distributions import Choice
+from raysearch.sweeps.space import Space
 
 SWEEPS = {
     name: sweep

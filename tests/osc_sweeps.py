@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from raysearch.declare import catalog
-from raysearch.declare.distributions import Choice
-from raysearch.declare.space import Space
+from raysearch.sweeps import catalog
+from raysearch.sweeps.distributions import Choice
+from raysearch.sweeps.space import Space
 from trainables.osc.objectives import PRESETS
 
 SWEEPS = {

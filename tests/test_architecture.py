@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Engine, event
 from typer.testing import CliRunner
 
-from raysearch.cli import app
-from raysearch.record.events import Store
-from tests.raysearch.record import streams
+from raysearch.cli.application import app
+from raysearch.events.log import Store
+from tests.raysearch.events import streams
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -185,8 +185,11 @@ def test_the_walk_finds_what_is_judged_by_seconds(text: str, lines: list[int]) -
 @pytest.mark.parametrize(
     ("command", "modules"),
     [
-        ("--help", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.front", "trainables")),
-        ("spaces", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.front")),
+        (
+            "--help",
+            ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.cli.show", "trainables"),
+        ),
+        ("spaces", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.cli.show")),
         ("list", ("pandas", "numpy", "trainables")),
     ],
 )

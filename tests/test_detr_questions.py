@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raysearch.plan import check_study
+from raysearch.driver.plan import check_study
 from tests.detr_sweeps import OTHERS, SWEEPS, at, configurations, offered, space
 
 ASKED = [name for name in OTHERS if name != "detr.suggested"]

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from raysearch.declare import catalog
-from raysearch.declare.space import Point, Space
-from raysearch.plan import check_study
+from raysearch.driver.plan import check_study
+from raysearch.sweeps import catalog
+from raysearch.sweeps.space import Point, Space
 from trainables.detr.config import Detection
 
 SMALL = {

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from raysearch.declare.space import Space
-from raysearch.plan import parse_overrides
+from raysearch.driver.plan import parse_overrides
+from raysearch.sweeps.space import Space
 from search_spaces import detr
 from tests.detr_sweeps import LOGGED, SWEEPS, at, configurations, offered, space
 from trainables.detr.config import Detection

@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from raysearch.cli import app
+from raysearch.cli.application import app
 from raysearch.client import Client
-from raysearch.run.process import entry_point
+from raysearch.trial.session import entry_point
 from trainables.core.session import LocalSession
 
 ROOT = Path(__file__).parents[1]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from raysearch.decide.evaluations import Evaluations
-from raysearch.declare import catalog
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep, sweep
 from raysearch.errors import BadSetting
+from raysearch.study.evaluations import Evaluations
+from raysearch.sweeps import catalog
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Sweep, sweep
 from tests.raysearch.toys import SCORE
 from trainables.slots.config import Discovery
 from trainables.slots.parts import SGD, Setting, Slots

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from raysearch.declare import catalog
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep
+from raysearch.sweeps import catalog
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Sweep
 from trainables.core import checkpoint
 from trainables.core.experiment import Experiment
 from trainables.core.session import LocalSession

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from raysearch.plan import check_study
+from raysearch.driver.plan import check_study
 from search_spaces import osc_small
 from search_spaces.osc_settings import IMAGES
 from tests.osc_sweeps import OTHERS, SWEEPS, check_labels, configurations, space

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import typer
 
-from raysearch.cli import app
-from raysearch.declare.space import Space
-from raysearch.plan import parse_overrides
-from raysearch.record.names import flat
+from raysearch.cli.application import app
+from raysearch.driver.plan import parse_overrides
+from raysearch.sweeps.space import Space
+from raysearch.tracking.mlflow.names import flat
 from search_spaces import osc, osc_small
 from search_spaces.osc_settings import DROP_INS
 from tests.osc_sweeps import DROPS, LETTERS, SWEEPS, check_labels, offered, space

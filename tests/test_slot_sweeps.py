@@ -6,9 +6,9 @@ from collections import defaultdict
 
 import pytest
 
-from raysearch.declare import catalog
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep
+from raysearch.sweeps import catalog
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Sweep
 
 SWEEPS = {
     name: sweep

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from raysearch.declare import catalog
-from raysearch.declare.space import Space
-from raysearch.declare.sweep import Sweep
+from raysearch.sweeps import catalog
+from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Sweep
 from trainables.core.schedules import cosine
 from trainables.ssl.config import Pretraining
 

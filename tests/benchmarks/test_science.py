@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.curves import KNOBS
 from benchmarks.science import Silent, Table, best_of, networks, quantiles, simulate, times
-from raysearch.decide.study import Study
-from raysearch.declare.space import Space
+from raysearch.study.study import Study
+from raysearch.sweeps.space import Space
 
 LENGTH = 9
 

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from raysearch.cli import main
-from raysearch.record.events import Event, EventLog
-from raysearch.record.outbox import Outbox
+from raysearch.cli.application import main
+from raysearch.events.log import Event, EventLog
+from raysearch.tracking.mlflow.outbox import Outbox
 from tests.raysearch.killing import die
 
 MOMENTS = [

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, ClassVar
 
-from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
 from trainables.core.training import ExperimentConfig
 
 SCORE = [Metric("val/score", "maximize", reduce="best")]

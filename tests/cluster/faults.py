@@ -23,11 +23,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.events import Store
+from raysearch.events.log import Store
 from tests.cluster import local
 from tests.cluster.proofs import prove, results
 from tests.cluster.ward import INJURIES, Ward, ward
-from tests.raysearch.record.postgres import forget
+from tests.raysearch.events.postgres import forget
 
 SWEEP = "tests.cluster.sweeps:trained"
 IN_A_ROUND = 10
@@ -153,7 +153,7 @@ class Campaign:
         hurt.driver.wait(_ENDS)
 
     def _view(self, hurt: Ward, name: str) -> Any:
-        from raysearch.record.results import SearchView
+        from raysearch.results.view import SearchView
 
         forget(hurt.store)
         return SearchView.read(Store(hurt.store), name)

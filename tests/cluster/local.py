@@ -28,11 +28,11 @@ from typing import Any
 
 import psutil
 
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView, TrialView
-from raysearch.run import tree
-from raysearch.run.forking import FORK, TRIAL
-from raysearch.run.guard import INNER, OUTER
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView, TrialView
+from raysearch.trial import process_tree
+from raysearch.trial.fork_server import FORK, TRIAL
+from raysearch.trial.guard import INNER, OUTER
 from tests.cluster.ward import fill, mount, unmount
 from tests.raysearch.command import ENVIRONMENT
 from tests.raysearch.searches.wander import walk
@@ -109,7 +109,7 @@ class Ward:
 
     def called(self, *names: str) -> list[psutil.Process]:
         """Those below the driver that gave themselves one of these names."""
-        return [process for process in self.family() if tree.name_of(process.pid) in names]
+        return [process for process in self.family() if process_tree.name_of(process.pid) in names]
 
     def trials(self) -> list[psutil.Process]:
         """The processes of trials, without what they have started."""

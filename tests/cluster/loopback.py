@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.raysearch.command import ROOT
-from tests.raysearch.record.servers import free_port
+from tests.raysearch.events.servers import free_port
 
 HEAD, WORKER = "127.0.0.1", "127.0.0.2"
 PROGRAMS = {"sshd": "openssh-server", "ssh": "openssh-client", "rsync": "rsync"}

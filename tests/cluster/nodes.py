@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.raysearch.command import ENVIRONMENT, ROOT
-from tests.raysearch.record.servers import free_port
+from tests.raysearch.events.servers import free_port
 
 CLUSTER = "RAYSEARCH_TEST_CLUSTER"
 """The environment variable that all processes of a cluster share: its folder."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView, TrialView
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView, TrialView
 from tests.cluster import written
 from trainables.core import checkpoint
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.raysearch.record.servers import free_port
+from tests.raysearch.events.servers import free_port
 
 PROGRAMS = {
     "slurmctld": "slurm-wlm",

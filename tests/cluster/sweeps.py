@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from trainables.core.training import Training
 from trainables.ssl.config import AdamW, Augmentation, Model, Supervised
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.faults import Campaign, lines, summary
-from tests.raysearch.record.postgres import programs
+from tests.raysearch.events.postgres import programs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kill, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.record.results import SearchView, TrialView
+from raysearch.results.view import SearchView, TrialView
 from tests.cluster.nodes import Nodes
 from tests.raysearch.command import raysearch, view_of
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView
 from tests.cluster.ward import INJURIES, Ward, ward
 from tests.raysearch.command import wait_until
-from tests.raysearch.record.postgres import forget
+from tests.raysearch.events.postgres import forget
 
 pytestmark = [
     pytest.mark.cluster,

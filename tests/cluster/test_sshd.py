@@ -17,8 +17,8 @@ import yaml
 
 from tests.cluster.loopback import HEAD, WORKER, Loopback, address_of, is_ray, processes_of
 from tests.raysearch.command import COMMAND, ROOT
-from tests.raysearch.record.postgres import programs
-from tests.raysearch.record.servers import free_port
+from tests.raysearch.events.postgres import programs
+from tests.raysearch.events.servers import free_port
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 PORTS = ("6379", "8265", "8267", "5000")

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from raysearch.cli import app
+from raysearch.cli.application import app
 from tests.raysearch.command import ROOT
 
 FILES = ["cluster.yaml", "cluster.local.yaml"]

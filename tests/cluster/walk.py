@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, ClassVar
 
-from raysearch.declare.sweep import Metric, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Trial, sweep
 from tests.raysearch.searches.chain import advance, save
 from trainables.core.training import ExperimentConfig
 

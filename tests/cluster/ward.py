@@ -16,13 +16,13 @@ from typing import Any
 
 import psutil
 
-from raysearch.run.child import LABEL
+from raysearch.trial.child import LABEL
 from tests.cluster import written
 from tests.cluster.armed import MOMENTS
 from tests.cluster.nodes import NODE, Nodes, environment_of
 from tests.raysearch.command import wait_until
-from tests.raysearch.record import servers
-from tests.raysearch.record.postgres import Postgres
+from tests.raysearch.events import servers
+from tests.raysearch.events.postgres import Postgres
 
 Facts = dict[str, Any]
 NOTICE = 30.0

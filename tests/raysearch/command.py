@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView
-from raysearch.run.job import label_of
-from raysearch.run.process import PRELOAD
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView
+from raysearch.trial.job import label_of
+from raysearch.trial.session import PRELOAD
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {

@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import Any
 
-from raysearch.cli import main
-from raysearch.record.events import Event, EventLog
+from raysearch.cli.application import main
+from raysearch.events.log import Event, EventLog
 
 
 def die() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 SWEEP = """
 from typing import ClassVar
 
-from raysearch.declare.sweep import Metric, sweep
+from raysearch.sweeps.sweep import Metric, sweep
 from trainables.core.training import ExperimentConfig
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import raysearch
-from raysearch.record.events import Store
-from raysearch.record.results import SearchView, rows
-from tests.raysearch.record import streams
+from raysearch.events.log import Store
+from raysearch.results.view import SearchView, rows
+from tests.raysearch.events import streams
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.run.child import kill_orphans
-from raysearch.run.process import PRELOAD
+from raysearch.trial.child import kill_orphans
+from raysearch.trial.session import PRELOAD
 from tests.raysearch.command import (
     ENVIRONMENT,
     NOWHERE,

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from raysearch.plan import Request, plan
-from raysearch.room import Machine
-from raysearch.run.child import kill_orphans
+from raysearch.driver.plan import Request, plan
+from raysearch.driver.resources import Machine
 from raysearch.settings import Settings
+from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,

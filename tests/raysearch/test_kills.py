@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.run.child import _label, kill_orphans
-from raysearch.run.tree import alive
+from raysearch.trial.child import _label, kill_orphans
+from raysearch.trial.process_tree import alive
 from tests.raysearch.command import (
     COMMAND,
     ENVIRONMENT,

@@ -19,15 +19,15 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import raysearch
-from raysearch.cli import app
-from raysearch.front import columns_table
-from raysearch.record.events import Store
+from raysearch.cli.application import app
+from raysearch.cli.show import columns_table
+from raysearch.driver.progress import Watch, best_table, headline, trials_table
+from raysearch.events.log import Store
 from raysearch.terminal import letters, make_console, print_csv, print_json, table_of
-from raysearch.watch import Watch, best_table, headline, trials_table
+from tests.raysearch.events import streams
+from tests.raysearch.events.streams import Hand
 from tests.raysearch.odd import ODD
-from tests.raysearch.record import streams
-from tests.raysearch.record.report_streams import choice
-from tests.raysearch.record.streams import Hand
+from tests.raysearch.report.report_streams import choice
 from tests.raysearch.test_texts import acts
 
 ROOT = Path(raysearch.__file__).parent

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from raysearch.errors import described, sentence
-from raysearch.run.process import formatted
 from raysearch.texts import (
     CELL,
     SENTENCE,
@@ -21,6 +20,7 @@ from raysearch.texts import (
     shown,
     visible,
 )
+from raysearch.trial.session import formatted
 from tests.raysearch.odd import ODD
 
 each_odd = pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())

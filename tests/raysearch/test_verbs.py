@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from raysearch import verbs
-from raysearch.cli import app
-from raysearch.record.events import Store
+from raysearch.cli.application import app
+from raysearch.events.log import Store
 from raysearch.settings import Settings
 from raysearch.verbs import Filter, parse_tags
-from tests.raysearch.record import streams
+from tests.raysearch.events import streams
 
 
 @pytest.fixture

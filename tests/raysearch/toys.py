@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
-from raysearch.declare.sweep import Metric, Sweep, sweep
+from raysearch.sweeps.sweep import Metric, Sweep, sweep
 
 SCORE = Metric("valid/score", "maximize", reduce="best")
 LOSS = Metric("valid/loss", "minimize")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
 from tests.trainables.groups import TWENTY_STEPS, PreciselySupervised
 
 STEPS = 400

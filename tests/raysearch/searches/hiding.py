@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from raysearch.declare.sweep import Metric, sweep
-from tests.raysearch.run.offspring import hide
+from raysearch.sweeps.sweep import Metric, sweep
+from tests.raysearch.trial.offspring import hide
 from trainables.core.training import ExperimentConfig
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysearch.declare.sweep import Metric, Resources, Trial, sweep
+from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
 from tests.raysearch.searches.config import Chain
 
 SCORE = [Metric("val/score", "maximize", reduce="best")]

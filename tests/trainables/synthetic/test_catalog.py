@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.declare import catalog
+from raysearch.sweeps import catalog
 from trainables.data.scenes.catalog import SCENE_SETS
 from trainables.synthetic.catalog import MAKERS
 from trainables.synthetic.sets import MADE

@@ -1,1 +1,0 @@
-"""From other tools: sweeps of W&B and Hydra as ours, past runs as known trials."""

@@ -1,0 +1,1 @@
+"""The command line: its commands, and how results are shown in a terminal."""

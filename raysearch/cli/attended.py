@@ -1,0 +1,35 @@
+"""A program that ends with whoever waits for it, and so does all that it has started."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from raysearch.driver.signals import Signalled, heard
+from raysearch.trial import process_tree
+
+_GRACE = 5.0
+"""Seconds in which it may end in order."""
+
+
+def attended(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Runs a program to its end, or to SIGTERM or SIGHUP of this process; Ctrl-C is raised on."""
+    with suppress(Signalled), heard():
+        process = subprocess.Popen(command, env=environment)
+        try:
+            process.wait()
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    members = process_tree.family(process.pid)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for member in members:
+            process_tree.send(member, number)
+        process.poll()
+        if process_tree.gone(members, _GRACE):
+            break
+    process.wait()

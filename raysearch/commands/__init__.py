@@ -1,1 +1,0 @@
-"""The commands: what can be typed; no logic."""

@@ -1,1 +1,0 @@
-"""Decide: the study, its samplers and pruners, and what a failure means."""

@@ -1,1 +1,0 @@
-"""Declare: what a sweep states, what its space holds, where sweeps are found."""

@@ -1,1 +1,0 @@
-"""Drive: one search as its driver sees it: attempts, their news, clocks, quota, winners."""

@@ -1,0 +1,1 @@
+"""The driver of one search: attempts, their outcomes, clocks, quota, resources, Ray Tune."""

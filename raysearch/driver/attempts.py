@@ -1,0 +1,89 @@
+"""What one attempt at a trial is told: its job, made of its course and the search's settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.driver.live_trial import Course
+from raysearch.trial.checkpoints import Kept
+from raysearch.trial.job import Job
+from raysearch.trial.process_mark import mark_of_process
+
+LEASE = "RAYSEARCH_LEASE"
+"""Environment variable: the lease of attempts in seconds."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may use. `memory` in bytes a trial (0: no limit), times in seconds.
+
+    `time` is for the whole search, `trial_time` for each trial, `time_box` for this command; `disk`
+    is for all checkpoints together, in bytes. Each worker of a trial has so many `cpus` and `gpus`.
+    A trial that waits longer than `lease` for an answer looks whether its driver is still there.
+    """
+
+    concurrent: int
+    threads: int = 1
+    memory: int = 0
+    patience: float = 1800.0
+    time: float | None = None
+    trial_time: float | None = None
+    time_box: float | None = None
+    disk: int | None = None
+    workers: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
+    lease: float = field(default_factory=lambda: float(os.environ.get(LEASE, "300")))
+
+
+def attempt_job(
+    course: Course,
+    name: str,
+    spec: Mapping[str, Any],
+    limits: Limits,
+    folder: Path,
+    paths: list[str],
+) -> Job:
+    """The job of the next attempt, which writes to `folder / name`.
+
+    A trial goes on from its last checkpoint, the evaluation on the test split takes the best one.
+    Whether it is as it was when it was reported is seen in the trial's process, not by the driver,
+    for which all trials wait.
+    """
+    kept = [one for one in course.keeper.kept() if not course.keeper.is_damaged(one.path)]
+    wanted = course.last if course.role is None else course.best
+    purpose = "run" if course.role is None else "test"
+    if course.evaluates is not None:  # one that is gone fails by its name
+        purpose = "evaluate"
+        wanted = Kept.read({"step": 0, **course.evaluates}, str(course.evaluates["checkpoint"]))
+        kept = [wanted]
+    restored = folder / wanted.path if wanted is not None else None
+    return Job(
+        search=str(spec["search"]),
+        root=str(folder),
+        trial=course.number,
+        attempt=course.attempt,
+        experiment=str(spec["experiment"]),
+        config=course.config,
+        folder=str(folder / name),
+        purpose=purpose,
+        restored=str(restored) if restored is not None else None,
+        threads=limits.threads,
+        memory=limits.memory,
+        patience=limits.patience,
+        lease=limits.lease,
+        driver=mark_of_process(),
+        objectives=[
+            {name: metric[name] for name in ("name", "direction", "reduce")}
+            for metric in spec["metrics"]
+        ],
+        kept=[one.below(folder) for one in kept],
+        paths=paths,
+        workers=limits.workers,
+        cpus=limits.cpus,
+        gpus=limits.gpus,
+    )

@@ -1,0 +1,369 @@
+"""The conductor of a search: hands out attempts, hears their news, and says when all is over."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.driver.attempts import Limits, attempt_job
+from raysearch.driver.clocks import Clock
+from raysearch.driver.live_trial import Course
+from raysearch.driver.outcomes import Ended, Hearing
+from raysearch.driver.own_ray import RayLost
+from raysearch.driver.slots import Slots
+from raysearch.errors import RaysearchError
+from raysearch.events.log import EventLog
+from raysearch.study.failures import Failures
+from raysearch.study.study import Study
+from raysearch.trial.checkpoints import Keeper, remove
+from raysearch.trial.messages import InvalidMessage, checked
+
+BY_REQUEST = "by request"
+"""Why a search is stopped that somebody asked to stop; otherwise it stops itself."""
+_UNASKED = "SIGTERM told it to stop, which this search had not asked for"
+
+
+@dataclass
+class Halted:
+    """Why everything ends now: `state` is the kind of event that says so."""
+
+    state: str
+    reason: str
+
+
+@dataclass
+class Conductor:
+    """The only one who asks, decides and tells; it runs in Tune's loop, in one thread.
+
+    `waiting` are trials to be started before new ones: after a resume, and those tried again.
+    `tests` says, once all trials are told, which are evaluated on the test split, with their roles;
+    `housekeeping` is called about once a second; `watch` says how a Ray of our own was lost, which
+    raises `RayLost`. `wake` is set when a suggestion was used up or a result arrived: the thread
+    that computes suggestions ahead waits for it. `slots` says how many may run at once: on a
+    cluster, fewer than the limits allow.
+    """
+
+    study: Study
+    log: EventLog
+    spec: Mapping[str, Any]
+    folder: Path
+    limits: Limits
+    tests: Callable[[], list[tuple[Course, str]]]
+    clock: Clock | None = None
+    slots: Slots | None = None
+    housekeeping: Callable[[], Halted | None] = lambda: None
+    watch: Callable[[], str] = lambda: ""
+    waiting: deque[Course] = field(default_factory=deque[Course])
+    paths: list[str] = field(default_factory=list[str])
+    wake: threading.Event = field(default_factory=threading.Event)
+    failures: Failures | None = None
+    halt: Halted | None = None
+    why_pause: str = ""
+    requests: deque[tuple[int, dict[str, Any]]] = field(
+        default_factory=deque[tuple[int, dict[str, Any]]]
+    )
+
+    def __post_init__(self) -> None:
+        """Reads from the specification what each report needs."""
+        failures = self.failures or Failures(self.spec.get("max_failures"))
+        self._hearing = Hearing(self.study, self.log, self.spec, self.folder, failures)
+        self._clock = self.clock or Clock(self.limits)
+        self._slots = self.slots or Slots(self.limits.concurrent)
+        self._live: dict[int, Course] = {}
+        self._give_up = math.inf
+        self._exhausted = False
+        self._tested = False
+        self._flushed = time.monotonic()
+
+    # What Tune asks
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing lives and nothing is left to start."""
+        if self.halt is not None:
+            return True
+        return not self._live and not self.waiting and self._exhausted and self._tested
+
+    @property
+    def halted(self) -> bool:
+        """Whether everything must end now."""
+        return self.halt is not None
+
+    @property
+    def pausing(self) -> bool:
+        """Whether all that lives is to save a checkpoint and end."""
+        return bool(self.why_pause)
+
+    def pause(self, reason: str, within: float | None = None) -> None:
+        """Lets all that lives save a checkpoint and end, and then the driver.
+
+        What has not ended `within` so many seconds is given up; None: when the time box is over.
+        """
+        self.why_pause = self.why_pause or reason
+        if within is not None:
+            self._give_up = min(self._give_up, time.monotonic() + within)
+
+    def next_attempt(self) -> dict[str, Any] | None:
+        """The next attempt to start, or None if there is no room for one, or none to start."""
+        if self.halt or self.pausing:
+            return None
+        if len(self._live) >= self._slots.room:
+            self._look_ahead()
+            return None
+        if any(course.alone for course in self._live.values()):
+            return None
+        course = self._next_course()
+        return None if course is None else self._start(course)
+
+    def hear(self, trial: int, attempt: int, messages: list[dict[str, Any]]) -> list[str] | None:
+        """Takes in news of an attempt; None: go on; a list: it ends, delete these checkpoints."""
+        course = self._live.get(trial)
+        if course is None or course.attempt != attempt:
+            return []  # an attempt that was given up: whatever it says is refused
+        for message in messages:
+            try:
+                said = checked(message, self.folder / f"{trial:04d}")
+                if said["kind"] == "end":
+                    return self._end(course, said)
+                self._take(course, said)
+            except InvalidMessage as error:
+                said = {"kind": "end", "outcome": "exception", "message": str(error)}
+                return self._end(course, said)
+            self._slots.spoke(course)
+        if course.role is not None:
+            return None
+        if course.settled is None and self._clock.trial_is_up(course):
+            limit = self.limits.trial_time or 0
+            course.settled = ("pruned", f"the time of a trial, {limit:g} s, was up")
+        if course.settled is not None:
+            return self._leave(course, Ended(self._hearing.settle(course)))
+        if self.out_of_time():
+            return self._leave(course, Ended())
+        return None
+
+    def begins(self, trial: int, attempt: int) -> None:
+        """A host has this attempt now: what it waited for one is no time of the trial."""
+        course = self._live.get(trial)
+        if course is not None and course.attempt == attempt:
+            course.begun = time.monotonic()
+
+    def lost(self, trial: int, attempt: int) -> None:
+        """The host of this attempt is gone."""
+        self._check_ray()
+        course = self._live.get(trial)
+        if course is not None and course.attempt == attempt:
+            outcome = {"outcome": "host_lost", "message": "the host of this trial was lost"}
+            self._end(course, outcome)
+            self._slots.lost(len(self._live))
+
+    def leaves(self, trial: int, attempt: int) -> bool:
+        """Whether to ask this attempt, once, to save and end: others wait for its slot."""
+        course = self._live.get(trial)
+        if course is None or course.attempt != attempt or self._slots.grant is None:
+            return False
+        return self._slots.must_leave(course, self._live.values())
+
+    def is_idle(self, hosts: int) -> bool:
+        """Whether hosts without a trial, of so many, are of no use now to this search.
+
+        Only on a cluster, where others may wait for what they hold.
+        """
+        self._slots.hosts = hosts
+        useful = min(self._slots.room, self.claim()[0])
+        return self._slots.grant is not None and len(self._live) >= useful
+
+    def claim(self) -> tuple[int, int]:
+        """How many trials could run now, and how many have a host; asked from another thread."""
+        live = len(self._live)
+        ends = bool(self.halt) or self.pausing
+        known = live if ends else live + len(self.waiting)
+        over = ends or self._exhausted or self.out_of_time()
+        return self._slots.wants(known, over=over), max(live, self._slots.hosts)
+
+    def tick(self) -> None:
+        """Follows requests and clocks; commits what has waited for a second."""
+        self._check_ray()
+        now = time.monotonic()
+        if now - self._flushed > 1:
+            self._flushed = now
+            self.log.flush()
+            self.halt = self.halt or self.housekeeping()
+        while self.requests:
+            self._follow(*self.requests.popleft())
+        if self._clock.must_save():
+            self.pause(f"its time box of {self.limits.time_box:g} s is over")
+        given_up = self._clock.must_end() or time.monotonic() > self._give_up
+        if self.pausing and (not self._live or given_up):
+            self.halt = self.halt or Halted("paused", self.why_pause)
+
+    def _check_ray(self) -> None:
+        """Raises RayLost: what follows from a lost Ray is no news of any trial."""
+        if lost := self.watch():
+            raise RayLost(lost)
+
+    def resume(self, courses: Iterable[Course]) -> None:
+        """Tells the trials whose end was decided but not told, and puts the others in front."""
+        for course in courses:
+            if course.settled is not None:
+                remove(self._hearing.settle(course), self.folder)
+            else:
+                self.waiting.append(course)
+
+    # Starting
+
+    def _look_ahead(self) -> None:
+        """Finds out without a slot whether anything is left to do: the end needs none."""
+        if self._slots.grant is None or (self._live and not self._slots.dry):
+            return
+        if not self.waiting or self.out_of_time():
+            course = self._next_course()
+            if course is not None:
+                self.waiting.append(course)
+
+    def _next_course(self) -> Course | None:
+        if self.out_of_time():  # what still waits stays unfinished: a resume goes on with it
+            self.waiting = deque(course for course in self.waiting if course.role is not None)
+        if self.waiting:
+            if self.waiting[0].alone and self._live:
+                return None
+            return self.waiting.popleft()
+        if not self._exhausted:
+            course = self._ask()
+            if course is not None or not self._exhausted:
+                return course
+        if self._live:
+            return None
+        if not self._tested:
+            self._tested = True
+            for course, role in self.tests():
+                course.role = role
+                self.waiting.append(course)
+            return self.waiting.popleft() if self.waiting else None
+        return None
+
+    def _ask(self) -> Course | None:
+        """The course of a new trial; None for now, or (`_exhausted`) for good."""
+        if self.out_of_time():
+            self._exhausted = not self._live
+            return None
+        try:
+            proposal = self.study.ask(wait=False)
+        except RaysearchError as error:  # a point that the check before the search did not meet
+            self.halt = Halted("stopped", str(error))
+            return None
+        self.wake.set()
+        self._slots.asked_study(found=proposal is not None)
+        if proposal is None:
+            self._exhausted = not self._live and self.study.is_done
+            return None
+        return Course(
+            proposal.number,
+            proposal.config,
+            proposal.seed,
+            proposal.origin,
+            Keeper.of(self.spec["metrics"]),
+            evaluates=proposal.evaluates,
+        )
+
+    def _start(self, course: Course) -> dict[str, Any]:
+        course.begin(time.monotonic())
+        name = f"{course.number:04d}/" + (
+            f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
+        )
+        if course.role is None:
+            self._hearing.weed(course)
+        job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
+        if course.role is None:
+            own = job.restored is not None and course.evaluates is None
+            course.restored_step = course.last.step if own and course.last is not None else None
+            self.log.append(
+                "started",
+                course.number,
+                commit=True,
+                attempt=course.attempt,
+                folder=name,
+                restored=self._hearing.relative(str(job.restored)) if own else None,
+            )
+        self._live[course.number] = course
+        for other in self._live.values():
+            other.shared = len(self._live) > 1 or other.shared
+        return {
+            "trial": course.number,
+            "attempt": course.attempt,
+            "job": job.to_json(),
+        }
+
+    # Hearing
+
+    def _take(self, course: Course, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "describe":
+            self._hearing.describe(course, message)
+        elif message["kind"] == "artifact":
+            self._hearing.artifact(course, message)
+        elif message["kind"] == "refused":
+            self._hearing.refused(course, message)
+        elif message["kind"] == "damaged":
+            path = f"{course.number:04d}/{message['path']}"
+            self._hearing.damaged(course, path, message["what"])
+        elif course.role is None:
+            self._hearing.report(course, message)
+        else:
+            course.metrics.update(message["metrics"])
+
+    def _end(self, course: Course, message: Mapping[str, Any]) -> list[str]:
+        if message["outcome"] == "paused" and course.settled is None:
+            if self.pausing or self._slots.has_asked(course):
+                # Untold: a resume goes on with it, or this driver if only this trial had to leave.
+                self._slots.left(course)
+                return self._leave(course, Ended(again=not self.pausing))
+            message = {**message, "outcome": "killed", "message": _UNASKED}
+        if course.role is not None:
+            ended = self._hearing.end_test(course, message)
+        else:
+            ended = self._hearing.end(course, message)
+        return self._leave(course, ended)
+
+    def _leave(self, course: Course, ended: Ended) -> list[str]:
+        """An attempt is over: its place is free; its trial may wait for the next one."""
+        self._live.pop(course.number, None)
+        course.pause(time.monotonic())
+        self.wake.set()
+        if ended.stop_search:
+            self.halt = self.halt or Halted("stopped", ended.stop_search)
+        if ended.again:
+            first = not course.alone and course.role is None
+            self.waiting.appendleft(course) if first else self.waiting.append(course)
+        return ended.delete
+
+    def _follow(self, number: int, body: dict[str, Any]) -> None:
+        """Turns a request into an event, and does what it asks for."""
+        action, trial = body["action"], body.get("trial")
+        if action in ("noted", "tagged"):
+            said = {key: value for key, value in body.items() if key != "action"}
+            self.log.append(action, commit=True, **said)
+            return
+        self.log.append("requested", trial, commit=True, request=number, **body)
+        if action == "stop" and trial is None:
+            self.halt = self.halt or Halted("stopped", BY_REQUEST)
+        elif action == "stop":
+            self._stop_trial(int(body["trial"]))
+
+    def _stop_trial(self, number: int) -> None:
+        if number in self._live:
+            self._live[number].settled = ("pruned", "stopped by request")
+            return
+        for course in list(self.waiting):
+            if course.number == number:
+                self.waiting.remove(course)
+                course.settled = ("pruned", "stopped by request")
+                remove(self._hearing.settle(course), self.folder)
+
+    def out_of_time(self) -> bool:
+        """Whether the search has used up its time."""
+        return self._clock.search_is_up()

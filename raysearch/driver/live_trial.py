@@ -1,0 +1,213 @@
+"""The course of one trial as its driver follows it: attempts, reports, checkpoints, failures."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import Any
+
+from raysearch.costs import COSTS
+from raysearch.events.log import Event
+from raysearch.study.failures import KINDS
+from raysearch.study.study import State
+from raysearch.trial.checkpoints import Keeper, Kept
+from raysearch.trial.messages import InvalidMessage
+from raysearch.trial.reported import Reported, same
+
+
+@dataclass
+class Failure:
+    """One failed attempt: its kind, the digest of its traceback, its newest checkpoint then."""
+
+    kind: str
+    digest: str = ""
+    checkpoint_step: int | None = None
+
+
+@dataclass
+class Course:
+    """A trial that is not told yet.
+
+    `reported` has the metrics of each step, as they were reported first; `history` the raw
+    objectives of each step that has them all, `bounds` the lowest and the highest of each; `own` is
+    what this attempt said at its last step, and `restored_step` where it was to go on from.
+    `is_compared` says that a pruner could compare it. `settled` is the state it will be told in
+    although it has not ended by itself (a decision to prune, a stop by the user) with its reason;
+    `alone` asks for the next attempt to run with no other beside it. `role` is set for the
+    evaluation on the test split at the end, which is an attempt, not a trial. `evaluates` names the
+    finished trial of another search whose checkpoint it evaluates. `spent` is how long (seconds)
+    the attempts before this one ran, which began at `begun` (monotonic), when it had a host;
+    `facts` are those that this attempt has described last. `known_costs` is the last step with
+    costs, and which it has.
+    """
+
+    number: int
+    config: dict[str, Any]
+    seed: int
+    origin: str
+    keeper: Keeper
+    attempt: int = 0
+    reported: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+    history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
+    bounds: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    failures: list[Failure] = field(default_factory=list[Failure])
+    settled: tuple[State, str] | None = None
+    alone: bool = False
+    shared: bool = False
+    own: Reported = field(default_factory=Reported)
+    restored_step: int | None = None
+    is_compared: bool = False
+    role: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    evaluates: dict[str, Any] | None = None
+    spent: float = 0.0
+    begun: float | None = None
+    artifacts: set[str] = field(default_factory=set[str])
+    facts: dict[str, Any] | None = None
+    known_costs: tuple[int, frozenset[str]] = (-1, frozenset())
+
+    def seconds(self, now: float) -> float:
+        """How long its attempts have run, by the monotonic clock."""
+        return self.spent + (0.0 if self.begun is None else now - self.begun)
+
+    def pause(self, now: float) -> None:
+        """Its attempt is over."""
+        self.spent, self.begun = self.seconds(now), None
+
+    @property
+    def last(self) -> Kept | None:
+        """The newest checkpoint: where the next attempt goes on."""
+        return self.keeper.last
+
+    @property
+    def best(self) -> Kept | None:
+        """The checkpoint with the best objective, or the last one if none carried it."""
+        return self.keeper.best or self.keeper.last
+
+    def begin(self, now: float) -> None:
+        """The next attempt begins."""
+        self.attempt += 1
+        self.begun, self.own, self.restored_step, self.facts = now, Reported(), None, None
+
+    def take(
+        self, step: int, metrics: Mapping[str, float], checkpoint: Kept | None, names: Sequence[str]
+    ) -> Taken:
+        """Takes in a report of this attempt; what of it is new, and what differs.
+
+        An earlier attempt may have reported the same step. Equal values are nothing new; where they
+        differ the first ones stay. What it says of a step that was passed without it differs too.
+
+        Raises:
+            InvalidMessage: the step goes back, or a metric has two values at one step.
+        """
+        is_first = self.own.step is None
+        added = self.own.take(step, metrics, None if checkpoint is None else checkpoint.path)
+        known = self.reported.get(step, {})
+        fresh = {name: value for name, value in added.items() if name not in known}
+        other = {name: one for name, one in added.items() if not same(known.get(name, one), one)}
+        if step < next(reversed(self.reported), step):  # they are in order
+            fresh, other = {}, fresh | other
+        other = {name: one for name, one in other.items() if not name.startswith(COSTS)}
+        if fresh:
+            self.reported[step] = known | fresh
+        raw = objectives(self.reported.get(step, {}), names)
+        completes = raw is not None and (not self.history or self.history[-1][0] < step)
+        if raw is not None and completes:
+            self.history.append((step, raw))
+            pairs = zip(self.bounds or [(value, value) for value in raw], raw, strict=True)
+            self.bounds = [(min(low, value), max(high, value)) for (low, high), value in pairs]
+        mine = objectives(self.own.metrics, names)
+        if checkpoint is not None:
+            value = mine[0] if mine else self.value_at(step)
+            self.keeper.add(replace(checkpoint, value=value))
+        elif mine:
+            self.keeper.learn(step, mine[0])
+        anew = is_first and self.restored_step is not None and step < self.restored_step
+        return Taken(fresh, other, completes, anew)
+
+    def take_costs(self, step: int, costs: Mapping[str, float]) -> dict[str, float]:
+        """Takes in costs; returns those that their step did not have yet. They go on with it."""
+        last, known = self.known_costs
+        names = known if step == last else frozenset[str]()
+        if costs:
+            self.known_costs = (step, names | costs.keys())
+        return {name: value for name, value in costs.items() if name not in names}
+
+    def value_at(self, step: int) -> float | None:
+        """The first objective that was reported at a step, with or without a checkpoint."""
+        place = bisect_left(self.history, step, key=itemgetter(0))
+        found = self.history[place] if place < len(self.history) else (None, [])
+        return found[1][0] if found[0] == step else None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a report adds: the metrics that are `fresh`, those with `other` values than before.
+
+    `completes`: with it all objectives of its step are there. `anew`: it is the first report of an
+    attempt that should have gone on from a later step.
+    """
+
+    fresh: dict[str, float]
+    other: dict[str, float]
+    completes: bool
+    anew: bool
+
+
+def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float] | None:
+    """The objectives among the metrics of a report, or None if one of them is missing."""
+    found = [metrics.get(name) for name in names]
+    return None if any(value is None for value in found) else [float(value or 0) for value in found]
+
+
+def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]:
+    """The courses of all trials that were asked and not told, in order, as the events left them."""
+    names = [metric["name"] for metric in spec["metrics"]]
+    courses: dict[int, Course] = {}
+    begun: dict[int, int] = {}
+    events = list(events)
+    told = {event.trial for event in events if event.kind == "told"}
+    for event in events:
+        if event.trial is None or event.trial in told:
+            continue
+        body = event.body
+        if event.kind == "asked" and body.get("duplicate_of") is None:
+            keeper = Keeper.of(spec["metrics"])
+            courses[event.trial] = Course(
+                event.trial, body["config"], body["seed"], body["origin"], keeper
+            )
+            courses[event.trial].evaluates = body.get("evaluates")
+        elif event.trial in courses:
+            _follow(courses[event.trial], event.kind, body, names)
+            if event.kind != "started":  # how long it has run, as far as it has said something
+                since = begun.get(event.trial, event.time)
+                courses[event.trial].spent += max(event.time - since, 0) / 1000
+            begun[event.trial] = event.time
+    return [courses[number] for number in sorted(courses)]
+
+
+def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]) -> None:
+    if kind == "started":
+        course.attempt, course.own = max(course.attempt, int(body["attempt"])), Reported()
+    elif kind == "report":
+        kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
+        with suppress(InvalidMessage):  # events from before steps had to go on
+            course.take(int(body["step"]), body["metrics"], kept, names)
+            course.take_costs(int(body["step"]), body.get("costs") or {})
+        course.is_compared |= body["fidelity"] is not None
+    elif kind == "checkpoint":
+        course.keeper.add(Kept.read(body, body["path"], body["value"]))
+    elif kind == "damaged":
+        course.keeper.damaged(body["path"])
+    elif kind == "artifact":
+        course.artifacts.add(body["path"])
+    elif kind == "failed":
+        step = course.last.step if course.last else None
+        course.failures.append(Failure(body["kind"], body.get("digest") or "", step))
+        if not body.get("again", True):  # its driver was killed before it told it
+            course.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
+    elif kind == "decision":
+        course.settled = ("pruned", body["reason"])

@@ -1,0 +1,344 @@
+"""What becomes of the news of an attempt: events, decisions, and how its trial ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raysearch.driver.live_trial import Course, Failure, Taken
+from raysearch.driver.retention import reported, unneeded, written
+from raysearch.events.log import EventLog
+from raysearch.integrity import damage
+from raysearch.results.reductions import reduce_objective
+from raysearch.study.failures import KINDS, Failures, traceback_digest, verdict
+from raysearch.study.study import State, Study
+from raysearch.sweeps.nearest import listed, nearest
+from raysearch.trial.checkpoints import Kept
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended: `delete` these checkpoints; `again`: its trial goes on; `stop_search`
+    is the reason to end the whole search, or empty.
+    """
+
+    delete: list[str] = field(default_factory=list[str])
+    again: bool = False
+    stop_search: str = ""
+
+
+class Hearing:
+    """Takes in what attempts say; it writes the events and asks the study, in the driver's thread.
+
+    Args:
+        study: decides on reports and is told how trials end.
+        log: where the events go.
+        spec: `metrics` and `fidelity` of the search.
+        folder: the folder of the search; paths in events are relative to it.
+        failures: how trials have ended so far, by which too many failures are seen.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        log: EventLog,
+        spec: Mapping[str, Any],
+        folder: Path,
+        failures: Failures | None = None,
+    ) -> None:
+        self._study, self._log, self._spec, self._folder = study, log, spec, folder
+        self._metrics: list[dict[str, str]] = list(spec["metrics"])
+        self._names = [metric["name"] for metric in self._metrics]
+        self._progress = f"progress/{spec['fidelity']}"
+        self._failures = failures or Failures()
+        self._looked = False
+
+    # News
+
+    def describe(self, course: Course, message: Mapping[str, Any]) -> None:
+        """Facts of a trial; those that its attempt has just said are nothing new."""
+        if message["facts"] != course.facts:
+            course.facts = message["facts"]
+            self._log.append("described", course.number, facts=course.facts)
+
+    def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A file that a trial has written."""
+        path = f"{course.number:04d}/{message['path']}"
+        course.artifacts.add(path)
+        self._log.append("artifact", course.number, name=message["name"], path=path)
+
+    def damaged(self, course: Course, path: str, what: str) -> None:
+        """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
+        course.keeper.damaged(path)
+        said = {"attempt": course.attempt, "path": path, "what": what[:500]}
+        self._log.append("damaged", course.number, commit=True, **said)
+
+    def weed(self, course: Course) -> None:
+        """Looks for checkpoints that are gone, or of another size, where they are needed next."""
+        for kept in course.keeper.kept():
+            what = damage(self._folder / kept.path, kept.bytes, None)
+            if what and not course.keeper.is_damaged(kept.path):
+                self.damaged(course, kept.path, what)
+
+    def report(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A report: an event, and a decision if its step has all objectives now.
+
+        Raises:
+            InvalidMessage: it contradicts what its attempt has reported before.
+        """
+        step, metrics = int(message["step"]), dict[str, float](message["metrics"])
+        kept = reported(message, self._folder, course.number)
+        lost = {name: metrics[name] for name in self._names if not _is_finite(metrics.get(name))}
+        if lost:
+            self._diverge(course, step, lost)
+            return
+        taken = course.take(step, metrics, kept, self._names)
+        self._notice(course, step, taken)
+        if taken.fresh:
+            costs = course.take_costs(step, message.get("costs") or {})
+            self._append(course, step, taken, kept, costs)
+        else:
+            self._checkpoint(course, kept)
+
+    def refused(self, course: Course, message: Mapping[str, Any]) -> None:
+        """A report that its session refused: it counts for nothing, and is on record."""
+        if course.role is None:
+            said = {name: message[name] for name in ("step", "metrics", "message")}
+            self._log.append("refused", course.number, attempt=course.attempt, **said)
+
+    def _append(
+        self,
+        course: Course,
+        step: int,
+        taken: Taken,
+        kept: Kept | None,
+        costs: Mapping[str, float],
+    ) -> None:
+        """Writes what is new of a step, and asks for a decision when it can be compared."""
+        metrics, fidelity = course.reported[step], None
+        is_whole = bool(course.history) and course.history[-1][0] == step
+        if is_whole and (taken.completes or self._progress in taken.fresh):
+            fidelity = self._fidelity(course, metrics)
+        values = self.reduced(course) if is_whole and (taken.completes or fidelity) else None
+        self._log.append(
+            "report",
+            course.number,
+            commit=kept is not None,
+            attempt=course.attempt,
+            step=step,
+            fidelity=fidelity,
+            metrics=taken.fresh,
+            values=values,
+            checkpoint=kept.path if kept is not None else None,
+            **({"costs": dict(costs)} if costs else {}),
+            **(kept.facts() if kept is not None else {}),
+        )
+        course.is_compared |= fidelity is not None
+        if values is None or fidelity is None or course.settled is not None:
+            return
+        if self._study.report(course.number, fidelity, values, step):
+            course.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
+
+    def _notice(self, course: Course, step: int, taken: Taken) -> None:
+        """Writes down what shows that a trial is not what it should be."""
+        number, attempt = course.number, course.attempt
+        if taken.anew:
+            text = (
+                f"attempt {attempt} was given the checkpoint of step {course.restored_step} and "
+                f"began at step {step}: does the experiment use session.restored()?"
+            )
+            self._log.append("noticed", number, attempt=attempt, step=step, text=text)
+        if taken.other:
+            known = course.reported.get(step, {})
+            before = {name: known.get(name) for name in taken.other}
+            self._log.append(
+                "differed", number, attempt=attempt, step=step, metrics=taken.other, before=before
+            )
+
+    def _checkpoint(self, course: Course, kept: Kept | None) -> None:
+        if kept is not None and course.last is not None:
+            said = {"step": kept.step, "path": kept.path, "value": course.last.value}
+            self._log.append("checkpoint", course.number, commit=True, **said, **kept.facts())
+
+    def _diverge(self, course: Course, step: int, lost: Mapping[str, float]) -> None:
+        shown = ", ".join(f"{name} = {value}" for name, value in lost.items())
+        self._failed(course, "diverged", f"{shown} at step {step}", "", again=False)
+        course.settled = ("infeasible", f"diverged: {shown} at step {step}")
+
+    def reduced(self, course: Course) -> list[float]:
+        """The objectives of a trial so far, each as its metric says; of a long history only what
+        that needs is looked at.
+        """
+        return [
+            reduce_objective(
+                _needed(course, index, metric["reduce"]), metric["reduce"], metric["direction"]
+            )
+            for index, metric in enumerate(self._metrics)
+        ]
+
+    def _fidelity(self, course: Course, metrics: Mapping[str, float]) -> int | None:
+        if self._spec["fidelity"] == "evaluations":
+            return len(course.history)
+        value = metrics.get(self._progress)
+        return None if value is None else math.floor(value + 1e-6)
+
+    # Ends
+
+    def end(self, course: Course, message: Mapping[str, Any]) -> Ended:
+        """An attempt that ended by itself, or was lost."""
+        outcome = str(message["outcome"])
+        if course.settled is not None:
+            return Ended(self.settle(course))
+        if outcome == "complete":
+            if course.history:
+                self._look_for_progress(course)
+                return Ended(self.tell(course, "complete", ""))
+            outcome, message = "exception", {"message": self._unreported(course)}
+        if outcome not in KINDS:
+            outcome = "exception"
+        digest = traceback_digest(str(message.get("traceback") or message["message"]))
+        course.failures.append(Failure(outcome, digest, course.last.step if course.last else None))
+        judged = verdict(outcome, history=course.failures, shared=course.shared)
+        text = str(message["message"])
+        traceback = str(message.get("traceback") or "")
+        self._failed(course, outcome, text, traceback, again=judged.again, digest=digest)
+        stop = f"{judged.stop_search}: {text}" if judged.stop_search else ""
+        if not judged.again:
+            state, reason = judged.state or "failed", f"{outcome}: {text}"
+            delete = self.tell(course, state, reason, judged.constraint)
+            return Ended(delete, stop_search=stop or self._failures.too_many())
+        course.alone, course.shared = judged.alone, False
+        return Ended(again=True, stop_search=stop)
+
+    def _unreported(self, course: Course) -> str:
+        """What a trial lacks that ended without its objectives, and what it has instead."""
+        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        missing = [name for name in self._names if name not in found]
+        text = f"ended without a report of {', '.join(missing or self._names)}"
+        if not missing:
+            return f"{text} together, in one step"
+        if not found:
+            return f"{text}; it reported nothing"
+        return f"{text}; it reported {listed(found)}{nearest(missing[0], found)}"
+
+    def _look_for_progress(self, course: Course) -> None:
+        """Says once that no trial can be pruned, if the first that completes was never compared."""
+        if self._looked:
+            return
+        self._looked, pruner = True, str(self._spec["pruner"]).partition(":")[0]
+        if pruner == "none" or course.is_compared or len(self._names) > 1:
+            return
+        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        text = (
+            f"no trial can be pruned: pruner {pruner} compares trials by {self._progress}, which "
+            f"trial {course.number} did not report together with {self._names[0]}; it reported "
+            f"{listed(found)}{nearest(self._progress, found)} (fidelity='evaluations' counts "
+            f"reports)"
+        )
+        self._log.append("noticed", commit=True, text=text)
+
+    def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
+        """The end of an evaluation on the test split; it is tried again at least once."""
+        outcome = str(message["outcome"])
+        kind = KINDS.get(outcome)
+        if kind is not None and kind.stops:
+            return Ended(again=True, stop_search=f"{kind.what}: {message['message']}")
+        if kind is not None and course.attempt <= max(kind.again, 1):
+            return Ended(again=True)
+        error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
+        self._log.append(
+            "tested",
+            course.number,
+            commit=True,
+            role=course.role,
+            metrics=course.metrics,
+            error=error,
+        )
+        return Ended()
+
+    def settle(self, course: Course) -> list[str]:
+        """Tells a trial whose end was decided; returns the checkpoints to delete."""
+        assert course.settled is not None
+        state, reason = course.settled
+        return self.tell(course, state, reason, 1 if state == "infeasible" else 0)
+
+    def tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
+        """Tells how a trial ended; returns the checkpoints to delete."""
+        digest = course.failures[-1].digest if course.failures else ""
+        self._failures.add(digest if state == "failed" else None)
+        best = course.best if state == "complete" and course.evaluates is None else None
+        if best is not None:
+            self.weed(course)
+        values = self.reduced(course) if course.history and state != "infeasible" else None
+        self._study.tell(
+            course.number,
+            state,
+            values,
+            reason,
+            constraint,
+            best_step=best.step if best else None,
+            best_checkpoint=best.path if best else None,
+        )
+        return self._unneeded(course, keep=state == "complete" and course.evaluates is None)
+
+    def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
+        """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""
+        kept = course.keeper.kept()
+        found = unneeded(
+            self._folder,
+            course.number,
+            kept if keep else (),
+            finished=course.attempt if keep else None,
+            named=course.keeper.sources,
+            artifacts=course.artifacts,
+        )
+        found += written(kept, course.artifacts, self._folder)
+        return sorted(set(map(str, found)))
+
+    def _failed(
+        self,
+        course: Course,
+        kind: str,
+        message: str,
+        traceback: str,
+        *,
+        again: bool,
+        digest: str = "",
+    ) -> None:
+        file = self._folder / f"{course.number:04d}/attempt-{course.attempt}/traceback.txt"
+        if traceback and not file.exists():
+            with suppress(OSError):  # a full disk, which may be what has failed
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(traceback, encoding="utf-8")
+        self._log.append(
+            "failed",
+            course.number,
+            commit=True,
+            attempt=course.attempt,
+            kind=kind,
+            message=message,
+            traceback=self.relative(str(file)) if file.exists() else None,
+            again=again,
+            digest=digest,
+        )
+
+    def relative(self, path: str) -> str:
+        """A path as events have it: relative to the folder of the search."""
+        return str(Path(path).relative_to(self._folder))
+
+
+def _needed(course: Course, index: int, reduce: str) -> Sequence[float]:
+    """What of the history of an objective its reduction depends on: `last`, `best` or `mean(k)`."""
+    if reduce == "best":
+        return course.bounds[index]
+    count = 1 if reduce == "last" else int(reduce.removeprefix("mean(").removesuffix(")"))
+    return [raw[index] for _, raw in course.history[-count:]]
+
+
+def _is_finite(value: float | None) -> bool:
+    """Whether an objective is a number, or not there."""
+    return value is None or math.isfinite(value)

@@ -1,0 +1,394 @@
+"""One search from start to end: composes the rooms."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from raysearch.driver.cluster import joined, ray_of
+from raysearch.driver.driver import Clocks, Driver, Outcome
+from raysearch.driver.evaluating import evaluated
+from raysearch.driver.live_trial import unfinished
+from raysearch.driver.own_ray import OwnRay, tell
+from raysearch.driver.plan import Request, check_name, defaults_of, plan
+from raysearch.driver.resources import Machine, fits
+from raysearch.errors import BadSetting, UnknownName, WrongState
+from raysearch.events.locks import claim
+from raysearch.events.log import EventLog, Store
+from raysearch.files import make_folder
+from raysearch.passwords import hidden
+from raysearch.provenance.resumed_code import Changes, chosen, code_of, modules_of
+from raysearch.provenance.snapshot import FOLDER, keep
+from raysearch.provenance.sources import Sources
+from raysearch.results.collecting import uncollected
+from raysearch.results.view import SearchView
+from raysearch.settings import Settings
+from raysearch.study.study import Study
+from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.nearest import on_offer
+from raysearch.sweeps.requirements import refuse_lacks
+from raysearch.sweeps.space import Space
+
+Listener = Callable[[SearchView], None]
+"""Called in the driver's loop after each event; must be quick."""
+Change = Callable[[SearchView, Study], Callable[[], None]]
+_LOSSES = 3
+"""So many times in a row another Ray is started after one was lost."""
+
+
+def start(request: Request, settings: Settings, listener: Listener | None = None) -> Outcome:
+    """Runs a new search to its end; with a time box the identical request goes on with its search.
+
+    Raises:
+        LookupError, ValueError: bad input, in one sentence; nothing was written, no trial started.
+        ConnectionError: no cluster answers, or no Ray starts here; the same.
+    """
+    begun = time.monotonic()
+
+    def go_on(name: str) -> Outcome:
+        left = _left(request.time_box, begun)
+        return _resume(name, settings, listener, "refuse", time_box=left)
+
+    return _to_its_end(_start(request, settings, listener), go_on)
+
+
+@contextmanager
+def _begun(folder: Path, settings: Settings) -> Generator[OwnRay | None]:
+    """The Ray of a new search; if it does not start, name and folder are as free as before."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(ray_of(settings.address))
+        except BaseException:
+            with suppress(OSError):
+                (folder / "lock").unlink()
+                folder.rmdir()
+            raise
+        yield own
+
+
+def _to_its_end(outcome: Outcome, go_on: Callable[[str], Outcome]) -> Outcome:
+    """Goes on with a search whose own Ray was lost, on another one, as a resume does.
+
+    Not for ever: one that loses its Ray again and again before anything is reported is interrupted.
+    """
+    losses, reached = 0, -1
+    while outcome.lost:
+        reports = sum(len(trial.reports) for trial in outcome.view.trials.values())
+        losses, reached = (losses + 1 if reports <= reached else 1), reports
+        if losses > _LOSSES:
+            break
+        tell(f"{outcome.reason}: search {outcome.name!r} goes on with another Ray")
+        outcome = go_on(outcome.name)
+    return outcome
+
+
+def _left(time_box: float | None, begun: float) -> float | None:
+    """What is left of a time box."""
+    return None if time_box is None else max(time_box - (time.monotonic() - begun), 1.0)
+
+
+def _start(request: Request, settings: Settings, listener: Listener | None) -> Outcome:
+    begun = time.monotonic()
+    with joined(settings.address) as machine:
+        planned = plan(request, settings, machine)
+        check_tracking(settings)
+    store = Store(settings.store)
+    if request.name is not None and store.exists(request.name):
+        return _reuse(request.name, request, store, settings, listener)
+    spec = dict(planned.spec)
+    if planned.sweep.evaluates is not None:
+        spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
+    stem = planned.sweep.name.rpartition(".")[2]
+    check_name(f"{stem}-1" if request.name is None else request.name)
+    name = request.name or free_name(stem, store, settings)
+    folder = settings.folder(name)
+    spec |= {"search": name, "folder": str(folder)}
+    claim(folder)
+    with store.lock(name, folder) as lock, _begun(folder, settings) as own:
+        spec["code"] = _keep_code(spec, settings)
+        log = store.create(name, spec)
+        view = _follow(SearchView.read(store, name), log, listener)
+        _say_code(log, view, spec["code"])
+        study = Study(planned.space, spec, log)
+        study.learn()
+        clocks = Clocks(begun, request.time_box)
+        return Driver(settings, store, lock, log, view, study, clocks, own=own).run([])
+
+
+def _reuse(
+    name: str, request: Request, store: Store, settings: Settings, listener: Listener | None
+) -> Outcome:
+    """Goes on with the search of an identical request; refuses any other."""
+    before, now = SearchView.read(store, name).spec.get("request"), request.to_json()
+    if request.time_box is None or before is None:
+        raise BadSetting(
+            f"--name {name!r} is in use; go on with that search by `raysearch resume {name}`, or "
+            f"choose another name"
+        )
+    other = [
+        f"{key} ({before.get(key)} then, {now[key]} now)"
+        for key in now
+        if before.get(key) != now[key]
+    ]
+    if other:
+        raise BadSetting(
+            f"--name {name!r} is in use by a search that began with another {' and '.join(other)}; "
+            f"only the identical command goes on with it: choose another name, or go on with it as "
+            f"it began by `raysearch resume {name} --time-box …`"
+        )
+    return resume(name, settings, listener, time_box=request.time_box)
+
+
+def resume(
+    name: str,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    accept_changes: bool = False,
+    as_it_was: bool = False,
+    time_box: float | None = None,
+    change: Change | None = None,
+) -> Outcome:
+    """Goes on with a search that was interrupted, stopped or killed; runs nothing twice.
+
+    `change` may alter what is to be done before it goes on, one that is finished too: it checks
+    whether it can, and returns what writes it, which is called when all is there to go on. Where
+    the code that it runs changed since, what is here runs with `accept_changes`, and what was kept
+    with `as_it_was`.
+
+    Raises:
+        UnknownName: no such search, or its data is not there any more. WrongState, BadSetting: it
+            is being driven (the holder is named), or its code, space or defaults changed since it
+            began and neither is set.
+    """
+    begun = time.monotonic()
+    changes = chosen(accept_changes=accept_changes, as_it_was=as_it_was)
+    first = _resume(name, settings, listener, changes, time_box=time_box, change=change)
+
+    def go_on(name: str) -> Outcome:
+        left = _left(time_box, begun)
+        return _resume(name, settings, listener, changes, time_box=left)
+
+    return _to_its_end(first, go_on)
+
+
+def _resume(
+    name: str,
+    settings: Settings,
+    listener: Listener | None,
+    changes: Changes,
+    *,
+    time_box: float | None = None,
+    change: Change | None = None,
+) -> Outcome:
+    begun = time.monotonic()
+    store = Store(settings.store)
+    require(name, store)
+    with store.lock(name, settings.folder(name)) as lock, ExitStack() as stack:
+        with uncollected():
+            events = list(store.events(name))
+            view = SearchView.of(name, events)
+            if view.state == "finished" and change is None:
+                reason = view.reason or "there was nothing left to do"
+                return Outcome(name, view.state, reason, view)
+            settings = settings.tracking_of(view.spec)
+            code = code_of(view.spec, settings, changes, stack)
+            space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
+            if changes == "refuse" or code.found is None and not _was_recoded(view):
+                refuse_changes(name, view.spec, space)
+            if space.sweep.evaluates is None:
+                refuse_lacks(space)
+            fewer = _fewer(view.spec, settings)
+            log, left, spent = store.log(name), view.driven.until, view.seconds()
+            study = Study.rebuild(space, view.begun, log, events)
+            write = change(view, study) if change is not None else lambda: None
+            own = stack.enter_context(ray_of(settings.address))
+            write()
+            log.flush()
+            written = list(store.events(name, view.last))  # what study and change have added
+            courses = unfinished([*events, *written], view.spec)
+            for event in written:
+                view.apply(event)
+        del events, written  # a long search has a gigabyte of them
+        clocks = Clocks(begun, time_box, spent)
+        at_once = fewer.get("concurrent", view.spec["concurrent"])
+        _follow(view, log, listener)
+        command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
+        log.append("resumed", commit=True, command=command, left=left, **fewer)
+        if code.found is not None:
+            _say_code(log, view, _keep_code(view.spec, settings, code.found))
+        driver = Driver(settings, store, lock, log, view, study, clocks, code.paths, own, at_once)
+        return driver.run(courses)
+
+
+def extend(
+    name: str,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    trials: int | None = None,
+    seconds: float | None = None,
+    accept_changes: bool = False,
+    as_it_was: bool = False,
+) -> Outcome:
+    """Goes on with a search for so many more trials, or so much more time; nothing is run again.
+
+    Raises:
+        LookupError, ValueError: as `resume`; or nothing to extend by, or a grid that is complete.
+    """
+    if trials is None and seconds is None:
+        raise BadSetting("--trials or --time must be given: by how much the search is extended")
+    if trials is not None and trials < 1:
+        raise BadSetting(f"--trials must be at least 1, got {trials}")
+
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
+        spec, total = view.spec, view.spec["trials"]
+        if trials is not None and total is None:
+            raise BadSetting(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
+        if trials is not None and spec.get("points") and total >= spec["points"] * spec["repeats"]:
+            raise BadSetting(f"--trials cannot extend {name!r}: it ran all its {_points(spec)}")
+        if seconds is not None and spec["time"] is None:
+            raise BadSetting(f"--time cannot extend {name!r}: it began without a limit of time")
+        limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
+        return partial(study.extend, None if total is None else total + (trials or 0), limit)
+
+    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    return resume(name, settings, listener, change=change, **said)
+
+
+def _points(spec: Mapping[str, Any]) -> str:
+    return f"{spec['points']} points" if spec.get("points") else "points until its time is up"
+
+
+def retry(
+    name: str,
+    settings: Settings,
+    listener: Listener | None = None,
+    *,
+    infeasible: bool = False,
+    accept_changes: bool = False,
+    as_it_was: bool = False,
+) -> Outcome:
+    """Runs the failed trials of a search again, from their start, as trials of their own.
+
+    Raises:
+        LookupError, ValueError: as `resume`; or no trial has failed.
+    """
+    states = ("failed", "infeasible") if infeasible else ("failed",)
+
+    def change(view: SearchView, study: Study) -> Callable[[], None]:
+        failed = [
+            trial.number
+            for trial in view.trials.values()
+            if trial.state in states and trial.retried_by is None and trial.duplicate_of is None
+        ]
+        if not failed:
+            hint = "" if infeasible else " (--infeasible runs those again that were infeasible)"
+            raise BadSetting(f"search {name!r} has no failed trial that was not run again{hint}")
+
+        def write() -> None:
+            for number in failed:
+                study.retry(number)
+
+        return write
+
+    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    return resume(name, settings, listener, change=change, **said)
+
+
+def _fewer(spec: Mapping[str, Any], settings: Settings) -> dict[str, int]:
+    """How many trials run at once here, if fewer than the search began with fit; or nothing."""
+    if settings.address is not None:
+        return {}  # nodes may come and go
+    machine = Machine.here()
+    at_once, before = fits(spec, machine), spec["concurrent"]
+    if at_once >= before:
+        return {}
+    tell(
+        f"search {spec['search']!r} goes on with {at_once} trials at once, not {before}, since "
+        f"only {machine.cpus} CPUs and {machine.gpus} GPUs are here; each with "
+        f"{spec['threads']} threads as before"
+    )
+    return {"concurrent": at_once}
+
+
+def require(name: str, store: Store) -> None:
+    """Raises LookupError, with the nearest name, if there is no such search."""
+    if not store.exists(name):
+        raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
+
+
+def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
+    """Raises ValueError if the sweep or the defaults are not what the search began with."""
+    defaults = defaults_of(next(iter(space.preview(1))).config)
+    for what, then, now in (
+        ("defaults", spec["defaults"], defaults),  # first: they change the space's print too
+        ("space", spec["space"], space.fingerprint()),
+    ):
+        if then != now:
+            raise WrongState(
+                f"the {what} of {spec['sweep']} changed since search {name!r} began ({then} then, "
+                f"{now} now); undo the change, begin a new search, or go on all the same with "
+                f"`raysearch resume {name} --accept-changes`"
+            )
+
+
+def check_tracking(settings: Settings) -> None:
+    """Refuses a tracking address that can never be written."""
+    from raysearch.tracking.consumer import check_tracking as check
+
+    check(settings.tracking_uri)
+
+
+def free_name(stem: str, store: Store, settings: Settings) -> str:
+    """The first of `stem-1`, `stem-2` … that is neither a search nor a folder.
+
+    Its folder is made here: of two searches that begin at once each has its own.
+    """
+    names = set(store.searches())
+    stems = (f"{stem}-{number}" for number in count(1))
+    return next(one for one in stems if one not in names and make_folder(settings.folder(one)))
+
+
+def _was_recoded(view: SearchView) -> bool:
+    """Whether it went on with other code than it began with, which was accepted then."""
+    return view.begun.get("code") != view.spec.get("code")
+
+
+def _keep_code(
+    spec: Mapping[str, Any], settings: Settings, found: Sources | None = None
+) -> dict[str, str]:
+    """Keeps the code that is here now in the folder of the search; what events say of it."""
+    folder, never = settings.folder(str(spec["search"])), [settings.runs]
+    known, threads = spec.get("code"), int(spec["threads"])
+    return keep(folder, Path.cwd(), modules_of(spec), never, threads, known, found)
+
+
+def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:
+    """Says that the search goes on with other code; and lets MLflow have it, once."""
+    if code != view.spec.get("code"):
+        log.append("recoded", commit=True, code=code)
+    path = f"{FOLDER}/{code['snapshot']}"
+    if path not in view.artifacts.values():
+        name = FOLDER if FOLDER not in view.artifacts else f"{FOLDER}-{code['snapshot'][:8]}"
+        log.append("artifact", commit=True, name=name, path=path)
+
+
+def _follow(view: SearchView, log: EventLog, listener: Listener | None) -> SearchView:
+    """Keeps a view up to date with what is written."""
+
+    def on_event(event: Any) -> None:
+        view.apply(event)
+        if listener is not None:
+            listener(view)
+
+    log.listeners.append(on_event)
+    if listener is not None:
+        listener(view)
+    return view

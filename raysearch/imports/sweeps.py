@@ -1,0 +1,197 @@
+"""A sweep of another tool, read, checked as ours are, and written as Python."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from raysearch.driver.plan import check_study
+from raysearch.errors import BadSetting
+from raysearch.imports.fields import Fields
+from raysearch.imports.hydra_line import read_hydra
+from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.seeds import as_repeats
+from raysearch.imports.wandb_sweep import read_wandb
+from raysearch.imports.writing import function_name, write_sweep
+from raysearch.settings import Settings
+from raysearch.sweeps.catalog import experiments, find_experiment, sweeps
+from raysearch.sweeps.nearest import on_offer
+from raysearch.sweeps.space import Count, Space
+from raysearch.sweeps.sweep import Config, Metric, Sweep
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be imported, and how.
+
+    Either `file` (a W&B sweep) or `line` (of Hydra, whose groups are in `config_dir`).
+    `experiment` is the one whose configurations are meant (None: the only one there is), `mapped`
+    has paths by the other tool's names, `values` are fixed on top. `metric` replaces the one that
+    the file states. `out` is the file to be written (None: named after the sweep, here).
+    """
+
+    file: Path | None = None
+    line: str | None = None
+    experiment: str | None = None
+    mapped: Mapping[str, str] | None = None
+    values: Mapping[str, object] | None = None
+    metric: Metric | None = None
+    config_dir: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A sweep that was written: where, what it is called, and the points of both tools."""
+
+    path: Path
+    sweep: Sweep
+    brought: Brought
+    count: Count
+    metric_from: str
+
+
+def import_sweep(wanted: Wanted, settings: Settings) -> Imported:
+    """Reads a sweep of another tool, checks it as a search would, and writes it.
+
+    Raises:
+        LookupError, ValueError: what cannot be read or expressed, in one sentence; nothing is
+            written then.
+    """
+    kind = _experiment(wanted.experiment, settings)
+    fields = Fields(kind, wanted.mapped)
+    if (wanted.file is None) == (wanted.line is None):
+        raise BadSetting("either a file or --hydra must be given")
+    for path, value in (wanted.values or {}).items():
+        fields.branch(path, [value])
+    if wanted.line is not None:
+        brought = read_hydra(wanted.line, fields, wanted.config_dir)
+    else:
+        brought = read_wandb(wanted.file or "", fields)
+    fields.check()
+    brought = as_repeats(_with_values(brought, wanted.values or {}), kind)
+    metric, metric_from = _metric(wanted.metric, brought, kind, settings)
+    out = _free(wanted.out or Path(f"{function_name(brought)}.py"))
+    source = write_sweep(brought, kind, metric)
+    sweep = _sweep_of(source, out.stem, function_name(brought))
+    space = Space(sweep)
+    space.check()
+    check_study(sweep.sampler, sweep.pruner, sweep, space)
+    count = space.count()
+    _write(out, source)
+    return Imported(out, sweep, brought, count, metric_from)
+
+
+def parse_map(arguments: Iterable[str]) -> dict[str, str]:
+    """`name=path` arguments; an empty path leaves the name out.
+
+    Raises:
+        ValueError: one without `=`.
+    """
+    found: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if not equals or not name:
+            raise BadSetting(f"--map must have the form name=path, got {argument!r}")
+        found[name] = path
+    return found
+
+
+def parse_metric(text: str) -> Metric:
+    """`maximize val/accuracy`, as a plan shows it. Raises ValueError for anything else."""
+    direction, _, name = text.strip().partition(" ")
+    if direction not in ("maximize", "minimize") or not name.strip():
+        raise BadSetting(f"--metric must be such as 'maximize val/accuracy', got {text!r}")
+    return Metric(name.strip(), "maximize" if direction == "maximize" else "minimize", "best")
+
+
+def _experiment(name: str | None, settings: Settings) -> type[Config]:
+    if name is not None:
+        return find_experiment(name, settings.experiments)
+    known = experiments(settings.experiments)
+    if len(known) == 1:
+        return next(iter(known.values()))
+    raise BadSetting(f"--experiment must be given{on_offer('', known)}")
+
+
+def _with_values(brought: Brought, values: Mapping[str, object]) -> Brought:
+    """Fixed values replace what the sweep has at their paths."""
+    if not values:
+        return brought
+    left = [each for each in brought.parameters if each.path not in values]
+    fixed = [Parameter(path, None, value) for path, value in values.items()]
+    gone = [each for each in brought.parameters if each.path in values]
+    counts = {each.count for each in left}
+    points = brought.points
+    for each in gone:
+        points = None if points is None or not each.count else points // each.count
+    conditions = {path: each for path, each in brought.conditions.items() if path not in values}
+    conditions = {path: each for path, each in conditions.items() if each[0] not in values}
+    return replace(
+        brought,
+        parameters=(*left, *fixed),
+        points=None if None in counts else points,
+        conditions=conditions,
+        notes=(*brought.notes, f"given at its import: {', '.join(values)}"),
+    )
+
+
+def _metric(
+    given: Metric | None, brought: Brought, kind: type[Config], settings: Settings
+) -> tuple[Metric, str]:
+    """The metric and where it is from; one that no sweep of the experiment has is said."""
+    known = _metrics(kind, settings)
+    if given is not None:
+        return given, "--metric"
+    if brought.metric is not None:
+        name = brought.metric.name
+        if not known or name in known:
+            return brought.metric, brought.source
+        return brought.metric, (
+            f"{brought.source}; no sweep of {kind.name} has it, they have {', '.join(known)}: "
+            f"--map {name}={next(iter(known))}, unless the experiment reports it"
+        )
+    if known:
+        metric, sweep = next(iter(known.values()))
+        return metric, f"{sweep}, since {brought.source} states none"
+    raise BadSetting(f"--metric must be given: {brought.source} states none, as 'minimize loss'")
+
+
+def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, str]]:
+    """The metrics of the declared sweeps of an experiment, with the first that has each."""
+    found: dict[str, tuple[Metric, str]] = {}
+    for name, sweep in sweeps(settings.sweeps).items():
+        config = Space(sweep).sample(random.Random(0)).config
+        if type(config) is kind:
+            for metric in sweep.metrics:
+                found.setdefault(metric.name, (metric, name))
+    return found
+
+
+def _free(out: Path) -> Path:
+    """The file to be written; its name is that of a module, which must not exist."""
+    if out.suffix != ".py" or not out.stem.isidentifier():
+        raise BadSetting(f"--out must be a Python file such as mine.py, got {str(out)!r}")
+    if out.exists():
+        raise BadSetting(f"--out {str(out)!r} exists; choose another name")
+    if importlib.util.find_spec(out.stem) is not None:
+        raise BadSetting(f"--out {str(out)!r} must not have the name of another module")
+    return out
+
+
+def _sweep_of(source: str, module: str, name: str) -> Sweep:
+    """The sweep that a source declares, as if it were imported."""
+    made = ModuleType(module)
+    exec(compile(source, f"{module}.py", "exec"), made.__dict__)
+    return getattr(made, name)
+
+
+def _write(out: Path, source: str) -> None:
+    partial = out.with_suffix(".partial")
+    partial.write_text(source)
+    os.replace(partial, out)

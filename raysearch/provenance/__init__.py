@@ -1,0 +1,1 @@
+"""Provenance: source code, environment and archive of a search, and its reproduction."""

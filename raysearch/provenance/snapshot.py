@@ -1,0 +1,212 @@
+"""What is kept of the code of a search, so that a trial can be run again as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysearch.errors import BadSetting, RaysearchError, WrongState
+from raysearch.provenance.environment import surroundings
+from raysearch.provenance.sources import Sources, gather
+from raysearch.provenance.used_sources import imported
+
+FOLDER = "code"
+"""Where snapshots lie, below the folder of a search: one folder each, named by its hash."""
+
+_FORMAT = 1
+_MANIFEST, _ARCHIVE, _VERSIONS = "manifest.json", "source.zip", "versions.json"
+_LENGTH = 32
+"""Hexadecimal digits of a hash."""
+_NAMED = 5
+
+
+def keep(
+    folder: Path,
+    here: Path,
+    modules: Iterable[str],
+    never: Sequence[Path],
+    threads: int,
+    known: Mapping[str, str] | None = None,
+    found: Sources | None = None,
+) -> dict[str, str]:
+    """Keeps the code that is here now, once, in the folder of a search.
+
+    A snapshot is a folder with `source.zip` (what `sources.gather` finds), `diff.patch` (all that
+    is not committed; only in a repository), `versions.json` (`surroundings`) and `manifest.json`,
+    whose hash names it and which has the hashes of the others. `found` is what was gathered just
+    now, if it was.
+
+    Returns:
+        What the events say of it: the hashes `snapshot`, `source` and `versions`; or `known`, the
+        snapshot that the search had, if that is whole and its source and versions are the same
+        (only the diff may be another one: in files that are no source, or since another commit).
+    """
+    found = found or gather(here, modules, never)
+    sources = {name: _hash(content) for name, content in sorted(found.files.items())}
+    files = {
+        **found.diffs,
+        _ARCHIVE: _archive(found.files),
+        _VERSIONS: _json(surroundings(threads)),
+    }
+    text = _json(
+        {
+            "format": _FORMAT,
+            "source": _hash(_json({"files": sources, "paths": found.paths})),
+            "files": {name: _hash(content) for name, content in sorted(files.items())},
+            **_described(found),
+            "sources": sources,
+        }
+    )
+    said, name = json.loads(text), _hash(text)
+    kept = {"snapshot": name, "source": said["source"], "versions": said["files"][_VERSIONS]}
+    if known is not None and all(known[key] == kept[key] for key in ("source", "versions")):
+        if not damage(folder, known["snapshot"]):
+            return dict(known)
+    if damage(folder, name):
+        _write(folder / FOLDER / name, {**files, _MANIFEST: text})
+    return kept
+
+
+def manifest(folder: Path, name: str) -> dict[str, Any]:
+    """What a snapshot says of itself. Raises ValueError if it is damaged: names what is."""
+    if wrong := damage(folder, name):
+        raise BadSetting(f"the code kept in {folder / FOLDER / name} is damaged: {wrong[0]}")
+    return json.loads((folder / FOLDER / name / _MANIFEST).read_bytes())
+
+
+def versions(folder: Path, name: str) -> dict[str, Any]:
+    """The surroundings in a snapshot. Raises ValueError if it is damaged."""
+    manifest(folder, name)
+    return json.loads((folder / FOLDER / name / _VERSIONS).read_bytes())
+
+
+def damage(folder: Path, name: str) -> list[str]:
+    """What is wrong with a snapshot: files that are missing or have other contents."""
+    place = folder / FOLDER / name
+    text = _content(place / _MANIFEST)
+    if text is None or _hash(text) != name:
+        return [f"{_MANIFEST} {'is missing' if text is None else 'was changed'}"]
+    wrong: list[str] = []
+    for file, digest in json.loads(text)["files"].items():
+        content = _content(place / file)
+        if content is None or _hash(content) != digest:
+            wrong.append(f"{file} {'is missing' if content is None else 'was changed'}")
+    return wrong
+
+
+def unpack(folder: Path, name: str, target: Path) -> list[Path]:
+    """Writes the kept source below a folder; returns what belongs on the search path of modules.
+
+    Raises:
+        ValueError: the snapshot is damaged.
+    """
+    said = manifest(folder, name)
+    target.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
+        archive.extractall(target)
+    return [target / path for path in said["paths"]]
+
+
+def changed(folder: Path, before: str, after: str) -> str:
+    """In words, what differs between two snapshots: `a.py, b.py and 3 more`."""
+    try:
+        one, other = manifest(folder, before), manifest(folder, after)
+    except RaysearchError as error:
+        return str(error)
+    here, there = one["sources"], other["sources"]
+    names = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+    if not names:
+        return "versions or settings of this machine"
+    plain = [name.partition("/")[2] for name in names]
+    more = f" and {len(plain) - _NAMED} more" if len(plain) > _NAMED else ""
+    return ", ".join(plain[:_NAMED]) + more
+
+
+def changed_since(folder: Path, name: str, now: Sources, modules: Iterable[str]) -> list[str]:
+    """The files that modules are made of, and that are not what a snapshot kept of them.
+
+    Raises:
+        WrongState: the snapshot is damaged, so that it cannot be said.
+    """
+    if wrong := damage(folder, name):
+        raise WrongState(
+            f"the code kept in {folder / FOLDER / name} is damaged ({wrong[0]}), so nobody can say "
+            f"whether it changed; go on with what is here by --accept-changes"
+        )
+    said = manifest(folder, name)
+    if said["sources"] == {each: _hash(content) for each, content in now.files.items()}:
+        return []
+    with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
+        kept = {entry: archive.read(entry) for entry in archive.namelist()}
+    begin = list(modules)
+    then = imported(kept, said["paths"], begin)
+    here = imported(now.files, now.paths, begin)
+    return sorted(file for file in {*then, *here} if then.get(file) != here.get(file))
+
+
+def in_words(begun: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> str:
+    """The snapshot in use, and what changed since a search began; empty if none was kept.
+
+    `begun` and `now` are its specification at its beginning and after all that was said of it.
+    """
+    first, code = begun.get("code"), now.get("code")
+    if code is None:
+        return ""
+    if first is None:
+        return f"{code['snapshot']}; that with which it began was not kept"
+    if first == code:
+        return str(code["snapshot"])
+    what = changed(folder, first["snapshot"], code["snapshot"])
+    return f"{code['snapshot']}; it began with {first['snapshot']}, since then changed: {what}"
+
+
+def _described(found: Sources) -> dict[str, Any]:
+    return {"roots": found.roots, "paths": found.paths, "left_out": found.left_out}
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip whose bytes depend on the contents alone."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in sorted(files.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return stream.getvalue()
+
+
+def _write(target: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a folder under a temporary name, and renames it; takes the place of a damaged one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    try:
+        partial.chmod(0o755)
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # of a full disk
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True).encode()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_LENGTH]

@@ -1,1 +1,0 @@
-"""Record: the events of a search, and what reads them."""

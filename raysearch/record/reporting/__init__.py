@@ -1,1 +1,0 @@
-"""The page and the pictures of a search."""

@@ -1,0 +1,1 @@
+"""Results read from events: trials, ranking, intervals, test scores, tables, comparison."""

@@ -1,0 +1,45 @@
+"""How long a search was driven: the pauses between its drivers are left out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from raysearch.events.log import Event
+
+_SAID = ("noted", "tagged", "extended", "retried", "recoded", "artifact")
+"""What is written of a search between two drivers too."""
+
+
+@dataclass
+class Driven:
+    """The spans in which a search was driven, from the first to the last event of each driver."""
+
+    spans: list[list[int]] = field(default_factory=list[list[int]])
+
+    @property
+    def until(self) -> int | None:
+        """When its last driver wrote its last event (milliseconds since 1970)."""
+        return self.spans[-1][1] if self.spans else None
+
+    def take(self, event: Event) -> None:
+        """Takes in the next event.
+
+        `left` of a `resumed` is the end of the span before it: the next driver completes what a
+        killed one had begun, before it says that it goes on.
+        """
+        if event.kind in ("created", "resumed"):
+            if self.spans and event.body.get("left") is not None:
+                self.spans[-1][1] = min(self.spans[-1][1], int(event.body["left"]))
+            self.spans.append([event.time, event.time])
+        elif self.spans and not _is_said(event):
+            self.spans[-1][1] = event.time
+
+    def seconds(self, begin: float = 0, end: float = math.inf) -> float:
+        """How long, in seconds; of the time between `begin` and `end` (milliseconds since 1970)."""
+        spans = [(max(first, begin), min(last, end)) for first, last in self.spans]
+        return sum(last - first for first, last in spans if last > first) / 1000
+
+
+def _is_said(event: Event) -> bool:
+    return event.kind in _SAID and (event.trial is None or event.kind == "retried")

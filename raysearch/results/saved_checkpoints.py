@@ -1,0 +1,66 @@
+"""What was recorded of a checkpoint when it was reported, and whether it still is that one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from raysearch.integrity import damage
+
+if TYPE_CHECKING:
+    from raysearch.events.log import Event
+    from raysearch.results.view import TrialView
+
+
+class Saved(NamedTuple):
+    """Step, bytes and SHA-256 of a checkpoint; the last two are None where they are not known.
+
+    `source` is where the trial wrote it, if it is kept elsewhere; `copied`: it takes room there.
+    """
+
+    step: int
+    bytes: int | None = None
+    sha256: str | None = None
+    source: str | None = None
+    copied: bool = False
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Saved:
+        """As an event has it."""
+        facts = (body.get(name) for name in ("bytes", "sha256", "source"))
+        return cls(int(body["step"]), *facts, copied=bool(body.get("copied")))
+
+    def damage(self, path: Path) -> str:
+        """What is wrong with the file or folder there; empty if it is as it was."""
+        return damage(path, self.bytes, self.sha256)
+
+
+def damage_of(path: str, saved: Mapping[str, Saved], folder: Path) -> str:
+    """A sentence on a checkpoint that is not as it was when it was reported, or nothing.
+
+    Of one that an earlier version recorded only its being there, and its size, are known.
+    """
+    known = saved.get(path)
+    what = damage(folder / path, None, None) if known is None else known.damage(folder / path)
+    of = f" of step {known.step}" if known is not None else ""
+    return f"checkpoint {path}{of} {what}" if what else ""
+
+
+# Events
+
+
+def checkpoint(trial: TrialView, event: Event) -> None:
+    """One that came without metrics, or at a step that was reported before."""
+    trial.last_checkpoint = event.body["path"]
+    trial.checkpoints[event.body["path"]] = Saved.read(event.body)
+
+
+def damaged(trial: TrialView, event: Event) -> None:
+    """One that was met and was not as it was when it was reported."""
+    trial.damaged[event.body["path"]] = event.body["what"]
+
+
+def removed(trial: TrialView, event: Event) -> None:
+    """Those of a trial were deleted, for the disk quota."""
+    trial.best_checkpoint, trial.removed = None, event.body["reason"]

@@ -1,0 +1,386 @@
+"""What the events of a search add up to: its trials, the best of them, tables of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysearch.errors import WrongState
+from raysearch.events.changes import CHANGES
+from raysearch.events.log import Event, Store
+from raysearch.results import saved_checkpoints
+from raysearch.results.driven_time import Driven
+from raysearch.results.endings import ENDED
+from raysearch.results.ranking import Standing, standings
+from raysearch.results.saved_checkpoints import Saved
+from raysearch.results.tables import columns_of as columns_of
+from raysearch.results.tables import rows as rows
+from raysearch.sweeps.sweep import bare
+
+Report = tuple[int, int | None, list[float] | None, dict[str, float]]
+"""Step, fidelity, running values of the objectives, all metrics."""
+
+
+@dataclass
+class TrialView:
+    """One trial as the events tell it; times in milliseconds since 1970, paths as in the events.
+
+    `state` is `waiting` or `running`, and at the end `complete`, `pruned`, `failed`, `infeasible`,
+    `duplicate`, or `known` if it was not run here; `told` is the event of that end. `repeat_of` is
+    the trial whose configuration it runs with another seed, `retry_of` the failed one that it runs
+    again (which then is `retried_by` it), `evaluates` the finished trial of another search that it
+    only evaluates (`search`, `trial`, `checkpoint`). `removed` says why its checkpoint is gone;
+    `checkpoints` are all that were reported, by path, and `damaged` what was wrong with some.
+    `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
+    `differed` says what an attempt reported otherwise than one before: it is not repeatable.
+    `has_spoken` says whether its last attempt has sent anything. `costs` are those that it said at
+    each step.
+    """
+
+    number: int
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+    config: dict[str, Any]
+    digest: str
+    seed: int
+    origin: str
+    state: str = "waiting"
+    values: list[float] | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    failures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    reports: list[Report] = field(default_factory=list[Report])
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    artifacts: dict[str, str] = field(default_factory=dict[str, str])
+    last_checkpoint: str | None = None
+    best_checkpoint: str | None = None
+    reason: str = ""
+    started: int | None = None
+    ended: int | None = None
+    told: int | None = None
+    duplicate_of: int | None = None
+    tested: dict[str, Any] = field(default_factory=dict[str, Any])
+    stop_requested: bool = False
+    repeat_of: int | None = None
+    retry_of: int | None = None
+    retried_by: int | None = None
+    evaluates: dict[str, Any] | None = None
+    removed: str = ""
+    checkpoints: dict[str, Saved] = field(default_factory=dict[str, Saved])
+    damaged: dict[str, str] = field(default_factory=dict[str, str])
+    notices: list[str] = field(default_factory=list[str])
+    differed: str = ""
+    refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    has_spoken: bool = False
+    costs: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+
+    @property
+    def doing(self) -> str:
+        """Its state; `starting` while its process loads what it needs, and has said nothing."""
+        return "starting" if self.state == "running" and not self.has_spoken else self.state
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it ended because its user asked for that."""
+        return self.stop_requested and self.state == "pruned"
+
+    @property
+    def last_costs(self) -> dict[str, float]:
+        """The costs that it said last."""
+        return next(reversed(self.costs.values()), {})
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether this trial completed, and so can be the best."""
+        return self.state == "complete" and self.values is not None
+
+
+@dataclass
+class SearchView:
+    """A search as its events tell it; `apply` takes in one event after the other.
+
+    `begun` is the specification that it began with, `spec` with all that changed since. `told` is
+    the number of the last event that told an end; `at_once` how many trials its last driver has run
+    at a time, if not as many as it began with.
+    """
+
+    search: str
+    spec: dict[str, Any] = field(default_factory=dict[str, Any])
+    state: str = "running"
+    reason: str = ""
+    trials: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
+    created: int | None = None
+    last: int = 0
+    artifacts: dict[str, str] = field(default_factory=dict[str, str])
+    notices: list[str] = field(default_factory=list[str])
+    begun: dict[str, Any] = field(default_factory=dict[str, Any])
+    driven: Driven = field(default_factory=Driven)
+    told: int = 0
+    at_once: int | None = None
+    _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
+
+    @classmethod
+    def read(cls, store: Store, search: str) -> SearchView:
+        """The view after all events that are committed. Raises WrongState if they are damaged."""
+        return cls.of(search, store.events(search))
+
+    @classmethod
+    def of(cls, search: str, events: Iterable[Event]) -> SearchView:
+        """The view after these events. Raises WrongState if they are damaged."""
+        view = cls(search)
+        for event in events:
+            try:
+                view.apply(event)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise WrongState(
+                    f"search {search!r} is damaged: event {event.seq} ({event.kind}) of its store "
+                    f"is not as it was written: {type(error).__name__} {error}"
+                ) from error
+        if view.last and not view.is_begun:
+            raise WrongState(f"search {search!r} is damaged: its first event is not there")
+        return view
+
+    @classmethod
+    def damaged(cls, search: str, why: str) -> SearchView:
+        """What can be said of a search whose events cannot be read: why."""
+        spec: dict[str, Any] = {"sweep": "", "sweep_name": "", "metrics": [], "question": ""}
+        spec |= {"group": None, "tags": {}, "notes": why, "sampler": "", "tracking_uri": None}
+        return cls(search, spec, "damaged", why, created=0, begun=spec)
+
+    def apply(self, event: Event) -> None:
+        """Takes in the next event; one that was taken in before changes nothing."""
+        if event.seq <= self.last:
+            return
+        self.last = event.seq
+        if event.kind in ("told", "removed"):
+            self.told = event.seq
+        self.driven.take(event)
+        if event.trial is None:
+            self._apply_to_search(event)
+        elif event.kind == "asked":
+            self._ask(event.trial, event.body)
+        elif event.trial in self.trials:
+            _FOLLOW.get(event.kind, _ignore)(self.trials[event.trial], event)
+            self.trials[event.trial].has_spoken = event.kind != "started"
+
+    def _apply_to_search(self, event: Event) -> None:
+        body = event.body
+        if event.kind == "created":
+            self.spec, self.created = dict(body), event.time
+            self.begun = body
+        elif event.kind == "resumed":
+            self.state, self.reason, self.at_once = "running", "", body.get("concurrent")
+            for trial in self.trials.values():
+                if trial.state == "running":
+                    trial.state = "waiting"
+        elif event.kind in CHANGES:
+            CHANGES[event.kind](self.spec, body)
+        elif event.kind == "artifact":
+            self.artifacts[body["name"]] = body["path"]
+        elif event.kind == "noticed":
+            self.notices.append(body["text"])
+        elif event.kind in ("finished", "interrupted", "stopped", "paused"):
+            self.state, self.reason = event.kind, str(body.get("reason") or "")
+            for trial in self.trials.values():
+                if trial.state == "running":
+                    trial.state = "waiting"
+
+    def _ask(self, number: int, body: dict[str, Any]) -> None:
+        self.trials[number] = TrialView(
+            number=number,
+            params={bare(name): value for name, value in body["params"].items()},
+            distributions=body["distributions"],
+            config=body["config"],
+            digest=body["digest"],
+            seed=body["seed"],
+            origin=body["origin"],
+            duplicate_of=body.get("duplicate_of"),
+            repeat_of=body.get("repeat_of"),
+            retry_of=body.get("retry_of"),
+            evaluates=body.get("evaluates"),
+        )
+        failed = self.trials.get(body.get("retry_of", -1))
+        if failed is not None:
+            failed.retried_by = number
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether its first event is known."""
+        return self.created is not None and "metrics" in self.begun
+
+    @property
+    def identity(self) -> str:
+        """What no other search shares, one of the same name in another store either."""
+        text = json.dumps([self.search, self.created, self.begun], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        counted: dict[str, int] = {}
+        for trial in self.trials.values():
+            counted[trial.state] = counted.get(trial.state, 0) + 1
+        return counted
+
+    def done(self) -> int:
+        """How many trials have ended; duplicates and known ones, which were not run, aside."""
+        return sum(trial.state in ENDED for trial in self.trials.values())
+
+    def standings(self) -> list[Standing]:
+        """All configurations over their seeds, best first; computed anew when a trial was told."""
+        if self._standings[0] != self.told:
+            self._standings = (self.told, standings(self))
+        return self._standings[1]
+
+    def best(self) -> TrialView | None:
+        """The run that stands for the best configuration (`standing.standings`)."""
+        found = self.standings()
+        return found[0].trial if found else None
+
+    def ranked(self) -> list[TrialView]:
+        """All trials but duplicates: completed ones best first, then pruned, then the others.
+
+        The runs of a configuration stand together, the one that stands for it in front.
+        """
+        order = {"complete": 0, "pruned": 1, "running": 2, "infeasible": 3, "failed": 4}
+        places = {each.trial.digest: place for place, each in enumerate(self.standings())}
+        stands = {each.trial.number for each in self.standings()}
+
+        def rank(trial: TrialView) -> tuple[float, ...]:
+            if trial.is_feasible:
+                place = places.get(trial.digest, math.inf)
+                other = trial.number not in stands, trial.repeat_of is None
+                return (0, place, *other, trial.number)
+            return (order.get(trial.state, 5), *self._rank(trial))
+
+        trials = [trial for trial in self.trials.values() if trial.state != "duplicate"]
+        return sorted(trials, key=rank)
+
+    def _rank(self, trial: TrialView) -> tuple[float, int]:
+        sign = -1.0 if self.spec["metrics"][0]["direction"] == "maximize" else 1.0
+        return (math.inf if not trial.values else sign * trial.values[0], trial.number)
+
+    def varying(self) -> list[str]:
+        """The sampled parameters that differ between trials, in the order of the sweep."""
+        seen: dict[str, set[str]] = {}
+        for trial in self.trials.values():
+            for name, value in trial.params.items():
+                seen.setdefault(name, set()).add(repr(value))
+        everywhere = len(self.trials)
+        counts = {name: sum(name in t.params for t in self.trials.values()) for name in seen}
+        return [name for name in seen if len(seen[name]) > 1 or counts[name] < everywhere]
+
+    def seconds(self, begin: float = 0, end: float = math.inf) -> float:
+        """How long the search was driven, the pauses between kill and resume not counted.
+
+        With `begin` and `end` (milliseconds since 1970): how long of that time.
+        """
+        return self.driven.seconds(begin, end)
+
+
+def _ignore(trial: TrialView, event: Event) -> None:
+    """An event that changes nothing of a trial."""
+
+
+def _started(trial: TrialView, event: Event) -> None:
+    trial.state = "running"
+    trial.started = trial.started or event.time
+    trial.attempts.append({**event.body, "time": event.time})
+
+
+def _described(trial: TrialView, event: Event) -> None:
+    trial.facts.update(event.body["facts"])
+
+
+def _report(trial: TrialView, event: Event) -> None:
+    """Several reports of one step are one: the later ones add metrics, and perhaps the values."""
+    body, step = event.body, event.body["step"]
+    fidelity, values, metrics = body["fidelity"], body["values"], body["metrics"]
+    if body["checkpoint"]:
+        trial.checkpoints[body["checkpoint"]] = Saved.read(body)
+    if costs := body.get("costs"):
+        trial.costs[step] = {**costs, **trial.costs.get(step, {})}
+    if trial.reports and step < trial.reports[-1][0]:
+        return
+    if trial.reports and step == trial.reports[-1][0]:
+        _, known, before, others = trial.reports[-1]
+        if others.keys() >= metrics.keys():
+            return
+        trial.reports.pop()
+        fidelity = fidelity if known is None else known
+        values, metrics = values if before is None else before, {**metrics, **others}
+    trial.reports.append((step, fidelity, values, metrics))
+    if body["checkpoint"]:
+        trial.last_checkpoint = body["checkpoint"]
+
+
+def _noticed(trial: TrialView, event: Event) -> None:
+    trial.notices.append(event.body["text"])
+
+
+def _refused(trial: TrialView, event: Event) -> None:
+    trial.refused.append(event.body)
+
+
+def _differed(trial: TrialView, event: Event) -> None:
+    if trial.differed:
+        return
+    body = event.body
+    name, value = next(iter(body["metrics"].items()))
+    before = body["before"][name]
+    known = "which was passed before" if before is None else f"where it was {before} before"
+    trial.differed = (
+        f"not repeatable: attempt {body['attempt']} reported {name} = {value} at step "
+        f"{body['step']}, {known}"
+    )
+
+
+def _artifact(trial: TrialView, event: Event) -> None:
+    trial.artifacts[event.body["name"]] = event.body["path"]
+
+
+def _failed(trial: TrialView, event: Event) -> None:
+    trial.failures.append({**event.body, "time": event.time})
+    if event.body["again"]:
+        trial.state = "waiting"
+
+
+def _told(trial: TrialView, event: Event) -> None:
+    if trial.told is not None:  # written twice: `check` says so, and the first one holds
+        return
+    body = event.body
+    state = "known" if trial.origin == "known" else body["state"]
+    trial.state = "duplicate" if body.get("duplicate_of") is not None else state
+    trial.values = body["values"]
+    trial.reason = body["reason"]
+    trial.best_checkpoint = body["best_checkpoint"]
+    trial.duplicate_of = body.get("duplicate_of")
+    trial.ended, trial.told = event.time, event.seq
+
+
+def _requested(trial: TrialView, event: Event) -> None:
+    trial.stop_requested |= event.body["action"] == "stop"
+
+
+def _tested(trial: TrialView, event: Event) -> None:
+    trial.tested = dict(event.body)
+
+
+_FOLLOW = {
+    "started": _started,
+    "described": _described,
+    "report": _report,
+    "checkpoint": saved_checkpoints.checkpoint,
+    "damaged": saved_checkpoints.damaged,
+    "artifact": _artifact,
+    "noticed": _noticed,
+    "differed": _differed,
+    "refused": _refused,
+    "failed": _failed,
+    "told": _told,
+    "requested": _requested,
+    "tested": _tested,
+    "removed": saved_checkpoints.removed,
+}

@@ -1,1 +1,0 @@
-"""Run: the host of a trial, the process in it, and its checkpoints."""

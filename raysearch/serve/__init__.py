@@ -1,1 +1,0 @@
-"""The head node: MLflow server, database, broker, submitted searches."""

@@ -1,0 +1,1 @@
+"""The server on a head node: gateway, MLflow, database, slot broker, submitted searches."""

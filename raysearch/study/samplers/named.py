@@ -1,0 +1,141 @@
+"""Names → samplers: the exact grid is ours, all others are Optuna's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raysearch.errors import BadSetting
+from raysearch.study.arguments import Named, Whole, Word, read
+from raysearch.study.samplers.from_optuna import (
+    Cmaes,
+    Gp,
+    Model,
+    Modelled,
+    Nsga2,
+    Qmc,
+    Tpe,
+    always_asked,
+)
+from raysearch.study.samplers.grid import Grid
+from raysearch.study.samplers.suggestions import Sampler
+from raysearch.sweeps.space import Choice, Float, Space
+from raysearch.sweeps.sweep import Direction, Sweep
+
+_STARTUP = "so many trials at random before there is a model"
+SAMPLERS: Mapping[str, Named] = {
+    "tpe": Named(
+        "models what good and bad trials have in common; for all spaces, also conditional ones",
+        {"startup": Whole(1, 10, _STARTUP)},
+    ),
+    "random": Named("independent points"),
+    "grid": Named("all points of a finite space, in order"),
+    "gp": Named(
+        "models the metrics as Gaussian processes; for few and slow trials, up to a second each",
+        {"startup": Whole(1, 10, _STARTUP)},
+    ),
+    "cmaes": Named(
+        "moves and shapes a normal distribution; for many trials of numeric parameters, one metric",
+        {
+            "startup": Whole(1, 1, _STARTUP),
+            "population": Whole(4, "auto", "trials of a generation; auto: 4 + 3 ln n", ("auto",)),
+        },
+    ),
+    "qmc": Named(
+        "points that fill the space evenly; for spaces without conditions",
+        {"kind": Word(("sobol", "halton"), "the sequence")},
+    ),
+    "nsga2": Named(
+        "crosses the best trials of a generation; for several metrics and many trials",
+        {"population": Whole(2, 50, "trials of a generation; the first one is random")},
+    ),
+}
+"""Names, what they do, and their arguments."""
+
+_MOST_VALUES = {"tpe": 2**50, "gp": 10**6}
+"""TPE takes logarithms of shares of a range; gp keeps a list of all values."""
+
+
+def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
+    """Refuses samplers that do not exist or cannot serve a sweep.
+
+    Raises:
+        ValueError: one sentence that names what is allowed, or why not and what to take instead.
+    """
+    name, _ = read("sampler", sampler, SAMPLERS)
+    if name == "grid" and space.survey.continuous:
+        raise BadSetting(
+            f"sampler grid needs a finite space: {space.infinite(space.survey.continuous)}"
+        )
+    if name == "cmaes" and len(sweep.metrics) > 1:
+        raise BadSetting(
+            f"sampler cmaes serves one metric, got "
+            f"{', '.join(metric.name for metric in sweep.metrics)}; take nsga2, tpe or gp"
+        )
+    _refuse_many(name, space)
+    apart = modelled_apart(name, space)
+    if name == "qmc" and apart:
+        raise BadSetting(
+            f"sampler qmc needs a space without conditions, and {', '.join(apart)} of sweep "
+            f"{sweep.name} {'is' if len(apart) == 1 else 'are'} not always asked for; take random "
+            f"or tpe"
+        )
+    if apart and not _joint(name, space):
+        what = "number" if name == "cmaes" else "parameter"
+        raise BadSetting(
+            f"sampler {name} needs a {what} that is always asked for, and sweep {sweep.name} has "
+            f"only {', '.join(apart)}; take tpe"
+        )
+
+
+def _refuse_many(sampler: str, space: Space) -> None:
+    """Refuses ranges that a model cannot tell the values of: it computes with 53 bits."""
+    most = _MOST_VALUES.get(sampler)
+    for name, distribution in space.survey.distributions.items():
+        if most is None or isinstance(distribution, Choice):
+            continue
+        largest = max(abs(distribution.low), abs(distribution.high))
+        is_exact = isinstance(distribution, Float) or largest <= 2**53
+        if not is_exact or (distribution.count or 0) > most:
+            raise BadSetting(
+                f"sampler {sampler} models at most {most:,} values of a parameter, none beyond "
+                f"2^53, and {name} is in {distribution}; give a larger step, or take random or "
+                f"cmaes"
+            )
+
+
+def modelled_apart(sampler: str, space: Space) -> list[str]:
+    """The parameters that a sampler leaves out of its model of all: conditional ones, and choices.
+
+    gp and cmaes leave them to TPE, each by itself; nsga2 draws them at random.
+    """
+    name = sampler.partition(":")[0]
+    if name not in ("gp", "cmaes", "qmc", "nsga2"):
+        return []
+    joint = _joint(name, space)
+    sampled = space.survey.distributions.items()
+    return [each for each, distribution in sampled if distribution.count != 1 and each not in joint]
+
+
+def make_sampler(
+    sampler: str, space: Space, directions: Sequence[Direction], seed: int, repeats: int = 1
+) -> Sampler:
+    """A sampler by its name and arguments, as in `tpe:startup=5`; a grid repeats its cells."""
+    name, arguments = read("sampler", sampler, SAMPLERS)
+    if name == "grid":
+        return Grid(space, repeats)
+    return Modelled(space, directions, seed, _MODELS[name](space, arguments))
+
+
+def _joint(name: str, space: Space) -> dict[str, Any]:
+    return always_asked(space, numeric=name == "cmaes")
+
+
+_MODELS: dict[str, Callable[[Space, dict[str, Any]], Model]] = {
+    "random": lambda space, given: Model(),
+    "tpe": lambda space, given: Tpe(**given),
+    "gp": lambda space, given: Gp(_joint("gp", space), **given),
+    "cmaes": lambda space, given: Cmaes(_joint("cmaes", space), **given),
+    "qmc": lambda space, given: Qmc(_joint("qmc", space), **given),
+    "nsga2": lambda space, given: Nsga2(_joint("nsga2", space), **given),
+}

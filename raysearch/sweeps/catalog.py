@@ -1,0 +1,224 @@
+"""Names → sweeps, experiments and data sets; errors list what is on offer and the nearest name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from raysearch.errors import BadSetting, UnknownName, foreign
+from raysearch.sweeps.data_sets import DataSet, Maker
+from raysearch.sweeps.exits import staying
+from raysearch.sweeps.nearest import listed, on_offer
+from raysearch.sweeps.sweep import Config, Sweep
+
+
+def sweeps(packages: Sequence[str]) -> dict[str, Sweep]:
+    """All sweeps of the packages' modules, by name, in the order of their files and lines.
+
+    Raises:
+        ValueError: two sweeps have one name.
+        LookupError: there is no such package.
+    """
+    found: dict[str, Sweep] = {}
+    for module in _modules(packages):
+        for sweep in _sweeps_of(module):
+            known = found.setdefault(sweep.name, sweep)
+            if known is not sweep:
+                raise BadSetting(
+                    f"the name {sweep.name!r} must be that of one sweep, got {known.reference} and "
+                    f"{sweep.reference}"
+                )
+    return found
+
+
+def find_sweep(name: str, packages: Sequence[str]) -> Sweep:
+    """A sweep by its name, by the unique last part of it, or by `module:attribute`.
+
+    A module is looked for in the current folder too.
+
+    Raises:
+        LookupError: there is none, or several; names the nearest, or what is on offer.
+    """
+    if ":" in name:
+        return _referenced_sweep(name)
+    known = sweeps(packages)
+    if name in known:
+        return known[name]
+    return known[_only(name, known, "sweep")]
+
+
+def experiments(packages: Sequence[str]) -> dict[str, type[Config]]:
+    """All experiments' configuration classes, by name, from the packages' `*/config.py`.
+
+    Raises:
+        ValueError: two classes have one name.
+        LookupError: there is no such package.
+    """
+    found: dict[str, type[Config]] = {}
+    for module in _modules(packages, "config"):
+        for kind in _own_classes(module):
+            if not (_states(kind, "experiment") and _states(kind, "name")):
+                continue
+            known = found.setdefault(kind.name, kind)
+            if known is not kind:
+                raise BadSetting(
+                    f"the name {kind.name!r} must be that of one experiment, got {_place(known)} "
+                    f"and {_place(kind)}"
+                )
+    return found
+
+
+def find_experiment(name: str, packages: Sequence[str]) -> type[Config]:
+    """A configuration class by its name, its last part, its experiment, or `module:attribute`.
+
+    Raises:
+        LookupError: there is none, or several; names the nearest, or what is on offer.
+    """
+    known = experiments(packages)
+    if name in known:
+        return known[name]
+    for kind in known.values():
+        if name in (kind.experiment, _place(kind)):
+            return kind
+    if ":" not in name:
+        return known[_only(name, known, "experiment")]
+    kind = _attribute(name, "experiment")
+    if not isinstance(kind, type) or not _states(kind, "experiment"):
+        raise UnknownName(f"{name!r} is no class of configurations but a {type(kind).__name__}")
+    found: Any = kind
+    return found
+
+
+def data_sets(packages: Sequence[str]) -> dict[str, DataSet]:
+    """All data sets of the packages, by name: what their `*/catalog.py` have in `DATA_SETS`.
+
+    Raises:
+        ValueError: two sets have one name.
+        LookupError: there is no such package.
+    """
+    return _catalogued(packages, "DATA_SETS", "data set")
+
+
+def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
+    """A data set by its name. Raises LookupError with the nearest, or what is on offer."""
+    known = data_sets(packages)
+    if name not in known:
+        raise UnknownName(f"no data set is named {name!r}{on_offer(name, known)}")
+    return known[name]
+
+
+def find_maker(name: str, packages: Sequence[str]) -> Maker:
+    """What makes sets like the one of a name: `MAKERS` of the packages' `*/catalog.py`.
+
+    Raises:
+        ValueError: two makers have one name.
+        LookupError: there is no such set, or it cannot be made; says what can.
+    """
+    known: Mapping[str, Maker] = _catalogued(packages, "MAKERS", "maker of data sets")
+    if name not in known:
+        found = find_data_set(name, packages)
+        raise UnknownName(
+            f"data set {found.name} cannot be made; these can: {listed(known, len(known))}"
+        )
+    return known[name]
+
+
+def _catalogued(packages: Sequence[str], attribute: str, what: str) -> dict[str, Any]:
+    """What the packages' `*/catalog.py` have under an attribute, by name."""
+    found: dict[str, Any] = {}
+    for module in _modules(packages, "catalog"):
+        for name, one in getattr(module, attribute, {}).items():
+            if found.setdefault(name, one) is not one:
+                raise BadSetting(f"the name {name!r} must be that of one {what}, got two")
+    return found
+
+
+def _only(name: str, names: Iterable[str], what: str) -> str:
+    """The one name that ends in `.<name>`."""
+    known = list(names)
+    same = [full for full in known if full.endswith(f".{name}")]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise UnknownName(f"several {what}s are named {name!r}: {', '.join(same)}")
+    last = {full.rpartition(".")[2]: full for full in known}
+    hint = on_offer(name, [*known, *last])
+    raise UnknownName(f"no {what} is named {name!r}{hint}")
+
+
+def _referenced_sweep(reference: str) -> Sweep:
+    found = _attribute(reference, "sweep")
+    if not isinstance(found, Sweep):
+        raise UnknownName(
+            f"{reference!r} is no sweep but a {type(found).__name__}; put @sweep(…) above it"
+        )
+    return found
+
+
+def _attribute(reference: str, what: str) -> Any:
+    name, _, attribute = reference.partition(":")
+    module = _import(name, f"{what} {reference!r}")
+    if not hasattr(module, attribute):
+        offered = [sweep.reference.partition(":")[2] for sweep in _sweeps_of(module)]
+        raise UnknownName(f"module {name!r} has no {attribute!r}{on_offer(attribute, offered)}")
+    return getattr(module, attribute)
+
+
+def _import(name: str, needed_for: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    if not name or name.startswith("."):
+        raise UnknownName(f"{needed_for} must have the form module:attribute")
+    try:
+        with foreign(f"module {name}"), staying():
+            return importlib.import_module(name)
+    except (BadSetting, ModuleNotFoundError) as error:
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+        if not isinstance(missing, ModuleNotFoundError) or missing.name is None:
+            raise
+        if not (name == missing.name or name.startswith(f"{missing.name}.")):
+            raise  # the module is there and misses another one: the sentence says so
+        raise UnknownName(f"no module is named {name!r}, needed for {needed_for}") from None
+
+
+def _modules(packages: Sequence[str], last: str | None = None) -> Iterator[ModuleType]:
+    """The modules of packages, sorted; with `last` only those of that name in sub-packages."""
+    for package in packages:
+        root = _import(package, "the list of names")
+        for name in sorted(_names(root, last)):
+            yield importlib.import_module(name)
+
+
+def _names(root: ModuleType, last: str | None) -> Iterator[str]:
+    for found in pkgutil.iter_modules(getattr(root, "__path__", []), f"{root.__name__}."):
+        if last is None and not found.ispkg:
+            yield found.name
+        elif last is not None and found.ispkg:
+            folder = Path(getattr(found.module_finder, "path", "")) / found.name.rpartition(".")[2]
+            if (folder / f"{last}.py").is_file():
+                yield f"{found.name}.{last}"
+
+
+def _sweeps_of(module: ModuleType) -> list[Sweep]:
+    own = (value for value in vars(module).values() if isinstance(value, Sweep))
+    return [sweep for sweep in own if sweep.function.__module__ == module.__name__]
+
+
+def _own_classes(module: ModuleType) -> Iterator[Any]:
+    for value in vars(module).values():
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            yield value
+
+
+def _states(kind: Any, attribute: str) -> bool:
+    return isinstance(getattr(kind, attribute, None), str)
+
+
+def _place(kind: Any) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"

@@ -1,0 +1,1 @@
+"""Trackers: readers of the events that write a search elsewhere."""

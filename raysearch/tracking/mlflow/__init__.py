@@ -1,0 +1,1 @@
+"""MLflow: experiments, runs, saved views and artifacts of a search."""

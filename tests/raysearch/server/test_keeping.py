@@ -1,0 +1,281 @@
+"""What becomes of submissions whose drivers end, by each way in which they can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysearch.driver.capacity import to_come
+from raysearch.driver.resources import Machine
+from raysearch.events.log import EventLog, Store
+from raysearch.server.state import ServiceState
+from raysearch.server.submissions import Submission, code_folder
+from raysearch.server.submitted_verbs import told_of
+from raysearch.server.supervisor import Keeper
+from raysearch.trial.job import label_of
+from tests.raysearch.events import streams
+
+
+@dataclass
+class JobServer:
+    """Stands for Ray's job server: it knows jobs and begins none."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    address: str = ""
+
+    def end(self, job: str, status: str, left: int | None = None) -> None:
+        self.jobs[job] |= {"status": status, "driver_exit_code": left}
+
+    def get(self, path: str) -> tuple[int, Any]:
+        if path == "/api/version":
+            return 200, {"version": "4", "ray_version": "2.60.0", "ray_commit": ""}
+        job = path.removeprefix("/api/jobs/").removesuffix("/logs")
+        if job not in self.jobs:
+            return 404, "no such job"
+        return 200, {"logs": "a\nlast words\n"} if path.endswith("/logs") else self.jobs[job]
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path.endswith("/stop"):
+            self.end(path.removeprefix("/api/jobs/").removesuffix("/stop"), "STOPPED")
+            return 200, {"stopped": True}
+        job = body["submission_id"]
+        if job in self.jobs:
+            return 500, f"Job with submission_id {job} already exists"
+        known = {"type": "SUBMISSION", "submission_id": job, "status": "RUNNING"}
+        self.jobs[job] = {**known, "entrypoint": body["entrypoint"], "asked": body}
+        return 200, {"job_id": job, "submission_id": job}
+
+
+@pytest.fixture
+def ray() -> Iterator[JobServer]:
+    server = JobServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.answer(*server.get(self.path))
+
+        def do_POST(self) -> None:  # noqa: N802
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.answer(*server.post(self.path, json.loads(content or b"{}")))
+
+        def answer(self, status: int, said: Any) -> None:
+            if isinstance(said, dict):
+                said = json.dumps({key: value for key, value in said.items() if key != "asked"})
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        server.address = f"http://127.0.0.1:{listener.server_port}"
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        listener.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def keeper(tmp_path: Path, ray: JobServer) -> Keeper:
+    runs, state = tmp_path / "runs", tmp_path / "state"
+    code_folder(runs, "c0de").mkdir(parents=True)
+    state.mkdir()
+    store = f"sqlite:///{runs / 'raysearch.db'}"
+    ServiceState(
+        os.getpid(), "", str(runs), store, "none", "", "hush", dashboard=ray.address
+    ).write(state)
+    return Keeper(state, pause=0.0, most=3)
+
+
+def submit(keeper: Keeper, **options: Any) -> str:
+    asked = {"space": "own:x", "overrides": {}, "options": options, "code": "c0de", "stem": "own"}
+    return keeper.submit({**asked, "command": "raysearch submit own:x"})
+
+
+def begin(keeper: Keeper, name: str) -> EventLog:
+    """The search of a submission, as its driver begins it: one trial."""
+    settings = keeper.settings()
+    log = Store(settings.store).create(name, {**streams.SPEC, "search": name})
+    streams.ask(log, 0)
+    return log
+
+
+def record(keeper: Keeper, name: str) -> Submission:
+    found = keeper.known.read(name)
+    assert found is not None
+    return found
+
+
+def test_a_job_has_the_code_in_its_path_and_no_secret_in_it(keeper: Keeper, ray: JobServer) -> None:
+    name = submit(keeper, user="ann", priority=2)
+    asked = ray.jobs["raysearch-own-1"]["asked"]
+    surroundings = asked["runtime_env"]["env_vars"]
+    assert name == "own-1"
+    assert surroundings["PYTHONPATH"].endswith("/runs/.code/c0de")
+    assert surroundings["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
+    assert "hush" not in json.dumps(asked)
+    assert (record(keeper, name).asked().user, record(keeper, name).asked().name) == ("ann", name)
+
+
+def test_a_driver_that_runs_is_let_run(keeper: Keeper, ray: JobServer) -> None:
+    begin(keeper, submit(keeper))
+    keeper.tend()
+    assert list(ray.jobs) == ["raysearch-own-1"]
+
+
+@pytest.mark.parametrize("left", [-9, 137, None])
+def test_a_driver_that_is_killed_is_begun_again(
+    keeper: Keeper, ray: JobServer, left: int | None
+) -> None:
+    begin(keeper, submit(keeper))
+    ray.end("raysearch-own-1", "FAILED", left)
+    keeper.tend()
+    assert list(ray.jobs) == ["raysearch-own-1", "raysearch-own-1-2"]
+
+
+def test_drivers_are_begun_again_after_ray_has_forgotten_them(
+    keeper: Keeper, ray: JobServer
+) -> None:
+    before = submit(keeper)
+    begin(keeper, submit(keeper))
+    ray.jobs.clear()
+    keeper.tend()
+    assert sorted(ray.jobs) == ["raysearch-own-1-2", "raysearch-own-2-2"]
+    driven = keeper.driven(before)
+    assert driven is not None and driven.state == "submitted"
+
+
+def test_a_driver_that_never_gets_on_is_given_up_and_its_last_words_are_told(
+    keeper: Keeper, ray: JobServer
+) -> None:
+    name = submit(keeper)
+    begin(keeper, name)
+    for _ in range(6):
+        ray.end(list(ray.jobs)[-1], "FAILED", 1)
+        keeper.tend()
+    assert len(ray.jobs) == 4  # the first, and three more
+    driven = keeper.driven(name)
+    assert driven is not None and driven.lines[-1] == "last words"
+    assert driven.reason == (
+        "its driver is not started again: it died 3 times without a new report"
+    )
+
+
+def test_a_driver_that_gets_on_is_never_given_up(keeper: Keeper, ray: JobServer) -> None:
+    log = begin(keeper, submit(keeper))
+    for step in range(6):
+        body = {"fidelity": step, "values": [0.5], "metrics": {}, "checkpoint": None}
+        log.append("report", 0, commit=True, step=step, **body)
+        ray.end(list(ray.jobs)[-1], "FAILED", -9)
+        keeper.tend()
+    assert len(ray.jobs) == 7
+
+
+def test_the_pause_before_another_try_grows(keeper: Keeper, ray: JobServer) -> None:
+    patient = Keeper(keeper.state, pause=1000.0)
+    begin(patient, submit(patient))
+    for _ in range(3):
+        ray.end(list(ray.jobs)[-1], "FAILED", -9)
+        patient.tend()
+    assert len(ray.jobs) == 2  # at once, and then not for a long time
+
+
+def test_a_driver_that_ends_before_the_search_begins_is_not_begun_again(
+    keeper: Keeper, ray: JobServer
+) -> None:
+    name = submit(keeper)
+    ray.end("raysearch-own-1", "FAILED", 1)
+    keeper.tend()
+    driven = keeper.driven(name)
+    assert driven is not None and driven.state == "failed"
+    assert driven.reason.endswith("before the search began, with exit status 1")
+    assert driven.lines == ("a", "last words")
+
+
+def test_the_name_of_a_submission_that_failed_is_free_again(keeper: Keeper, ray: JobServer) -> None:
+    submit(keeper, name="mine")
+    with pytest.raises(ValueError, match="--name 'mine' is in use"):
+        submit(keeper, name="mine")
+    ray.end("raysearch-mine", "FAILED", 2)
+    keeper.tend()
+    assert submit(keeper, name="mine") == "mine"
+    assert list(ray.jobs) == ["raysearch-mine", "raysearch-mine-2"]
+
+
+@pytest.mark.parametrize(("status", "goes_on"), [("SUCCEEDED", True), ("STOPPED", False)])
+def test_an_interrupted_search_goes_on_unless_its_job_was_stopped(
+    keeper: Keeper, ray: JobServer, status: str, goes_on: bool
+) -> None:
+    begin(keeper, submit(keeper)).append("interrupted", commit=True, reason="SIGTERM", best=None)
+    ray.end("raysearch-own-1", status)
+    keeper.tend()
+    assert (len(ray.jobs) == 2) == goes_on
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_a_search_that_has_ended_is_not_begun_again(
+    keeper: Keeper, ray: JobServer, state: str
+) -> None:
+    begin(keeper, submit(keeper)).append(state, commit=True, reason="", best=None)
+    ray.end("raysearch-own-1", "SUCCEEDED", 0)
+    keeper.tend()
+    assert record(keeper, "own-1").over == state and len(ray.jobs) == 1
+
+
+def test_a_search_that_nobody_drives_can_be_given_up(keeper: Keeper, ray: JobServer) -> None:
+    name = submit(keeper)
+    begin(keeper, name)
+    said = keeper.let_be(name)
+    assert said == "own-1 is not driven now, and its driver is not started again"
+    assert ray.jobs["raysearch-own-1"]["status"] == "STOPPED"
+    keeper.tend()
+    assert len(ray.jobs) == 1 and keeper.let_be(name) is None
+
+
+def test_a_search_that_was_deleted_is_forgotten(keeper: Keeper, ray: JobServer) -> None:
+    name = submit(keeper)
+    keeper.settings().folder(name).rmdir()
+    ray.jobs.clear()
+    keeper.tend()
+    assert not ray.jobs and keeper.driven(name) is None and not keeper.waiting()
+
+
+def test_status_says_how_many_slots_a_search_waits_for(keeper: Keeper) -> None:
+    name = submit(keeper, name="mine")
+    begin(keeper, name)
+    row = {"search": label_of(keeper.settings().folder(name)), "wants": 6, "granted": 2}
+    (keeper.state / "broker.json").write_text(json.dumps({"searches": [row]}))
+    assert "slots: 2 of the 6 that it could use" in told_of(["status", name], keeper).text
+    (keeper.state / "broker.json").write_text(json.dumps({"searches": [{**row, "granted": 6}]}))
+    assert "slots" not in told_of(["status", name], keeper).text
+
+
+LIVE = Machine(4, 0, 8 << 30)
+CLUSTER = """
+max_workers: 3
+head_node_type: head
+available_node_types:
+  head: {resources: {CPU: 4}, max_workers: 0}
+  small: {resources: {CPU: 4}, max_workers: 1}
+  large: {resources: {CPU: 16, GPU: 2, memory: 1000}, max_workers: 2}
+  unknown: {resources: {}, max_workers: 5}
+"""
+
+
+def test_nodes_that_the_autoscaler_may_add_count_without_those_that_live(tmp_path: Path) -> None:
+    file = tmp_path / "ray_bootstrap_config.yaml"
+    file.write_text(CLUSTER)
+    large = Machine(16, 2, 1000)
+    assert to_come([LIVE], file) == [LIVE, large, large]
+    assert to_come([LIVE, LIVE, large], file) == [large]
+    assert to_come([LIVE], tmp_path / "none") == []
