@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.results import opening
 from raysearch.results.view import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.verbs import Filter
@@ -198,7 +199,7 @@ class Client:
         if self._there is not None:
             self._there.stop(name, trial)
             return
-        store, view = verbs.view_of(name, self.settings)
+        store, view = opening.view_of(name, self.settings)
         verbs.request_stop(store, view, trial, self.settings)
 
     def train(
@@ -263,7 +264,7 @@ class Client:
         """All that is known of a search."""
         if self._there is not None:
             return self._there.view(name)
-        return verbs.view_of(name, self.settings)[1]
+        return opening.view_of(name, self.settings)[1]
 
     def status(self, name: str) -> dict[str, Any]:
         """State, counts, best trial and seconds of a search."""

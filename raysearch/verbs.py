@@ -10,9 +10,9 @@ from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.events.log import SearchIsRunning, Store
-from raysearch.files import sqlite_file
 from raysearch.passwords import hidden
 from raysearch.provenance.search_folder import is_moved, remove
+from raysearch.results.opening import store_of, view_of
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings, pinned_of
 from raysearch.sweeps.nearest import on_offer
@@ -48,24 +48,6 @@ class Filter:
                 return False
         words = f"{view.search}\n{spec['question']}\n{spec['notes']}".lower()
         return self.text is None or self.text.lower() in words
-
-
-def store_of(settings: Settings) -> Store:
-    """The store, if there is one: looking creates none."""
-    path = sqlite_file(settings.store)
-    if path is not None and not path.exists():
-        raise UnknownName(
-            f"there is no search yet: no store at {path}; begin with raysearch search"
-        )
-    return Store(settings.store, is_new=False)
-
-
-def view_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
-    """The store and what is known of a search. Raises LookupError if there is no such search."""
-    store = store_of(settings)
-    if not store.exists(name):
-        raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
-    return store, SearchView.read(store, name)
 
 
 def salvaged_of(name: str, settings: Settings) -> tuple[Store, SearchView]:

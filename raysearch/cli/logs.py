@@ -10,6 +10,7 @@ from pathlib import Path
 from raysearch import verbs
 from raysearch.errors import UnknownName
 from raysearch.events.log import Store
+from raysearch.results import opening
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.streams import lost_output
@@ -28,7 +29,7 @@ def follow_logs(name: str, trial: int, settings: Settings) -> None:
     Raises:
         LookupError: no such search, or it has ended without such a trial.
     """
-    store, view = verbs.view_of(name, settings)
+    store, view = opening.view_of(name, settings)
     folder = settings.folder(name) / f"{trial:04d}"
     seen: dict[Path, int] = {}
     try:

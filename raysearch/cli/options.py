@@ -82,6 +82,6 @@ def plainly() -> Generator[None]:
 
 def view_of(name: str, runs: Path, store: str | None) -> tuple[Store, SearchView]:
     """The store and the view of an existing search; creates nothing."""
-    from raysearch import verbs
+    from raysearch.results import opening
 
-    return verbs.view_of(name, Settings.locate(runs, store))
+    return opening.view_of(name, Settings.locate(runs, store))

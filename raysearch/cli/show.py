@@ -40,6 +40,7 @@ from raysearch.results.answer import (
 )
 from raysearch.results.endings import ends
 from raysearch.results.forecast import expected, expected_runs
+from raysearch.results.opening import store_of, view_of
 from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
@@ -47,7 +48,7 @@ from raysearch.settings import Settings
 from raysearch.sweeps.requirements import lacks, withholds
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
-from raysearch.verbs import Filter, searches, state_of, store_of, view_of
+from raysearch.verbs import Filter, searches, state_of
 
 if TYPE_CHECKING:
     from rich.table import Table

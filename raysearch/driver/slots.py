@@ -5,7 +5,6 @@ The broker is known by its name alone: it belongs to the service, which stands a
 
 from __future__ import annotations
 
-import importlib
 import math
 import threading
 import time
@@ -14,16 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from raysearch.driver.broker import BROKER, get_or_create
 from raysearch.driver.cluster import NAMESPACE
 from raysearch.driver.live_trial import Course
 from raysearch.trial.job import label_of
 
-BROKER = "raysearch-broker"
-"""The name of the actor, in the namespace of all drivers."""
-EXPIRES = 10.0
-"""Seconds of silence after which the broker forgets a driver."""
-
-_MAKER = "raysearch.server.broker:get_or_create"
 _ASK_EVERY = 1.0
 _ASK_OFTEN = 0.3
 """Seconds between two questions while the search waits for a slot, or others wait for its."""
@@ -211,5 +205,4 @@ def _found() -> Any:
     try:
         return ray.get_actor(BROKER, namespace=NAMESPACE)
     except ValueError:
-        module, _, function = _MAKER.partition(":")
-        return getattr(importlib.import_module(module), function)()
+        return get_or_create()

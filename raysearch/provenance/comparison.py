@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysearch.results.flat import flat
 from raysearch.texts import plural
-from raysearch.tracking.mlflow.names import flat
 
 Reports = Mapping[int, Mapping[str, float]]
 """The metrics of a trial by step and name."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
 from raysearch.provenance import snapshot
@@ -23,6 +22,7 @@ from raysearch.provenance.comparison import (
     version_rows,
 )
 from raysearch.provenance.environment import VARIABLES, differences, surroundings
+from raysearch.results import opening
 from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
@@ -105,7 +105,7 @@ def reproduce(
         LookupError: no such search or trial. ValueError: the trial never ran or reported nothing,
             its code was not kept or is damaged, or the folder cannot be used.
     """
-    store, view = verbs.view_of(name, settings)
+    store, view = opening.view_of(name, settings)
     own = settings.folder(name)
     past = _past(store, view, trial, own)
     code = None if here else _code(past, own)

@@ -12,8 +12,8 @@ from typing import Any
 
 from raysearch.report.objectives import drawn
 from raysearch.results.failure_reasons import failed_alike, reason_of
+from raysearch.results.flat import flat
 from raysearch.results.view import SearchView, TrialView
-from raysearch.tracking.mlflow.names import flat
 
 
 @dataclass(frozen=True)

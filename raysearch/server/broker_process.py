@@ -19,7 +19,7 @@ def keep(state: Path) -> None:
 
     It ends with what Ray says if that refuses.
     """
-    from raysearch.server.broker import describe, ensure
+    from raysearch.driver.broker import describe, ensure
 
     while True:
         service = ServiceState.read(state)

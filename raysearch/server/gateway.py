@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from raysearch.errors import RaysearchError, UnknownName
 from raysearch.events.encoding import encode
+from raysearch.results.opening import view_of
 from raysearch.server import state as states
 from raysearch.server.access import SAYS, Guard, fault_text, not_there, refused, wrong_request
 from raysearch.server.broker_process import slots
@@ -42,7 +43,7 @@ from raysearch.server.submissions import code_folder, keep_code
 from raysearch.server.submitted_verbs import Told, told_of
 from raysearch.server.supervisor import Keeper
 from raysearch.server.verbs import Commands, line, refuse_other_verbs
-from raysearch.verbs import state_of, view_of
+from raysearch.verbs import state_of
 from raysearch.version import version
 
 _LINES = "application/x-ndjson"

@@ -140,7 +140,8 @@ class Remote:
         """Checks a request for the cluster that is there, as far as that can be done from here.
 
         Raises:
-            LookupError, ValueError: as `raysearch.driver.plan.plan`. Whether data is there is not asked.
+            LookupError, ValueError: as `raysearch.driver.plan.plan`. Whether data is there is
+                not asked.
         """
         if request.known is not None and request.known not in package.names:
             raise BadSetting(

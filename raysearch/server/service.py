@@ -219,7 +219,7 @@ def gateway_answers(health: str) -> str:
 
 
 def _module(name: str) -> list[str]:
-    return [sys.executable, "-m", f"raysearch.serve.{name}"]
+    return [sys.executable, "-m", f"raysearch.server.{name}"]
 
 
 @contextmanager

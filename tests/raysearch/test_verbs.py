@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raysearch import verbs
 from raysearch.cli.application import app
 from raysearch.events.log import Store
+from raysearch.results import opening
 from raysearch.settings import Settings
 from raysearch.verbs import Filter, parse_tags
 from tests.raysearch.events import streams
@@ -54,14 +55,14 @@ def test_list_filters_by_group_tag_and_text(settings: Settings) -> None:
 def test_tags_are_set_replaced_and_removed_and_a_group_too(settings: Settings) -> None:
     verbs.tag(["one"], {"data": "mnist", "paper": "yes"}, "sizes", settings)
     verbs.tag(["one"], {"paper": None}, None, settings)
-    spec = verbs.view_of("one", settings)[1].spec
+    spec = opening.view_of("one", settings)[1].spec
     assert (spec["tags"], spec["group"]) == ({"data": "mnist"}, "sizes")
 
 
 def test_a_name_that_is_unknown_changes_none_of_the_others(settings: Settings) -> None:
     with pytest.raises(LookupError, match=r"no search is named 'thre'.*three"):
         verbs.note(["one", "thre"], "x", settings)
-    assert verbs.view_of("one", settings)[1].spec["notes"] == "by hand"
+    assert opening.view_of("one", settings)[1].spec["notes"] == "by hand"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_of_a_running_search_its_driver_writes_what_is_said(
     verbs.note(["one"], "so far so good", settings)
     verbs.tag(["one"], {"paper": "yes"}, None, settings)
     assert driver == ["noted", "tagged"]
-    view = verbs.view_of("one", settings)[1]
+    view = opening.view_of("one", settings)[1]
     assert (view.spec["notes"], view.spec["tags"]["paper"]) == ("so far so good", "yes")
     assert view.last == before + 2, "each was written once"
 

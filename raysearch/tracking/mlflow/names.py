@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any
 
 _REFUSED = re.compile(r"[^\w\-. /:]+")
 """What no name of a metric, parameter or tag may hold (`mlflow.utils.validation`)."""
@@ -62,14 +60,3 @@ def _fitted(escaped: str, name: str) -> str:
         return escaped
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_HASHED]
     return f"{escaped[: _LONGEST - _HASHED - 4]}_0x.{digest}"
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration, or nested facts, as MLflow has parameters: the leaves, by dotted paths."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            found.update(flat(value, f"{prefix}{name}."))
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

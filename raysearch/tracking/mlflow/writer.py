@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.events.log import Event, Store
+from raysearch.results.flat import flat
 from raysearch.results.ranking import winner
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.sweep import bare
 from raysearch.tracking.mlflow.address import client_of, consumer
 from raysearch.tracking.mlflow.artifacts import is_within, replace, upload_as
-from raysearch.tracking.mlflow.names import artifact_path, flat, key
+from raysearch.tracking.mlflow.names import artifact_path, key
 from raysearch.tracking.mlflow.outbox import Outbox, plain
 from raysearch.tracking.mlflow.refusals import RunIsGone, is_of_content, said_of
 from raysearch.tracking.mlflow.runs import (

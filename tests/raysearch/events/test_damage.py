@@ -17,6 +17,7 @@ from raysearch.driver.search import resume
 from raysearch.errors import RaysearchError, WrongState
 from raysearch.events.encoding import decode, encode
 from raysearch.events.log import Store
+from raysearch.results import opening
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from tests.raysearch.events import streams
@@ -104,7 +105,7 @@ def test_one_damaged_body_takes_no_other_search_away(
     change(settings, f"UPDATE events SET body = ifnull({change_to}, '') WHERE search = 'two'")
     assert states(settings) == {"one": "finished", "two": "damaged", "three": "finished"}
     with pytest.raises(WrongState, match="'two'.* is damaged|damaged.*'two'"):
-        verbs.view_of("two", settings)
+        opening.view_of("two", settings)
     listed = CliRunner().invoke(app, ["list", "--json", "--runs", str(tmp_path)])
     assert listed.exit_code == 0 and "damaged" in listed.stdout
 
@@ -113,7 +114,7 @@ def test_a_search_without_its_first_event_is_damaged(tmp_path: Path, whole: byte
     settings = put(tmp_path, whole)
     change(settings, "DELETE FROM events WHERE search = 'two' AND seq = 1")
     with pytest.raises(WrongState, match="its first event is not there"):
-        verbs.view_of("two", settings)
+        opening.view_of("two", settings)
     with pytest.raises(WrongState, match="its first event is not there"):
         resume("two", settings)
 
@@ -166,7 +167,7 @@ def test_the_database_of_something_else_gets_no_tables_of_ours(tmp_path: Path) -
     with pytest.raises(WrongState, match="the database of something else: .* 'studies'"):
         Store(settings.store)
     with pytest.raises(WrongState, match="no store of raysearch: it has no table 'cursors'"):
-        verbs.store_of(settings)
+        opening.store_of(settings)
 
 
 @pytest.mark.parametrize("seed", range(12))

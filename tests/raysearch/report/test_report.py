@@ -21,9 +21,9 @@ from raysearch.report.writing import write_report
 from raysearch.results.ranking import winner
 from raysearch.results.view import SearchView, rows
 from raysearch.texts import block
-from tests.raysearch.events import report_cases as cases
-from tests.raysearch.events import report_streams as streams
 from tests.raysearch.odd import ODD
+from tests.raysearch.report import report_cases as cases
+from tests.raysearch.report import report_streams as streams
 from tests.raysearch.report.report_pages import Page
 from tests.raysearch.test_texts import acts
 from tests.raysearch.toys import Adam, Toy, Training

@@ -13,7 +13,7 @@ import pytest
 
 from raysearch.report.writing import write_report
 from raysearch.results.view import SearchView, rows
-from tests.raysearch.events import report_cases as cases
+from tests.raysearch.report import report_cases as cases
 from tests.raysearch.report.report_pages import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -19,7 +19,7 @@ from raysearch.report.objectives import Objective, completed
 from raysearch.report.writing import write_report
 from raysearch.results.factors import factors_of, read_factors
 from raysearch.results.view import SearchView
-from tests.raysearch.events import report_streams as streams
+from tests.raysearch.report import report_streams as streams
 from tests.raysearch.report.report_pages import Page
 
 UP = Objective(0, "val/accuracy", "maximize", "best")

@@ -10,7 +10,7 @@ import pytest
 from raysearch.report.objectives import Objective
 from raysearch.report.settings_curves import curves_of, draw_settings, setting_of
 from raysearch.results.intervals import interval
-from tests.raysearch.events import report_cases as cases
+from tests.raysearch.report import report_cases as cases
 from tests.raysearch.report.report_streams import Stream, choice, goodness
 
 UP = Objective(0, "val/accuracy", "maximize", "best")

@@ -131,7 +131,7 @@ def test_an_experiment_that_is_not_there_says_what_is() -> None:
 def test_declaring_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from raysearch.declare import catalog, checks, conditions, space, sweep, trials\n"
+        "from raysearch.sweeps import catalog, checks, conditions, space, sweep, walk\n"
         "heavy = {'torch', 'optuna', 'ray', 'mlflow', 'numpy', 'sqlalchemy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

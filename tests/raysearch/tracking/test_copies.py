@@ -12,6 +12,7 @@ from raysearch import verbs
 from raysearch.errors import BadSetting
 from raysearch.events.locks import claim
 from raysearch.events.log import Store
+from raysearch.results import opening
 from raysearch.settings import Settings
 from raysearch.tracking.audit import audit
 from raysearch.tracking.mlflow.address import client_of
@@ -42,7 +43,7 @@ def search(settings: Settings, name: str, uri: str | None = None) -> None:
 
 def findings(folder: Path, name: str = "one") -> list[str]:
     settings = Settings.locate(folder)
-    store = verbs.store_of(settings)
+    store = opening.store_of(settings)
     found = audit(store, name, settings.folder(name), settings.tracking_uri, [])
     return [str(one) for one in found if one.where != "study"]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 
+from raysearch.driver import tune as bridge
 from raysearch.driver.tune import Decisions, Suggestions
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
@@ -93,7 +94,7 @@ def test_a_host_that_starts_is_kept_while_another_one_is_free_for_a_moment(
     assert tune._resources_to_pending_trials["one"] == {second}
     tune.trials.remove(second)
     assert tune.choose() is None
-    monkeypatch.setattr(tune, "_IDLE", 0.0)
+    monkeypatch.setattr(bridge, "_IDLE", 0.0)
     assert tune.choose() is first, "nobody else takes the free one"
     tune._resetting_trials.add(first)
     assert tune.choose() is None

@@ -12,10 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from raysearch.driver.slots import EXPIRES
+from raysearch.driver.broker import CAREFUL, EXPIRES, STARVES, Ledger
+from raysearch.driver.fair_share import Node
 from raysearch.results.view import SearchView
-from raysearch.server.broker import CAREFUL, STARVES, Ledger
-from raysearch.server.fair_share import Node
 from tests.cluster.nodes import Nodes
 from tests.raysearch.command import (
     ENVIRONMENT,

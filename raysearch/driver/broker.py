@@ -12,10 +12,13 @@ from typing import Any
 
 from raysearch.driver.capacity import to_come
 from raysearch.driver.cluster import NAMESPACE, connect, living
-from raysearch.driver.slots import BROKER, EXPIRES
+from raysearch.driver.fair_share import Claim, Node, grant, shares
 from raysearch.errors import Unreachable
-from raysearch.server.fair_share import Claim, Node, grant, shares
 
+BROKER = "raysearch-broker"
+"""The name of the actor, in the namespace of all drivers."""
+EXPIRES = 10.0
+"""Seconds of silence after which the broker forgets a driver."""
 CAREFUL = 3.0
 """Seconds after its start in which nobody gets more than it has: all have spoken twice by then."""
 STARVES = 600.0

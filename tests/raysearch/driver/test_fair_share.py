@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from raysearch.server.fair_share import Claim, Node, fits, grant, shares
+from raysearch.driver.fair_share import Claim, Node, fits, grant, shares
 
 CASES = range(100)
 
