@@ -5,7 +5,7 @@
 The events, 900,000 reports among them, are written by a search's own study and log (random points,
 nothing pruned), into SQLite; two trials are left in the middle. Then, in a process of its own, all
 that a resumed search does before it goes on: the events are read, the view, the study and the
-courses of unfinished trials rebuilt.
+unfinished trials rebuilt.
 
 Printed are seconds of processor time for each of these, of the wall for all, and the most memory.
 With --profile also the functions in which most of it is spent.
@@ -73,10 +73,10 @@ def recover(folder: Path, profile: bool) -> None:
         marks.append(("view", time.process_time()))
         study = Study.rebuild(space, view.begun, store.log(name), events)
         marks.append(("study", time.process_time()))
-        courses = unfinished(events, view.spec)
+        unfinished_trials = unfinished(events, view.spec)
         marks.append(("unfinished", time.process_time()))
     wall = time.perf_counter() - wall
-    assert len(study.trials) == len(view.trials) and len(courses) == 2
+    assert len(study.trials) == len(view.trials) and len(unfinished_trials) == 2
     for (_, begin), (what, end) in zip(marks, marks[1:], strict=False):
         print(f"{what:12} {end - begin:6.2f} s")
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -63,17 +63,17 @@ def import_(
 
 
 def _show(found: sweeps.Imported) -> None:
-    sweep, brought = found.sweep, found.brought
-    points = "infinite" if brought.points is None else str(brought.points)
+    sweep, imported = found.sweep, found.imported
+    points = "infinite" if imported.points is None else str(imported.points)
     say(f"written    {found.path}")
     metrics = ", ".join(f"{m.direction} {m.name}" for m in sweep.metrics)
     say(f"metric     {metrics}  (from {found.metric_from})")
     say(f"method     {sweep.sampler}, pruner {sweep.pruner}")
-    seeds = f", each with {brought.repeats} seeds" if brought.repeats > 1 else ""
-    say(f"points     {brought.tool} {points}, raysearch {found.count}{seeds}")
-    for path, (chooser, having) in brought.conditions.items():
+    seeds = f", each with {imported.repeats} seeds" if imported.repeats > 1 else ""
+    say(f"points     {imported.tool} {points}, raysearch {found.count}{seeds}")
+    for path, (chooser, having) in imported.conditions.items():
         say(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
-    for note in brought.notes:
+    for note in imported.notes:
         say(f"note       {note}")
     say(f"look at it raysearch plan {sweep.reference}")
     say(f"run it     raysearch search {sweep.reference}")

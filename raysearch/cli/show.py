@@ -45,7 +45,7 @@ from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
-from raysearch.sweeps.requirements import lacks, withholds
+from raysearch.sweeps.requirements import missing_somewhere, withholds
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
 from raysearch.verbs import Filter, searches, state_of
@@ -85,7 +85,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     for line in [*fixed_lines(spec), *room_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
-    if (said := withholds(space) or lacks(space)) is not None:
+    if (said := withholds(space) or missing_somewhere(space)) is not None:
         say(f"missing    {said}")
     if is_asked_elsewhere(sweep, settings):
         say("not asked  whether time or chance changes it: a search asks fresh processes first")
@@ -140,7 +140,7 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
     """The searches in the store that are meant, a record for each."""
     found: list[dict[str, Any]] = []
     for view in searches(settings, chosen):
-        best = next(iter(view.standings()), None)
+        best = next(iter(view.ranking()), None)
         found.append(
             {
                 "name": view.search,

@@ -1,4 +1,4 @@
-"""What one attempt at a trial is told: its job, made of its course and the search's settings."""
+"""What one attempt at a trial is told: its job, made of the trial and the settings of its search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.driver.live_trial import Course
+from raysearch.driver.live_trial import LiveTrial
 from raysearch.trial.checkpoints import Kept
 from raysearch.trial.job import Job
 from raysearch.trial.process_mark import mark_of_process
@@ -41,7 +41,7 @@ class Limits:
 
 
 def attempt_job(
-    course: Course,
+    live: LiveTrial,
     name: str,
     spec: Mapping[str, Any],
     limits: Limits,
@@ -54,21 +54,21 @@ def attempt_job(
     Whether it is as it was when it was reported is seen in the trial's process, not by the driver,
     for which all trials wait.
     """
-    kept = [one for one in course.keeper.kept() if not course.keeper.is_damaged(one.path)]
-    wanted = course.last if course.role is None else course.best
-    purpose = "run" if course.role is None else "test"
-    if course.evaluates is not None:  # one that is gone fails by its name
+    kept = [one for one in live.retention.kept() if not live.retention.is_damaged(one.path)]
+    wanted = live.last if live.role is None else live.best
+    purpose = "run" if live.role is None else "test"
+    if live.evaluates is not None:  # one that is gone fails by its name
         purpose = "evaluate"
-        wanted = Kept.read({"step": 0, **course.evaluates}, str(course.evaluates["checkpoint"]))
+        wanted = Kept.read({"step": 0, **live.evaluates}, str(live.evaluates["checkpoint"]))
         kept = [wanted]
     restored = folder / wanted.path if wanted is not None else None
     return Job(
         search=str(spec["search"]),
         root=str(folder),
-        trial=course.number,
-        attempt=course.attempt,
+        trial=live.number,
+        attempt=live.attempt,
         experiment=str(spec["experiment"]),
-        config=course.config,
+        config=live.config,
         folder=str(folder / name),
         purpose=purpose,
         restored=str(restored) if restored is not None else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from raysearch.driver.attempts import Limits
-from raysearch.driver.live_trial import Course
+from raysearch.driver.live_trial import LiveTrial
 
 
 class Clock:
@@ -37,7 +37,7 @@ class Clock:
         """Whether the time box is over: what still runs is given up."""
         return self._box is not None and time.monotonic() > self._box[1]
 
-    def trial_is_up(self, course: Course) -> bool:
+    def trial_is_up(self, live: LiveTrial) -> bool:
         """Whether a trial has used up its time, that of earlier attempts included."""
         limit = self._limits.trial_time
-        return limit is not None and course.seconds(time.monotonic()) > limit
+        return limit is not None and live.seconds(time.monotonic()) > limit

@@ -13,15 +13,15 @@ from typing import Any
 
 from raysearch.driver.attempts import Limits, attempt_job
 from raysearch.driver.clocks import Clock
-from raysearch.driver.live_trial import Course
-from raysearch.driver.outcomes import Ended, Hearing
+from raysearch.driver.live_trial import LiveTrial
+from raysearch.driver.outcomes import Ended, Outcomes
 from raysearch.driver.own_ray import RayLost
 from raysearch.driver.slots import Slots
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog
 from raysearch.study.failures import Failures
 from raysearch.study.study import Study
-from raysearch.trial.checkpoints import Keeper, remove
+from raysearch.trial.checkpoints import Retention, remove
 from raysearch.trial.messages import InvalidMessage, checked
 
 BY_REQUEST = "by request"
@@ -54,12 +54,12 @@ class Conductor:
     spec: Mapping[str, Any]
     folder: Path
     limits: Limits
-    tests: Callable[[], list[tuple[Course, str]]]
+    tests: Callable[[], list[tuple[LiveTrial, str]]]
     clock: Clock | None = None
     slots: Slots | None = None
     housekeeping: Callable[[], Halted | None] = lambda: None
     watch: Callable[[], str] = lambda: ""
-    waiting: deque[Course] = field(default_factory=deque[Course])
+    waiting: deque[LiveTrial] = field(default_factory=deque[LiveTrial])
     paths: list[str] = field(default_factory=list[str])
     wake: threading.Event = field(default_factory=threading.Event)
     failures: Failures | None = None
@@ -72,10 +72,10 @@ class Conductor:
     def __post_init__(self) -> None:
         """Reads from the specification what each report needs."""
         failures = self.failures or Failures(self.spec.get("max_failures"))
-        self._hearing = Hearing(self.study, self.log, self.spec, self.folder, failures)
+        self._outcomes = Outcomes(self.study, self.log, self.spec, self.folder, failures)
         self._clock = self.clock or Clock(self.limits)
         self._slots = self.slots or Slots(self.limits.concurrent)
-        self._live: dict[int, Course] = {}
+        self._live: dict[int, LiveTrial] = {}
         self._give_up = math.inf
         self._exhausted = False
         self._tested = False
@@ -113,61 +113,61 @@ class Conductor:
         """The next attempt to start, or None if there is no room for one, or none to start."""
         if self.halt or self.pausing:
             return None
-        if len(self._live) >= self._slots.room:
+        if len(self._live) >= self._slots.free:
             self._look_ahead()
             return None
-        if any(course.alone for course in self._live.values()):
+        if any(live.alone for live in self._live.values()):
             return None
-        course = self._next_course()
-        return None if course is None else self._start(course)
+        live = self._next_trial()
+        return None if live is None else self._start(live)
 
     def hear(self, trial: int, attempt: int, messages: list[dict[str, Any]]) -> list[str] | None:
         """Takes in news of an attempt; None: go on; a list: it ends, delete these checkpoints."""
-        course = self._live.get(trial)
-        if course is None or course.attempt != attempt:
+        live = self._live.get(trial)
+        if live is None or live.attempt != attempt:
             return []  # an attempt that was given up: whatever it says is refused
         for message in messages:
             try:
                 said = checked(message, self.folder / f"{trial:04d}")
                 if said["kind"] == "end":
-                    return self._end(course, said)
-                self._take(course, said)
+                    return self._end(live, said)
+                self._take(live, said)
             except InvalidMessage as error:
                 said = {"kind": "end", "outcome": "exception", "message": str(error)}
-                return self._end(course, said)
-            self._slots.spoke(course)
-        if course.role is not None:
+                return self._end(live, said)
+            self._slots.spoke(live)
+        if live.role is not None:
             return None
-        if course.settled is None and self._clock.trial_is_up(course):
+        if live.settled is None and self._clock.trial_is_up(live):
             limit = self.limits.trial_time or 0
-            course.settled = ("pruned", f"the time of a trial, {limit:g} s, was up")
-        if course.settled is not None:
-            return self._leave(course, Ended(self._hearing.settle(course)))
+            live.settled = ("pruned", f"the time of a trial, {limit:g} s, was up")
+        if live.settled is not None:
+            return self._leave(live, Ended(self._outcomes.settle(live)))
         if self.out_of_time():
-            return self._leave(course, Ended())
+            return self._leave(live, Ended())
         return None
 
     def begins(self, trial: int, attempt: int) -> None:
         """A host has this attempt now: what it waited for one is no time of the trial."""
-        course = self._live.get(trial)
-        if course is not None and course.attempt == attempt:
-            course.begun = time.monotonic()
+        live = self._live.get(trial)
+        if live is not None and live.attempt == attempt:
+            live.begun = time.monotonic()
 
     def lost(self, trial: int, attempt: int) -> None:
         """The host of this attempt is gone."""
         self._check_ray()
-        course = self._live.get(trial)
-        if course is not None and course.attempt == attempt:
+        live = self._live.get(trial)
+        if live is not None and live.attempt == attempt:
             outcome = {"outcome": "host_lost", "message": "the host of this trial was lost"}
-            self._end(course, outcome)
+            self._end(live, outcome)
             self._slots.lost(len(self._live))
 
     def leaves(self, trial: int, attempt: int) -> bool:
         """Whether to ask this attempt, once, to save and end: others wait for its slot."""
-        course = self._live.get(trial)
-        if course is None or course.attempt != attempt or self._slots.grant is None:
+        live = self._live.get(trial)
+        if live is None or live.attempt != attempt or self._slots.grant is None:
             return False
-        return self._slots.must_leave(course, self._live.values())
+        return self._slots.must_leave(live, self._live.values())
 
     def is_idle(self, hosts: int) -> bool:
         """Whether hosts without a trial, of so many, are of no use now to this search.
@@ -175,16 +175,16 @@ class Conductor:
         Only on a cluster, where others may wait for what they hold.
         """
         self._slots.hosts = hosts
-        useful = min(self._slots.room, self.claim()[0])
+        useful = min(self._slots.free, self.claim()[0])
         return self._slots.grant is not None and len(self._live) >= useful
 
     def claim(self) -> tuple[int, int]:
         """How many trials could run now, and how many have a host; asked from another thread."""
-        live = len(self._live)
+        running = len(self._live)
         ends = bool(self.halt) or self.pausing
-        known = live if ends else live + len(self.waiting)
+        known = running if ends else running + len(self.waiting)
         over = ends or self._exhausted or self.out_of_time()
-        return self._slots.wants(known, over=over), max(live, self._slots.hosts)
+        return self._slots.wants(known, over=over), max(running, self._slots.hosts)
 
     def tick(self) -> None:
         """Follows requests and clocks; commits what has waited for a second."""
@@ -207,13 +207,13 @@ class Conductor:
         if lost := self.watch():
             raise RayLost(lost)
 
-    def resume(self, courses: Iterable[Course]) -> None:
+    def resume(self, unfinished_trials: Iterable[LiveTrial]) -> None:
         """Tells the trials whose end was decided but not told, and puts the others in front."""
-        for course in courses:
-            if course.settled is not None:
-                remove(self._hearing.settle(course), self.folder)
+        for live in unfinished_trials:
+            if live.settled is not None:
+                remove(self._outcomes.settle(live), self.folder)
             else:
-                self.waiting.append(course)
+                self.waiting.append(live)
 
     # Starting
 
@@ -222,33 +222,33 @@ class Conductor:
         if self._slots.grant is None or (self._live and not self._slots.dry):
             return
         if not self.waiting or self.out_of_time():
-            course = self._next_course()
-            if course is not None:
-                self.waiting.append(course)
+            live = self._next_trial()
+            if live is not None:
+                self.waiting.append(live)
 
-    def _next_course(self) -> Course | None:
+    def _next_trial(self) -> LiveTrial | None:
         if self.out_of_time():  # what still waits stays unfinished: a resume goes on with it
-            self.waiting = deque(course for course in self.waiting if course.role is not None)
+            self.waiting = deque(live for live in self.waiting if live.role is not None)
         if self.waiting:
             if self.waiting[0].alone and self._live:
                 return None
             return self.waiting.popleft()
         if not self._exhausted:
-            course = self._ask()
-            if course is not None or not self._exhausted:
-                return course
+            live = self._ask()
+            if live is not None or not self._exhausted:
+                return live
         if self._live:
             return None
         if not self._tested:
             self._tested = True
-            for course, role in self.tests():
-                course.role = role
-                self.waiting.append(course)
+            for live, role in self.tests():
+                live.role = role
+                self.waiting.append(live)
             return self.waiting.popleft() if self.waiting else None
         return None
 
-    def _ask(self) -> Course | None:
-        """The course of a new trial; None for now, or (`_exhausted`) for good."""
+    def _ask(self) -> LiveTrial | None:
+        """A new trial; None for now, or (`_exhausted`) for good."""
         if self.out_of_time():
             self._exhausted = not self._live
             return None
@@ -262,83 +262,83 @@ class Conductor:
         if proposal is None:
             self._exhausted = not self._live and self.study.is_done
             return None
-        return Course(
+        return LiveTrial(
             proposal.number,
             proposal.config,
             proposal.seed,
             proposal.origin,
-            Keeper.of(self.spec["metrics"]),
+            Retention.of(self.spec["metrics"]),
             evaluates=proposal.evaluates,
         )
 
-    def _start(self, course: Course) -> dict[str, Any]:
-        course.begin(time.monotonic())
-        name = f"{course.number:04d}/" + (
-            f"attempt-{course.attempt}" if course.role is None else f"test-{course.attempt}"
+    def _start(self, live: LiveTrial) -> dict[str, Any]:
+        live.begin(time.monotonic())
+        name = f"{live.number:04d}/" + (
+            f"attempt-{live.attempt}" if live.role is None else f"test-{live.attempt}"
         )
-        if course.role is None:
-            self._hearing.weed(course)
-        job = attempt_job(course, name, self.spec, self.limits, self.folder, self.paths)
-        if course.role is None:
-            own = job.restored is not None and course.evaluates is None
-            course.restored_step = course.last.step if own and course.last is not None else None
+        if live.role is None:
+            self._outcomes.weed(live)
+        job = attempt_job(live, name, self.spec, self.limits, self.folder, self.paths)
+        if live.role is None:
+            own = job.restored is not None and live.evaluates is None
+            live.restored_step = live.last.step if own and live.last is not None else None
             self.log.append(
                 "started",
-                course.number,
+                live.number,
                 commit=True,
-                attempt=course.attempt,
+                attempt=live.attempt,
                 folder=name,
-                restored=self._hearing.relative(str(job.restored)) if own else None,
+                restored=self._outcomes.relative(str(job.restored)) if own else None,
             )
-        self._live[course.number] = course
+        self._live[live.number] = live
         for other in self._live.values():
             other.shared = len(self._live) > 1 or other.shared
         return {
-            "trial": course.number,
-            "attempt": course.attempt,
+            "trial": live.number,
+            "attempt": live.attempt,
             "job": job.to_json(),
         }
 
-    # Hearing
+    # Outcomes
 
-    def _take(self, course: Course, message: Mapping[str, Any]) -> None:
+    def _take(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         if message["kind"] == "describe":
-            self._hearing.describe(course, message)
+            self._outcomes.describe(live, message)
         elif message["kind"] == "artifact":
-            self._hearing.artifact(course, message)
+            self._outcomes.artifact(live, message)
         elif message["kind"] == "refused":
-            self._hearing.refused(course, message)
+            self._outcomes.refused(live, message)
         elif message["kind"] == "damaged":
-            path = f"{course.number:04d}/{message['path']}"
-            self._hearing.damaged(course, path, message["what"])
-        elif course.role is None:
-            self._hearing.report(course, message)
+            path = f"{live.number:04d}/{message['path']}"
+            self._outcomes.damaged(live, path, message["what"])
+        elif live.role is None:
+            self._outcomes.report(live, message)
         else:
-            course.metrics.update(message["metrics"])
+            live.metrics.update(message["metrics"])
 
-    def _end(self, course: Course, message: Mapping[str, Any]) -> list[str]:
-        if message["outcome"] == "paused" and course.settled is None:
-            if self.pausing or self._slots.has_asked(course):
+    def _end(self, live: LiveTrial, message: Mapping[str, Any]) -> list[str]:
+        if message["outcome"] == "paused" and live.settled is None:
+            if self.pausing or self._slots.has_asked(live):
                 # Untold: a resume goes on with it, or this driver if only this trial had to leave.
-                self._slots.left(course)
-                return self._leave(course, Ended(again=not self.pausing))
+                self._slots.left(live)
+                return self._leave(live, Ended(again=not self.pausing))
             message = {**message, "outcome": "killed", "message": _UNASKED}
-        if course.role is not None:
-            ended = self._hearing.end_test(course, message)
+        if live.role is not None:
+            ended = self._outcomes.end_test(live, message)
         else:
-            ended = self._hearing.end(course, message)
-        return self._leave(course, ended)
+            ended = self._outcomes.end(live, message)
+        return self._leave(live, ended)
 
-    def _leave(self, course: Course, ended: Ended) -> list[str]:
+    def _leave(self, live: LiveTrial, ended: Ended) -> list[str]:
         """An attempt is over: its place is free; its trial may wait for the next one."""
-        self._live.pop(course.number, None)
-        course.pause(time.monotonic())
+        self._live.pop(live.number, None)
+        live.pause(time.monotonic())
         self.wake.set()
         if ended.stop_search:
             self.halt = self.halt or Halted("stopped", ended.stop_search)
         if ended.again:
-            first = not course.alone and course.role is None
-            self.waiting.appendleft(course) if first else self.waiting.append(course)
+            first = not live.alone and live.role is None
+            self.waiting.appendleft(live) if first else self.waiting.append(live)
         return ended.delete
 
     def _follow(self, number: int, body: dict[str, Any]) -> None:
@@ -358,11 +358,11 @@ class Conductor:
         if number in self._live:
             self._live[number].settled = ("pruned", "stopped by request")
             return
-        for course in list(self.waiting):
-            if course.number == number:
-                self.waiting.remove(course)
-                course.settled = ("pruned", "stopped by request")
-                remove(self._hearing.settle(course), self.folder)
+        for live in list(self.waiting):
+            if live.number == number:
+                self.waiting.remove(live)
+                live.settled = ("pruned", "stopped by request")
+                remove(self._outcomes.settle(live), self.folder)
 
     def out_of_time(self) -> bool:
         """Whether the search has used up its time."""

@@ -17,11 +17,11 @@ from typing import Any
 from raysearch.driver.attempts import Limits
 from raysearch.driver.clocks import Clock
 from raysearch.driver.conductor import Conductor, Halted
-from raysearch.driver.live_trial import Course
+from raysearch.driver.live_trial import LiveTrial
 from raysearch.driver.own_ray import OwnRay, RayLost
 from raysearch.driver.quota import finish_removals, keep_quota
 from raysearch.driver.retention import best_of
-from raysearch.driver.slots import Asking, Slots
+from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.driver.tune_loop import tune
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog, Lock, Store
@@ -33,7 +33,7 @@ from raysearch.study.failures import Failures
 from raysearch.study.study import Study
 from raysearch.terminal import say
 from raysearch.tracking.mlflow.refusals import aside_sentence
-from raysearch.trial.checkpoints import Keeper
+from raysearch.trial.checkpoints import Retention
 from raysearch.trial.child import kill_orphans
 from raysearch.trial.job import label_of
 
@@ -150,7 +150,7 @@ class Driver:
             ),
         )
 
-    def run(self, courses: list[Course]) -> Outcome:
+    def run(self, unfinished_trials: list[LiveTrial]) -> Outcome:
         """Drives the search until it ends, is stopped, is interrupted, or loses its own Ray."""
         conductor = self._conductor
         with ExitStack() as stack:
@@ -161,14 +161,16 @@ class Driver:
             self._log.listeners.append(lambda event: tracker.wake())
             finish_removals(self._view, self._folder)
             stack.callback(finish_removals, self._view, self._folder)  # when no trial lives
-            conductor.resume(courses)
+            conductor.resume(unfinished_trials)
             stack.enter_context(self._thread(self._prepare))
             stack.enter_context(self._thread(self._listen))
             stack.callback(_leave_ray, self._folder)
             if self._own is not None:
                 stack.enter_context(self._thread(self._watch_ray))
             if self._settings.address is not None:
-                asking = Asking(self._slots, self._spec, self._folder, conductor.claim, time.time())
+                asking = BrokerClient(
+                    self._slots, self._spec, self._folder, conductor.claim, time.time()
+                )
                 stack.enter_context(self._thread(partial(asking.run, self._ended)))
             lost = self._tune()
             halt = self._end(lost)
@@ -276,21 +278,21 @@ class Driver:
             return Halted("stopped", self._slots.problem)
         return None
 
-    def _tests(self) -> list[tuple[Course, str]]:
+    def _tests(self) -> list[tuple[LiveTrial, str]]:
         """The winners and the default configuration, where they have not been tested yet."""
         if "evaluates" in self._spec:
             return []
         roles = roles_to_test(self._view)
         return [
-            (self._tested_course(number), role)
+            (self._tested_trial(number), role)
             for number, role in roles.items()
             if not self._view.trials[number].tested
         ]
 
-    def _tested_course(self, number: int) -> Course:
+    def _tested_trial(self, number: int) -> LiveTrial:
         trial = self._view.trials[number]
-        keeper = Keeper("maximize", [best_of(trial)])
-        return Course(number, dict(trial.config), trial.seed, trial.origin, keeper)
+        retention = Retention("maximize", [best_of(trial)])
+        return LiveTrial(number, dict(trial.config), trial.seed, trial.origin, retention)
 
 
 @contextmanager

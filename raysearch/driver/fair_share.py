@@ -55,15 +55,15 @@ def shares(
     """
     ordered = sorted(claims, key=lambda claim: (-claim.priority, claim.since, claim.search))
     given = {claim.search: 0 for claim in ordered}
-    room = _Room(nodes)
+    places = _Places(nodes)
     grown = True
     while grown:  # a second round changes nothing, but for anomalies of first fit
         before = sum(given.values())
         for priority in dict.fromkeys(claim.priority for claim in ordered):
             level = [claim for claim in ordered if claim.priority == priority]
-            _fill(level, ordered, given, room, user_limit)
+            _fill(level, ordered, given, places, user_limit)
         grown = sum(given.values()) > before
-        room.forget()
+        places.forget()
     return given
 
 
@@ -95,36 +95,36 @@ def grant(
 
 def fits(nodes: Sequence[Node], counts: Iterable[tuple[Claim, int]]) -> bool:
     """Whether so many trials of each find places, by first fit of the largest workers first."""
-    room = _Room(nodes)
-    return all(room.add(claim) for claim, count in counts for _ in range(count))
+    places = _Places(nodes)
+    return all(places.add(claim) for claim, count in counts for _ in range(count))
 
 
 def _fill(
     level: Sequence[Claim],
     claims: Sequence[Claim],
     given: dict[str, int],
-    room: _Room,
+    places: _Places,
     user_limit: int | None,
 ) -> None:
     """Gives the claims of one priority one trial after the other."""
     open_claims = list(level)
     while open_claims := [claim for claim in open_claims if given[claim.search] < claim.wants]:
-        best = _next(open_claims, level, given, room)
+        best = _next(open_claims, level, given, places)
         has = sum(given[claim.search] for claim in claims if claim.user == best.user)
         allowed = user_limit is None or has < user_limit
-        if allowed and room.add(best):
+        if allowed and places.add(best):
             given[best.search] += 1
         else:
             open_claims.remove(best)
 
 
 def _next(
-    open_claims: Sequence[Claim], level: Sequence[Claim], given: Mapping[str, int], room: _Room
+    open_claims: Sequence[Claim], level: Sequence[Claim], given: Mapping[str, int], places: _Places
 ) -> Claim:
     """Whose turn it is: of users, and of the searches of one, that with the smallest share."""
 
     def turn(asking: Sequence[Claim], all_claims: Sequence[Claim]) -> tuple[Any, ...]:
-        share = sum(room.part(claim, given[claim.search]) for claim in all_claims)
+        share = sum(places.part(claim, given[claim.search]) for claim in all_claims)
         has = sum(given[claim.search] for claim in all_claims)
         runs = sum(min(claim.runs, claim.wants) for claim in all_claims)
         first = min((claim.since, claim.search) for claim in asking)
@@ -139,7 +139,7 @@ def _next(
     return min(of(user, open_claims), key=lambda claim: turn([claim], [claim]))
 
 
-class _Room:
+class _Places:
     """The nodes, and the workers that have found a place on one of them."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:

@@ -1,4 +1,4 @@
-"""The course of one trial as its driver follows it: attempts, reports, checkpoints, failures."""
+"""One live trial as its driver follows it: attempts, reports, checkpoints, failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raysearch.costs import COSTS
 from raysearch.events.log import Event
 from raysearch.study.failures import KINDS
 from raysearch.study.study import State
-from raysearch.trial.checkpoints import Keeper, Kept
+from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.messages import InvalidMessage
 from raysearch.trial.reported import Reported, same
 
@@ -28,7 +28,7 @@ class Failure:
 
 
 @dataclass
-class Course:
+class LiveTrial:
     """A trial that is not told yet.
 
     `reported` has the metrics of each step, as they were reported first; `history` the raw
@@ -48,7 +48,7 @@ class Course:
     config: dict[str, Any]
     seed: int
     origin: str
-    keeper: Keeper
+    retention: Retention
     attempt: int = 0
     reported: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     history: list[tuple[int, list[float]]] = field(default_factory=list[tuple[int, list[float]]])
@@ -80,12 +80,12 @@ class Course:
     @property
     def last(self) -> Kept | None:
         """The newest checkpoint: where the next attempt goes on."""
-        return self.keeper.last
+        return self.retention.last
 
     @property
     def best(self) -> Kept | None:
         """The checkpoint with the best objective, or the last one if none carried it."""
-        return self.keeper.best or self.keeper.last
+        return self.retention.best or self.retention.last
 
     def begin(self, now: float) -> None:
         """The next attempt begins."""
@@ -122,9 +122,9 @@ class Course:
         mine = objectives(self.own.metrics, names)
         if checkpoint is not None:
             value = mine[0] if mine else self.value_at(step)
-            self.keeper.add(replace(checkpoint, value=value))
+            self.retention.add(replace(checkpoint, value=value))
         elif mine:
-            self.keeper.learn(step, mine[0])
+            self.retention.learn(step, mine[0])
         anew = is_first and self.restored_step is not None and step < self.restored_step
         return Taken(fresh, other, completes, anew)
 
@@ -163,10 +163,10 @@ def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float
     return None if any(value is None for value in found) else [float(value or 0) for value in found]
 
 
-def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]:
-    """The courses of all trials that were asked and not told, in order, as the events left them."""
+def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[LiveTrial]:
+    """All trials that were asked and not told, in order, as the events left them."""
     names = [metric["name"] for metric in spec["metrics"]]
-    courses: dict[int, Course] = {}
+    trials: dict[int, LiveTrial] = {}
     begun: dict[int, int] = {}
     events = list(events)
     told = {event.trial for event in events if event.kind == "told"}
@@ -175,39 +175,39 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[Course]
             continue
         body = event.body
         if event.kind == "asked" and body.get("duplicate_of") is None:
-            keeper = Keeper.of(spec["metrics"])
-            courses[event.trial] = Course(
-                event.trial, body["config"], body["seed"], body["origin"], keeper
+            retention = Retention.of(spec["metrics"])
+            trials[event.trial] = LiveTrial(
+                event.trial, body["config"], body["seed"], body["origin"], retention
             )
-            courses[event.trial].evaluates = body.get("evaluates")
-        elif event.trial in courses:
-            _follow(courses[event.trial], event.kind, body, names)
+            trials[event.trial].evaluates = body.get("evaluates")
+        elif event.trial in trials:
+            _follow(trials[event.trial], event.kind, body, names)
             if event.kind != "started":  # how long it has run, as far as it has said something
                 since = begun.get(event.trial, event.time)
-                courses[event.trial].spent += max(event.time - since, 0) / 1000
+                trials[event.trial].spent += max(event.time - since, 0) / 1000
             begun[event.trial] = event.time
-    return [courses[number] for number in sorted(courses)]
+    return [trials[number] for number in sorted(trials)]
 
 
-def _follow(course: Course, kind: str, body: Mapping[str, Any], names: list[str]) -> None:
+def _follow(live: LiveTrial, kind: str, body: Mapping[str, Any], names: list[str]) -> None:
     if kind == "started":
-        course.attempt, course.own = max(course.attempt, int(body["attempt"])), Reported()
+        live.attempt, live.own = max(live.attempt, int(body["attempt"])), Reported()
     elif kind == "report":
         kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
         with suppress(InvalidMessage):  # events from before steps had to go on
-            course.take(int(body["step"]), body["metrics"], kept, names)
-            course.take_costs(int(body["step"]), body.get("costs") or {})
-        course.is_compared |= body["fidelity"] is not None
+            live.take(int(body["step"]), body["metrics"], kept, names)
+            live.take_costs(int(body["step"]), body.get("costs") or {})
+        live.is_compared |= body["fidelity"] is not None
     elif kind == "checkpoint":
-        course.keeper.add(Kept.read(body, body["path"], body["value"]))
+        live.retention.add(Kept.read(body, body["path"], body["value"]))
     elif kind == "damaged":
-        course.keeper.damaged(body["path"])
+        live.retention.damaged(body["path"])
     elif kind == "artifact":
-        course.artifacts.add(body["path"])
+        live.artifacts.add(body["path"])
     elif kind == "failed":
-        step = course.last.step if course.last else None
-        course.failures.append(Failure(body["kind"], body.get("digest") or "", step))
+        step = live.last.step if live.last else None
+        live.failures.append(Failure(body["kind"], body.get("digest") or "", step))
         if not body.get("again", True):  # its driver was killed before it told it
-            course.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
+            live.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
     elif kind == "decision":
-        course.settled = ("pruned", body["reason"])
+        live.settled = ("pruned", body["reason"])

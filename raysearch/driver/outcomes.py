@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from raysearch.driver.live_trial import Course, Failure, Taken
+from raysearch.driver.live_trial import Failure, LiveTrial, Taken
 from raysearch.driver.retention import reported, unneeded, written
 from raysearch.events.log import EventLog
 from raysearch.integrity import damage
@@ -31,7 +31,7 @@ class Ended:
     stop_search: str = ""
 
 
-class Hearing:
+class Outcomes:
     """Takes in what attempts say; it writes the events and asks the study, in the driver's thread.
 
     Args:
@@ -59,76 +59,76 @@ class Hearing:
 
     # News
 
-    def describe(self, course: Course, message: Mapping[str, Any]) -> None:
+    def describe(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """Facts of a trial; those that its attempt has just said are nothing new."""
-        if message["facts"] != course.facts:
-            course.facts = message["facts"]
-            self._log.append("described", course.number, facts=course.facts)
+        if message["facts"] != live.facts:
+            live.facts = message["facts"]
+            self._log.append("described", live.number, facts=live.facts)
 
-    def artifact(self, course: Course, message: Mapping[str, Any]) -> None:
+    def artifact(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
-        path = f"{course.number:04d}/{message['path']}"
-        course.artifacts.add(path)
-        self._log.append("artifact", course.number, name=message["name"], path=path)
+        path = f"{live.number:04d}/{message['path']}"
+        live.artifacts.add(path)
+        self._log.append("artifact", live.number, name=message["name"], path=path)
 
-    def damaged(self, course: Course, path: str, what: str) -> None:
+    def damaged(self, live: LiveTrial, path: str, what: str) -> None:
         """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
-        course.keeper.damaged(path)
-        said = {"attempt": course.attempt, "path": path, "what": what[:500]}
-        self._log.append("damaged", course.number, commit=True, **said)
+        live.retention.damaged(path)
+        said = {"attempt": live.attempt, "path": path, "what": what[:500]}
+        self._log.append("damaged", live.number, commit=True, **said)
 
-    def weed(self, course: Course) -> None:
+    def weed(self, live: LiveTrial) -> None:
         """Looks for checkpoints that are gone, or of another size, where they are needed next."""
-        for kept in course.keeper.kept():
+        for kept in live.retention.kept():
             what = damage(self._folder / kept.path, kept.bytes, None)
-            if what and not course.keeper.is_damaged(kept.path):
-                self.damaged(course, kept.path, what)
+            if what and not live.retention.is_damaged(kept.path):
+                self.damaged(live, kept.path, what)
 
-    def report(self, course: Course, message: Mapping[str, Any]) -> None:
+    def report(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """A report: an event, and a decision if its step has all objectives now.
 
         Raises:
             InvalidMessage: it contradicts what its attempt has reported before.
         """
         step, metrics = int(message["step"]), dict[str, float](message["metrics"])
-        kept = reported(message, self._folder, course.number)
+        kept = reported(message, self._folder, live.number)
         lost = {name: metrics[name] for name in self._names if not _is_finite(metrics.get(name))}
         if lost:
-            self._diverge(course, step, lost)
+            self._diverge(live, step, lost)
             return
-        taken = course.take(step, metrics, kept, self._names)
-        self._notice(course, step, taken)
+        taken = live.take(step, metrics, kept, self._names)
+        self._notice(live, step, taken)
         if taken.fresh:
-            costs = course.take_costs(step, message.get("costs") or {})
-            self._append(course, step, taken, kept, costs)
+            costs = live.take_costs(step, message.get("costs") or {})
+            self._append(live, step, taken, kept, costs)
         else:
-            self._checkpoint(course, kept)
+            self._checkpoint(live, kept)
 
-    def refused(self, course: Course, message: Mapping[str, Any]) -> None:
+    def refused(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """A report that its session refused: it counts for nothing, and is on record."""
-        if course.role is None:
+        if live.role is None:
             said = {name: message[name] for name in ("step", "metrics", "message")}
-            self._log.append("refused", course.number, attempt=course.attempt, **said)
+            self._log.append("refused", live.number, attempt=live.attempt, **said)
 
     def _append(
         self,
-        course: Course,
+        live: LiveTrial,
         step: int,
         taken: Taken,
         kept: Kept | None,
         costs: Mapping[str, float],
     ) -> None:
         """Writes what is new of a step, and asks for a decision when it can be compared."""
-        metrics, fidelity = course.reported[step], None
-        is_whole = bool(course.history) and course.history[-1][0] == step
+        metrics, fidelity = live.reported[step], None
+        is_whole = bool(live.history) and live.history[-1][0] == step
         if is_whole and (taken.completes or self._progress in taken.fresh):
-            fidelity = self._fidelity(course, metrics)
-        values = self.reduced(course) if is_whole and (taken.completes or fidelity) else None
+            fidelity = self._fidelity(live, metrics)
+        values = self.reduced(live) if is_whole and (taken.completes or fidelity) else None
         self._log.append(
             "report",
-            course.number,
+            live.number,
             commit=kept is not None,
-            attempt=course.attempt,
+            attempt=live.attempt,
             step=step,
             fidelity=fidelity,
             metrics=taken.fresh,
@@ -137,86 +137,86 @@ class Hearing:
             **({"costs": dict(costs)} if costs else {}),
             **(kept.facts() if kept is not None else {}),
         )
-        course.is_compared |= fidelity is not None
-        if values is None or fidelity is None or course.settled is not None:
+        live.is_compared |= fidelity is not None
+        if values is None or fidelity is None or live.settled is not None:
             return
-        if self._study.report(course.number, fidelity, values, step):
-            course.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
+        if self._study.report(live.number, fidelity, values, step):
+            live.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
 
-    def _notice(self, course: Course, step: int, taken: Taken) -> None:
+    def _notice(self, live: LiveTrial, step: int, taken: Taken) -> None:
         """Writes down what shows that a trial is not what it should be."""
-        number, attempt = course.number, course.attempt
+        number, attempt = live.number, live.attempt
         if taken.anew:
             text = (
-                f"attempt {attempt} was given the checkpoint of step {course.restored_step} and "
+                f"attempt {attempt} was given the checkpoint of step {live.restored_step} and "
                 f"began at step {step}: does the experiment use session.restored()?"
             )
             self._log.append("noticed", number, attempt=attempt, step=step, text=text)
         if taken.other:
-            known = course.reported.get(step, {})
+            known = live.reported.get(step, {})
             before = {name: known.get(name) for name in taken.other}
             self._log.append(
                 "differed", number, attempt=attempt, step=step, metrics=taken.other, before=before
             )
 
-    def _checkpoint(self, course: Course, kept: Kept | None) -> None:
-        if kept is not None and course.last is not None:
-            said = {"step": kept.step, "path": kept.path, "value": course.last.value}
-            self._log.append("checkpoint", course.number, commit=True, **said, **kept.facts())
+    def _checkpoint(self, live: LiveTrial, kept: Kept | None) -> None:
+        if kept is not None and live.last is not None:
+            said = {"step": kept.step, "path": kept.path, "value": live.last.value}
+            self._log.append("checkpoint", live.number, commit=True, **said, **kept.facts())
 
-    def _diverge(self, course: Course, step: int, lost: Mapping[str, float]) -> None:
+    def _diverge(self, live: LiveTrial, step: int, lost: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} = {value}" for name, value in lost.items())
-        self._failed(course, "diverged", f"{shown} at step {step}", "", again=False)
-        course.settled = ("infeasible", f"diverged: {shown} at step {step}")
+        self._failed(live, "diverged", f"{shown} at step {step}", "", again=False)
+        live.settled = ("infeasible", f"diverged: {shown} at step {step}")
 
-    def reduced(self, course: Course) -> list[float]:
+    def reduced(self, live: LiveTrial) -> list[float]:
         """The objectives of a trial so far, each as its metric says; of a long history only what
         that needs is looked at.
         """
         return [
             reduce_objective(
-                _needed(course, index, metric["reduce"]), metric["reduce"], metric["direction"]
+                _needed(live, index, metric["reduce"]), metric["reduce"], metric["direction"]
             )
             for index, metric in enumerate(self._metrics)
         ]
 
-    def _fidelity(self, course: Course, metrics: Mapping[str, float]) -> int | None:
+    def _fidelity(self, live: LiveTrial, metrics: Mapping[str, float]) -> int | None:
         if self._spec["fidelity"] == "evaluations":
-            return len(course.history)
+            return len(live.history)
         value = metrics.get(self._progress)
         return None if value is None else math.floor(value + 1e-6)
 
     # Ends
 
-    def end(self, course: Course, message: Mapping[str, Any]) -> Ended:
+    def end(self, live: LiveTrial, message: Mapping[str, Any]) -> Ended:
         """An attempt that ended by itself, or was lost."""
         outcome = str(message["outcome"])
-        if course.settled is not None:
-            return Ended(self.settle(course))
+        if live.settled is not None:
+            return Ended(self.settle(live))
         if outcome == "complete":
-            if course.history:
-                self._look_for_progress(course)
-                return Ended(self.tell(course, "complete", ""))
-            outcome, message = "exception", {"message": self._unreported(course)}
+            if live.history:
+                self._look_for_progress(live)
+                return Ended(self.tell(live, "complete", ""))
+            outcome, message = "exception", {"message": self._unreported(live)}
         if outcome not in KINDS:
             outcome = "exception"
         digest = traceback_digest(str(message.get("traceback") or message["message"]))
-        course.failures.append(Failure(outcome, digest, course.last.step if course.last else None))
-        judged = verdict(outcome, history=course.failures, shared=course.shared)
+        live.failures.append(Failure(outcome, digest, live.last.step if live.last else None))
+        judged = verdict(outcome, history=live.failures, shared=live.shared)
         text = str(message["message"])
         traceback = str(message.get("traceback") or "")
-        self._failed(course, outcome, text, traceback, again=judged.again, digest=digest)
+        self._failed(live, outcome, text, traceback, again=judged.again, digest=digest)
         stop = f"{judged.stop_search}: {text}" if judged.stop_search else ""
         if not judged.again:
             state, reason = judged.state or "failed", f"{outcome}: {text}"
-            delete = self.tell(course, state, reason, judged.constraint)
+            delete = self.tell(live, state, reason, judged.constraint)
             return Ended(delete, stop_search=stop or self._failures.too_many())
-        course.alone, course.shared = judged.alone, False
+        live.alone, live.shared = judged.alone, False
         return Ended(again=True, stop_search=stop)
 
-    def _unreported(self, course: Course) -> str:
+    def _unreported(self, live: LiveTrial) -> str:
         """What a trial lacks that ended without its objectives, and what it has instead."""
-        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        found = list(dict.fromkeys(name for one in live.reported.values() for name in one))
         missing = [name for name in self._names if name not in found]
         text = f"ended without a report of {', '.join(missing or self._names)}"
         if not missing:
@@ -225,57 +225,57 @@ class Hearing:
             return f"{text}; it reported nothing"
         return f"{text}; it reported {listed(found)}{nearest(missing[0], found)}"
 
-    def _look_for_progress(self, course: Course) -> None:
+    def _look_for_progress(self, live: LiveTrial) -> None:
         """Says once that no trial can be pruned, if the first that completes was never compared."""
         if self._looked:
             return
         self._looked, pruner = True, str(self._spec["pruner"]).partition(":")[0]
-        if pruner == "none" or course.is_compared or len(self._names) > 1:
+        if pruner == "none" or live.is_compared or len(self._names) > 1:
             return
-        found = list(dict.fromkeys(name for one in course.reported.values() for name in one))
+        found = list(dict.fromkeys(name for one in live.reported.values() for name in one))
         text = (
             f"no trial can be pruned: pruner {pruner} compares trials by {self._progress}, which "
-            f"trial {course.number} did not report together with {self._names[0]}; it reported "
+            f"trial {live.number} did not report together with {self._names[0]}; it reported "
             f"{listed(found)}{nearest(self._progress, found)} (fidelity='evaluations' counts "
             f"reports)"
         )
         self._log.append("noticed", commit=True, text=text)
 
-    def end_test(self, course: Course, message: Mapping[str, Any]) -> Ended:
+    def end_test(self, live: LiveTrial, message: Mapping[str, Any]) -> Ended:
         """The end of an evaluation on the test split; it is tried again at least once."""
         outcome = str(message["outcome"])
         kind = KINDS.get(outcome)
         if kind is not None and kind.stops:
             return Ended(again=True, stop_search=f"{kind.what}: {message['message']}")
-        if kind is not None and course.attempt <= max(kind.again, 1):
+        if kind is not None and live.attempt <= max(kind.again, 1):
             return Ended(again=True)
         error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
         self._log.append(
             "tested",
-            course.number,
+            live.number,
             commit=True,
-            role=course.role,
-            metrics=course.metrics,
+            role=live.role,
+            metrics=live.metrics,
             error=error,
         )
         return Ended()
 
-    def settle(self, course: Course) -> list[str]:
+    def settle(self, live: LiveTrial) -> list[str]:
         """Tells a trial whose end was decided; returns the checkpoints to delete."""
-        assert course.settled is not None
-        state, reason = course.settled
-        return self.tell(course, state, reason, 1 if state == "infeasible" else 0)
+        assert live.settled is not None
+        state, reason = live.settled
+        return self.tell(live, state, reason, 1 if state == "infeasible" else 0)
 
-    def tell(self, course: Course, state: State, reason: str, constraint: int = 0) -> list[str]:
+    def tell(self, live: LiveTrial, state: State, reason: str, constraint: int = 0) -> list[str]:
         """Tells how a trial ended; returns the checkpoints to delete."""
-        digest = course.failures[-1].digest if course.failures else ""
+        digest = live.failures[-1].digest if live.failures else ""
         self._failures.add(digest if state == "failed" else None)
-        best = course.best if state == "complete" and course.evaluates is None else None
+        best = live.best if state == "complete" and live.evaluates is None else None
         if best is not None:
-            self.weed(course)
-        values = self.reduced(course) if course.history and state != "infeasible" else None
+            self.weed(live)
+        values = self.reduced(live) if live.history and state != "infeasible" else None
         self._study.tell(
-            course.number,
+            live.number,
             state,
             values,
             reason,
@@ -283,25 +283,25 @@ class Hearing:
             best_step=best.step if best else None,
             best_checkpoint=best.path if best else None,
         )
-        return self._unneeded(course, keep=state == "complete" and course.evaluates is None)
+        return self._unneeded(live, keep=state == "complete" and live.evaluates is None)
 
-    def _unneeded(self, course: Course, *, keep: bool) -> list[str]:
+    def _unneeded(self, live: LiveTrial, *, keep: bool) -> list[str]:
         """Checkpoints on disk that a told trial no longer needs, those of killed attempts too."""
-        kept = course.keeper.kept()
+        kept = live.retention.kept()
         found = unneeded(
             self._folder,
-            course.number,
+            live.number,
             kept if keep else (),
-            finished=course.attempt if keep else None,
-            named=course.keeper.sources,
-            artifacts=course.artifacts,
+            finished=live.attempt if keep else None,
+            named=live.retention.sources,
+            artifacts=live.artifacts,
         )
-        found += written(kept, course.artifacts, self._folder)
+        found += written(kept, live.artifacts, self._folder)
         return sorted(set(map(str, found)))
 
     def _failed(
         self,
-        course: Course,
+        live: LiveTrial,
         kind: str,
         message: str,
         traceback: str,
@@ -309,16 +309,16 @@ class Hearing:
         again: bool,
         digest: str = "",
     ) -> None:
-        file = self._folder / f"{course.number:04d}/attempt-{course.attempt}/traceback.txt"
+        file = self._folder / f"{live.number:04d}/attempt-{live.attempt}/traceback.txt"
         if traceback and not file.exists():
             with suppress(OSError):  # a full disk, which may be what has failed
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(traceback, encoding="utf-8")
         self._log.append(
             "failed",
-            course.number,
+            live.number,
             commit=True,
-            attempt=course.attempt,
+            attempt=live.attempt,
             kind=kind,
             message=message,
             traceback=self.relative(str(file)) if file.exists() else None,
@@ -331,12 +331,12 @@ class Hearing:
         return str(Path(path).relative_to(self._folder))
 
 
-def _needed(course: Course, index: int, reduce: str) -> Sequence[float]:
+def _needed(live: LiveTrial, index: int, reduce: str) -> Sequence[float]:
     """What of the history of an objective its reduction depends on: `last`, `best` or `mean(k)`."""
     if reduce == "best":
-        return course.bounds[index]
+        return live.bounds[index]
     count = 1 if reduce == "last" else int(reduce.removeprefix("mean(").removesuffix(")"))
-    return [raw[index] for _, raw in course.history[-count:]]
+    return [raw[index] for _, raw in live.history[-count:]]
 
 
 def _is_finite(value: float | None) -> bool:

@@ -20,7 +20,7 @@ from raysearch.results.answer import fixed_lines, warning_lines
 from raysearch.results.averaged import long_means
 from raysearch.results.endings import lost
 from raysearch.results.forecast import expected_runs, forecast
-from raysearch.results.ranking import Standing, has_repeats, winner
+from raysearch.results.ranking import Rank, has_repeats, winner
 from raysearch.results.view import SearchView, TrialView
 from raysearch.terminal import letters, make_console, say, table_of
 from raysearch.texts import CELL, decimals, one_line, shown
@@ -148,8 +148,8 @@ def headline(view: SearchView) -> Text:
         parts.append(f"{counts['duplicate']} duplicates answered")
     if counts.get("known"):
         parts.append(f"{counts['known']} known before")
-    if view.standings():
-        best = view.standings()[0]
+    if view.ranking():
+        best = view.ranking()[0]
         seeds = f", {best.of_seeds}" if best.seeds > 1 or best.others else ""
         parts.append(f"best {_mean(best)[0]} (trial {best.trial.number}{seeds})")
     ahead = forecast(view)
@@ -186,7 +186,7 @@ def trials_table(view: SearchView, rows: int, width: int | None = None) -> Table
     header = [shown(name) for name in (*labels(view), *short_names(names))]
     running = [trial for trial in view.trials.values() if trial.state == "running"]
     others = [trial for trial in view.ranked() if trial.state != "running"]
-    stands, repeated = {each.trial.number: each for each in view.standings()}, has_repeats(view)
+    stands, repeated = {each.trial.number: each for each in view.ranking()}, has_repeats(view)
     trials = [*running, *others[: max(rows - len(running), 3)]]
     found = [cells(view, t, names, stands.get(t.number), repeated=repeated) for t in trials]
     fit = _fitting([header, *found], len(header) - len(names), width)
@@ -220,7 +220,7 @@ def cells(
     view: SearchView,
     trial: TrialView,
     names: list[str],
-    standing: Standing | None,
+    rank: Rank | None,
     *,
     repeated: bool,
 ) -> list[str]:
@@ -236,7 +236,7 @@ def cells(
     count = len(view.spec["metrics"])
     means: list[str] = []
     if repeated:
-        means = [""] * (count + 1) if standing is None else [*_mean(standing), _seeds(standing)]
+        means = [""] * (count + 1) if rank is None else [*_mean(rank), _seeds(rank)]
     of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
     return [
         str(trial.number),
@@ -249,17 +249,17 @@ def cells(
     ]
 
 
-def _mean(standing: Standing) -> list[str]:
+def _mean(rank: Rank) -> list[str]:
     """`0.9823 ± 0.0072` for each objective; without an interval the mean alone."""
     return [
         f"{decimals(found.mean)}" + (f" ± {decimals(found.half)}" if found.count > 1 else "")
-        for found in standing.intervals
+        for found in rank.intervals
     ]
 
 
-def _seeds(standing: Standing) -> str:
-    outcomes = {"complete": standing.complete, **standing.others}
-    return seeds_in_words(outcomes, is_suspicious=bool(standing.suspicion))
+def _seeds(rank: Rank) -> str:
+    outcomes = {"complete": rank.complete, **rank.others}
+    return seeds_in_words(outcomes, is_suspicious=bool(rank.suspicion))
 
 
 def seeds_in_words(outcomes: Mapping[str, int], *, is_suspicious: bool) -> str:
@@ -276,7 +276,7 @@ def best_table(view: SearchView, count: int) -> Table:
     With several objectives: of the Pareto front.
     """
     won, names, repeated = winner(view), view.varying(), has_repeats(view)
-    best = won.front if won is not None and len(won.metrics) > 1 else view.standings()
+    best = won.front if won is not None and len(won.metrics) > 1 else view.ranking()
     columns = [cells(view, each.trial, names, each, repeated=repeated) for each in best[:count]]
     every = list(enumerate([*labels(view), *names]))[2:]
     rows = [[shown(label, 2 * CELL), *(each[at] for each in columns)] for at, label in every]

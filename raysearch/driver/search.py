@@ -212,7 +212,7 @@ def _resume(
             write()
             log.flush()
             written = list(store.events(name, view.last))  # what study and change have added
-            courses = unfinished([*events, *written], view.spec)
+            unfinished_trials = unfinished([*events, *written], view.spec)
             for event in written:
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
@@ -224,7 +224,7 @@ def _resume(
         if code.found is not None:
             _say_code(log, view, _keep_code(view.spec, settings, code.found))
         driver = Driver(settings, store, lock, log, view, study, clocks, code.paths, own, at_once)
-        return driver.run(courses)
+        return driver.run(unfinished_trials)
 
 
 def extend(

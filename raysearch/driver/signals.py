@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-_hearing = threading.Event()
+_outcomes = threading.Event()
 """Whether somebody waits for `Signalled`."""
 
 
@@ -38,12 +38,12 @@ def heard() -> Generator[None]:
             if signal.getsignal(number) == signal.SIG_DFL:
                 saved[number] = signal.signal(number, raise_once)
     if saved:
-        _hearing.set()
+        _outcomes.set()
     try:
         yield
     finally:
         if saved:
-            _hearing.clear()
+            _outcomes.clear()
         for number, handler in saved.items():
             signal.signal(number, handler)
 
@@ -63,7 +63,7 @@ def unchanged() -> Generator[None]:
     try:
         yield
     except SystemExit as error:
-        if error.code == signal.SIGTERM and _hearing.is_set():
+        if error.code == signal.SIGTERM and _outcomes.is_set():
             raise Signalled(signal.SIGTERM.name) from None
         raise
     finally:

@@ -19,7 +19,7 @@ from raysearch.sweeps.sweep import Config
 from raysearch.sweeps.values import spelled
 from raysearch.terminal import make_console, say
 from raysearch.texts import visible
-from raysearch.trial.checkpoints import FOLDER, Keeper, Kept, remove
+from raysearch.trial.checkpoints import FOLDER, Kept, Retention, remove
 from raysearch.trial.lending import lent, take_back
 
 _UNFINISHED = (".partial", ".tmp")
@@ -43,7 +43,7 @@ class PrintingSession:
         self.folder = folder
         self.has_begun = False
         self._checkpoint = checkpoint
-        self._keeper = Keeper("maximize")
+        self._retention = Retention("maximize")
 
     def restored(self) -> Path | None:
         """The checkpoint to go on from, or to evaluate."""
@@ -82,7 +82,7 @@ class PrintingSession:
         say(f"step {step}: {_numbers(shown)}")
         if checkpoint is not None:
             path = Path(checkpoint).absolute()
-            remove(self._keeper.add(Kept(step, str(path))), self.folder)
+            remove(self._retention.add(Kept(step, str(path))), self.folder)
 
     def artifact(self, name: str, path: Path) -> None:
         """Prints where a picture lies."""

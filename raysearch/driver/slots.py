@@ -15,7 +15,7 @@ from typing import Any
 
 from raysearch.driver.broker import BROKER, get_or_create
 from raysearch.driver.cluster import NAMESPACE
-from raysearch.driver.live_trial import Course
+from raysearch.driver.live_trial import LiveTrial
 from raysearch.trial.job import label_of
 
 _ASK_EVERY = 1.0
@@ -52,20 +52,20 @@ class Slots:
         self._left_over = 0
 
     @property
-    def room(self) -> int:
+    def free(self) -> int:
         """How many trials may run at once."""
         if self.grant is None:
             return self.concurrent
-        room = min(self.concurrent, self.grant)
-        return min(room, self._left_over) if time.monotonic() - self._lost_at < _TELLS else room
+        free = min(self.concurrent, self.grant)
+        return min(free, self._left_over) if time.monotonic() - self._lost_at < _TELLS else free
 
-    def lost(self, live: int) -> None:
+    def lost(self, running: int) -> None:
         """The host of a trial is gone, and with it perhaps a node: so many others still live.
 
         Its place is not taken again before the broker has seen what is left; otherwise a trial that
         runs would have to leave for one that cannot start.
         """
-        self._lost_at, self._left_over = time.monotonic(), live
+        self._lost_at, self._left_over = time.monotonic(), running
 
     def asked_study(self, *, found: bool) -> None:
         """Whether the study had something to propose just now."""
@@ -80,52 +80,52 @@ class Slots:
         """How many trials could run now, of which so many are `known`: they run or wait."""
         return min(known if over or self.dry else self.concurrent, self.concurrent)
 
-    def spoke(self, course: Course) -> None:
+    def spoke(self, live: LiveTrial) -> None:
         """This attempt has said something: it can be asked to leave, and hears it."""
-        self._spoke[course.number] = course.attempt
+        self._spoke[live.number] = live.attempt
 
-    def must_leave(self, course: Course, live: Collection[Course]) -> bool:
-        """Whether to ask this attempt, once, to save and end: more live than the grant.
+    def must_leave(self, live: LiveTrial, running: Collection[LiveTrial]) -> bool:
+        """Whether to ask this attempt, once, to save and end: more run than the grant.
 
         The attempts that began last leave first, so that what is nearly done is done; one that has
         just begun is waited for, until it can hear. One that left before stays until it has a newer
         checkpoint than then: each attempt gets on. Evaluations stay: they are short, and have
         nothing to go on from.
         """
-        staying = [one for one in live if not self.has_asked(one)]
-        surplus = max(len(staying) - self.room, 0)
+        staying = [one for one in running if not self.has_asked(one)]
+        surplus = max(len(staying) - self.free, 0)
         able = [one for one in staying if self._can_leave(one)]
         able.sort(key=lambda one: one.begun or 0.0, reverse=True)
-        chosen = any(one is course for one in able[:surplus])
-        if not chosen or not self._hears(course):
+        chosen = any(one is live for one in able[:surplus])
+        if not chosen or not self._hears(live):
             return False
-        self._asked[course.number] = course.attempt
+        self._asked[live.number] = live.attempt
         return True
 
-    def has_asked(self, course: Course) -> bool:
+    def has_asked(self, live: LiveTrial) -> bool:
         """Whether this attempt was asked to save and end."""
-        return self._asked.get(course.number) == course.attempt
+        return self._asked.get(live.number) == live.attempt
 
-    def left(self, course: Course) -> None:
+    def left(self, live: LiveTrial) -> None:
         """This attempt has saved and ended."""
-        self._left[course.number] = _saved(course)
+        self._left[live.number] = _saved(live)
 
-    def _can_leave(self, course: Course) -> bool:
-        if course.role is not None or course.evaluates is not None or course.settled is not None:
+    def _can_leave(self, live: LiveTrial) -> bool:
+        if live.role is not None or live.evaluates is not None or live.settled is not None:
             return False
-        got_on = course.number not in self._left or _saved(course) > self._left[course.number]
-        return got_on and (self._hears(course) or time.monotonic() - (course.begun or 0) < _SHY)
+        got_on = live.number not in self._left or _saved(live) > self._left[live.number]
+        return got_on and (self._hears(live) or time.monotonic() - (live.begun or 0) < _SHY)
 
-    def _hears(self, course: Course) -> bool:
-        return self._spoke.get(course.number) == course.attempt
+    def _hears(self, live: LiveTrial) -> bool:
+        return self._spoke.get(live.number) == live.attempt
 
 
-def _saved(course: Course) -> int:
+def _saved(live: LiveTrial) -> int:
     """The step of the newest checkpoint; -1 if there is none."""
-    return course.last.step if course.last is not None else -1
+    return live.last.step if live.last is not None else -1
 
 
-class Asking:
+class BrokerClient:
     """A thread that tells the broker every second what a search could use, and hears its grant.
 
     Args:

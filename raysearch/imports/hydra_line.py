@@ -13,7 +13,7 @@ from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.fields import Fields
 from raysearch.imports.hydra_functions import Choices, Glob, Interval, Range, Swept
 from raysearch.imports.hydra_grammar import Override, read_override
-from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.imports.wandb_ranges import chosen, constant
 from raysearch.imports.wandb_sweep import conditions, points
 from raysearch.sweeps.distributions import Float, Int
@@ -39,7 +39,7 @@ _TRIALS = (
 )
 
 
-def read_hydra(line: str, fields: Fields, config_dir: Path | None = None) -> Brought:
+def read_hydra(line: str, fields: Fields, config_dir: Path | None = None) -> ImportedSweep:
     """The sweep of a command line; with a program in front, or overrides alone.
 
     Args:
@@ -54,7 +54,7 @@ def read_hydra(line: str, fields: Fields, config_dir: Path | None = None) -> Bro
         return _read(line.replace("\\\n", " "), fields, config_dir)
 
 
-def _read(line: str, fields: Fields, config_dir: Path | None) -> Brought:
+def _read(line: str, fields: Fields, config_dir: Path | None) -> ImportedSweep:
     words = _words(line)
     overrides = _last_of_each([read_override(word) for word in words])
     own = [each for each in overrides if not re.match(r"hydra[./]", each.key)]
@@ -74,7 +74,7 @@ def _read(line: str, fields: Fields, config_dir: Path | None) -> Brought:
         fields.branch(paths[override.key], _choices(override.value))
     parameters = tuple(_parameter(paths[each.key], each.value, fields) for each in own)
     said = _sweeper([each for each in overrides if each.key.startswith("hydra")], parameters)
-    return Brought(
+    return ImportedSweep(
         tool="Hydra",
         source="a Hydra command line",
         name="multirun",

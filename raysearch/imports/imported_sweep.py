@@ -25,7 +25,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Brought:
+class ImportedSweep:
     """A sweep of another tool.
 
     `points` is how many points that tool would run of its grid, as it enumerates them; None if it

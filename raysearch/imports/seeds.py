@@ -6,35 +6,37 @@ from dataclasses import replace
 from typing import Any
 
 from raysearch.errors import BadSetting
-from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.sweeps.sweep import Config
 
 _MOST = 1_000
 """More seeds than that are no repeats."""
 
 
-def as_repeats(brought: Brought, kind: type[Config]) -> Brought:
+def as_repeats(imported: ImportedSweep, kind: type[Config]) -> ImportedSweep:
     """The sweep with its seeds as repeats: those of a grid that follow one another.
 
     Raises:
         ValueError: seeds that do not, or that are drawn at random.
     """
     path = seed_path(kind)
-    swept = next((each for each in brought.parameters if each.path == path and each.range), None)
+    swept = next((each for each in imported.parameters if each.path == path and each.range), None)
     if swept is None:
-        return brought
+        return imported
     seeds = _values(swept)
     is_row = bool(seeds) and seeds == list(range(seeds[0], seeds[0] + len(seeds)))
-    if brought.sampler != "grid" or not is_row:
+    if imported.sampler != "grid" or not is_row:
         raise BadSetting(
             f"{path} must be a constant, or integers of a grid that follow one another, such as 0, "
             f"1, 2 (they become repeats), got {swept.range}; fix it by {path}=0 and run with "
             f"--repeats"
         )
     first = Parameter(path, None, seeds[0])
-    parameters = tuple(first if each is swept else each for each in brought.parameters)
+    parameters = tuple(first if each is swept else each for each in imported.parameters)
     note = f"{path}: {len(seeds)} repeats, from seed {seeds[0]}"
-    return replace(brought, parameters=parameters, repeats=len(seeds), notes=(*brought.notes, note))
+    return replace(
+        imported, parameters=parameters, repeats=len(seeds), notes=(*imported.notes, note)
+    )
 
 
 def seed_path(kind: type[Config]) -> str:

@@ -14,7 +14,7 @@ from raysearch.driver.plan import check_study
 from raysearch.errors import BadSetting
 from raysearch.imports.fields import Fields
 from raysearch.imports.hydra_line import read_hydra
-from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.imports.seeds import as_repeats
 from raysearch.imports.wandb_sweep import read_wandb
 from raysearch.imports.writing import function_name, write_sweep
@@ -51,7 +51,7 @@ class Imported:
 
     path: Path
     sweep: Sweep
-    brought: Brought
+    imported: ImportedSweep
     count: Count
     metric_from: str
 
@@ -70,21 +70,21 @@ def import_sweep(wanted: Wanted, settings: Settings) -> Imported:
     for path, value in (wanted.values or {}).items():
         fields.branch(path, [value])
     if wanted.line is not None:
-        brought = read_hydra(wanted.line, fields, wanted.config_dir)
+        imported = read_hydra(wanted.line, fields, wanted.config_dir)
     else:
-        brought = read_wandb(wanted.file or "", fields)
+        imported = read_wandb(wanted.file or "", fields)
     fields.check()
-    brought = as_repeats(_with_values(brought, wanted.values or {}), kind)
-    metric, metric_from = _metric(wanted.metric, brought, kind, settings)
-    out = _free(wanted.out or Path(f"{function_name(brought)}.py"))
-    source = write_sweep(brought, kind, metric)
-    sweep = _sweep_of(source, out.stem, function_name(brought))
+    imported = as_repeats(_with_values(imported, wanted.values or {}), kind)
+    metric, metric_from = _metric(wanted.metric, imported, kind, settings)
+    out = _free(wanted.out or Path(f"{function_name(imported)}.py"))
+    source = write_sweep(imported, kind, metric)
+    sweep = _sweep_of(source, out.stem, function_name(imported))
     space = Space(sweep)
     space.check()
     check_study(sweep.sampler, sweep.pruner, sweep, space)
     count = space.count()
     _write(out, source)
-    return Imported(out, sweep, brought, count, metric_from)
+    return Imported(out, sweep, imported, count, metric_from)
 
 
 def parse_map(arguments: Iterable[str]) -> dict[str, str]:
@@ -119,47 +119,47 @@ def _experiment(name: str | None, settings: Settings) -> type[Config]:
     raise BadSetting(f"--experiment must be given{on_offer('', known)}")
 
 
-def _with_values(brought: Brought, values: Mapping[str, object]) -> Brought:
+def _with_values(imported: ImportedSweep, values: Mapping[str, object]) -> ImportedSweep:
     """Fixed values replace what the sweep has at their paths."""
     if not values:
-        return brought
-    left = [each for each in brought.parameters if each.path not in values]
+        return imported
+    left = [each for each in imported.parameters if each.path not in values]
     fixed = [Parameter(path, None, value) for path, value in values.items()]
-    gone = [each for each in brought.parameters if each.path in values]
+    gone = [each for each in imported.parameters if each.path in values]
     counts = {each.count for each in left}
-    points = brought.points
+    points = imported.points
     for each in gone:
         points = None if points is None or not each.count else points // each.count
-    conditions = {path: each for path, each in brought.conditions.items() if path not in values}
+    conditions = {path: each for path, each in imported.conditions.items() if path not in values}
     conditions = {path: each for path, each in conditions.items() if each[0] not in values}
     return replace(
-        brought,
+        imported,
         parameters=(*left, *fixed),
         points=None if None in counts else points,
         conditions=conditions,
-        notes=(*brought.notes, f"given at its import: {', '.join(values)}"),
+        notes=(*imported.notes, f"given at its import: {', '.join(values)}"),
     )
 
 
 def _metric(
-    given: Metric | None, brought: Brought, kind: type[Config], settings: Settings
+    given: Metric | None, imported: ImportedSweep, kind: type[Config], settings: Settings
 ) -> tuple[Metric, str]:
     """The metric and where it is from; one that no sweep of the experiment has is said."""
     known = _metrics(kind, settings)
     if given is not None:
         return given, "--metric"
-    if brought.metric is not None:
-        name = brought.metric.name
+    if imported.metric is not None:
+        name = imported.metric.name
         if not known or name in known:
-            return brought.metric, brought.source
-        return brought.metric, (
-            f"{brought.source}; no sweep of {kind.name} has it, they have {', '.join(known)}: "
+            return imported.metric, imported.source
+        return imported.metric, (
+            f"{imported.source}; no sweep of {kind.name} has it, they have {', '.join(known)}: "
             f"--map {name}={next(iter(known))}, unless the experiment reports it"
         )
     if known:
         metric, sweep = next(iter(known.values()))
-        return metric, f"{sweep}, since {brought.source} states none"
-    raise BadSetting(f"--metric must be given: {brought.source} states none, as 'minimize loss'")
+        return metric, f"{sweep}, since {imported.source} states none"
+    raise BadSetting(f"--metric must be given: {imported.source} states none, as 'minimize loss'")
 
 
 def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, str]]:

@@ -11,7 +11,7 @@ import yaml
 
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.fields import Fields
-from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.imports.wandb_ranges import Spec, read_range
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.sweep import Metric
@@ -32,7 +32,7 @@ _IGNORED = {
 """Keys that mean nothing here, and why."""
 
 
-def read_wandb(file: str | Path, fields: Fields) -> Brought:
+def read_wandb(file: str | Path, fields: Fields) -> ImportedSweep:
     """The sweep that a YAML file states.
 
     Raises:
@@ -42,7 +42,7 @@ def read_wandb(file: str | Path, fields: Fields) -> Brought:
         return _read(Path(file), fields)
 
 
-def _read(path: Path, fields: Fields) -> Brought:
+def _read(path: Path, fields: Fields) -> ImportedSweep:
     stated = _load(path)
     method = stated.get("method")
     if not isinstance(method, str) or method not in _METHODS:
@@ -65,7 +65,7 @@ def _read(path: Path, fields: Fields) -> Brought:
     )
     pruner, notes = _pruner(stated.get("early_terminate"))
     metric, remarks = _metric(stated, fields)
-    return Brought(
+    return ImportedSweep(
         tool="W&B",
         source=path.name,
         name=str(stated.get("name") or path.stem),

@@ -8,7 +8,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from raysearch.imports.imported_sweep import Brought, Parameter
+from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.sweeps.distributions import Choice, Int
 from raysearch.sweeps.sweep import Config, Metric
 
@@ -18,32 +18,32 @@ _Argument = str | list[str]
 """An argument as text, or the elements of a list."""
 
 
-def write_sweep(brought: Brought, kind: type[Config], metric: Metric) -> str:
+def write_sweep(imported: ImportedSweep, kind: type[Config], metric: Metric) -> str:
     """The source of a module with this one sweep."""
     parts = [
-        _docstring(brought),
+        _docstring(imported),
         "from __future__ import annotations",
         f"from raysearch.sweeps.sweep import Metric, sweep\n"
         f"from {kind.__module__} import {kind.__qualname__}",
     ]
-    body = "\n".join(_decorator(brought, metric) + _function(brought, kind))
+    body = "\n".join(_decorator(imported, metric) + _function(imported, kind))
     return "\n\n".join(parts) + "\n\n\n" + body + "\n"
 
 
-def function_name(brought: Brought) -> str:
+def function_name(imported: ImportedSweep) -> str:
     """Its name as a Python function can have it: `LR sweep (v2)` → `lr_sweep_v2`."""
-    plain = unicodedata.normalize("NFKD", brought.name).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", imported.name).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
     is_free = name.isidentifier() and not keyword.iskeyword(name) and name not in ("sweep", "trial")
     return name if is_free else f"sweep_{name or 1}"
 
 
-def _docstring(brought: Brought) -> str:
-    first = f"A sweep that was imported from {brought.source} ({brought.tool})."
-    if not brought.notes:
+def _docstring(imported: ImportedSweep) -> str:
+    first = f"A sweep that was imported from {imported.source} ({imported.tool})."
+    if not imported.notes:
         return f'"""{_safe(first)}"""'
     lines = [f'"""{_safe(first)}', ""]
-    for note in brought.notes:
+    for note in imported.notes:
         lines += textwrap.wrap(
             _safe(note), _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
         )
@@ -55,23 +55,23 @@ def _safe(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"""', "'''").rstrip('"')
 
 
-def _decorator(brought: Brought, metric: Metric) -> list[str]:
+def _decorator(imported: ImportedSweep, metric: Metric) -> list[str]:
     how = f", reduce={_text(metric.reduce)}" if metric.reduce != "last" else ""
     stated = [
         f"metrics=[Metric({_text(metric.name)}, {_text(metric.direction)}{how})],",
-        f"sampler={_text(brought.sampler)},",
+        f"sampler={_text(imported.sampler)},",
     ]
-    if brought.pruner != "none":
-        stated.append(f"pruner={_text(brought.pruner)},")
-    if brought.trials is not None:
-        stated.append(f"trials={brought.trials},")
-    if brought.sampler == "grid" and brought.points is not None:
-        stated.append(f"stated={brought.points // brought.repeats},")
-    if brought.repeats > 1:
-        stated.append(f"repeats={brought.repeats},")
-    if brought.question:
-        stated += _question(" ".join(brought.question.split()))
-    stated.append(f'tags={{"imported": {_text(brought.tool)}}},')
+    if imported.pruner != "none":
+        stated.append(f"pruner={_text(imported.pruner)},")
+    if imported.trials is not None:
+        stated.append(f"trials={imported.trials},")
+    if imported.sampler == "grid" and imported.points is not None:
+        stated.append(f"stated={imported.points // imported.repeats},")
+    if imported.repeats > 1:
+        stated.append(f"repeats={imported.repeats},")
+    if imported.question:
+        stated += _question(" ".join(imported.question.split()))
+    stated.append(f'tags={{"imported": {_text(imported.tool)}}},')
     return ["@sweep(", *(f"{_INDENT}{each}" for each in stated), ")"]
 
 
@@ -85,30 +85,30 @@ def _question(text: str) -> list[str]:
     return ["question=(", *(f"{_INDENT}{_text(line)}" for line in lines), "),"]
 
 
-def _function(brought: Brought, kind: type[Config]) -> list[str]:
+def _function(imported: ImportedSweep, kind: type[Config]) -> list[str]:
     name = kind.__qualname__
-    conditional = [each for each in brought.parameters if each.path in brought.conditions]
-    always = [each for each in brought.parameters if each.path not in brought.conditions]
+    conditional = [each for each in imported.parameters if each.path in imported.conditions]
+    always = [each for each in imported.parameters if each.path not in imported.conditions]
     lines = [
-        f"def {function_name(brought)}(trial):",
-        f'{_INDENT}"""{_counted(brought)}"""',
+        f"def {function_name(imported)}(trial):",
+        f'{_INDENT}"""{_counted(imported)}"""',
         f"{_INDENT}values: dict[str, object] = {{" + ("" if always else "}"),
     ]
     for parameter in always:
         lines += _entry(parameter, f"{_text(parameter.path)}: ", ",", 2)
     lines += [f"{_INDENT}}}"] if always else []
     for parameter in conditional:
-        chooser, having = brought.conditions[parameter.path]
+        chooser, having = imported.conditions[parameter.path]
         lines.append(f"{_INDENT}if values[{_text(chooser)}] {_is_one_of(having)}:")
         lines += _entry(parameter, f"values[{_text(parameter.path)}] = ", "", 2)
     return [*lines, f"{_INDENT}return {name}().with_values(values)"]
 
 
-def _counted(brought: Brought) -> str:
-    if brought.points is None:
-        return f"{brought.tool} samples it from infinitely many points."
-    are = "point" if brought.points == 1 else "points"
-    return f"{brought.points} {are} as {brought.tool} counts."
+def _counted(imported: ImportedSweep) -> str:
+    if imported.points is None:
+        return f"{imported.tool} samples it from infinitely many points."
+    are = "point" if imported.points == 1 else "points"
+    return f"{imported.points} {are} as {imported.tool} counts."
 
 
 def _is_one_of(values: Sequence[object]) -> str:

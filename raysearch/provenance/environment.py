@@ -32,7 +32,7 @@ VARIABLES = (
 """The only environment variables that are kept: others may hold passwords."""
 
 
-def surroundings(threads: int) -> dict[str, Any]:
+def current_environment(threads: int) -> dict[str, Any]:
     """All of it as plain JSON; `threads` is the number of CPU threads of each trial."""
     return {
         "python": platform.python_version(),

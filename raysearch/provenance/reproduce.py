@@ -21,7 +21,7 @@ from raysearch.provenance.comparison import (
     score_rows,
     version_rows,
 )
-from raysearch.provenance.environment import VARIABLES, differences, surroundings
+from raysearch.provenance.environment import VARIABLES, current_environment, differences
 from raysearch.results import opening
 from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
@@ -59,7 +59,7 @@ class Reproduction:
 class _Past:
     """What is recorded of the trial: `checkpoints` are those that are still there, by step.
 
-    `codes` are the snapshots that its attempts ran from; `then` are the surroundings of the first;
+    `codes` are the snapshots that its attempts ran from; `then` is the environment of the first;
     `damaged` says of some checkpoints why they cannot be compared.
     """
 
@@ -144,7 +144,7 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
                 f"trial {number} of {name!r} evaluates checkpoint {path}, which {what}"
             )
     codes = _codes(store, view, number)
-    past = _Past(view, trial, codes, _surroundings(view, codes[0], folder))
+    past = _Past(view, trial, codes, _environment_then(view, codes[0], folder))
     kinds = ("report", "checkpoint")
     for event in store.events(name, kinds=kinds, trial=number):
         path = event.body["checkpoint" if event.kind == "report" else "path"]
@@ -198,19 +198,19 @@ def _warnings(past: _Past) -> list[str]:
     return found
 
 
-def _surroundings(view: SearchView, code: str | None, folder: Path) -> dict[str, Any]:
+def _environment_then(view: SearchView, code: str | None, folder: Path) -> dict[str, Any]:
     """Versions and settings of then; of a search whose code was not kept only few are known."""
     if code is not None and not snapshot.damage(folder, code):
         return snapshot.versions(folder, code)
     known = dict(view.spec.get("packages") or {})
     python = {"python": known.pop("python")} if "python" in known else {}
-    now = surroundings(int(view.spec["threads"]))
+    now = current_environment(int(view.spec["threads"]))
     return {**now, **python, "packages": {**now["packages"], **known}}
 
 
 def _versions(past: _Past) -> list[tuple[str, str, str]]:
     """What differs now. Variables that are set again do not, and the number of threads is."""
-    now = surroundings(int(past.view.spec["threads"]))
+    now = current_environment(int(past.view.spec["threads"]))
     plain = [{**one, "environment": _shown(one["environment"])} for one in (past.then, now)]
     return differences(*plain)
 

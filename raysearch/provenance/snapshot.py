@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting, RaysearchError, WrongState
-from raysearch.provenance.environment import surroundings
+from raysearch.provenance.environment import current_environment
 from raysearch.provenance.sources import Sources, gather
 from raysearch.provenance.used_sources import imported
 
@@ -40,9 +40,9 @@ def keep(
     """Keeps the code that is here now, once, in the folder of a search.
 
     A snapshot is a folder with `source.zip` (what `sources.gather` finds), `diff.patch` (all that
-    is not committed; only in a repository), `versions.json` (`surroundings`) and `manifest.json`,
-    whose hash names it and which has the hashes of the others. `found` is what was gathered just
-    now, if it was.
+    is not committed; only in a repository), `versions.json`
+    (`current_environment`) and `manifest.json`, whose hash names it and which has the hashes of the
+    others. `found` is what was gathered just now, if it was.
 
     Returns:
         What the events say of it: the hashes `snapshot`, `source` and `versions`; or `known`, the
@@ -54,7 +54,7 @@ def keep(
     files = {
         **found.diffs,
         _ARCHIVE: _archive(found.files),
-        _VERSIONS: _json(surroundings(threads)),
+        _VERSIONS: _json(current_environment(threads)),
     }
     text = _json(
         {
@@ -83,7 +83,7 @@ def manifest(folder: Path, name: str) -> dict[str, Any]:
 
 
 def versions(folder: Path, name: str) -> dict[str, Any]:
-    """The surroundings in a snapshot. Raises ValueError if it is damaged."""
+    """The environment in a snapshot. Raises ValueError if it is damaged."""
     manifest(folder, name)
     return json.loads((folder / FOLDER / name / _VERSIONS).read_bytes())
 

@@ -43,7 +43,7 @@ class Sources:
     roots: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     diffs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     left_out: dict[str, str] = field(default_factory=dict[str, str])
-    room: int = MOST
+    bytes_left: int = MOST
 
 
 def gather(here: Path, modules: Iterable[str], never: Sequence[Path]) -> Sources:
@@ -163,10 +163,10 @@ def _read(sources: Sources, name: str, path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         return str(error.strerror)
-    if len(content) > sources.room:
+    if len(content) > sources.bytes_left:
         return f"beyond {MOST >> 20} MiB in all"
     sources.files[name] = content
-    sources.room -= len(content)
+    sources.bytes_left -= len(content)
     return ""
 
 
@@ -184,11 +184,11 @@ def _changes(
         few = [name for name in others if name.endswith(_SUFFIXES)]
         left_out["the rest"] = f"{len(others) - len(few)} new files that are no source"
         others = few
-    room, new = MOST, list[str]()
+    bytes_left, new = MOST, list[str]()
     for name in others:
         path = repository.top / name
         why = why_not(name, path)
-        if not why and (room := room - path.stat().st_size) < 0:
+        if not why and (bytes_left := bytes_left - path.stat().st_size) < 0:
             why = f"beyond {MOST >> 20} MiB in all"
         if why:
             left_out[name] = why

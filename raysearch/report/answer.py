@@ -9,7 +9,7 @@ from raysearch.report.objectives import drawn, objectives
 from raysearch.report.words import elapsed, listed, number, share
 from raysearch.results.averaged import long_means
 from raysearch.results.forecast import expected_runs
-from raysearch.results.ranking import Standing, winner
+from raysearch.results.ranking import Rank, winner
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView
 from raysearch.texts import plural
@@ -31,7 +31,7 @@ def answer(view: SearchView) -> list[str]:
     won = winner(view)
     if won is None:
         return ["No trial has completed: there is no answer" + _yet(view) + "."]
-    goals, best = objectives(view), won.standing
+    goals, best = objectives(view), won.rank
     if len(goals) > 1:
         names = " and ".join(f"{goal.name} ({goal.direction})" for goal in goals)
         count = plural(len(won.front), "configuration")
@@ -58,24 +58,24 @@ def _yet(view: SearchView) -> str:
     return " yet" if view.state == "running" else ""
 
 
-def _named(found: Sequence[Standing]) -> str:
+def _named(found: Sequence[Rank]) -> str:
     what = "trial " if len(found) == 1 else "trials "
     return what + listed(each.trial.number for each in found)
 
 
-def _values(view: SearchView, standing: Standing) -> str:
+def _values(view: SearchView, rank: Rank) -> str:
     """`val/accuracy 0.982, 95 % interval 0.975 to 0.989, mean of 3 seeds`."""
     parts = [
         f"{goal.name} {number(each.mean)}"
         + (f" (95 % interval {number(each.low)} to {number(each.high)})" if each.count > 1 else "")
-        for goal, each in zip(objectives(view), standing.intervals, strict=True)
+        for goal, each in zip(objectives(view), rank.intervals, strict=True)
     ]
-    if standing.others:
-        mean = f"mean of {standing.complete}" if standing.complete > 1 else "no interval"
-        return f"{' and '.join(parts)} ({standing.of_seeds}; {mean})"
-    if standing.seeds < 2:
+    if rank.others:
+        mean = f"mean of {rank.complete}" if rank.complete > 1 else "no interval"
+        return f"{' and '.join(parts)} ({rank.of_seeds}; {mean})"
+    if rank.seeds < 2:
         return f"{' and '.join(parts)} (one seed, so no interval)"
-    return f"{' and '.join(parts)}, mean of {standing.seeds} seeds"
+    return f"{' and '.join(parts)}, mean of {rank.seeds} seeds"
 
 
 def _test_sentence(view: SearchView) -> list[str]:
@@ -106,12 +106,12 @@ def tiles(view: SearchView) -> list[tuple[str, str, str]]:
     for goal in objectives(view):
         if won is None:
             break
-        each = won.standing.intervals[goal.index]
-        below = f"trial {won.standing.trial.number}, {plural(each.count, 'seed')}"
+        each = won.rank.intervals[goal.index]
+        below = f"trial {won.rank.trial.number}, {plural(each.count, 'seed')}"
         if each.count > 1:
             below = f"95 % interval {number(each.low)} – {number(each.high)}, {each.count} seeds"
-        if won.standing.others:
-            below = f"trial {won.standing.trial.number}, {won.standing.of_seeds}"
+        if won.rank.others:
+            below = f"trial {won.rank.trial.number}, {won.rank.of_seeds}"
         found.append((goal.label, number(each.mean), below))
     counts = view.counts()
     total = expected_runs(view.spec) if view.state != "finished" else None

@@ -116,7 +116,7 @@ def named_best(view: SearchView, curves: Container[int]) -> list[int]:
     """The trials that stand for the best few configurations, none worse than the median trial."""
     ranked = completed(view, objectives(view)[0])
     good = {trial.number for trial, _ in ranked[: (len(ranked) + 1) // 2]}
-    found = [each.trial.number for each in view.standings() if each.trial.number in curves]
+    found = [each.trial.number for each in view.ranking() if each.trial.number in curves]
     return [number for number in found[:LABELLED] if number in good or number == found[0]]
 
 
@@ -191,7 +191,7 @@ def label_best(axes: Axes, best: Sequence[tuple[int, Curve]]) -> None:
 
 def _references(view: SearchView, objective: Objective) -> dict[str, float]:
     """What learns nothing scores, best first, at the winner's settings."""
-    won = view.standings()
+    won = view.ranking()
     rows = reference_rows(won[0].runs if won else (), objective.name)
     return ordered(rows, objective.direction)
 

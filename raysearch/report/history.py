@@ -76,7 +76,7 @@ def draw_history(view: SearchView, objective: Objective, path: Path) -> Picture 
         alt += f", reached by trial {steps[-1][0]}"
     caption = "The value of each trial, in the order in which they were asked for; the line is the "
     caption += "best so far of those that completed."
-    if any(each.is_repeated for each in view.standings()):
+    if any(each.is_repeated for each in view.ranking()):
         caption += " The winner is chosen by the mean over its seeds."
     if any(trial.state in WITHOUT_VALUE for trial in drawn(view)):
         caption += " Trials without a value stand below the axis."

@@ -43,7 +43,7 @@ def render(view: SearchView, folder: Path, pictures: Pictures) -> str:
         winner=making.shown_winner(view, folder),
         tests=tables.test_table(view),
         references=tables.reference_table(view),
-        standings=tables.standing_table(view),
+        ranking=tables.ranking_table(view),
         trials=tables.trials_table(view),
         failures=failures(view, folder),
         made=making.made(view, folder),

@@ -82,10 +82,10 @@ def paint(
     line, points = [a for a, _ in front], [b for _, b in front]
     axes.step(line, points, where="post", color=VERMILLION, linewidth=1.1)
     axes.plot(line, points, "o", color=VERMILLION, markersize=5, label="Pareto front")
-    for standing in thinned(won.front, LABELLED):
+    for rank in thinned(won.front, LABELLED):
         axes.annotate(
-            str(standing.trial.number),
-            (standing.intervals[0].mean, standing.intervals[1].mean),
+            str(rank.trial.number),
+            (rank.intervals[0].mean, rank.intervals[1].mean),
             xytext=(5, 5),
             textcoords="offset points",
             fontsize=8,

@@ -9,14 +9,14 @@ from typing import Any
 from raysearch.report.making import evaluated, value_of
 from raysearch.report.objectives import objectives
 from raysearch.report.words import listed, number
-from raysearch.results.ranking import Standing, winner
+from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import reference_rows
 from raysearch.results.tables import cost_names
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView, TrialView, columns_of, rows
 from raysearch.texts import cut
 
-MOST_STANDINGS = 50
+MOST_RANKED = 50
 MESSAGE = 600
 """Letters of a cell that is no number, such as the reason why a trial failed."""
 
@@ -64,12 +64,12 @@ def reference_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     won, goals = winner(view), objectives(view)
     if won is None:
         return [], []
-    found = [reference_rows(won.standing.runs, goal.name) for goal in goals]
+    found = [reference_rows(won.rank.runs, goal.name) for goal in goals]
     names = list(dict.fromkeys(row for rows in found for row in rows))
     if not names:
         return [], []
     table: list[tuple[str, list[float | None]]] = []
-    table.append((f"trial {won.standing.trial.number}", [m.mean for m in won.standing.intervals]))
+    table.append((f"trial {won.rank.trial.number}", [m.mean for m in won.rank.intervals]))
     table += [(name, [rows.get(name) for rows in found]) for name in names]
     sign = goals[0].sign
     table.sort(key=lambda row: math.inf if row[1][0] is None else sign * row[1][0])
@@ -78,18 +78,18 @@ def reference_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
+def ranking_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     """The Pareto front, or else the configurations with several seeds, best first."""
     won, goals, names = winner(view), objectives(view), view.varying()
     if won is None:
         return [], []
     front = len(goals) > 1
-    found = won.front if front else [each for each in view.standings() if _has_several(each)]
+    found = won.front if front else [each for each in view.ranking() if _has_several(each)]
     ties = {each.trial.number for each in won.ties}
     table: list[list[str]] = []
-    for each in list(found)[:MOST_STANDINGS]:
+    for each in list(found)[:MOST_RANKED]:
         run = each.trial
-        tie = "best" if each is won.standing else "tied" if run.number in ties else ""
+        tie = "best" if each is won.rank else "tied" if run.number in ties else ""
         row = [str(run.number), *(str(mean) for mean in each.intervals), _seeds(each)]
         row += [] if front else [tie, listed(number((r.values or [0.0])[0]) for r in each.runs)]
         table.append([*row, *(value_of(run, name) for name in names)])
@@ -98,22 +98,22 @@ def standing_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
     return [*header, *names], table
 
 
-def _has_several(standing: Standing) -> bool:
-    return standing.seeds > 1 or bool(standing.others)
+def _has_several(rank: Rank) -> bool:
+    return rank.seeds > 1 or bool(rank.others)
 
 
-def _seeds(standing: Standing) -> str:
+def _seeds(rank: Rank) -> str:
     """Their number, and what else there is to say of them."""
-    count = standing.complete + sum(standing.others.values())
-    said = [standing.outcomes] if standing.others else []
-    said += [f"suspicious: {standing.suspicion}"] if standing.suspicion else []
+    count = rank.complete + sum(rank.others.values())
+    said = [rank.outcomes] if rank.others else []
+    said += [f"suspicious: {rank.suspicion}"] if rank.suspicion else []
     return "; ".join([str(count), *said])
 
 
 def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list[Cell]]]]:
     """Header and rows of all trials, best first: number, state, and the other cells."""
     names, goals = view.varying(), objectives(view)
-    repeated = any(each.is_repeated for each in view.standings())
+    repeated = any(each.is_repeated for each in view.ranking())
     called, own = columns_of(view), [goal.name for goal in goals]
     columns = [called.metric(name) for name in own]
     if repeated:

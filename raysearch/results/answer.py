@@ -13,7 +13,7 @@ from raysearch.results.averaged import long_means
 from raysearch.results.endings import lost
 from raysearch.results.failure_reasons import failed_alike, reason_of
 from raysearch.results.intervals import Interval, mean
-from raysearch.results.ranking import Standing, winner
+from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import below, ordered, reference_rows
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.test_scores import MOST_WINNERS, Tested, on_test_split, winners
@@ -30,8 +30,8 @@ def summary(view: SearchView) -> dict[str, Any]:
     won = winner(view)
     best = None
     if won is not None:
-        trial = won.standing.trial
-        best = {"trial": trial.number, "values": trial.values, **_standing(won.standing)}
+        trial = won.rank.trial
+        best = {"trial": trial.number, "values": trial.values, **_rank(won.rank)}
     room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.get("threads")}
     return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **room}
 
@@ -50,11 +50,11 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
     won = winner(view)
     if won is None:
         raise UnknownName(f"search {view.search!r} has no completed trial yet")
-    best = won.standing.trial
+    best = won.rank.trial
     record = {
         "trial": best.number,
         "values": best.values,
-        **_standing(won.standing),
+        **_rank(won.rank),
         "ties": [each.trial.number for each in won.ties],
         "references": {name: dict(rows) for name, rows in references(view).items()},
         "below_blind": {one.metric: one.row for one in won.blind if not one.is_equal},
@@ -79,12 +79,12 @@ def answer_lines(view: SearchView) -> list[str]:
     if "evaluates" in view.spec:
         return _setting_lines(view)
     lines = [f"winner     {won}", *_reference_lines(view)]
-    if won.standing.is_incomplete:
+    if won.rank.is_incomplete:
         lines.append("           of its seeds some were lost: the mean is of those that survived")
-    elif won.standing.seeds == 1:
+    elif won.rank.seeds == 1:
         lines.append("           it may be chance: --repeats 3 runs the best with further seeds")
-    if len(won.metrics) == 1 and won.standing.seeds > 1:
-        runs = ", ".join(str(run.number) for run in won.standing.runs)
+    if len(won.metrics) == 1 and won.rank.seeds > 1:
+        runs = ", ".join(str(run.number) for run in won.rank.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
     lines += [f"           {said}" for said in long_means(view)]
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
@@ -101,7 +101,7 @@ def references(view: SearchView) -> dict[str, Mapping[str, float]]:
     found: dict[str, Mapping[str, float]] = {}
     for metric in view.spec["metrics"] if won is not None else ():
         for name in (metric["name"], f"test/{metric['name'].partition('/')[2]}"):
-            rows = reference_rows(won.standing.runs if won else (), name)
+            rows = reference_rows(won.rank.runs if won else (), name)
             if rows:
                 found[name] = ordered(rows, metric["direction"])
     return found
@@ -226,19 +226,19 @@ def trial_notices(view: SearchView) -> list[str]:
     return [*lines, *([f"{more} more notices like these"] if more > 0 else [])]
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _rank(rank: Rank) -> dict[str, Any]:
     return {
-        **_interval(standing.intervals[0]),
-        "runs": [run.number for run in standing.runs],
-        **doubts(standing),
+        **_interval(rank.intervals[0]),
+        "runs": [run.number for run in rank.runs],
+        **doubts(rank),
     }
 
 
-def doubts(standing: Standing) -> dict[str, Any]:
+def doubts(rank: Rank) -> dict[str, Any]:
     """How all its seeds ended, and why equal ones are suspicious (None if they are not)."""
     return {
-        "outcomes": {"complete": standing.complete, **standing.others},
-        "suspicious": standing.suspicion or None,
+        "outcomes": {"complete": rank.complete, **rank.others},
+        "suspicious": rank.suspicion or None,
     }
 
 
@@ -252,15 +252,15 @@ def _interval(found: Interval) -> dict[str, Any]:
     }
 
 
-def _member(standing: Standing, metrics: Iterable[str], folder: Path) -> dict[str, Any]:
-    means = zip(metrics, standing.intervals, strict=True)
+def _member(rank: Rank, metrics: Iterable[str], folder: Path) -> dict[str, Any]:
+    means = zip(metrics, rank.intervals, strict=True)
     return {
-        "trial": standing.trial.number,
+        "trial": rank.trial.number,
         "means": {name: _interval(found) for name, found in means},
-        **doubts(standing),
-        "checkpoint": _path(standing.trial, folder),
-        "damage": _damage(standing.trial, folder),
-        "config": standing.trial.config,
+        **doubts(rank),
+        "checkpoint": _path(rank.trial, folder),
+        "damage": _damage(rank.trial, folder),
+        "config": rank.trial.config,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from raysearch.errors import BadSetting
 from raysearch.results.endings import ends
 from raysearch.results.intervals import Interval
-from raysearch.results.ranking import Standing, Winner, compared, winner
+from raysearch.results.ranking import Rank, Winner, compared, winner
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView
 from raysearch.sweeps.columns import Columns
@@ -82,11 +82,11 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "seed": spec["seed"],
         "trials": len(view.trials) - counts.get("duplicate", 0) - counts.get("known", 0),
         **ends(counts),
-        "winner": won.standing.trial.number if won is not None else None,
+        "winner": won.rank.trial.number if won is not None else None,
     }
     after = {
-        **_doubts(won.standing if won is not None else None),
-        "seeds": won.standing.seeds if won is not None else None,
+        **_doubts(won.rank if won is not None else None),
+        "seeds": won.rank.seeds if won is not None else None,
         "ties": len(won.ties) if won is not None else None,
         **_blind(won),
         **_front(won),
@@ -96,19 +96,19 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "hours": hours,
         "trials_an_hour": view.done() / hours if hours else None,
     }
-    means = _means(spec["metrics"], won.standing if won is not None else None)
+    means = _means(spec["metrics"], won.rank if won is not None else None)
     own = [{called.own(name): value for name, value in each.items()} for each in (before, after)]
     return {**own[0], **means, **own[1]}
 
 
-def _means(metrics: Sequence[Mapping[str, Any]], best: Standing | None) -> dict[str, Any]:
+def _means(metrics: Sequence[Mapping[str, Any]], best: Rank | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
         found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
     return found
 
 
-def _doubts(best: Standing | None) -> dict[str, Any]:
+def _doubts(best: Rank | None) -> dict[str, Any]:
     """How the seeds of the winner ended, if not all completed, and what is suspicious of them."""
     found: dict[str, Any] = {}
     if best is not None and best.others:
@@ -133,7 +133,7 @@ def _front(won: Winner | None) -> dict[str, Any]:
 
 def _test_scores(view: SearchView, won: Winner | None) -> dict[str, Any]:
     """The winner's scores on the test split, over those of its runs that were tested."""
-    runs = {run.number for run in won.standing.runs} if won is not None else set[int]()
+    runs = {run.number for run in won.rank.runs} if won is not None else set[int]()
     row: dict[str, Any] = {}
     for each in on_test_split(view):
         if runs & set(each.trials):
@@ -147,7 +147,7 @@ def _found_after(view: SearchView, won: Winner | None) -> int | None:
     if won is None:
         return None
     told = {trial.number: trial.told or 0 for trial in view.trials.values() if _was_run(trial)}
-    digest = won.standing.trial.digest
+    digest = won.rank.trial.digest
     first = min(
         trial.told or 0
         for trial in view.trials.values()
@@ -206,8 +206,8 @@ def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]], called: 
     if first is None or second is None:
         return
     for row, one, other in ((rows[0], first, second), (rows[1], second, first)):
-        gap = compared(one.standing, other.standing)
-        more = gap.mean if gap is not None else one.standing.mean - other.standing.mean
+        gap = compared(one.rank, other.rank)
+        more = gap.mean if gap is not None else one.rank.mean - other.rank.mean
         row[called.own("difference")] = more
         row[called.own("difference low")] = gap.low if gap is not None else None
         row[called.own("difference high")] = gap.high if gap is not None else None

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from raysearch.results.ranking import Standing
+    from raysearch.results.ranking import Rank
 
 
 def doubts_of(
-    found: Iterable[Standing],
-) -> dict[str, Callable[[Standing | None], str | None]]:
-    """The columns that are needed for these, each with what it says of a standing, or of none."""
-    columns: dict[str, Callable[[Standing | None], str | None]] = {}
+    found: Iterable[Rank],
+) -> dict[str, Callable[[Rank | None], str | None]]:
+    """The columns that are needed for these, each with what it says of a rank, or of none."""
+    columns: dict[str, Callable[[Rank | None], str | None]] = {}
     places = list(found)
     if any(each.others for each in places):
         columns["outcomes"] = lambda each: None if each is None else each.outcomes

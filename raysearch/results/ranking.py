@@ -23,7 +23,7 @@ _OWN_FAULTS = ("exception", "exit", "signal", "hang", "memory", "diverged")
 
 
 @dataclass(frozen=True)
-class Standing:
+class Rank:
     """One configuration of a search, over its seeds.
 
     `trial` stands for it: the best of the runs that count, among those that still have a checkpoint
@@ -89,34 +89,34 @@ class Standing:
 
 @dataclass(frozen=True)
 class Winner:
-    """The best standing; `ties` are those that cannot be told from it.
+    """The best rank; `ties` are those that cannot be told from it.
 
     With several objectives the answer is the `front`, those that no other one dominates, by the
-    first objective, of which `standing` is the first; nothing ties. `metrics` names the objectives.
+    first objective, of which `rank` is the first; nothing ties. `metrics` names the objectives.
     `blind` has an entry for each objective in which none of them beats what learns nothing.
     """
 
-    standing: Standing
-    ties: tuple[Standing, ...]
-    front: tuple[Standing, ...]
+    rank: Rank
+    ties: tuple[Rank, ...]
+    front: tuple[Rank, ...]
     metrics: tuple[str, ...]
     blind: tuple[Blind, ...] = ()
 
     def __str__(self) -> str:
         """`trial 7 is best: 0.982 [0.975, 0.989], 3 seeds; tied with trials 3 and 9`."""
-        best = f"trial {self.standing.trial.number}"
+        best = f"trial {self.rank.trial.number}"
         if len(self.metrics) > 1:
             blind = "".join(f" (in {one.metric} {one.place}: {one})" for one in self.blind)
             where = f"the Pareto front of {' and '.join(self.metrics)}{blind}: {named(self.front)}"
-            return f"{where}; best in {self.metrics[0]}: {best}, {self.standing}"
+            return f"{where}; best in {self.metrics[0]}: {best}, {self.rank}"
         tied = f"; tied with {named(self.ties)}" if self.ties else ""
         blind = f", but {self.blind[0].place} ({self.blind[0]})" if self.blind else ""
-        return f"{best} is best{blind}: {self.standing}{tied}"
+        return f"{best} is best{blind}: {self.rank}{tied}"
 
 
-def named(found: Sequence[Standing]) -> str:
+def named(found: Sequence[Rank]) -> str:
     """`trials 3, 7 and 9`, by the trials that stand for them."""
-    numbers = [str(standing.trial.number) for standing in found]
+    numbers = [str(rank.trial.number) for rank in found]
     if len(numbers) == 1:
         return f"trial {numbers[0]}"
     if len(numbers) > _NAMED:
@@ -124,7 +124,7 @@ def named(found: Sequence[Standing]) -> str:
     return f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def compared(first: Standing, second: Standing) -> Difference | None:
+def compared(first: Rank, second: Rank) -> Difference | None:
     """How the means of the first objective differ; None where one of them has a single seed."""
     return difference(
         {run.seed: run.values[0] for run in first.runs if run.values},
@@ -132,7 +132,7 @@ def compared(first: Standing, second: Standing) -> Difference | None:
     )
 
 
-def standings(view: SearchView) -> list[Standing]:
+def ranking(view: SearchView) -> list[Rank]:
     """All configurations with a run that counts, best first, by the mean of the first objective.
 
     Only completed runs count, each seed once: no duplicates, pruned, failed or infeasible ones. In
@@ -150,7 +150,7 @@ def standings(view: SearchView) -> list[Standing]:
         return []
     signs = _signs(view)
     is_grid = _is_grid(view)
-    found = [_standing(group, signs, is_grid) for group in groups if group.chosen or group.again]
+    found = [_rank(group, signs, is_grid) for group in groups if group.chosen or group.again]
     first, last = _repeats_decide(view, groups), _incomplete_last(view)
     return sorted(
         found,
@@ -164,13 +164,13 @@ def standings(view: SearchView) -> list[Standing]:
 
 
 def winner(view: SearchView) -> Winner | None:
-    """The best standing and what ties with it, or the Pareto front; None if none completed.
+    """The best rank and what ties with it, or the Pareto front; None if none completed.
 
     A tie: both have several seeds, and the 95 % interval of the difference of their means includes
     0 (`intervals.difference`). Of a configuration with one seed nothing can be said. One that
     stands last for seeds that did not complete neither ties nor is on the front of others.
     """
-    found = view.standings()
+    found = view.ranking()
     if not found:
         return None
     if _incomplete_last(view):
@@ -185,7 +185,7 @@ def winner(view: SearchView) -> Winner | None:
     return Winner(best, ties, (best,), metrics, _blind(view, (best,)))
 
 
-def _blind(view: SearchView, members: Sequence[Standing]) -> tuple[Blind, ...]:
+def _blind(view: SearchView, members: Sequence[Rank]) -> tuple[Blind, ...]:
     """The objectives in which the best of these is no better than what learns nothing."""
     found: list[Blind] = []
     for index, (metric, sign) in enumerate(zip(view.spec["metrics"], _signs(view), strict=True)):
@@ -200,10 +200,10 @@ def _blind(view: SearchView, members: Sequence[Standing]) -> tuple[Blind, ...]:
 
 def has_repeats(view: SearchView) -> bool:
     """Whether any configuration was run again, and so tables show means and seeds."""
-    return any(each.is_repeated for each in view.standings())
+    return any(each.is_repeated for each in view.ranking())
 
 
-def front(found: Sequence[Standing], signs: Sequence[float]) -> list[Standing]:
+def front(found: Sequence[Rank], signs: Sequence[float]) -> list[Rank]:
     """Those that no other one dominates: at least as good in each mean, and better in one.
 
     `signs` are 1 for an objective to minimise, −1 for one to maximise.
@@ -271,14 +271,14 @@ def _end_of(run: TrialView) -> tuple[str, bool]:
     return ("lost" if run.state == "failed" and not is_own else run.state), is_own
 
 
-def _standing(group: _Group, signs: Sequence[float], is_grid: bool) -> Standing:
+def _rank(group: _Group, signs: Sequence[float], is_grid: bool) -> Rank:
     runs = [run for _, run in sorted((group.again or group.chosen).items())]
     values = [run.values or [] for run in runs]
     kept = [run for run in runs if run.best_checkpoint] or runs
     best = min(kept, key=lambda run: (signs[0] * (run.values or [math.nan])[0], run.number))
     means = tuple(interval([value[index] for value in values]) for index in range(len(signs)))
     ends = [_end_of(run) for run in group.others()]
-    return Standing(
+    return Rank(
         best,
         tuple(runs),
         means,

@@ -13,7 +13,7 @@ from raysearch.sweeps.columns import Columns, has_path
 from raysearch.texts import plural, shown
 
 if TYPE_CHECKING:
-    from raysearch.results.ranking import Standing
+    from raysearch.results.ranking import Rank
     from raysearch.results.view import SearchView, TrialView
 
 _OWN = ("trial", "state", "step", "seconds", "reason", "evaluates")
@@ -42,7 +42,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     """
     names, columns = view.varying(), columns_of(view)
     metrics = [metric["name"] for metric in view.spec["metrics"]]
-    places = {each.trial.digest: each for each in view.standings()}
+    places = {each.trial.digest: each for each in view.ranking()}
     is_repeated = any(each.is_repeated for each in places.values())
     doubts = doubts_of(places.values())
     own = {name: columns.own(name) for name in _OWN}
@@ -54,9 +54,9 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
         for index, metric in enumerate(metrics):
             row[columns.metric(metric)] = _strict(values[index] if values else None)
         if is_repeated:
-            standing = places.get(trial.digest) if trial.is_feasible else None
-            row |= _standing_row(columns, metrics, trial, standing)
-            row |= {columns.own(name): said(standing) for name, said in doubts.items()}
+            rank = places.get(trial.digest) if trial.is_feasible else None
+            row |= _rank_row(columns, metrics, trial, rank)
+            row |= {columns.own(name): said(rank) for name, said in doubts.items()}
         row[own["step"]] = trial.reports[-1][0] if trial.reports else None
         row[own["seconds"]] = (
             (trial.ended - trial.started) / 1000 if trial.ended and trial.started else None
@@ -94,18 +94,18 @@ def _failed_before(trial: TrialView) -> str:
     return f"attempt {last['attempt']}: {last['kind']}: {last['message']}"
 
 
-def _standing_row(
-    columns: Columns, metrics: Sequence[str], trial: TrialView, standing: Standing | None
+def _rank_row(
+    columns: Columns, metrics: Sequence[str], trial: TrialView, rank: Rank | None
 ) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
-        found = standing.intervals[index] if standing is not None else None
+        found = rank.intervals[index] if rank is not None else None
         several = found is not None and found.count > 1
         row[columns.of_metric(metric, "mean")] = found.mean if found is not None else None
         row[columns.of_metric(metric, "low")] = found.low if found and several else None
         row[columns.of_metric(metric, "high")] = found.high if found and several else None
-    row[columns.own("seeds")] = standing.seeds if standing is not None else None
-    is_counted = standing is not None and any(run is trial for run in standing.runs)
+    row[columns.own("seeds")] = rank.seeds if rank is not None else None
+    is_counted = rank is not None and any(run is trial for run in rank.runs)
     row[columns.own("counted")] = is_counted
     row[columns.own("repeat_of")] = trial.repeat_of
     return row

@@ -47,7 +47,7 @@ def winners(view: SearchView) -> dict[str, tuple[TrialView, ...]]:
 def default_runs(view: SearchView) -> tuple[TrialView, ...]:
     """The runs that count of the default configuration; none if it did not complete."""
     digests = {trial.digest for trial in view.trials.values() if trial.origin == "default"}
-    runs = (each.runs for each in view.standings() if each.trial.digest in digests)
+    runs = (each.runs for each in view.ranking() if each.trial.digest in digests)
     return next(runs, ())
 
 
@@ -58,7 +58,7 @@ def on_test_split(view: SearchView) -> list[Tested]:
         if trial.tested:
             groups.setdefault(trial.digest, []).append(trial)
     won, default = winners(view), {run.digest for run in default_runs(view)}
-    counted = {each.trial.digest: {run.number for run in each.runs} for each in view.standings()}
+    counted = {each.trial.digest: {run.number for run in each.runs} for each in view.ranking()}
     found: list[tuple[int, Tested]] = []
     for digest, trials in groups.items():
         count = [trial for trial in trials if trial.number in counted.get(digest, ())] or trials

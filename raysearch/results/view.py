@@ -15,7 +15,7 @@ from raysearch.events.log import Event, Store
 from raysearch.results import saved_checkpoints
 from raysearch.results.driven_time import Driven
 from raysearch.results.endings import ENDED
-from raysearch.results.ranking import Standing, standings
+from raysearch.results.ranking import Rank, ranking
 from raysearch.results.saved_checkpoints import Saved
 from raysearch.results.tables import columns_of as columns_of
 from raysearch.results.tables import rows as rows
@@ -120,7 +120,7 @@ class SearchView:
     driven: Driven = field(default_factory=Driven)
     told: int = 0
     at_once: int | None = None
-    _standings: tuple[int, list[Standing]] = field(default=(-1, []), compare=False, repr=False)
+    _ranking: tuple[int, list[Rank]] = field(default=(-1, []), compare=False, repr=False)
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:
@@ -228,15 +228,15 @@ class SearchView:
         """How many trials have ended; duplicates and known ones, which were not run, aside."""
         return sum(trial.state in ENDED for trial in self.trials.values())
 
-    def standings(self) -> list[Standing]:
+    def ranking(self) -> list[Rank]:
         """All configurations over their seeds, best first; computed anew when a trial was told."""
-        if self._standings[0] != self.told:
-            self._standings = (self.told, standings(self))
-        return self._standings[1]
+        if self._ranking[0] != self.told:
+            self._ranking = (self.told, ranking(self))
+        return self._ranking[1]
 
     def best(self) -> TrialView | None:
-        """The run that stands for the best configuration (`standing.standings`)."""
-        found = self.standings()
+        """The run that stands for the best configuration (`ranking.ranking`)."""
+        found = self.ranking()
         return found[0].trial if found else None
 
     def ranked(self) -> list[TrialView]:
@@ -245,8 +245,8 @@ class SearchView:
         The runs of a configuration stand together, the one that stands for it in front.
         """
         order = {"complete": 0, "pruned": 1, "running": 2, "infeasible": 3, "failed": 4}
-        places = {each.trial.digest: place for place, each in enumerate(self.standings())}
-        stands = {each.trial.number for each in self.standings()}
+        places = {each.trial.digest: place for place, each in enumerate(self.ranking())}
+        stands = {each.trial.number for each in self.ranking()}
 
         def rank(trial: TrialView) -> tuple[float, ...]:
             if trial.is_feasible:

@@ -40,8 +40,8 @@ from raysearch.server.requests import (
 )
 from raysearch.server.state import ServiceState
 from raysearch.server.submissions import code_folder, keep_code
-from raysearch.server.submitted_verbs import Told, told_of
-from raysearch.server.supervisor import Keeper
+from raysearch.server.submitted_verbs import Addition, addition_to
+from raysearch.server.supervisor import Supervisor
 from raysearch.server.verbs import Commands, line, refuse_other_verbs
 from raysearch.verbs import state_of
 from raysearch.version import version
@@ -64,12 +64,12 @@ def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
 
     Submissions are looked after every `pause` seconds, as long as it runs.
     """
-    keeper, commands = Keeper(state, pause=pause), Commands()
+    supervisor, commands = Supervisor(state, pause=pause), Commands()
 
     @asynccontextmanager
     async def living_app(app: FastAPI) -> AsyncGenerator[None]:
         ended = threading.Event()
-        thread = threading.Thread(target=_look_after, args=(keeper, pause, ended), daemon=True)
+        thread = threading.Thread(target=_look_after, args=(supervisor, pause, ended), daemon=True)
         thread.start()
         yield
         ended.set()
@@ -87,10 +87,10 @@ def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
     app.add_middleware(Guard)
     for kind in (RaysearchError, RequestValidationError, HTTPException, ClientDisconnect):
         app.add_exception_handler(kind, _said)
-    _add_facts(app, keeper)
-    _add_verbs(app, keeper, commands)
-    _add_searches(app, keeper, commands)
-    _add_submitting(app, keeper)
+    _add_facts(app, supervisor)
+    _add_verbs(app, supervisor, commands)
+    _add_searches(app, supervisor, commands)
+    _add_submitting(app, supervisor)
     return app
 
 
@@ -104,11 +104,11 @@ async def _said(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # nobody is there any more who would read it
 
 
-def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
+def _look_after(supervisor: Supervisor, pause: float, ended: threading.Event) -> None:
     known = ""
     while not ended.wait(pause):
         try:
-            keeper.tend()
+            supervisor.tend()
             known = ""
         except RaysearchError as error:  # Ray or the store is away
             if str(error) != known:
@@ -118,22 +118,22 @@ def _look_after(keeper: Keeper, pause: float, ended: threading.Event) -> None:
             logging.getLogger("uvicorn.error").exception("a submission is not looked after")
 
 
-def _add_facts(app: FastAPI, keeper: Keeper) -> None:
+def _add_facts(app: FastAPI, supervisor: Supervisor) -> None:
     @app.get("/health")
     def health(request: Request) -> Response:
         try:
-            parts = keeper.service().parts
+            parts = supervisor.service().parts
         except UnknownName:
             parts = {"service": {"state": "down"}}
         is_well = all(part.get("state") == "up" for part in parts.values())
         said: dict[str, Any] = {"ok": is_well}
         if request.state.is_known:
-            said |= {"parts": parts, "slots": slots(keeper.state)}
+            said |= {"parts": parts, "slots": slots(supervisor.state)}
         return JSONResponse(said, 200 if is_well else 503)
 
     @app.get("/cluster")
     def cluster() -> dict[str, Any]:
-        service = keeper.service()
+        service = supervisor.service()
         here, more = existing(service.dashboard)
         return {
             "version": version(),
@@ -146,14 +146,14 @@ def _add_facts(app: FastAPI, keeper: Keeper) -> None:
         }
 
 
-def _add_verbs(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
+def _add_verbs(app: FastAPI, supervisor: Supervisor, commands: Commands) -> None:
     @app.post("/run")
     async def run_verb(request: Request, asked: Verb) -> StreamingResponse:
         refuse_other_verbs(asked.arguments)
         commands.refuse_more()
-        service = await run_in_threadpool(keeper.service)
-        told = await run_in_threadpool(told_of, asked.arguments, keeper)
-        code = await run_in_threadpool(keeper.code_of, asked.arguments)
+        service = await run_in_threadpool(supervisor.service)
+        told = await run_in_threadpool(addition_to, asked.arguments, supervisor)
+        code = await run_in_threadpool(supervisor.code_of, asked.arguments)
 
         async def messages() -> AsyncIterator[dict[str, Any]]:
             is_left = request.is_disconnected
@@ -166,7 +166,7 @@ def _add_verbs(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
         return StreamingResponse(_lines(messages(), told), media_type=_LINES)
 
 
-async def _lines(messages: AsyncIterator[dict[str, Any]], told: Told) -> AsyncIterator[bytes]:
+async def _lines(messages: AsyncIterator[dict[str, Any]], told: Addition) -> AsyncIterator[bytes]:
     """What a verb says as lines, with what is told beside it; a fault of ours ends it as such."""
     try:
         async for message in messages:
@@ -179,13 +179,13 @@ async def _lines(messages: AsyncIterator[dict[str, Any]], told: Told) -> AsyncIt
         yield line({"exit": 70})
 
 
-def _add_searches(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
+def _add_searches(app: FastAPI, supervisor: Supervisor, commands: Commands) -> None:
     @app.get("/events/{name}")
     def events(name: Name, after: After = 0) -> StreamingResponse:
-        view_of(name, keeper.settings())
+        view_of(name, supervisor.settings())
 
         def lines() -> Iterator[str]:
-            for event in keeper.store().events(name, after):
+            for event in supervisor.store().events(name, after):
                 said = {key: getattr(event, key) for key in ("seq", "trial", "kind", "time")}
                 yield encode({**said, "body": event.body}) + "\n"
 
@@ -193,7 +193,7 @@ def _add_searches(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
 
     @app.get("/holder/{name}")
     def holder(name: Name) -> dict[str, Any]:
-        driven, settings, store = keeper.driven(name), keeper.settings(), keeper.store()
+        driven, settings, store = supervisor.driven(name), supervisor.settings(), supervisor.store()
         folder = settings.folder(name)
         said: dict[str, Any] = {"name": name, "folder": str(folder), "holder": None}
         if driven is not None:
@@ -209,22 +209,22 @@ def _add_searches(app: FastAPI, keeper: Keeper, commands: Commands) -> None:
 
     @app.get("/report/{name}")
     async def report(name: Name, request: Request, by: Factors = None) -> Response:
-        await run_in_threadpool(view_of, name, keeper.settings())
+        await run_in_threadpool(view_of, name, supervisor.settings())
         commands.refuse_more()
-        page = await report_of(name, by, keeper.service(), commands, request.is_disconnected)
+        page = await report_of(name, by, supervisor.service(), commands, request.is_disconnected)
         return Response(page, media_type="application/zip")
 
 
-def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
+def _add_submitting(app: FastAPI, supervisor: Supervisor) -> None:
     receiving = asyncio.Semaphore(_UPLOADS)
 
     @app.get("/code/{code}")
     def known(code: Code) -> Known:
-        return Known(known=code_folder(keeper.settings().runs, code).is_dir())
+        return Known(known=code_folder(supervisor.settings().runs, code).is_dir())
 
     @app.put("/code", openapi_extra={"requestBody": _PACKAGE})
     async def keep(request: Request) -> Kept:
-        runs = (await run_in_threadpool(keeper.settings)).runs
+        runs = (await run_in_threadpool(supervisor.settings)).runs
         async with receiving:
             try:
                 content = await asyncio.wait_for(request.body(), _SENT_WITHIN)
@@ -234,7 +234,7 @@ def _add_submitting(app: FastAPI, keeper: Keeper) -> None:
 
     @app.post("/submit")
     def submit(asked: Submit) -> Named:
-        return Named(name=keeper.submit(asked.model_dump()))
+        return Named(name=supervisor.submit(asked.model_dump()))
 
 
 _PACKAGE = {

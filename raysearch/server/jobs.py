@@ -60,7 +60,7 @@ class Jobs:
         It finds all secrets in the folder of state: none is in its command or its environment.
         """
         command = [sys.executable, "-m", "raysearch.server.driver_process", name, str(self._state)]
-        surroundings = {"PYTHONPATH": str(code), "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)}
+        environment = {"PYTHONPATH": str(code), "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)}
         number, deadline = len(before) + 1, time.monotonic() + _AGENT
         with self._client() as client:
             while True:
@@ -69,7 +69,7 @@ class Jobs:
                     return client.submit_job(
                         entrypoint=shlex.join(command),
                         submission_id=job,
-                        runtime_env={"env_vars": surroundings},
+                        runtime_env={"env_vars": environment},
                         metadata={"search": name},
                     )
                 except RuntimeError as error:

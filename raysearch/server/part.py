@@ -29,7 +29,7 @@ ASK_EVERY = 2.0
 PATIENCE, START_PATIENCE = 60.0, 300.0
 """Seconds without an answer after which a part is ended and started again; the first start of
 MLflow makes some hundred tables."""
-_LEASH = """
+_LIFELINE = """
 import ctypes, os, sys
 parent, farewell, user, *command = sys.argv[1:]
 if user:
@@ -142,13 +142,13 @@ class Part:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         program = self._program
-        leash = [sys.executable, "-I", "-S", "-c", _LEASH]
-        leash += [str(os.getpid()), str(int(program.farewell)), program.user]
+        lifeline = [sys.executable, "-I", "-S", "-c", _LIFELINE]
+        lifeline += [str(os.getpid()), str(int(program.farewell)), program.user]
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             return subprocess.Popen(
-                [*leash, *program.command],
+                [*lifeline, *program.command],
                 env={**os.environ, **program.environment, MARK: self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, replace
 
 from raysearch.server.broker_process import slots
 from raysearch.server.submissions import is_name
-from raysearch.server.supervisor import Driven, Keeper
+from raysearch.server.supervisor import Driven, Supervisor
 from raysearch.trial.job import label_of
 
 
 @dataclass(frozen=True)
-class Told:
+class Addition:
     """A text to be added on `out` or `err`; with `is_all` in place of the verb's own answer."""
 
     text: str = ""
@@ -22,32 +22,34 @@ class Told:
     exit: int = 0
 
 
-def told_of(arguments: Sequence[str], keeper: Keeper) -> Told:
+def addition_to(arguments: Sequence[str], supervisor: Supervisor) -> Addition:
     """What is to be told beside, or in place of, what a verb says by itself."""
     verb, *rest = arguments
     named = [each for each in rest if not each.startswith("-")]
     if verb == "list":
-        return _waiting(keeper, as_json="--json" in rest, is_chosen=len(rest) > ("--json" in rest))
+        return _waiting(
+            supervisor, as_json="--json" in rest, is_chosen=len(rest) > ("--json" in rest)
+        )
     if not named or verb not in ("status", "stop"):
-        return Told()
+        return Addition()
     name = named[0]
     if verb == "stop":
         if len(rest) > 1:
-            return Told()  # one trial of it
-        said = keeper.let_be(name) if is_name(name) else None
-        return Told() if said is None else Told(said + "\n", is_all=True)
-    driven = keeper.driven(name) if is_name(name) else None
-    told = Told() if driven is None else _status(name, driven, as_json="--json" in rest)
-    said = _slots(name, keeper)
+            return Addition()  # one trial of it
+        said = supervisor.let_be(name) if is_name(name) else None
+        return Addition() if said is None else Addition(said + "\n", is_all=True)
+    driven = supervisor.driven(name) if is_name(name) else None
+    told = Addition() if driven is None else _status(name, driven, as_json="--json" in rest)
+    said = _slots(name, supervisor)
     if told.is_all or not said:
         return told
     return replace(told, text=said + told.text, where="err" if "--json" in rest else "out")
 
 
-def _slots(name: str, keeper: Keeper) -> str:
+def _slots(name: str, supervisor: Supervisor) -> str:
     """How many slots a search has that could use more; empty if it has all."""
-    for row in slots(keeper.state):
-        is_it = row["search"] == label_of(keeper.settings().folder(name))
+    for row in slots(supervisor.state):
+        is_it = row["search"] == label_of(supervisor.settings().folder(name))
         if is_it and row["granted"] < row["wants"]:
             return (
                 f"slots: {row['granted']} of the {row['wants']} that it could use, others have the "
@@ -56,26 +58,26 @@ def _slots(name: str, keeper: Keeper) -> str:
     return ""
 
 
-def _status(name: str, driven: Driven, *, as_json: bool) -> Told:
+def _status(name: str, driven: Driven, *, as_json: bool) -> Addition:
     text = "".join(f"  {line}\n" for line in driven.lines)
     if driven.state and as_json:
         said = {"name": name, **asdict(driven), "counts": {}, "best": None, "trials": []}
-        return Told(json.dumps(said, indent=2) + "\n", is_all=True)
+        return Addition(json.dumps(said, indent=2) + "\n", is_all=True)
     if driven.state:
-        return Told(f"{name}: {driven.state} ({driven.reason})\n{text}", is_all=True)
+        return Addition(f"{name}: {driven.state} ({driven.reason})\n{text}", is_all=True)
     if not driven.reason:
-        return Told()
-    return Told(f"{driven.reason}\n{text}", where="err" if as_json else "out")
+        return Addition()
+    return Addition(f"{driven.reason}\n{text}", where="err" if as_json else "out")
 
 
-def _waiting(keeper: Keeper, *, as_json: bool, is_chosen: bool) -> Told:
+def _waiting(supervisor: Supervisor, *, as_json: bool, is_chosen: bool) -> Addition:
     """The submissions that are no search yet, beside the whole list; JSON has searches alone."""
     if is_chosen:
-        return Told()
+        return Addition()
     lines = [
         f"{one.name}: {'failed' if one.over else 'submitted'}"
         + (f" ({one.over})" if one.over else "")
-        for one in keeper.waiting()
+        for one in supervisor.waiting()
     ]
     text = "".join(f"{line}\n" for line in lines)
-    return Told(text, where="err" if as_json else "out")
+    return Addition(text, where="err" if as_json else "out")

@@ -37,7 +37,7 @@ class Driven:
     lines: tuple[str, ...] = ()
 
 
-class Keeper:
+class Supervisor:
     """The submissions of a service; one process has one, whose methods any thread may call.
 
     A driver that died is begun again after `pause` seconds, twice as many each time (5 minutes at

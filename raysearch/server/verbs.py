@@ -65,17 +65,17 @@ def command_of(
     places = ["--runs", service.runs, "--store", without_password(service.store)]
     if verb in _TRACKED:
         places += ["--tracking-uri", service.tracking_uri]
-    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     for name in ("RAYSEARCH_ADDRESS", "COLUMNS"):
-        surroundings.pop(name, None)
+        environment.pop(name, None)
     if code is not None:
-        surroundings["PYTHONPATH"] = os.pathsep.join([str(code), *_own_path()])
+        environment["PYTHONPATH"] = os.pathsep.join([str(code), *_own_path()])
     if service.tracking_user:
-        surroundings["MLFLOW_TRACKING_USERNAME"] = service.tracking_user
-        surroundings["MLFLOW_TRACKING_PASSWORD"] = service.tracking_password
+        environment["MLFLOW_TRACKING_USERNAME"] = service.tracking_user
+        environment["MLFLOW_TRACKING_PASSWORD"] = service.tracking_password
     if password := sa.make_url(service.store).password:
-        surroundings["PGPASSWORD"] = unquote(str(password))
-    return [sys.executable, "-m", "raysearch.cli", verb, *places, *rest], surroundings
+        environment["PGPASSWORD"] = unquote(str(password))
+    return [sys.executable, "-m", "raysearch.cli", verb, *places, *rest], environment
 
 
 class Commands:
@@ -108,18 +108,18 @@ class Commands:
         With `kind`, that of its error, beside a status of bad input. The command ends with whoever
         listens: with the iterator, or when `is_left` says so.
         """
-        command, surroundings = command_of(arguments, service, code)
+        command, environment = command_of(arguments, service, code)
         if width is not None and width in _WIDTHS:
-            surroundings["COLUMNS"] = str(width)
+            environment["COLUMNS"] = str(width)
         async with self._free:
             with _listening() as (listener, speaker):
-                surroundings[KIND_TO] = str(speaker)
+                environment[KIND_TO] = str(speaker)
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
-                    env=surroundings,
+                    env=environment,
                     cwd=code,
                     start_new_session=True,
                     pass_fds=(speaker,),

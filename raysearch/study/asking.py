@@ -53,7 +53,7 @@ class Proposal:
     evaluates: dict[str, Any] | None = None
 
 
-class Asking:
+class Proposals:
     """The half of a study that asks; `Study` is the other half."""
 
     def __init__(self, space: Space, spec: Mapping[str, Any], log: Log) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from raysearch.errors import BadSetting
 from raysearch.events.log import Event
-from raysearch.study.asking import Asking, Log, Proposal, told
+from raysearch.study.asking import Log, Proposal, Proposals, told
 from raysearch.study.trials import Entry
 from raysearch.sweeps.space import Space
 
@@ -16,7 +16,7 @@ __all__ = ["Log", "Proposal", "State", "Study"]
 State = Literal["complete", "pruned", "failed", "infeasible"]
 
 
-class Study(Asking):
+class Study(Proposals):
     """Decides for one search. All it knows is in the events: `rebuild` gives an equal study.
 
     Each method may be called from any thread; `report` and `tell` never wait for a sampler.

@@ -16,7 +16,7 @@ from raysearch.sweeps.distributions import Choice, Distribution, Float, Int
 from raysearch.sweeps.exits import staying
 from raysearch.sweeps.sweep import Config, Sweep, Trial, bare
 from raysearch.sweeps.walk import (
-    Asking,
+    AskedTrial,
     ContinuousError,
     GivenError,
     Odometer,
@@ -122,7 +122,7 @@ class Space:
         Raises:
             ValueError: the sweep gives no valid configuration there; says where and why.
         """
-        asking = Asking(source, self.fixed)
+        asking = AskedTrial(source, self.fixed)
         try:
             with staying():
                 config = self._with_fixed(self.sweep(asking), asking)
@@ -132,7 +132,7 @@ class Space:
             raise self._invalid(error, asking) from error
         return Point(asking.params, asking.distributions, config, asking.answered)
 
-    def _invalid(self, error: BaseException, asking: Asking) -> BadSetting:
+    def _invalid(self, error: BaseException, asking: AskedTrial) -> BadSetting:
         place = place_of(error, self.sweep.function.__code__.co_filename)
         at = [place] if place else []
         at += [f"at {where(asking.params)}"] if asking.params else []
@@ -142,7 +142,7 @@ class Space:
             + (f" ({', '.join(at)})" if at else "")
         )
 
-    def _with_fixed(self, config: Any, asking: Asking) -> Config:
+    def _with_fixed(self, config: Any, asking: AskedTrial) -> Config:
         asked = {bare(name) for name in asking.answered}
         left = {path: value for path, value in self.fixed.items() if path not in asked}
         while True:  # a variant that is set may bring the paths of the next values

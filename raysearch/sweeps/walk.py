@@ -15,7 +15,7 @@ Source = Callable[[str, Distribution], object]
 """Answers a suggestion: the value for a name and its distribution."""
 
 
-class Asking:
+class AskedTrial:
     """The trial that a sweep's function gets.
 
     A name whose bare path is in `fixed` is answered from there and not recorded; every other one by

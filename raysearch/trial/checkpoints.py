@@ -54,7 +54,7 @@ class Kept:
         return {**asdict(self), "path": str(folder / self.path), "source": source}
 
 
-class Keeper:
+class Retention:
     """Follows the checkpoints of a trial and says which of them are no longer needed.
 
     Kept are the last one (resume) and the best one (the answer): the checkpoint that belongs to the
@@ -74,7 +74,7 @@ class Keeper:
             self.add(checkpoint)
 
     @classmethod
-    def of(cls, metrics: Iterable[Mapping[str, str]], kept: Iterable[Kept] = ()) -> Keeper:
+    def of(cls, metrics: Iterable[Mapping[str, str]], kept: Iterable[Kept] = ()) -> Retention:
         """By the first of these objectives, each with `direction` and `reduce`."""
         first = next(iter(metrics), {"direction": "maximize"})
         return cls(first["direction"], kept, first.get("reduce", "best"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting
 from raysearch.integrity import Digest, damage, file_digest, folder_digest, members
-from raysearch.trial.checkpoints import FOLDER, Keeper, Kept, is_inside, remove
+from raysearch.trial.checkpoints import FOLDER, Kept, Retention, is_inside, remove
 from raysearch.trial.job import Job
 from raysearch.trial.lending import copy_file, is_lent, lent
 
@@ -37,8 +37,8 @@ class Storage:
     def __init__(self, job: Job) -> None:
         self._folder = Path(job.folder)
         self._root = Path(job.root)
-        self._keeper = Keeper.of(job.objectives, (Kept(**kept) for kept in job.kept))
-        self._kept = {kept.path: kept for kept in self._keeper.kept()}
+        self._retention = Retention.of(job.objectives, (Kept(**kept) for kept in job.kept))
+        self._kept = {kept.path: kept for kept in self._retention.kept()}
         self._stamps: dict[str, Stamp | None] = {}
         self._value: tuple[int, float] | None = None
         self._job = job
@@ -65,7 +65,7 @@ class Storage:
             if self._job.purpose != "run":
                 raise BadSetting(f"checkpoint {kept.path} {what}")
             wrong.append((kept, what))
-            self._keeper.damaged(kept.path)
+            self._retention.damaged(kept.path)
         return None, wrong
 
     def store(self, step: int, path: Any) -> Kept | None:
@@ -100,11 +100,11 @@ class Storage:
         """After the answer to a report: takes its objective in, deletes what is not needed now."""
         value = self._objective(step, metrics)
         if stored is None:
-            gone = self._keeper.learn(step, value)
+            gone = self._retention.learn(step, value)
         else:
             self._kept[stored.path] = stored
-            gone = self._keeper.add(replace(stored, value=value))
-        needed = {kept.source for kept in self._keeper.kept()}
+            gone = self._retention.add(replace(stored, value=value))
+        needed = {kept.source for kept in self._retention.kept()}
         for old in [self._kept.pop(path) for path in gone if path in self._kept]:
             if old.source not in needed:
                 remove(leftovers(old, self.artifacts), self._root)

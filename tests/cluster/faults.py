@@ -26,7 +26,7 @@ from typing import Any
 from raysearch.events.log import Store
 from tests.cluster import local
 from tests.cluster.proofs import prove, results
-from tests.cluster.ward import INJURIES, Ward, ward
+from tests.cluster.target import INJURIES, Target, target
 from tests.raysearch.events.postgres import forget
 
 SWEEP = "tests.cluster.sweeps:trained"
@@ -47,13 +47,13 @@ class Campaign:
 
     def run(self) -> None:
         """Runs what is left of it."""
-        with ward(self.folder) as hurt:
+        with target(self.folder) as hurt:
             self._expect(hurt)
             while self.done < self.kills:
                 self.round += 1
                 self._search(hurt, f"round-{self.round}")
 
-    def _expect(self, hurt: Ward) -> None:
+    def _expect(self, hurt: Target) -> None:
         """What an unhurt search on the same cluster ends with; kept for a resume."""
         file = self.folder / "expected.json"
         if not file.exists():
@@ -65,7 +65,7 @@ class Campaign:
             shutil.rmtree(hurt.runs / "unhurt")
         self.expected = json.loads(file.read_text())
 
-    def _search(self, hurt: Ward, name: str) -> None:
+    def _search(self, hurt: Target, name: str) -> None:
         """One search under fire, and the proof."""
         begun, count, ended = time.time(), 0, list[str]()
         while True:
@@ -87,7 +87,7 @@ class Campaign:
             time.sleep(1)
         self._judge(hurt, name, begun, count, ended)
 
-    def _trains(self, hurt: Ward, name: str, then: float) -> bool:
+    def _trains(self, hurt: Target, name: str, then: float) -> bool:
         """Waits until a trial trains and some seconds more; False if the driver has ended."""
         deadline = time.monotonic() + _STARTS
         while hurt.status is None and time.monotonic() < deadline:
@@ -97,7 +97,7 @@ class Campaign:
             time.sleep(0.3)
         return False
 
-    def _injure(self, hurt: Ward, name: str, draw: random.Random) -> int:
+    def _injure(self, hurt: Target, name: str, draw: random.Random) -> int:
         """One injury, in the log; 0 if it found no victim."""
         what = self._target()
         begun = time.time()
@@ -122,7 +122,7 @@ class Campaign:
         left = order[place:] + order[:place]
         return next((one for one in left if one not in self._skipped), left[0])
 
-    def _judge(self, hurt: Ward, name: str, begun: float, count: int, ended: list[str]) -> None:
+    def _judge(self, hurt: Target, name: str, begun: float, count: int, ended: list[str]) -> None:
         alive = self._left_alive(hurt)
         hurt.catch_up(name)
         forget(hurt.store)
@@ -136,7 +136,7 @@ class Campaign:
             shutil.copytree(hurt.runs / name, self.folder / "wrong" / name)
         shutil.rmtree(hurt.runs / name)
 
-    def _left_alive(self, hurt: Ward) -> list[str]:
+    def _left_alive(self, hurt: Target) -> list[str]:
         """Processes that train, or hosts, after the end; they have some seconds to go."""
         deadline = time.monotonic() + 20
         while True:
@@ -148,17 +148,17 @@ class Campaign:
                 return left
             time.sleep(0.5)
 
-    def _wait_for_the_end(self, hurt: Ward) -> None:
+    def _wait_for_the_end(self, hurt: Target) -> None:
         assert hurt.driver is not None
         hurt.driver.wait(_ENDS)
 
-    def _view(self, hurt: Ward, name: str) -> Any:
+    def _view(self, hurt: Target, name: str) -> Any:
         from raysearch.results.view import SearchView
 
         forget(hurt.store)
         return SearchView.read(Store(hurt.store), name)
 
-    def _exists(self, hurt: Ward, name: str) -> bool:
+    def _exists(self, hurt: Target, name: str) -> bool:
         forget(hurt.store)
         return Store(hurt.store).exists(name)
 
@@ -231,7 +231,7 @@ def main() -> None:
         if lines(folder / "log.jsonl") and not given.resume:
             raise SystemExit(f"--folder {folder} holds a campaign: --resume goes on with it")
         folder.mkdir(parents=True, exist_ok=True)
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # closes the ward
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # closes the target
         Campaign(given.seed, given.kills, folder).run()
     print(summary(folder))
 

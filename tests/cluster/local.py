@@ -33,7 +33,7 @@ from raysearch.results.view import SearchView, TrialView
 from raysearch.trial import process_tree
 from raysearch.trial.fork_server import FORK, TRIAL
 from raysearch.trial.guard import INNER, OUTER
-from tests.cluster.ward import fill, mount, unmount
+from tests.cluster.target import fill, mount, unmount
 from tests.raysearch.command import ENVIRONMENT
 from tests.raysearch.searches.wander import walk
 
@@ -63,7 +63,7 @@ _DISK = 512 << 20
 Facts = dict[str, Any]
 
 
-class Ward:
+class Target:
     """One search and its driver."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -143,24 +143,24 @@ def _kill(processes: list[psutil.Process], draw: random.Random) -> Facts | None:
     return {"pid": victim.pid}
 
 
-def _signal(number: signal.Signals) -> Callable[[Ward, random.Random], Facts | None]:
-    def send(ward: Ward, draw: random.Random) -> Facts | None:
-        assert ward.driver is not None
-        ward.driver.send_signal(number)
+def _signal(number: signal.Signals) -> Callable[[Target, random.Random], Facts | None]:
+    def send(target: Target, draw: random.Random) -> Facts | None:
+        assert target.driver is not None
+        target.driver.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
-            ward.driver.wait(240)
-        return {"status": ward.status}
+            target.driver.wait(240)
+        return {"status": target.status}
 
     return send
 
 
-def _stop(seconds: Callable[[random.Random], float]) -> Callable[[Ward, random.Random], Facts]:
+def _stop(seconds: Callable[[random.Random], float]) -> Callable[[Target, random.Random], Facts]:
     """A laptop's lid: the driver and its Ray stand still, the trials too or not."""
 
-    def stop(ward: Ward, draw: random.Random) -> Facts:
-        assert ward.driver is not None
+    def stop(target: Target, draw: random.Random) -> Facts:
+        assert target.driver is not None
         length, everybody = seconds(draw), draw.random() < 0.5
-        still = [psutil.Process(ward.driver.pid), *(ward.family() if everybody else [])]
+        still = [psutil.Process(target.driver.pid), *(target.family() if everybody else [])]
         for process in still:
             with suppress(psutil.Error):
                 process.suspend()
@@ -173,9 +173,9 @@ def _stop(seconds: Callable[[random.Random], float]) -> Callable[[Ward, random.R
     return stop
 
 
-def _lock_mlflow(ward: Ward, draw: random.Random) -> Facts | None:
+def _lock_mlflow(target: Target, draw: random.Random) -> Facts | None:
     """Another program holds MLflow's database."""
-    file = ward.folder / "runs" / "mlflow.db"
+    file = target.folder / "runs" / "mlflow.db"
     if not file.exists():
         return None
     connection = sqlite3.connect(file, timeout=5)
@@ -187,19 +187,19 @@ def _lock_mlflow(ward: Ward, draw: random.Random) -> Facts | None:
     return {}
 
 
-def _fill(ward: Ward, draw: random.Random) -> Facts | None:
+def _fill(target: Target, draw: random.Random) -> Facts | None:
     """No byte is left for some seconds, for anybody who writes to the folder of runs."""
-    runs = ward.folder / "runs"
+    runs = target.folder / "runs"
     return fill(runs) if os.path.ismount(runs) else None
 
 
-INJURIES: dict[str, Callable[[Ward, random.Random], Facts | None]] = {
-    "trial": lambda ward, draw: _kill(ward.trials(), draw),
-    "host": lambda ward, draw: _kill(ward.named("ray::"), draw),
-    "fork server": lambda ward, draw: _kill(ward.called(FORK), draw),
-    "guardian": lambda ward, draw: _kill(ward.called(OUTER, INNER), draw),
-    "raylet": lambda ward, draw: _kill(ward.named("raylet/raylet"), draw),
-    "gcs": lambda ward, draw: _kill(ward.named("gcs_server"), draw),
+INJURIES: dict[str, Callable[[Target, random.Random], Facts | None]] = {
+    "trial": lambda target, draw: _kill(target.trials(), draw),
+    "host": lambda target, draw: _kill(target.named("ray::"), draw),
+    "fork server": lambda target, draw: _kill(target.called(FORK), draw),
+    "guardian": lambda target, draw: _kill(target.called(OUTER, INNER), draw),
+    "raylet": lambda target, draw: _kill(target.named("raylet/raylet"), draw),
+    "gcs": lambda target, draw: _kill(target.named("gcs_server"), draw),
     "driver KILL": _signal(signal.SIGKILL),
     "driver TERM": _signal(signal.SIGTERM),
     "driver HUP": _signal(signal.SIGHUP),
@@ -233,23 +233,23 @@ class Campaign:
         name, begun, first = f"round-{self.round}", time.time(), self.done
         if command[0] == DIGITS and not self._expected:
             self._expected = self._unhurt(command)
-        ward, ended = Ward(self.folder, name), list[str]()
+        target, ended = Target(self.folder, name), list[str]()
         while len(ended) < 30:
-            view = ward.view()
-            ward.drive(*(("resume", name) if view else ("search", *command, "--name", name)))
-            while ward.status is None:
+            view = target.view()
+            target.drive(*(("resume", name) if view else ("search", *command, "--name", name)))
+            while target.status is None:
                 draw = random.Random(f"{self.seed}/{self.done}")
                 hits = self.done - first < IN_A_ROUND and self.done < self.kills
-                if not hits or not self._trains(ward, draw.uniform(0, 5)):
-                    assert ward.driver is not None
-                    ward.driver.wait(_ENDS)
+                if not hits or not self._trains(target, draw.uniform(0, 5)):
+                    assert target.driver is not None
+                    target.driver.wait(_ENDS)
                     break
-                self._injure(ward, draw)
-            view = ward.view()
-            ended.append(f"{ward.status} {view.state if view else 'unborn'}")
+                self._injure(target, draw)
+            view = target.view()
+            ended.append(f"{target.status} {view.state if view else 'unborn'}")
             if view is not None and view.state == "finished":
                 break
-        wrong = self._proved(ward, command[0]) + self._left(ward)
+        wrong = self._proved(target, command[0]) + self._left(target)
         wrong += [f"a driver ended with {end}" for end in ended if end not in _SPOKEN]
         if wrong:
             self._keep(name)
@@ -265,24 +265,24 @@ class Campaign:
         subprocess.run(["cp", "-a", str(self.folder / "runs"), str(target)], check=True)
 
     def _unhurt(self, command: tuple[str, ...]) -> dict[str, Any]:
-        ward = Ward(self.folder, "unhurt")
-        ward.drive("search", *command, "--name", "unhurt")
-        assert ward.driver is not None and ward.driver.wait(_ENDS) == 0
-        view = ward.view()
+        target = Target(self.folder, "unhurt")
+        target.drive("search", *command, "--name", "unhurt")
+        assert target.driver is not None and target.driver.wait(_ENDS) == 0
+        view = target.view()
         assert view is not None
         return {json.dumps(one.params): _reports(one) for one in view.trials.values()}
 
-    def _trains(self, ward: Ward, then: float) -> bool:
+    def _trains(self, target: Target, then: float) -> bool:
         """Waits until a trial trains and some seconds more; False if the driver has ended."""
         deadline = time.monotonic() + _STARTS
-        while ward.status is None and time.monotonic() < deadline:
-            if ward.trials():
+        while target.status is None and time.monotonic() < deadline:
+            if target.trials():
                 time.sleep(then)
-                return ward.status is None
+                return target.status is None
             time.sleep(0.2)
         return False
 
-    def _injure(self, ward: Ward, draw: random.Random) -> None:
+    def _injure(self, target: Target, draw: random.Random) -> None:
         """One injury, in the log: each kind comes once before any comes twice."""
         turn, place = divmod(self.done, len(INJURIES))
         order = sorted(INJURIES)
@@ -291,14 +291,14 @@ class Campaign:
         if self.done == self.kills // 2:
             what = next(iter(ONCE))
         begun = time.time()
-        facts = (INJURIES | ONCE)[what](ward, draw)
+        facts = (INJURIES | ONCE)[what](target, draw)
         line = {"kill": self.done + 1, "round": self.round, "what": what, "time": begun}
         _append(self.log, {**line, "hit": facts is not None, **(facts or {})})
         self.done += 1
 
-    def _proved(self, ward: Ward, sweep: str) -> list[str]:
+    def _proved(self, target: Target, sweep: str) -> list[str]:
         """What differs from uninterrupted trials, and what `check` finds."""
-        view = ward.view()
+        view = target.view()
         if view is None or view.state != "finished":
             return [f"the search is {view.state if view else 'not there'}"]
         wrong: list[str] = []
@@ -309,7 +309,7 @@ class Campaign:
                 wrong.append(f"trial {trial.number}: {trial.differed}")
             if _reports(trial) != self._uninterrupted(trial, sweep):
                 wrong.append(f"trial {trial.number} does not equal an uninterrupted one")
-        command = [sys.executable, "-m", "raysearch.cli", "check", ward.name]
+        command = [sys.executable, "-m", "raysearch.cli", "check", target.name]
         done = subprocess.run(
             command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
@@ -325,10 +325,10 @@ class Campaign:
         reports = [[step, metrics] for step, metrics in enumerate(walked, 1)]
         return reports[: len(trial.reports)] if trial.state == "pruned" else reports
 
-    def _left(self, ward: Ward) -> list[str]:
+    def _left(self, target: Target) -> list[str]:
         """Processes and files that are there after the end; they have half a minute to go."""
         deadline = time.monotonic() + 30
-        while (left := ward.left()) and time.monotonic() < deadline:
+        while (left := target.left()) and time.monotonic() < deadline:
             time.sleep(0.5)
         return [f"left: {one}" for one in left]
 

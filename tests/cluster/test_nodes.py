@@ -9,7 +9,7 @@ import pytest
 
 from raysearch.events.log import Store
 from raysearch.results.view import SearchView
-from tests.cluster.ward import INJURIES, Ward, ward
+from tests.cluster.target import INJURIES, Target, target
 from tests.raysearch.command import wait_until
 from tests.raysearch.events.postgres import forget
 
@@ -28,19 +28,19 @@ ONE = [
 
 
 @pytest.fixture(scope="module")
-def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    with ward(tmp_path_factory.mktemp("faults")) as opened:
+def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with target(tmp_path_factory.mktemp("faults")) as opened:
         yield opened
 
 
-def begun(hurt: Ward, name: str) -> None:
+def begun(hurt: Target, name: str) -> None:
     """A search of one trial, which has saved a checkpoint."""
     hurt.drive("search", *ONE, "--name", name)
     runs = hurt.runs / name
     wait_until(lambda: any(runs.glob("0000/*/checkpoints/*.pt")), what="for a checkpoint")
 
 
-def ended(hurt: Ward, name: str) -> SearchView:
+def ended(hurt: Target, name: str) -> SearchView:
     assert hurt.driver is not None
     hurt.driver.wait(240)
     forget(hurt.store)
@@ -49,7 +49,7 @@ def ended(hurt: Ward, name: str) -> SearchView:
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["raylet", "node"])
-def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Ward, fault: str) -> None:
+def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Target, fault: str) -> None:
     begun(hurt, fault)
     assert INJURIES[fault](hurt, random.Random(0), fault)
     trial = ended(hurt, fault).trials[0]
@@ -59,7 +59,7 @@ def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Ward, faul
 
 
 @pytest.mark.long
-def test_a_trial_that_is_given_notice_saves_at_once(hurt: Ward) -> None:
+def test_a_trial_that_is_given_notice_saves_at_once(hurt: Target) -> None:
     begun(hurt, "notice")
     facts = INJURIES["notice"](hurt, random.Random(0), "notice")
     assert facts and facts["left"] == 0 and facts["saved"] < 30
@@ -68,7 +68,7 @@ def test_a_trial_that_is_given_notice_saves_at_once(hurt: Ward) -> None:
 
 @pytest.mark.long
 def test_a_full_disk_ends_the_search_with_one_sentence_and_a_resume_finishes_it(
-    hurt: Ward,
+    hurt: Target,
 ) -> None:
     if not hurt.has_disk:
         pytest.skip("a disk of its own is mounted as root")
@@ -81,7 +81,7 @@ def test_a_full_disk_ends_the_search_with_one_sentence_and_a_resume_finishes_it(
     assert ended(hurt, "full").trials[0].state == "complete"
 
 
-def test_a_driver_killed_while_a_group_starts_leaves_its_places_to_the_next(hurt: Ward) -> None:
+def test_a_driver_killed_while_a_group_starts_leaves_its_places_to_the_next(hurt: Target) -> None:
     grouped = ["tests.raysearch.searches.grouped_sweep:grouped", "training.steps=100"]
     hurt.drive("search", *grouped, "--name", "group")
     mark = hurt.runs / "group/0000/attempt-1/group.txt"

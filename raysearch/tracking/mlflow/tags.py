@@ -77,19 +77,19 @@ def winner_metrics(view: SearchView) -> dict[str, float]:
     won = winner(view)
     if won is None:
         return {}
-    standing, metric = won.standing, view.spec["metrics"][0]
-    rows = ordered(reference_rows(standing.runs, metric["name"]), metric["direction"])
+    rank, metric = won.rank, view.spec["metrics"][0]
+    rows = ordered(reference_rows(rank.runs, metric["name"]), metric["direction"])
     blind = {"search/blind": next(iter(rows.values()))} if rows else {}
-    if not standing.is_repeated:
+    if not rank.is_repeated:
         return blind
     return {
         **blind,
-        "search/winner_mean": standing.mean,
-        "search/winner_low": standing.low,
-        "search/winner_high": standing.high,
-        "search/winner_seeds": float(standing.seeds),
+        "search/winner_mean": rank.mean,
+        "search/winner_low": rank.low,
+        "search/winner_high": rank.high,
+        "search/winner_seeds": float(rank.seeds),
         **{
             f"search/winner_{what.replace(' ', '_')}": float(count)
-            for what, count in standing.others.items()
+            for what, count in rank.others.items()
         },
     }

@@ -14,7 +14,7 @@ from typing import Any
 from raysearch.trial.job import Message
 
 
-class Door:
+class WorkerListener:
     """Listens at an address of this machine, on a thread of its own, until it is closed."""
 
     def __init__(self, host: str) -> None:

@@ -1,4 +1,4 @@
-"""Inside a worker of a group: its leash to the host, its session, and how it ends."""
+"""Inside a worker of a group: its lifeline to the host, its session, and how it ends."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
     """
     job = Job.read(config["job"])
     address, key = (str(config["host"]), int(config["port"])), bytes.fromhex(config["key"])
-    leash = Client(address, authkey=key)
-    leash.send({"kind": "arrived", "rank": rank, "pid": os.getpid(), **ray_names})
-    threading.Thread(target=_obey, args=(leash,), daemon=True).start()
+    lifeline = Client(address, authkey=key)
+    lifeline.send({"kind": "arrived", "rank": rank, "pid": os.getpid(), **ray_names})
+    threading.Thread(target=_obey, args=(lifeline,), daemon=True).start()
     watch_this_process()
     write_to(job.log)
     faulthandler.enable(open(fatal_of(job, rank), "w"))  # noqa: SIM115 (as long as we live)
@@ -89,7 +89,7 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
     with suppress(OSError, IndexError):  # relative paths mean what they mean to the user
         os.chdir(job.paths[-1])
     if rank:
-        _finish(leash, _run(job, SilentSession(job), rank))
+        _finish(lifeline, _run(job, SilentSession(job), rank))
     line = SessionLine(Client(address, authkey=key))
     line.send({"kind": "session"})
     session = PipeSession(job, line)
@@ -128,10 +128,10 @@ def _finish(connection: Connection[Any, Any], end: Message) -> NoReturn:
     os._exit(1)
 
 
-def _obey(leash: Connection[Any, Any]) -> None:
-    """Ends this process, wherever it is, when the host lets go of the leash or is gone."""
+def _obey(lifeline: Connection[Any, Any]) -> None:
+    """Ends this process, wherever it is, when the host lets go of the lifeline or is gone."""
     try:
         while True:
-            leash.recv()
+            lifeline.recv()
     except (EOFError, OSError):
         os._exit(1)

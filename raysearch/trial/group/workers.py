@@ -27,7 +27,7 @@ from raysearch.trial.group.launcher import (
     set_mark,
     storage_of,
 )
-from raysearch.trial.group.listener import Door
+from raysearch.trial.group.listener import WorkerListener
 from raysearch.trial.group.rank import fatal_of
 from raysearch.trial.job import ALIVE, Job, Message
 from raysearch.trial.messages import InvalidMessage, receive
@@ -47,19 +47,19 @@ _MEMORY_EVERY = 1.0
 
 @dataclass
 class _Rank:
-    """A worker that has arrived: its process and actor, and the leash: it ends when that does."""
+    """A worker that has arrived: its process and actor, and the lifeline that it ends with."""
 
     pid: int
     node: str
     actor: Any
-    leash: Connection[Any, Any]
+    lifeline: Connection[Any, Any]
     through: bool = False
 
 
 class Group:
     """The workers of one attempt, seen from their host.
 
-    The host listens; each worker connects to it by a leash, and ends when that is closed: by the
+    The host listens; each worker connects to it by a lifeline, and ends when that is closed: by the
     host, or by the end of the host. Rank 0 has a second connection, over which its session speaks
     as that of a single process does. So a host needs no process of its own for either, and knows at
     once when a worker is gone.
@@ -69,7 +69,7 @@ class Group:
         self.job = job
         Path(job.folder).mkdir(parents=True, exist_ok=True)
         self._node = ray.get_runtime_context().get_node_id()
-        self._door = Door(ray.util.get_node_ip_address())
+        self._listener = WorkerListener(ray.util.get_node_ip_address())
         self._ranks: dict[int, _Rank] = {}
         self._session: Connection[Any, Any] | None = None
         self._ends: list[Message] = []
@@ -80,7 +80,7 @@ class Group:
         self._ended = False
         give_back_orphans(Path(job.root))
         set_mark(job, secrets.randbelow(1 << 20) + 1)
-        invitation = self._door.invitation()
+        invitation = self._listener.invitation()
         self._fitted = launcher(self._node).fit.remote(job.to_json(), invitation)
 
     @property
@@ -120,7 +120,7 @@ class Group:
         if self._ended:
             return
         self._ended = True
-        self._door.close()
+        self._listener.close()
         self._end_ranks()
         self._take_down()
         self._made.remove()
@@ -144,7 +144,7 @@ class Group:
         for pid in started:
             kill_tree(pid)
         for rank in self._ranks.values():
-            rank.leash.close()
+            rank.lifeline.close()
         if self._session is not None:
             self._session.close()
 
@@ -171,11 +171,11 @@ class Group:
         self._welcome()
         if self._ends:
             return self._cause()
-        leashes, lines = self._lines()
+        lifelines, lines = self._lines()
         if not lines:
             time.sleep(timeout)
         for line in multiprocessing.connection.wait(lines, timeout):
-            message = self._read(line, leashes.get(line))
+            message = self._read(line, lifelines.get(line))
             if message is None:
                 continue
             if message["kind"] == "end" and message["outcome"] not in ("complete", "paused"):
@@ -185,12 +185,14 @@ class Group:
         return self._cause() if self._ends else self._failed_to_start()
 
     def _lines(self) -> tuple[dict[Any, int], list[Any]]:
-        """The leashes of ranks that are still at work, and with them the line of the session."""
-        leashes = {rank.leash: index for index, rank in self._ranks.items() if not rank.through}
-        return leashes, [*leashes, *([self._session] if self._session is not None else [])]
+        """The lifelines of ranks that are still at work, and with them the line of the session."""
+        lifelines = {
+            rank.lifeline: index for index, rank in self._ranks.items() if not rank.through
+        }
+        return lifelines, [*lifelines, *([self._session] if self._session is not None else [])]
 
     def _welcome(self) -> None:
-        for hello, line in self._door.arrived():
+        for hello, line in self._listener.arrived():
             if hello["kind"] == "session":
                 self._session = line
             else:
@@ -234,10 +236,10 @@ class Group:
         have words for it: so it comes first.
         """
         deadline = time.monotonic() + SETTLE
-        leashes, lines = self._lines()
+        lifelines, lines = self._lines()
         while lines and (left := deadline - time.monotonic()) > 0:
             for line in multiprocessing.connection.wait(lines, left):
-                message = self._read(line, leashes.get(line))
+                message = self._read(line, lifelines.get(line))
                 if message is not None and message["kind"] == "end":
                     self._ends.append(message)
                 if message is None or message["kind"] == "end":

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from raysearch.driver.attempts import Limits
-from raysearch.driver.live_trial import Course, unfinished
+from raysearch.driver.live_trial import LiveTrial, unfinished
 from raysearch.driver.outcomes import _needed
 from raysearch.results.reductions import reduce_objective
 from raysearch.study.study import Study
-from raysearch.trial.checkpoints import Keeper, Kept
+from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.searches.sweeps import broken, chain, chain_grid
@@ -200,10 +200,10 @@ def test_after_a_kill_the_unfinished_trials_come_first_from_their_checkpoints(
     stage.end(second, "killed")
     stage.log.flush()
     events = list(stage.store.events("one"))
-    courses = unfinished(events, stage.spec)
+    unfinished_trials = unfinished(events, stage.spec)
     stage.log = stage.store.log("one")
     stage.conductor = stage.conduct(Study.rebuild(stage.space, stage.spec, stage.log, events))
-    stage.conductor.resume(courses)
+    stage.conductor.resume(unfinished_trials)
     resumed, retried = stage.start(), stage.start()
     assert (resumed.trial, resumed.attempt) == (first.trial, 2)
     assert resumed.restored == str(Path(first.folder) / "checkpoints/4.pt")
@@ -258,11 +258,11 @@ def test_a_last_failure_is_told_at_resume_without_another_attempt(tmp_path: Path
 def test_what_a_reduction_looks_at_gives_what_the_whole_history_gives(
     reduce: str, direction: str
 ) -> None:
-    course, values = Course(0, {}, 0, "", Keeper(direction)), [0.3, 0.9, 0.1, 0.5]
+    live, values = LiveTrial(0, {}, 0, "", Retention(direction)), [0.3, 0.9, 0.1, 0.5]
     for step, value in enumerate(values):
-        course.take(step, {"x": value}, None, ["x"])
-    assert [course.value_at(step) for step in range(5)] == [*values, None]
-    needed = reduce_objective(_needed(course, 0, reduce), reduce, direction)
+        live.take(step, {"x": value}, None, ["x"])
+    assert [live.value_at(step) for step in range(5)] == [*values, None]
+    needed = reduce_objective(_needed(live, 0, reduce), reduce, direction)
     assert needed == reduce_objective(values, reduce, direction)
 
 
@@ -280,11 +280,11 @@ def test_facts_that_are_said_again_are_one_event(stage: Stage) -> None:
 def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
     tested: list[int] = []
 
-    def tests() -> list[tuple[Course, str]]:
+    def tests() -> list[tuple[LiveTrial, str]]:
         best = stage.view().best()
         assert best is not None
-        course = Course(best.number, best.config, best.seed, best.origin, _keeper(best))
-        return [(course, "winner")]
+        live = LiveTrial(best.number, best.config, best.seed, best.origin, _retention(best))
+        return [(live, "winner")]
 
     stage.conductor.tests = tests
     scores = {}
@@ -312,29 +312,29 @@ def test_the_test_split_comes_once_after_all_trials(stage: Stage) -> None:
 def test_an_evaluation_is_made_again_as_often_as_its_failure_allows(
     stage: Stage, outcome: str, tries: int
 ) -> None:
-    course = Course(0, {}, 0, "random", Keeper("maximize"), role="winner")
+    live = LiveTrial(0, {}, 0, "random", Retention("maximize"), role="winner")
     made = 0
     while made < 9:
-        made = course.attempt = course.attempt + 1
+        made = live.attempt = live.attempt + 1
         message = {"kind": "end", "outcome": outcome, "message": ""}
-        if not stage.conductor._hearing.end_test(course, message).again:
+        if not stage.conductor._outcomes.end_test(live, message).again:
             break
     assert made == tries
 
 
 def test_an_evaluation_that_ends_itself_by_sigterm_is_made_four_times(stage: Stage) -> None:
-    course = Course(0, {}, 0, "random", Keeper("maximize"), role="winner")
+    live = LiveTrial(0, {}, 0, "random", Retention("maximize"), role="winner")
     for attempt in range(1, 9):
-        course.attempt = attempt
-        stage.conductor._end(course, {"kind": "end", "outcome": "paused", "message": ""})
-        if course not in stage.conductor.waiting:
+        live.attempt = attempt
+        stage.conductor._end(live, {"kind": "end", "outcome": "paused", "message": ""})
+        if live not in stage.conductor.waiting:
             break
-        stage.conductor.waiting.remove(course)
-    assert course.attempt == 4
+        stage.conductor.waiting.remove(live)
+    assert live.attempt == 4
 
 
-def _keeper(trial: Any) -> Any:
-    return Keeper("maximize", [Kept(0, trial.best_checkpoint, 0.0)])
+def _retention(trial: Any) -> Any:
+    return Retention("maximize", [Kept(0, trial.best_checkpoint, 0.0)])
 
 
 def test_a_decision_that_the_kill_cut_off_is_completed_and_told_without_another_attempt(

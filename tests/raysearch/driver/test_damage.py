@@ -146,8 +146,8 @@ def test_a_trial_goes_on_from_the_older_one_after_the_last_was_cut(
     again = stage.start()
     assert (again.trial, again.attempt, again.restored) == (0, 2, str(best))
     assert list(stage.view().trials[0].damaged) == [str(last.relative_to(stage.folder))]
-    (course,) = unfinished(stage.store.events("one"), stage.spec)
-    assert course.last == course.best and course.last is not None and course.last.step == 2
+    (live,) = unfinished(stage.store.events("one"), stage.spec)
+    assert live.last == live.best and live.last is not None and live.last.step == 2
 
 
 def test_a_trial_whose_process_found_the_damage_does_not_meet_it_again(stage: Stage) -> None:

@@ -83,8 +83,8 @@ def test_who_does_not_save_in_time_is_given_up_and_loses_only_its_last_steps(
     stage.report(job, 2, 0.5)
     stage.conductor.tick()
     assert stage.conductor.halted
-    [course] = unfinished(stage.store.events("one"), stage.spec)
-    assert course.last is not None and course.last.step == 2
+    [live] = unfinished(stage.store.events("one"), stage.spec)
+    assert live.last is not None and live.last.step == 2
 
 
 def test_after_a_signal_who_does_not_listen_is_given_up_long_before_its_box_ends(

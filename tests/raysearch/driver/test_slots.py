@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raysearch.driver.attempts import Limits
-from raysearch.driver.slots import Asking, Slots
+from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.searches.sweeps import chain_grid
@@ -85,9 +85,9 @@ def test_who_is_silent_for_long_is_not_waited_for(tmp_path: Path) -> None:
     stage = Shared(tmp_path, grant=2)
     (first,) = stage.started(1)
     silent = stage.start()
-    course = stage.conductor._live[silent.trial]
-    assert course.begun is not None
-    course.begun -= 61
+    live = stage.conductor._live[silent.trial]
+    assert live.begun is not None
+    live.begun -= 61
     stage.slots.grant = 1
     assert not stage.leaves(silent)
     assert stage.leaves(first)
@@ -167,7 +167,7 @@ def test_the_end_of_a_search_needs_no_slot(tmp_path: Path) -> None:
     assert stage.conductor.over
 
 
-class Late(Asking):
+class Late(BrokerClient):
     """A driver that heard the broker last so many seconds ago; now there is none."""
 
     def __init__(self, slots: Slots, runs: int, silence: float) -> None:

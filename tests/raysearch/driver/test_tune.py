@@ -113,7 +113,7 @@ def test_a_host_lost_while_it_starts_costs_the_newest_attempt(tmp_path: Path) ->
 def test_the_time_of_a_trial_begins_with_its_host(tmp_path: Path) -> None:
     tune = Tune(tmp_path)
     trial = tune.suggest()
-    course = tune.stage.conductor._live[0]
-    course.begun = 0.0
+    live = tune.stage.conductor._live[0]
+    live.begun = 0.0
     tune.decisions.begin(trial)
-    assert course.begun > 0
+    assert live.begun > 0

@@ -12,7 +12,7 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from raysearch.imports.hydra_line import read_hydra
-from raysearch.imports.imported_sweep import Brought
+from raysearch.imports.imported_sweep import ImportedSweep
 from raysearch.imports.writing import write_sweep
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, Sweep
@@ -57,11 +57,11 @@ LINES = [
 ]
 
 
-def sweep_of(brought: Brought) -> Sweep:
-    source = write_sweep(brought, Supervised, Metric("val/loss", "minimize"))
+def sweep_of(imported: ImportedSweep) -> Sweep:
+    source = write_sweep(imported, Supervised, Metric("val/loss", "minimize"))
     module: dict[str, Any] = {"__name__": "brought"}
     exec(source, module)
-    return module[brought.name]
+    return module[imported.name]
 
 
 def overrides(line: str) -> list[str]:
@@ -71,17 +71,17 @@ def overrides(line: str) -> list[str]:
 
 @pytest.mark.parametrize(("line", "count"), LINES, ids=lambda value: str(value)[:40])
 def test_a_line_has_the_jobs_that_hydra_launches(line: str, count: int) -> None:
-    brought = read_hydra(line, fields(MAPPED))
+    imported = read_hydra(line, fields(MAPPED))
     jobs = hydra_jobs(overrides(line))
     paths = {key: MAPPED.get(key, key) for key in jobs[0]}
     theirs = [{paths[key]: number(value) for key, value in job.items()} for job in jobs]
     ours = [
         {path: number(str(point.config.value_at(path))) for path in paths.values() if path}
-        for point in Space(sweep_of(brought)).points()
+        for point in Space(sweep_of(imported)).points()
     ]
     for job in theirs:
         job.pop("", None)
-    assert len(ours) == len(jobs) == brought.points == count
+    assert len(ours) == len(jobs) == imported.points == count
     assert {repr(sorted(each.items())) for each in ours} == {
         repr(sorted(each.items())) for each in theirs
     }
@@ -101,19 +101,19 @@ def test_an_interval_is_sampled_as_its_sweeper_would() -> None:
         "'lr=tag(log, interval(1e-5, 1e-2))' training.batch_size=16 hydra/sweeper=optuna "
         "hydra/sweeper/sampler=random hydra.sweeper.n_trials=16 hydra/launcher=joblib"
     )
-    brought = read_hydra(line, fields(MAPPED))
-    assert (brought.sampler, brought.trials, brought.points) == ("random", 16, None)
-    assert any(note.startswith("hydra/launcher: left out") for note in brought.notes)
-    parameters = Space(sweep_of(brought)).parameters()
+    imported = read_hydra(line, fields(MAPPED))
+    assert (imported.sampler, imported.trials, imported.points) == ("random", 16, None)
+    assert any(note.startswith("hydra/launcher: left out") for note in imported.notes)
+    parameters = Space(sweep_of(imported)).parameters()
     assert str(parameters["optimizer.lr"]) == "1e-05 … 0.01 (log)"
     assert str(parameters["model.heads"]) == "1 | 2 | 4"
 
 
 def test_an_interval_of_integers_has_integers() -> None:
     # the documentation of Hydra's sweepers
-    brought = read_hydra("-m 'model.layers=tag(log, int(interval(1, 8)))'", fields())
-    assert str(Space(sweep_of(brought)).parameters()["model.layers"]) == "1 … 8 (log)"
-    assert brought.sampler == "tpe" and "own sweeper cannot run an interval" in brought.notes[1]
+    imported = read_hydra("-m 'model.layers=tag(log, int(interval(1, 8)))'", fields())
+    assert str(Space(sweep_of(imported)).parameters()["model.layers"]) == "1 … 8 (log)"
+    assert imported.sampler == "tpe" and "own sweeper cannot run an interval" in imported.notes[1]
 
 
 def test_a_glob_has_the_files_that_hydra_finds(tmp_path: Path) -> None:

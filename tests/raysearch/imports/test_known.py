@@ -133,7 +133,7 @@ def test_known_trials_come_first_and_count_for_nothing(tmp_path: Path) -> None:
     log.flush()
     view = SearchView.read(store, spec["search"])
     assert [trial.state for trial in view.trials.values()] == ["known"] * 2 + ["waiting"] * 3
-    assert view.best() is None and view.standings() == [] and view.done() == 0
+    assert view.best() is None and view.ranking() == [] and view.done() == 0
     assert [(row["trial"], row["state"]) for row in rows(view)][:2] == [(1, "known"), (0, "known")]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from raysearch.events.log import Store
 from raysearch.provenance import snapshot
-from raysearch.provenance.environment import differences, packages, surroundings
+from raysearch.provenance.environment import current_environment, differences, packages
 from raysearch.provenance.sources import LARGEST, gather
 from raysearch.tracking.audit import audit
 from tests.raysearch.events import streams
@@ -214,7 +214,7 @@ def test_packages_are_those_of_importlib() -> None:
 def test_only_listed_variables_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "7")
     monkeypatch.setenv("DATABASE_PASSWORD", "hunter2")
-    found = surroundings(2)
+    found = current_environment(2)
     assert found["environment"]["PYTHONHASHSEED"] == "7" and found["threads"] == 2
     assert "hunter2" not in json.dumps(found)
 

@@ -96,7 +96,7 @@ def test_a_row_is_the_mean_over_the_runs_that_count() -> None:
         number = hand.trial("a", 0.3, seed=seed)
         rows = {"untrained": {"foreground_ari": value}}
         hand.say("described", number, facts={"reference/val": rows})
-    (only,) = hand.view.standings()
+    (only,) = hand.view.ranking()
     assert reference_rows(only.runs, "val/foreground_ari") == {"untrained": pytest.approx(0.3)}
 
 

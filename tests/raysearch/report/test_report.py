@@ -210,7 +210,7 @@ def test_the_answer_has_mean_interval_seeds_ties_and_test_scores() -> None:
     won = winner(view)
     assert won is not None and len(won.ties) == 2
     said = answer(view)
-    mean, low, high = (f"{x:.4g}" for x in (won.standing.mean, won.standing.low, won.standing.high))
+    mean, low, high = (f"{x:.4g}" for x in (won.rank.mean, won.rank.low, won.rank.high))
     assert f"val/accuracy {mean} (95 % interval {low} to {high}), mean of 4 seeds" in said[0]
     ties = " and ".join(str(each.trial.number) for each in won.ties)
     assert said[1].startswith(f"It is tied with trials {ties}: ")

@@ -11,10 +11,10 @@ import pytest
 from raysearch.driver.progress import best_table, headline
 from raysearch.errors import BadSetting
 from raysearch.report import answer as said
-from raysearch.report.tables import standing_table, trials_table
+from raysearch.report.tables import ranking_table, trials_table
 from raysearch.results.answer import answer, answer_lines, summary
 from raysearch.results.compare import compare
-from raysearch.results.ranking import standings, winner
+from raysearch.results.ranking import ranking, winner
 from raysearch.results.test_scores import winners
 from raysearch.results.view import rows
 from raysearch.sweeps.sweep import Metric, sweep
@@ -85,7 +85,7 @@ def sampled(*ends: float | str, **spec: Any) -> Hand:
 def first(hand: Hand) -> str:
     won = winner(hand.view)
     assert won is not None
-    return won.standing.trial.digest
+    return won.rank.trial.digest
 
 
 @pytest.mark.parametrize("made", [grid, sampled])
@@ -101,16 +101,16 @@ def test_survivors_do_not_beat_what_completed(made: Any, how: tuple[str, str]) -
 def test_a_seed_that_others_ended_does_not_count_against_it(made: Any, how: str) -> None:
     hand = made(0.2, 0.21, how)
     assert first(hand) == "some"
-    assert str(standings(hand.view)[0]).endswith(f", 3 seeds: 2 complete, 1 {how}")
+    assert str(ranking(hand.view)[0]).endswith(f", 3 seeds: 2 complete, 1 {how}")
 
 
 def test_a_failed_seed_that_was_run_again_with_success_is_complete() -> None:
     hand = Hand(metrics=LOSS, sampler="grid", repeats=2)
     hand.trial("a", 0.2)
     failed = lose(hand, "a", 1, "failed")
-    assert standings(hand.view)[0].is_incomplete
+    assert ranking(hand.view)[0].is_incomplete
     hand.trial("a", 0.3, seed=1, retry_of=failed, origin="retry")
-    (only,) = standings(hand.view)
+    (only,) = ranking(hand.view)
     assert not only.is_incomplete and str(only).endswith("2 seeds")
 
 
@@ -120,7 +120,7 @@ def test_the_retry_of_a_repeat_is_one_of_its_seeds() -> None:
     failed = lose(hand, "a", 1, "failed", repeat_of=chosen)
     again = hand.trial("a", 0.3, seed=1, retry_of=failed, origin="retry")
     other = hand.trial("a", 0.5, seed=2, repeat_of=chosen, origin="repeat")
-    (only,) = standings(hand.view)
+    (only,) = ranking(hand.view)
     assert [run.number for run in only.runs] == [again, other] and not only.is_incomplete
 
 
@@ -129,7 +129,7 @@ def test_where_all_are_incomplete_the_best_of_them_wins_and_says_so() -> None:
     seeds(hand, "a", 0.3, "diverged", "failed")
     seeds(hand, "b", 0.2, 0.4, "diverged")
     won = winner(hand.view)
-    assert won is not None and won.standing.trial.digest == "a"
+    assert won is not None and won.rank.trial.digest == "a"
     assert str(won) == "trial 0 is best: 0.3, 3 seeds: 1 complete, 1 diverged, 1 failed"
 
 
@@ -156,7 +156,7 @@ def test_how_the_seeds_ended_stands_beside_the_mean_everywhere(made: Any, tmp_pa
     assert text in said.answer(view)[0]
     assert any(text in below for _, _, below in said.tiles(view))
     assert "3: 1 complete, 2 diverged" in map(str, best_table(view, 2).columns[1].cells)
-    assert "3; 1 complete, 2 diverged" in standing_table(view)[1][0]
+    assert "3; 1 complete, 2 diverged" in ranking_table(view)[1][0]
     assert answer(view, tmp_path)["outcomes"] == outcomes
     assert summary(view)["best"]["outcomes"] == outcomes
     assert rows(view)[0]["outcomes"] == compare([view])[0]["outcomes"] == text[9:]
@@ -200,7 +200,7 @@ def reported(*curves: list[float], more: list[float] | None = None) -> Hand:
 
 
 def doubt(hand: Hand) -> str:
-    return standings(hand.view)[0].suspicion
+    return ranking(hand.view)[0].suspicion
 
 
 def test_seeds_with_identical_results_are_called_suspicious_everywhere(tmp_path: Path) -> None:
@@ -209,11 +209,11 @@ def test_seeds_with_identical_results_are_called_suspicious_everywhere(tmp_path:
         "seeds 0, 1 and 2 gave identical results at all 3 steps; does the experiment use "
         "config.seed?"
     )
-    assert standings(view)[0].suspicion == text
+    assert ranking(view)[0].suspicion == text
     assert any(f"suspicious: {text}" in line for line in answer_lines(view))
     assert f"That is suspicious: {text}" in said.answer(view)
     assert rows(view)[0]["suspicious"] == answer(view, tmp_path)["suspicious"] == text
-    assert any(text in cell for cell in standing_table(view)[1][0])
+    assert any(text in cell for cell in ranking_table(view)[1][0])
     assert "3: suspicious, identical results" in map(str, best_table(view, 1).columns[1].cells)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from raysearch.results.ranking import has_repeats, standings, winner
+from raysearch.results.ranking import has_repeats, ranking, winner
 from raysearch.results.view import rows
 from tests.raysearch.events.streams import Hand
 
@@ -19,14 +19,14 @@ TWO: list[dict[str, Any]] = [
 
 
 def _order(hand: Hand) -> list[str]:
-    return [each.trial.digest for each in standings(hand.view)]
+    return [each.trial.digest for each in ranking(hand.view)]
 
 
 def test_the_run_that_chose_a_finalist_does_not_count_in_its_mean() -> None:
     hand = Hand(repeats=2, finalists=2)
     lucky, steady = hand.trial("lucky", 0.99), hand.trial("steady", 0.95)
     again = [*hand.repeats(lucky, [0.80, 0.82]), *hand.repeats(steady, [0.93, 0.95])]
-    best, second = standings(hand.view)
+    best, second = ranking(hand.view)
     assert (best.trial.number, best.mean, best.seeds) == (again[3], pytest.approx(0.94), 2)
     assert (second.mean, second.seeds) == (pytest.approx(0.81), 2)
     assert [run.number for run in second.runs] == again[:2]
@@ -37,7 +37,7 @@ def test_in_a_grid_all_seeds_of_a_cell_count() -> None:
     for seed, (a, b) in enumerate([(0.9, 0.8), (0.5, 0.8), (0.7, 0.83)]):
         hand.trial("a", a, seed=seed)
         hand.trial("b", b, seed=seed)
-    best, second = standings(hand.view)
+    best, second = ranking(hand.view)
     assert (best.trial.number, best.mean, best.seeds) == (5, pytest.approx(0.81), 3)
     assert (second.trial.number, second.mean) == (0, pytest.approx(0.7))
 
@@ -50,7 +50,7 @@ def test_duplicates_pruned_failed_and_infeasible_runs_never_count() -> None:
     for state in ("pruned", "failed", "infeasible"):
         hand.trial("a", 0.9, seed=2, state=state)
         hand.trial("b", 0.9, state=state)
-    (only,) = standings(hand.view)
+    (only,) = ranking(hand.view)
     assert (only.seeds, only.mean) == (2, pytest.approx(0.6))
 
 
@@ -102,7 +102,7 @@ def test_the_best_run_with_a_checkpoint_stands_for_its_configuration(
     hand.repeats(first, [0.99, 0.4, 0.5])
     for gone in (1,):
         hand.say("removed", gone, path="", reason="quota")
-    assert standings(hand.view)[0].trial.number == number
+    assert ranking(hand.view)[0].trial.number == number
 
 
 def test_ties_are_called_ties_and_the_winner_has_its_interval() -> None:
@@ -123,7 +123,7 @@ def test_pairing_by_seed_tells_apart_what_the_seeds_spread() -> None:
         hand.trial("a", base + 0.01 + seed * 1e-4, seed=seed)
         hand.trial("b", base, seed=seed)
     won = winner(hand.view)
-    assert won is not None and won.standing.trial.digest == "a" and not won.ties
+    assert won is not None and won.rank.trial.digest == "a" and not won.ties
 
 
 def test_with_one_seed_nothing_is_said_of_an_interval_or_a_tie() -> None:

@@ -31,7 +31,7 @@ from raysearch.events.log import Store
 from raysearch.server import access
 from raysearch.server.access import LARGEST_JSON, LARGEST_PACKAGE
 from raysearch.server.gateway import create_app
-from raysearch.server.supervisor import Keeper
+from raysearch.server.supervisor import Supervisor
 from raysearch.server.verbs import Busy, Commands
 from raysearch.version import HEADER, version
 from tests.raysearch.command import wait_until
@@ -332,7 +332,7 @@ async def _some(commands: Commands, arguments: list[str], state: Path) -> list[d
     async def is_left() -> bool:
         return False
 
-    about = Keeper(state).service()
+    about = Supervisor(state).service()
     return [message async for message in commands.run(arguments, about, is_left)]
 
 
@@ -378,10 +378,10 @@ def test_no_more_verbs_run_at_once_than_may(state: Path, monkeypatch: pytest.Mon
 def test_what_nobody_foresaw_is_a_fault_with_its_traceback_in_the_log(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(self: Keeper, name: str) -> None:
+    def broken(self: Supervisor, name: str) -> None:
         raise KeyError("tags")
 
-    monkeypatch.setattr(Keeper, "driven", broken)
+    monkeypatch.setattr(Supervisor, "driven", broken)
     answer = client.get("/holder/one")
     assert answer.status_code == 500 and answer.headers[HEADER] == version()
     assert f"this is a fault of raysearch {version()}" in answer.json()["error"]
@@ -392,18 +392,18 @@ def test_what_nobody_foresaw_is_a_fault_with_its_traceback_in_the_log(
 def test_only_our_own_kinds_are_shown_as_sentences(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    def broken(self: Keeper, name: str) -> None:
+    def broken(self: Supervisor, name: str) -> None:
         raise kind("within")
 
-    monkeypatch.setattr(Keeper, "driven", broken)
+    monkeypatch.setattr(Supervisor, "driven", broken)
     assert client.get("/holder/one").status_code == 500
 
 
 def test_a_wrong_state_is_a_conflict(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Keeper, name: str) -> None:
+    def refuse(self: Supervisor, name: str) -> None:
         raise WrongState("search 'one' is damaged")
 
-    monkeypatch.setattr(Keeper, "driven", refuse)
+    monkeypatch.setattr(Supervisor, "driven", refuse)
     answer = client.get("/holder/one")
     assert answer.status_code == 409
     assert answer.json() == {"error": "search 'one' is damaged", "kind": "WrongState"}

@@ -18,8 +18,8 @@ from raysearch.driver.resources import Machine
 from raysearch.events.log import EventLog, Store
 from raysearch.server.state import ServiceState
 from raysearch.server.submissions import Submission, code_folder
-from raysearch.server.submitted_verbs import told_of
-from raysearch.server.supervisor import Keeper
+from raysearch.server.submitted_verbs import addition_to
+from raysearch.server.supervisor import Supervisor
 from raysearch.trial.job import label_of
 from tests.raysearch.events import streams
 
@@ -86,7 +86,7 @@ def ray() -> Iterator[JobServer]:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path, ray: JobServer) -> Keeper:
+def supervisor(tmp_path: Path, ray: JobServer) -> Supervisor:
     runs, state = tmp_path / "runs", tmp_path / "state"
     code_folder(runs, "c0de").mkdir(parents=True)
     state.mkdir()
@@ -94,95 +94,100 @@ def keeper(tmp_path: Path, ray: JobServer) -> Keeper:
     ServiceState(
         os.getpid(), "", str(runs), store, "none", "", "hush", dashboard=ray.address
     ).write(state)
-    return Keeper(state, pause=0.0, most=3)
+    return Supervisor(state, pause=0.0, most=3)
 
 
-def submit(keeper: Keeper, **options: Any) -> str:
+def submit(supervisor: Supervisor, **options: Any) -> str:
     asked = {"space": "own:x", "overrides": {}, "options": options, "code": "c0de", "stem": "own"}
-    return keeper.submit({**asked, "command": "raysearch submit own:x"})
+    return supervisor.submit({**asked, "command": "raysearch submit own:x"})
 
 
-def begin(keeper: Keeper, name: str) -> EventLog:
+def begin(supervisor: Supervisor, name: str) -> EventLog:
     """The search of a submission, as its driver begins it: one trial."""
-    settings = keeper.settings()
+    settings = supervisor.settings()
     log = Store(settings.store).create(name, {**streams.SPEC, "search": name})
     streams.ask(log, 0)
     return log
 
 
-def record(keeper: Keeper, name: str) -> Submission:
-    found = keeper.known.read(name)
+def record(supervisor: Supervisor, name: str) -> Submission:
+    found = supervisor.known.read(name)
     assert found is not None
     return found
 
 
-def test_a_job_has_the_code_in_its_path_and_no_secret_in_it(keeper: Keeper, ray: JobServer) -> None:
-    name = submit(keeper, user="ann", priority=2)
+def test_a_job_has_the_code_in_its_path_and_no_secret_in_it(
+    supervisor: Supervisor, ray: JobServer
+) -> None:
+    name = submit(supervisor, user="ann", priority=2)
     asked = ray.jobs["raysearch-own-1"]["asked"]
     surroundings = asked["runtime_env"]["env_vars"]
     assert name == "own-1"
     assert surroundings["PYTHONPATH"].endswith("/runs/.code/c0de")
     assert surroundings["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
     assert "hush" not in json.dumps(asked)
-    assert (record(keeper, name).asked().user, record(keeper, name).asked().name) == ("ann", name)
+    assert (record(supervisor, name).asked().user, record(supervisor, name).asked().name) == (
+        "ann",
+        name,
+    )
 
 
-def test_a_driver_that_runs_is_let_run(keeper: Keeper, ray: JobServer) -> None:
-    begin(keeper, submit(keeper))
-    keeper.tend()
+def test_a_driver_that_runs_is_let_run(supervisor: Supervisor, ray: JobServer) -> None:
+    begin(supervisor, submit(supervisor))
+    supervisor.tend()
     assert list(ray.jobs) == ["raysearch-own-1"]
 
 
 @pytest.mark.parametrize("left", [-9, 137, None])
 def test_a_driver_that_is_killed_is_begun_again(
-    keeper: Keeper, ray: JobServer, left: int | None
+    supervisor: Supervisor, ray: JobServer, left: int | None
 ) -> None:
-    begin(keeper, submit(keeper))
+    begin(supervisor, submit(supervisor))
     ray.end("raysearch-own-1", "FAILED", left)
-    keeper.tend()
+    supervisor.tend()
     assert list(ray.jobs) == ["raysearch-own-1", "raysearch-own-1-2"]
 
 
 def test_drivers_are_begun_again_after_ray_has_forgotten_them(
-    keeper: Keeper, ray: JobServer
+    supervisor: Supervisor, ray: JobServer
 ) -> None:
-    before = submit(keeper)
-    begin(keeper, submit(keeper))
+    before = submit(supervisor)
+    begin(supervisor, submit(supervisor))
     ray.jobs.clear()
-    keeper.tend()
+    supervisor.tend()
     assert sorted(ray.jobs) == ["raysearch-own-1-2", "raysearch-own-2-2"]
-    driven = keeper.driven(before)
+    driven = supervisor.driven(before)
     assert driven is not None and driven.state == "submitted"
 
 
 def test_a_driver_that_never_gets_on_is_given_up_and_its_last_words_are_told(
-    keeper: Keeper, ray: JobServer
+    supervisor: Supervisor, ray: JobServer
 ) -> None:
-    name = submit(keeper)
-    begin(keeper, name)
+    name = submit(supervisor)
+    begin(supervisor, name)
     for _ in range(6):
         ray.end(list(ray.jobs)[-1], "FAILED", 1)
-        keeper.tend()
+        supervisor.tend()
     assert len(ray.jobs) == 4  # the first, and three more
-    driven = keeper.driven(name)
+    driven = supervisor.driven(name)
     assert driven is not None and driven.lines[-1] == "last words"
     assert driven.reason == (
         "its driver is not started again: it died 3 times without a new report"
     )
 
 
-def test_a_driver_that_gets_on_is_never_given_up(keeper: Keeper, ray: JobServer) -> None:
-    log = begin(keeper, submit(keeper))
+def test_a_driver_that_gets_on_is_never_given_up(supervisor: Supervisor, ray: JobServer) -> None:
+    log = begin(supervisor, submit(supervisor))
     for step in range(6):
         body = {"fidelity": step, "values": [0.5], "metrics": {}, "checkpoint": None}
         log.append("report", 0, commit=True, step=step, **body)
         ray.end(list(ray.jobs)[-1], "FAILED", -9)
-        keeper.tend()
+        supervisor.tend()
     assert len(ray.jobs) == 7
 
 
-def test_the_pause_before_another_try_grows(keeper: Keeper, ray: JobServer) -> None:
-    patient = Keeper(keeper.state, pause=1000.0)
+def test_the_pause_before_another_try_grows(supervisor: Supervisor, ray: JobServer) -> None:
+    patient = Supervisor(supervisor.state, pause=1000.0)
     begin(patient, submit(patient))
     for _ in range(3):
         ray.end(list(ray.jobs)[-1], "FAILED", -9)
@@ -191,73 +196,79 @@ def test_the_pause_before_another_try_grows(keeper: Keeper, ray: JobServer) -> N
 
 
 def test_a_driver_that_ends_before_the_search_begins_is_not_begun_again(
-    keeper: Keeper, ray: JobServer
+    supervisor: Supervisor, ray: JobServer
 ) -> None:
-    name = submit(keeper)
+    name = submit(supervisor)
     ray.end("raysearch-own-1", "FAILED", 1)
-    keeper.tend()
-    driven = keeper.driven(name)
+    supervisor.tend()
+    driven = supervisor.driven(name)
     assert driven is not None and driven.state == "failed"
     assert driven.reason.endswith("before the search began, with exit status 1")
     assert driven.lines == ("a", "last words")
 
 
-def test_the_name_of_a_submission_that_failed_is_free_again(keeper: Keeper, ray: JobServer) -> None:
-    submit(keeper, name="mine")
+def test_the_name_of_a_submission_that_failed_is_free_again(
+    supervisor: Supervisor, ray: JobServer
+) -> None:
+    submit(supervisor, name="mine")
     with pytest.raises(ValueError, match="--name 'mine' is in use"):
-        submit(keeper, name="mine")
+        submit(supervisor, name="mine")
     ray.end("raysearch-mine", "FAILED", 2)
-    keeper.tend()
-    assert submit(keeper, name="mine") == "mine"
+    supervisor.tend()
+    assert submit(supervisor, name="mine") == "mine"
     assert list(ray.jobs) == ["raysearch-mine", "raysearch-mine-2"]
 
 
 @pytest.mark.parametrize(("status", "goes_on"), [("SUCCEEDED", True), ("STOPPED", False)])
 def test_an_interrupted_search_goes_on_unless_its_job_was_stopped(
-    keeper: Keeper, ray: JobServer, status: str, goes_on: bool
+    supervisor: Supervisor, ray: JobServer, status: str, goes_on: bool
 ) -> None:
-    begin(keeper, submit(keeper)).append("interrupted", commit=True, reason="SIGTERM", best=None)
+    begin(supervisor, submit(supervisor)).append(
+        "interrupted", commit=True, reason="SIGTERM", best=None
+    )
     ray.end("raysearch-own-1", status)
-    keeper.tend()
+    supervisor.tend()
     assert (len(ray.jobs) == 2) == goes_on
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped"])
 def test_a_search_that_has_ended_is_not_begun_again(
-    keeper: Keeper, ray: JobServer, state: str
+    supervisor: Supervisor, ray: JobServer, state: str
 ) -> None:
-    begin(keeper, submit(keeper)).append(state, commit=True, reason="", best=None)
+    begin(supervisor, submit(supervisor)).append(state, commit=True, reason="", best=None)
     ray.end("raysearch-own-1", "SUCCEEDED", 0)
-    keeper.tend()
-    assert record(keeper, "own-1").over == state and len(ray.jobs) == 1
+    supervisor.tend()
+    assert record(supervisor, "own-1").over == state and len(ray.jobs) == 1
 
 
-def test_a_search_that_nobody_drives_can_be_given_up(keeper: Keeper, ray: JobServer) -> None:
-    name = submit(keeper)
-    begin(keeper, name)
-    said = keeper.let_be(name)
+def test_a_search_that_nobody_drives_can_be_given_up(
+    supervisor: Supervisor, ray: JobServer
+) -> None:
+    name = submit(supervisor)
+    begin(supervisor, name)
+    said = supervisor.let_be(name)
     assert said == "own-1 is not driven now, and its driver is not started again"
     assert ray.jobs["raysearch-own-1"]["status"] == "STOPPED"
-    keeper.tend()
-    assert len(ray.jobs) == 1 and keeper.let_be(name) is None
+    supervisor.tend()
+    assert len(ray.jobs) == 1 and supervisor.let_be(name) is None
 
 
-def test_a_search_that_was_deleted_is_forgotten(keeper: Keeper, ray: JobServer) -> None:
-    name = submit(keeper)
-    keeper.settings().folder(name).rmdir()
+def test_a_search_that_was_deleted_is_forgotten(supervisor: Supervisor, ray: JobServer) -> None:
+    name = submit(supervisor)
+    supervisor.settings().folder(name).rmdir()
     ray.jobs.clear()
-    keeper.tend()
-    assert not ray.jobs and keeper.driven(name) is None and not keeper.waiting()
+    supervisor.tend()
+    assert not ray.jobs and supervisor.driven(name) is None and not supervisor.waiting()
 
 
-def test_status_says_how_many_slots_a_search_waits_for(keeper: Keeper) -> None:
-    name = submit(keeper, name="mine")
-    begin(keeper, name)
-    row = {"search": label_of(keeper.settings().folder(name)), "wants": 6, "granted": 2}
-    (keeper.state / "broker.json").write_text(json.dumps({"searches": [row]}))
-    assert "slots: 2 of the 6 that it could use" in told_of(["status", name], keeper).text
-    (keeper.state / "broker.json").write_text(json.dumps({"searches": [{**row, "granted": 6}]}))
-    assert "slots" not in told_of(["status", name], keeper).text
+def test_status_says_how_many_slots_a_search_waits_for(supervisor: Supervisor) -> None:
+    name = submit(supervisor, name="mine")
+    begin(supervisor, name)
+    row = {"search": label_of(supervisor.settings().folder(name)), "wants": 6, "granted": 2}
+    (supervisor.state / "broker.json").write_text(json.dumps({"searches": [row]}))
+    assert "slots: 2 of the 6 that it could use" in addition_to(["status", name], supervisor).text
+    (supervisor.state / "broker.json").write_text(json.dumps({"searches": [{**row, "granted": 6}]}))
+    assert "slots" not in addition_to(["status", name], supervisor).text
 
 
 LIVE = Machine(4, 0, 8 << 30)

@@ -22,7 +22,7 @@ from raysearch.server import remote
 from raysearch.server.gateway import create_app
 from raysearch.server.remote import Remote, ServiceFault
 from raysearch.server.state import ServiceState
-from raysearch.server.supervisor import Keeper
+from raysearch.server.supervisor import Supervisor
 from tests.raysearch.events import streams
 from tests.raysearch.events.servers import free_port
 
@@ -178,10 +178,10 @@ def test_what_a_verb_refuses_there_is_of_the_kind_that_it_is_here(
 def test_a_fault_of_the_service_is_no_bad_input(
     there: raysearch.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Keeper, name: str) -> None:
+    def broken(self: Supervisor, name: str) -> None:
         raise KeyError("tags")
 
-    monkeypatch.setattr(Keeper, "driven", broken)
+    monkeypatch.setattr(Supervisor, "driven", broken)
     with pytest.raises(ServiceFault, match="this is a fault of raysearch .* log of the gateway"):
         there.status("one")
 
@@ -201,10 +201,10 @@ def test_each_kind_arrives_as_what_it_was(
     answer: RaysearchError,
     kind: type[RaysearchError],
 ) -> None:
-    def refuse(self: Keeper, name: str) -> None:
+    def refuse(self: Supervisor, name: str) -> None:
         raise answer
 
-    monkeypatch.setattr(Keeper, "driven", refuse)
+    monkeypatch.setattr(Supervisor, "driven", refuse)
     with pytest.raises(kind, match=str(answer)) as refused:
         there.status("one")
     assert type(refused.value) is kind

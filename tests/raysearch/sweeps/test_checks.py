@@ -12,7 +12,7 @@ import pytest
 from raysearch.errors import BadSetting
 from raysearch.sweeps.space import Choice, Float, Int, Space
 from raysearch.sweeps.sweep import Metric, Resources, bare
-from raysearch.sweeps.walk import Asking, from_params
+from raysearch.sweeps.walk import AskedTrial, from_params
 from tests.raysearch.toys import (
     BRANCHING,
     CONDITIONAL,
@@ -271,7 +271,7 @@ def test_ranges_know_their_edges() -> None:
 
 
 def test_an_asked_name_is_recorded_once_and_a_given_one_not_at_all() -> None:
-    asking = Asking(from_params({"depth": 2}), {"optimizer.lr": 1})
+    asking = AskedTrial(from_params({"depth": 2}), {"optimizer.lr": 1})
     assert asking.suggest_float("optimizer[sgd].lr", 0.0, 0.1) == 1.0
     assert asking.suggest_int("depth", 1, 4) == asking.suggest_int("depth", 1, 4) == 2
     assert asking.params == {"depth": 2}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.trial.checkpoints import Keeper, Kept, remove
+from raysearch.trial.checkpoints import Kept, Retention, remove
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -17,21 +17,21 @@ def test_what_is_left_is_the_last_and_the_earliest_best(direction: str, seed: in
     draw = random.Random(seed)
     values = [draw.choice([0.1, 0.2, 0.3, math.nan, None]) for _ in range(20)]
     checkpoints = [Kept(step, f"{step}.pt", value) for step, value in enumerate(values)]
-    keeper, left = Keeper(direction), set[str]()
+    retention, left = Retention(direction), set[str]()
     for checkpoint in checkpoints:
-        left = (left | {checkpoint.path}) - set(keeper.add(checkpoint))
+        left = (left | {checkpoint.path}) - set(retention.add(checkpoint))
     finite = [one for one in checkpoints if one.value is not None and math.isfinite(one.value)]
     sign = 1 if direction == "maximize" else -1
     best = max(finite, key=lambda one: (sign * (one.value or 0), -one.step))
     assert left == {checkpoints[-1].path, best.path}
-    assert keeper.best == best
+    assert retention.best == best
 
 
 def test_a_keeper_fed_with_what_another_kept_decides_like_it() -> None:
-    one = Keeper("maximize")
+    one = Retention("maximize")
     for step, value in enumerate([0.5, 0.9, 0.7, 0.8]):
         one.add(Kept(step, f"{step}.pt", value))
-    other = Keeper("maximize", one.kept())
+    other = Retention("maximize", one.kept())
     following = Kept(9, "9.pt", 0.85)
     assert one.add(following) == other.add(following) == ["3.pt"]
     assert one.best == other.best
@@ -39,28 +39,28 @@ def test_a_keeper_fed_with_what_another_kept_decides_like_it() -> None:
 
 @pytest.mark.parametrize("reduce", ["last", "mean(3)"])
 def test_the_best_is_the_last_with_a_value_where_the_last_values_count(reduce: str) -> None:
-    keeper = Keeper("maximize", reduce=reduce)
+    retention = Retention("maximize", reduce=reduce)
     for step, value in enumerate([0.5, 0.9, 0.7, math.nan, None]):
-        keeper.add(Kept(step, f"{step}.pt", value))
-    assert [kept.path for kept in keeper.kept()] == ["2.pt", "4.pt"]
-    assert keeper.best is not None and keeper.best.step == 2
+        retention.add(Kept(step, f"{step}.pt", value))
+    assert [kept.path for kept in retention.kept()] == ["2.pt", "4.pt"]
+    assert retention.best is not None and retention.best.step == 2
 
 
 def test_a_value_that_follows_its_checkpoint_counts_for_it() -> None:
-    keeper = Keeper("maximize", [Kept(1, "1.pt", 0.5)])
-    assert keeper.add(Kept(2, "2.pt")) == []
-    assert keeper.learn(3, 0.9) == [] and keeper.learn(2, 0.8) == ["1.pt"]
-    assert keeper.learn(2, 0.1) == [] and keeper.best == Kept(2, "2.pt", 0.8)
+    retention = Retention("maximize", [Kept(1, "1.pt", 0.5)])
+    assert retention.add(Kept(2, "2.pt")) == []
+    assert retention.learn(3, 0.9) == [] and retention.learn(2, 0.8) == ["1.pt"]
+    assert retention.learn(2, 0.1) == [] and retention.best == Kept(2, "2.pt", 0.8)
 
 
 def test_a_damaged_last_one_gives_way_to_the_best_and_a_damaged_best_to_its_equal() -> None:
-    keeper = Keeper("maximize", [Kept(1, "1.pt", 0.9), Kept(2, "2.pt", 0.5)])
-    keeper.damaged("2.pt")
-    assert keeper.last == keeper.best == Kept(1, "1.pt", 0.9)
-    keeper.damaged("1.pt")
-    assert keeper.last is None and keeper.best == Kept(1, "1.pt", 0.9)
-    assert keeper.add(Kept(1, "again.pt", 0.8)) == []
-    assert keeper.add(Kept(1, "equal.pt", 0.9)) == ["1.pt", "again.pt"]
+    retention = Retention("maximize", [Kept(1, "1.pt", 0.9), Kept(2, "2.pt", 0.5)])
+    retention.damaged("2.pt")
+    assert retention.last == retention.best == Kept(1, "1.pt", 0.9)
+    retention.damaged("1.pt")
+    assert retention.last is None and retention.best == Kept(1, "1.pt", 0.9)
+    assert retention.add(Kept(1, "again.pt", 0.8)) == []
+    assert retention.add(Kept(1, "equal.pt", 0.9)) == ["1.pt", "again.pt"]
 
 
 def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:

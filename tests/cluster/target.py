@@ -32,7 +32,7 @@ _FULL = 8.0
 _DISK = 128 << 20
 
 
-class Ward:
+class Target:
     """A cluster of two workers, PostgreSQL, MLflow and a small disk for the folder of runs.
 
     `folder` keeps what outlives them. A driver is started by `drive`.
@@ -140,20 +140,20 @@ class Ward:
             self.driver.wait()
 
 
-Injury = Callable[[Ward, random.Random, str], Facts | None]
+Injury = Callable[[Target, random.Random, str], Facts | None]
 """Hurts a running search of a name; returns facts for the log, or None if it found no victim."""
 
 
-def _trial(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    return _kill_one(draw, ward.trials(name))
+def _trial(target: Target, draw: random.Random, name: str) -> Facts | None:
+    return _kill_one(draw, target.trials(name))
 
 
-def _host(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    return _kill_one(draw, ward.titled("ResourceTrainable"))
+def _host(target: Target, draw: random.Random, name: str) -> Facts | None:
+    return _kill_one(draw, target.titled("ResourceTrainable"))
 
 
-def _broker(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    return _kill_one(draw, ward.titled("Broker"))
+def _broker(target: Target, draw: random.Random, name: str) -> Facts | None:
+    return _kill_one(draw, target.titled("Broker"))
 
 
 def _kill_one(draw: random.Random, processes: list[psutil.Process]) -> Facts | None:
@@ -167,25 +167,25 @@ def _kill_one(draw: random.Random, processes: list[psutil.Process]) -> Facts | N
     return None
 
 
-def _raylet(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    node = _used_node(ward, draw, name)
-    return _back(ward, draw, node, pid=ward.nodes.lose(node))
+def _raylet(target: Target, draw: random.Random, name: str) -> Facts | None:
+    node = _used_node(target, draw, name)
+    return _back(target, draw, node, pid=target.nodes.lose(node))
 
 
-def _node(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _node(target: Target, draw: random.Random, name: str) -> Facts | None:
     """As when a machine loses its power."""
-    node = _used_node(ward, draw, name)
+    node = _used_node(target, draw, name)
     for _ in range(2):
-        for process in ward.nodes.processes(node):
+        for process in target.nodes.processes(node):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-    return _back(ward, draw, node)
+    return _back(target, draw, node)
 
 
-def _frozen(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _frozen(target: Target, draw: random.Random, name: str) -> Facts | None:
     """As when a machine is cut off, or hangs, and comes back after it was given up."""
-    node = _used_node(ward, draw, name)
-    frozen = ward.nodes.processes(node)
+    node = _used_node(target, draw, name)
+    frozen = target.nodes.processes(node)
     for process in frozen:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
@@ -195,13 +195,13 @@ def _frozen(ward: Ward, draw: random.Random, name: str) -> Facts | None:
         with suppress(psutil.NoSuchProcess):
             process.resume()
     time.sleep(3)
-    return _back(ward, draw, node, woken=woken)
+    return _back(target, draw, node, woken=woken)
 
 
-def _notice(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _notice(target: Target, draw: random.Random, name: str) -> Facts | None:
     """As when a spot instance is wanted back: its trials hear of it before all else ends."""
-    node = _used_node(ward, draw, name)
-    trials = [one for one in ward.trials(name) if environment_of(one.pid).get(NODE) == node]
+    node = _used_node(target, draw, name)
+    trials = [one for one in target.trials(name) if environment_of(one.pid).get(NODE) == node]
     if not trials:
         return None
     begun = time.time()
@@ -211,77 +211,77 @@ def _notice(ward: Ward, draw: random.Random, name: str) -> Facts | None:
     alive = psutil.wait_procs(trials, timeout=NOTICE)[1]
     saved = time.time() - begun
     with suppress(AssertionError, psutil.Error):
-        ward.nodes.lose(node, signal.SIGTERM)
+        target.nodes.lose(node, signal.SIGTERM)
     facts: Facts = {"pids": [one.pid for one in trials], "left": len(alive), "saved": saved}
-    return _back(ward, draw, node, **facts)
+    return _back(target, draw, node, **facts)
 
 
-def _used_node(ward: Ward, draw: random.Random, name: str) -> str:
+def _used_node(target: Target, draw: random.Random, name: str) -> str:
     """A node with a trial on it, if there is one."""
-    used = sorted({environment_of(one.pid).get(NODE, "") for one in ward.trials(name)} - {""})
-    return draw.choice(used or [node.name for node in ward.nodes.workers])
+    used = sorted({environment_of(one.pid).get(NODE, "") for one in target.trials(name)} - {""})
+    return draw.choice(used or [node.name for node in target.nodes.workers])
 
 
-def _back(ward: Ward, draw: random.Random, node: str, **facts: Any) -> Facts:
+def _back(target: Target, draw: random.Random, node: str, **facts: Any) -> Facts:
     """The node comes back after a while."""
     time.sleep(draw.uniform(0, 6))
-    ward.nodes.add(node)
+    target.nodes.add(node)
     return {"node": node, **facts}
 
 
-def _driver(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    ward.end_driver()
+def _driver(target: Target, draw: random.Random, name: str) -> Facts | None:
+    target.end_driver()
     return {}
 
 
-def _moment(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _moment(target: Target, draw: random.Random, name: str) -> Facts | None:
     """Its driver dies at a named moment, if that comes soon."""
     moment = draw.choice(MOMENTS)
-    ward.arm.write_text(moment)
+    target.arm.write_text(moment)
     deadline = time.monotonic() + 60
-    while ward.status is None and time.monotonic() < deadline:
+    while target.status is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    missed = ward.arm.exists()
-    ward.arm.unlink(missing_ok=True)
+    missed = target.arm.exists()
+    target.arm.unlink(missing_ok=True)
     return None if missed else {"moment": moment}
 
 
-def _saving(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _saving(target: Target, draw: random.Random, name: str) -> Facts | None:
     """The driver, and sometimes the trial, die while a checkpoint waits for its rename."""
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and ward.status is None:
-        for log in ward.logs(name):
+    while time.monotonic() < deadline and target.status is None:
+        for log in target.logs(name):
             if time.time() - log.stat().st_mtime < 0.1:
                 last = written.read(log)[-1]
                 if last["what"] == "saving":
                     also = draw.random() < 0.5
                     with suppress(ProcessLookupError):
                         os.kill(last["pid"], signal.SIGKILL) if also else None
-                    ward.end_driver()
+                    target.end_driver()
                     return {"file": last["text"], "trial_too": also}
         time.sleep(0.02)
     return None
 
 
-def _mlflow(ward: Ward, draw: random.Random, name: str) -> Facts | None:
-    servers.end(ward.mlflow)
+def _mlflow(target: Target, draw: random.Random, name: str) -> Facts | None:
+    servers.end(target.mlflow)
     away = draw.uniform(1, 8)
     time.sleep(away)
-    ward.mlflow = servers.serve(ward.folder, ward._port)
+    target.mlflow = servers.serve(target.folder, target._port)
     return {"away": away}
 
 
-def _postgres(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _postgres(target: Target, draw: random.Random, name: str) -> Facts | None:
     """A crash of the server, or of its first process alone."""
     crash = draw.random() < 0.5
     if crash:
-        pid = int((ward.postgres._folder / "data/postmaster.pid").read_text().splitlines()[0])
+        pid = int((target.postgres._folder / "data/postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _served(ward.postgres._folder), what="for its processes to end")
+        wait_until(lambda: not _served(target.postgres._folder), what="for its processes to end")
     else:
-        ward.postgres.stop()
+        target.postgres.stop()
     time.sleep(draw.uniform(0, 5))
-    wait_until(lambda: _starts(ward.postgres), what="for PostgreSQL")
+    wait_until(lambda: _starts(target.postgres), what="for PostgreSQL")
     return {"how": "postmaster killed" if crash else "immediate"}
 
 
@@ -302,11 +302,11 @@ def _served(folder: Path) -> bool:
     return False
 
 
-def _disk(ward: Ward, draw: random.Random, name: str) -> Facts | None:
+def _disk(target: Target, draw: random.Random, name: str) -> Facts | None:
     """No byte is left for some seconds."""
-    if not ward.has_disk:
+    if not target.has_disk:
         return None
-    return fill(ward.runs)
+    return fill(target.runs)
 
 
 def fill(folder: Path) -> Facts:
@@ -352,9 +352,9 @@ def unmount(folder: Path) -> None:
 
 
 @contextmanager
-def ward(folder: Path) -> Generator[Ward]:
-    """A ward, closed at the end."""
-    opened = Ward(folder)
+def target(folder: Path) -> Generator[Target]:
+    """A target, closed at the end."""
+    opened = Target(folder)
     try:
         yield opened
     finally:
