@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +19,17 @@ def _the_current_folder_stays() -> Iterator[None]:
     before = os.getcwd()
     yield
     assert os.getcwd() == before
+
+
+LONG = 500
+"""Lines above which a source file is mentioned: a hint that it may hold two ideas, no rule."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names the long source files, and forbids nothing."""
+    root = Path(__file__).parents[1]
+    for folder in ("raysearch", "search_spaces", "trainables"):
+        for path in sorted((root / folder).rglob("*.py")):
+            lines = path.read_text().count("\n")
+            if lines > LONG:
+                terminalreporter.write_line(f"long file: {path.relative_to(root)}, {lines} lines")

@@ -56,7 +56,7 @@ def test_every_import_rule_holds() -> None:
 )
 def test_the_front_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = (
-        "import sys; from raysearch.cli import app\n"
+        "import sys; from raysearch.cli.application import app\n"
         f"try: app({arguments!r})\n"
         "except SystemExit: pass\n"
         f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
@@ -70,7 +70,7 @@ def test_the_front_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -
 _COUNTED = """
 import sys
 
-from raysearch.cli import app
+from raysearch.cli.application import app
 
 try:
     app({arguments!r})
@@ -197,7 +197,7 @@ def test_the_front_imports_only_what_it_needs(
     command: str, modules: tuple[str, ...], tmp_path: Path
 ) -> None:
     code = (
-        f"import sys; from raysearch.cli import app\n"
+        f"import sys; from raysearch.cli.application import app\n"
         f"try: app([{command!r}])\n"
         f"except SystemExit: pass\n"
         f"print('LOADED', [name for name in {modules!r} if name in sys.modules])"
@@ -209,11 +209,10 @@ def test_the_front_imports_only_what_it_needs(
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_idea(path: Path) -> None:
+def test_a_module_says_what_it_is_and_a_function_fits_on_a_screen(path: Path) -> None:
     text = path.read_text()
     tree = ast.parse(text)
     assert ast.get_docstring(tree) or not text.strip(), "a module opens with its one line"
-    assert text.count("\n") <= 400
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1

@@ -1,4 +1,4 @@
-"""What one attempt at a trial is told: its job, made of the trial and the settings of its search."""
+"""What one attempt at a trial is told: its job, made of the trial and the settings of a search."""
 
 from __future__ import annotations
 
