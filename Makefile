@@ -3,15 +3,15 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 
-.PHONY: search test lint types architecture tests benchmarks clean
+.PHONY: search test lint types architecture tests long docs benchmarks clean
 
+# The exact set of constraints.txt, whatever newer there is.
 # All cores compile what pip would compile with one; a package may hold files of another Python.
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[all,dev]'
 	$(BIN)/python -m compileall -q --workers 0 .venv/lib >/dev/null 2>&1 || true
 	touch $@
-
 search: .venv/installed
 	$(BIN)/raysearch search ssl.digits_vit
 
@@ -32,5 +32,13 @@ architecture: .venv/installed
 tests: .venv/installed
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
+# The long forms of proofs; their searches and clusters take hours.
+long: .venv/installed
+	$(BIN)/pytest -m long
+
+# The site, in docs/_build/html; a warning is an error.
+docs: .venv/installed
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build

@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import Any
 
-from raysearch.cli import (
+from raysearch.cli.application import (
     data,
     importing,
     keeping,

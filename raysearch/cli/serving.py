@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from raysearch.cli.options import RUNS, Runs, app, plainly
+from raysearch.extras import require
 from raysearch.terminal import say
 
 
@@ -47,6 +48,7 @@ def serve(
     with plainly():
         if check:
             raise typer.Exit(0 if _look(place) else 1)
+        require("server", "raysearch serve")
         from raysearch.server.service import Options, Service
 
         options = Options(

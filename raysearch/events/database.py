@@ -19,6 +19,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy import schema as sa_schema
 
 from raysearch.errors import WrongState
+from raysearch.extras import require
 from raysearch.files import make_folder, private, sqlite_file
 from raysearch.passwords import hidden
 
@@ -276,6 +277,7 @@ def _engine(url: str) -> sa.Engine:
     if address.get_backend_name() not in ("sqlite", "postgresql"):
         raise sa_exc.ArgumentError("events are held by SQLite or PostgreSQL only")
     if address.get_backend_name() != "sqlite":
+        need_driver(url, f"--store {hidden(url)!r}")
         return sa.create_engine(address, connect_args=_connecting(address))
     file = sqlite_file(url)
     if file is not None:
@@ -284,6 +286,16 @@ def _engine(url: str) -> sa.Engine:
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
     sa_event.listen(engine, "connect", _prepare)
     return engine
+
+
+def need_driver(url: str, what: str) -> None:
+    """Refuses an address of PostgreSQL where its driver is not installed; `what` names it.
+
+    Raises:
+        ValueError: names the extra that has it.
+    """
+    if sa.make_url(url).get_driver_name() == "psycopg":
+        require("postgres", what)
 
 
 def _connecting(address: sa.URL) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import exc as sa_exc
 
 from raysearch.errors import BadSetting
+from raysearch.events.database import need_driver
 from raysearch.passwords import hidden
 from raysearch.results.curve import curve_of
 from raysearch.results.view import SearchView, TrialView
@@ -120,6 +121,7 @@ def _refuse_others(url: str) -> None:
 
     MLflow's has a table `alembic_version` too, and would no longer open.
     """
+    need_driver(url, "it")
     engine = sa.create_engine(url)
     try:
         tables = sa.inspect(engine).get_table_names()

@@ -218,7 +218,7 @@ class Sweep:
 
     @property
     def reference(self) -> str:
-        """`module:attribute`, by which another process finds it."""
+        """By what another process finds it: `module:attribute`."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
 
 

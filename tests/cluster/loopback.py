@@ -93,7 +93,8 @@ class Loopback:
             folder.mkdir(parents=True)
         values = {"folder": self.folder, "python": python, "root": ROOT, "home": self.home}
         (self.home / ".bashrc").write_text(PROFILE.format(**values))
-        (own.parent / "installed.toml").symlink_to("../pyproject.toml")  # nothing is to be done
+        for kept, read in (("toml", "pyproject.toml"), ("txt", "constraints.txt")):
+            (own.parent / f"installed.{kept}").symlink_to(f"../{read}")  # nothing is to be done
         scripts = {
             programs / "ssh": SSH.format(program=_program("ssh"), port=self.port, key=self.key),
             own / "ray": RAY.format(**values),

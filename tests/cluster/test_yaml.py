@@ -88,9 +88,12 @@ def test_the_token_reaches_every_machine_and_is_asked_for(name: str) -> None:
 
 @both
 def test_the_versions_are_those_of_the_project(name: str) -> None:
-    [install] = [command for command in commands(name) if "pip install -e ." in command]
-    assert "cmp -s pyproject.toml .venv/installed.toml ||" in install
-    assert '"ray[default,train,tune]==' in (ROOT / "pyproject.toml").read_text()
+    [install] = [command for command in commands(name) if "pip install -c" in command]
+    assert "pip install -c constraints.txt -e '.[all]'" in install
+    kept = {"pyproject.toml": "installed.toml", "constraints.txt": "installed.txt"}
+    same = " && ".join(f"cmp -s {read} .venv/{copy}" for read, copy in kept.items())
+    assert f"{same} || (" in install
+    assert "\nray==" in (ROOT / "constraints.txt").read_text()
 
 
 @both

@@ -33,11 +33,14 @@ def opened(path: Path, *, gzip: bool = True) -> Generator[Callable[[Scene], None
     Of the features, uint8 arrays become a `bytes_list` of one single-byte string for each value,
     in C order, floating arrays a `float_list`, other integers an `int64_list`, and lists of bytes
     a `bytes_list` of those.
+
+    Raises:
+        LookupError: TensorFlow is not installed; names the extra that has it.
     """
     # TensorFlow would say on stderr which instructions it was compiled for.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    import tensorflow as tf
+    tf = _tensorflow()
 
     def add(scene: Scene) -> None:
         features = {name: _feature(tf, name, scene[name]) for name in scene}
@@ -47,6 +50,17 @@ def opened(path: Path, *, gzip: bool = True) -> Generator[Callable[[Scene], None
     options = tf.io.TFRecordOptions(compression_type="GZIP" if gzip else "")
     with tf.io.TFRecordWriter(str(path), options) as writer:
         yield add
+
+
+def _tensorflow() -> Any:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise LookupError(
+            "a made set is written as TFRecords, by TensorFlow, which is not installed: "
+            "pip install 'raysearch[tfrecord]'"
+        ) from None
+    return tf
 
 
 def _feature(tf: Any, name: str, values: Feature) -> Any:

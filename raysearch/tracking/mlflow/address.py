@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
 from raysearch.errors import BadSetting
+from raysearch.events.database import need_driver
 from raysearch.files import make_folder, sqlite_file
 from raysearch.passwords import hidden, without_password
 from raysearch.tracking.mlflow.admission import check_admission
@@ -67,7 +68,10 @@ def check_tracking(uri: str) -> None:
             f"(sqlite:////absolute/path, postgresql://…), or 'none', got {hidden(uri)!r}"
         )
     try:
+        need_driver(uri, f"--tracking-uri {hidden(uri)!r}")
         database = sa.create_engine(uri).url.database
+    except BadSetting:
+        raise
     except (sa_exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise BadSetting(
             f"--tracking-uri {hidden(uri)!r} cannot be used: {hidden(str(error))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,12 @@ def test_tensorflow_reads_from_each_set_what_was_made(tmp_path: Path) -> None:
 def test_a_feature_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="x must be uint8, floating or a signed integer, got bool"):
         records._feature(None, "x", np.ones(3, dtype=bool))
+
+
+def test_without_tensorflow_one_sentence_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(LookupError, match=r"by TensorFlow.*pip install 'raysearch\[tfrecord\]'"):
+        records.write(tmp_path / "scenes.tfrecords", [])
+    assert not list(tmp_path.iterdir())
