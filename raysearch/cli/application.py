@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import Any
 
-from raysearch.cli.application import (
+from raysearch.cli import (
     data,
     importing,
     keeping,

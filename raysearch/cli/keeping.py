@@ -67,7 +67,7 @@ def note(
 ) -> None:
     """Write a note to searches, also to many at once; MLflow shows it on their page."""
     from raysearch import verbs
-    from raysearch.cli.application import show_verbs
+    from raysearch.cli import show_verbs
 
     with plainly():
         show_verbs.show_said(verbs.note(names, text, Settings.locate(runs, store)))
@@ -91,7 +91,7 @@ def tag(
 ) -> None:
     """Set or remove tags of searches, also of many at once or of a whole group, or their group."""
     from raysearch import verbs
-    from raysearch.cli.application import show_verbs
+    from raysearch.cli import show_verbs
 
     with plainly():
         tags = verbs.parse_tags(put or [], remove or [])
@@ -130,7 +130,7 @@ def delete(
     runs: Runs = RUNS,
 ) -> None:
     """Delete searches: events, folders with checkpoints, MLflow runs. It cannot be undone."""
-    from raysearch.cli.application import show_verbs
+    from raysearch.cli import show_verbs
 
     with plainly():
         settings = Settings.locate(runs, store, tracking_uri)

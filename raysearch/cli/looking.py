@@ -46,7 +46,7 @@ def plan(
     runs: Runs = RUNS,
 ) -> None:
     """Show what a search would run, without a trial: exact count, configurations, forecast."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
     from raysearch.driver.plan import Request, parse_overrides
 
     with plainly():
@@ -70,7 +70,7 @@ def list_searches(
     runs: Runs = RUNS,
 ) -> None:
     """List the searches: state, trials, best; those of a group, with a tag, with a word."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
     from raysearch.verbs import Filter
 
     with plainly():
@@ -82,7 +82,7 @@ def list_searches(
 @at_address
 def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
     """Show how far a search is, and its trials."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
 
     with plainly():
         settings = Settings.locate(runs, store)
@@ -99,7 +99,7 @@ def results(
     runs: Runs = RUNS,
 ) -> None:
     """Show all trials, best first, with the parameters that vary."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
 
     with plainly():
         show.show_results(view_of(name, runs, store)[1], csv=csv, as_json=as_json)
@@ -109,7 +109,7 @@ def results(
 @at_address
 def best(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs = RUNS) -> None:
     """Show the best trial: its configuration as JSON, and its checkpoint."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
 
     with plainly():
         settings = Settings.locate(runs, store)
@@ -128,7 +128,7 @@ def logs(
     runs: Runs = RUNS,
 ) -> None:
     """Show the logs of all attempts at a trial, with tracebacks."""
-    from raysearch.cli.application import logs, show
+    from raysearch.cli import logs, show
 
     with plainly():
         settings = Settings.locate(runs, store)
@@ -149,7 +149,7 @@ def check(
 ) -> None:
     """Compare events, Optuna study, MLflow and folders of a search, trial by trial."""
     from raysearch import verbs
-    from raysearch.cli.application import show
+    from raysearch.cli import show
 
     with plainly():
         settings = Settings.locate(runs, store, tracking_uri)
@@ -167,7 +167,7 @@ def ui(
     runs: Runs = RUNS,
 ) -> None:
     """Serve the MLflow page on this machine and print the link of a search."""
-    from raysearch.cli.application import show
+    from raysearch.cli import show
 
     with plainly():
         show.serve_ui(Settings.locate(runs, store, tracking_uri), name, port)
@@ -182,7 +182,7 @@ def compare(
     runs: Runs = RUNS,
 ) -> None:
     """Compare searches: their winners, how sure they are, what they cost, how they differ."""
-    from raysearch.cli.application import show_verbs
+    from raysearch.cli import show_verbs
 
     with plainly():
         show_verbs.show_comparison(names, Settings.locate(runs, store), csv=csv, as_json=as_json)

@@ -223,7 +223,7 @@ def retry(
 
 
 def _drive(begin: Callable[[Listener], Outcome], settings: Settings) -> int:
-    from raysearch.cli.application import show
+    from raysearch.cli import show
     from raysearch.driver.progress import Watch
     from raysearch.driver.signals import Signalled, heard
 

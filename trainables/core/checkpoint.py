@@ -116,13 +116,14 @@ def save(
     path: Path,
     position: Position,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     config: ExperimentConfig | None = None,
 ) -> Path:
     """Writes a checkpoint under a temporary name, forces it to disk, and renames it.
 
     It holds parameters, buffers, optimiser state, the position and, if given, the configuration;
-    all else of a run is a function of the configuration and the step. A kill at any moment leaves
+    all else of a run is a function of the configuration and the step. Without an optimiser no run
+    can go on from it, but networks are in it. A kill at any moment leaves
     the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ def save(
         "step": position.step,
         "data_order": position.data_order,
         "model": model.state_dict(),
-        "optimizer": groups.without_ours(optimizer.state_dict()),
+        "optimizer": {} if optimizer is None else groups.without_ours(optimizer.state_dict()),
     }
     if config is not None:
         state |= {"experiment": config.name, "config": config.to_json()}

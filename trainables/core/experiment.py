@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -136,14 +136,17 @@ class Experiment(nn.Module, ABC):
     def batches(self, first_step: int) -> Iterator[Batch]:
         """The batches of all steps from `first_step` on; in a group this rank's share of each.
 
+        With `training.one_batch` each is that of step 1.
+
         Raises:
             ValueError: the batch cannot be cut in equal parts for all ranks.
         """
         settings = self.config.training
+        steps = repeat(1) if settings.one_batch else count(first_step)
         if distributed.size() == 1:
-            return map(self.batch, count(first_step))
+            return map(self.batch, steps)
         places = distributed.places(settings.batch_size, settings.num_micro_batches)
-        return (self.share(step, places) for step in count(first_step))
+        return (self.share(step, places) for step in steps)
 
     @abstractmethod
     def forward(self, batch: Batch, step: int) -> Loss:

@@ -67,6 +67,9 @@ def train(experiment: Experiment, session: Session) -> None:
         return _leave_untrained(session, position, experiment, optimizer)
     model = distributed.wrap(experiment)
 
+    if not position.step:
+        _keep(session, position, experiment)
+
     parameters = [one for one in experiment.parameters() if one.requires_grad]
     averages, costs = Averages(position.unreported, device), Costs(settings.batch_size, device)
     experiment.train()
@@ -88,6 +91,7 @@ def train(experiment: Experiment, session: Session) -> None:
             averages.add(terms)
             examples_seen = distributed.whole(batch["examples"], settings.num_micro_batches)
             position = position.after(examples_seen)
+            _keep(session, position, experiment)
             costs.end_step()
 
             # What is due now is measured and saved; the last step does all of it.
@@ -117,6 +121,15 @@ def _save(
         return None
     path = session.folder / "checkpoints" / f"step-{position.step:08d}.pt"
     return checkpoint.save(path, position, experiment, optimizer, experiment.config)
+
+
+def _keep(session: Session, position: Position, experiment: Experiment) -> None:
+    """Writes the weights alone where nothing deletes them, at the steps for which that is asked."""
+    every = experiment.config.training.weights_every
+    if not every or position.step % every or distributed.rank():
+        return
+    path = session.folder / "weights" / f"step-{position.step:08d}.pt"
+    checkpoint.save(path, position, experiment, None, experiment.config)
 
 
 def _leave(

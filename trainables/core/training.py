@@ -20,9 +20,12 @@ class Training(Config):
     networks are evaluated and saved as they start). A step sees `batch_size` images in
     `num_micro_batches` equal parts whose gradients are averaged. Every `log_every` steps the
     training metrics are reported, every `evaluate_every` the evaluations, every `save_every` a
-    checkpoint (0: once an epoch); the last step always does all three. `clip_norm` bounds the
+    checkpoint (0: once an epoch); the last step always does all three. Checkpoints go when later
+    ones are there; every `weights_every` steps, from the start on, weights alone are kept for good
+    (0: never), as the path of the training is drawn of them. `clip_norm` bounds the
     global norm of the gradient (0: no bound). `prefetch` batches are made ahead in a thread, the
-    same ones bit for bit (0: each when its step begins).
+    same ones bit for bit (0: each when its step begins). With `one_batch` each step sees the batch
+    of the first one, augmented as there: what can learn anything learns it by heart.
     """
 
     epochs: Count = 20
@@ -32,11 +35,13 @@ class Training(Config):
     log_every: Cadence = 0
     evaluate_every: Cadence = 0
     save_every: Cadence = 0
+    weights_every: Cadence = 0
     clip_norm: float = Field(default=1.0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     compile: bool = False
     prefetch: int = Field(default=0, ge=0)
+    one_batch: bool = False
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -50,11 +55,12 @@ class Training(Config):
 
     def void(self) -> frozenset[str]:
         """The seed, which is what a repeat changes; how often one looks, and when batches are made;
-        epochs if steps are given.
+        epochs if steps are given; that all batches are seen.
 
         Evaluations are no mere looking: the best of them counts.
         """
-        found = {"seed", "log_every", "save_every", "prefetch"}
+        found = {"seed", "log_every", "save_every", "weights_every", "prefetch"}
+        found |= set() if self.one_batch else {"one_batch"}
         return frozenset(found if self.steps is None else found | {"epochs"})
 
     def steps_an_epoch(self, examples: int) -> int:

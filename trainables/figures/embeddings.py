@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainables.figures.canvas import canvas
 from trainables.figures.palette import color
+from trainables.figures.panels import legend
 from trainables.losses.similarity import normalized
 from trainables.metrics.embedding_maps import principal_components
 
@@ -93,12 +95,9 @@ def class_map(
     are shown as crosses with their names. Without words for the axes they
     have no scale: of t-SNE distances mean little.
     """
-    labels = labels.long().cpu()
     with canvas(path, 6.8, 5.2) as figure:
         panel = figure.subplots()
-        for label in labels.unique().tolist():
-            own, shade = points[labels == label], color(label + 1)
-            panel.scatter(*own.T, s=9, color=shade, label=names[label], linewidths=0, alpha=0.8)
+        _draw_classes(panel, ClassPoints(points, labels, title), names)
         crosses = [] if means is None else means.tolist()
         for label, (x, y) in zip(labels.unique().tolist(), crosses, strict=False):
             panel.scatter(x, y, s=90, color=color(label + 1), marker="X", edgecolors="black")
@@ -111,7 +110,32 @@ def class_map(
         else:
             panel.set(xticks=[], yticks=[])
         figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=2)
-        panel.set_title(title, fontsize=11)
+
+
+class ClassPoints(NamedTuple):
+    """Points [N, 2] on a map, the labels [N] of their classes, and what is above."""
+
+    points: Tensor
+    labels: Tensor
+    title: str
+
+
+def class_maps(path: Path, panels: Sequence[ClassPoints], names: Sequence[str]) -> None:
+    """Maps of the same classes side by side, such as those of several networks; without scales."""
+    with canvas(path, 5.2 * len(panels) + 1.6, 5.2) as figure:
+        drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+        for panel, one in zip(drawn, panels, strict=True):
+            _draw_classes(panel, one, names)
+            panel.set(xticks=[], yticks=[])
+        legend(figure, drawn)
+
+
+def _draw_classes(panel: Any, shown: ClassPoints, names: Sequence[str]) -> None:
+    labels = shown.labels.long().cpu()
+    for label in labels.unique().tolist():
+        own, shade = shown.points[labels == label], color(label + 1)
+        panel.scatter(*own.T, s=9, color=shade, label=names[label], linewidths=0, alpha=0.8)
+    panel.set_title(shown.title, fontsize=11)
 
 
 def _spread(size: int, most: int) -> list[int]:

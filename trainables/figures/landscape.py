@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import Formatter
 from torch import Tensor
+from torch.nn import functional
 
 from trainables.figures.canvas import canvas
 from trainables.figures.palette import CURVES
@@ -23,7 +25,28 @@ Style = Literal["contour", "filled", "heat"]
 _LEVELS = np.arange(0.1, 10.0, 0.5)
 """Those of the contours of Li et al. 2018."""
 _SHADES = "viridis"
+_ROUNDING = 1e-9
+"""So much an end of a trajectory may lie outside of the axes that it was to reach."""
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+def distinct(values: Sequence[float]) -> list[str]:
+    """Numbers as texts of two digits, or of as many more as tell those apart that differ."""
+    for digits in range(2, 17):
+        found = [f"{value:.{digits}g}" for value in values]
+        if len(set(found)) == len(set(values)):
+            return found
+    return [repr(value) for value in values]
+
+
+class _Losses(Formatter):
+    """Losses at ticks that are their logarithms; those of a narrow range stay apart."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{10**x:.2g}"
+
+    def format_ticks(self, values: Any) -> list[str]:
+        return distinct([float(10**value) for value in values])
 
 
 def curve(
@@ -83,6 +106,8 @@ def plane(
             _contours(axes, x, y, losses, style=style, clips=clips)
         if trajectory is not None:
             axes.plot(*trajectory.T.numpy(), ".-", color=CURVES[1], linewidth=1, markersize=5)
+            axes.set_xlim(x.min(), x.max())
+            axes.set_ylim(y.min(), y.max())
         axes.plot(0, 0, "+", color="black", markersize=9)
         axes.set_xlabel("first direction")
         axes.set_ylabel("second direction")
@@ -107,7 +132,8 @@ def _contours(
         axes.figure.colorbar(found, ax=axes, label="loss")
         return
     found = axes.contour(x, y, np.ma.masked_invalid(shown), given, cmap=_SHADES, linewidths=1)
-    axes.clabel(found, fontsize=7, fmt="%.3g")
+    known = [float(level) for level in found.levels]
+    axes.clabel(found, fontsize=7, fmt=dict(zip(found.levels, distinct(known), strict=True)))
 
 
 def surface(
@@ -118,12 +144,22 @@ def surface(
     *,
     logs: bool = True,
     clips: bool = True,
+    trajectory: Tensor | None = None,
     title: str = "",
 ) -> None:
-    """Losses [A, B] as a surface in space: clipped at 10 and on a logarithmic height by default."""
+    """Losses [A, B] as a surface in space: clipped at 10 and on a logarithmic height by default.
+
+    A `trajectory` [n, 2] is a line on it, as far as it lies within the axes.
+    """
     with canvas(path, 6.0, 4.8) as figure:
-        axes = figure.add_subplot(projection="3d")
+        axes: Any = figure.add_subplot(projection="3d")
         draw_surface(axes, first, second, losses, logs=logs, clips=clips)
+        if trajectory is not None:
+            high = heights(losses, ceiling=CEILING if clips else None, logs=logs)
+            axes.computed_zorder = False  # a line on a surface is hidden by it otherwise
+            there = interpolated(first, second, high, trajectory)
+            across, along = trajectory.T.numpy()
+            axes.plot(across, along, there.numpy(), ".-", color=CURVES[1], zorder=5)
         axes.set_title(title, fontsize=11)
 
 
@@ -140,7 +176,23 @@ def draw_surface(
     axes.set_zlim(low, top if top > low else low + 1)
     axes.tick_params(labelsize=7, pad=0)
     if logs:
-        axes.zaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:.2g}"))
+        axes.zaxis.set_major_formatter(_Losses())
+
+
+def interpolated(first: Tensor, second: Tensor, values: Tensor, places: Tensor) -> Tensor:
+    """Values [A, B] over even coordinates [A] and [B] at places [n, 2], bilinear; float64 [n].
+
+    What lies outside is NaN.
+    """
+    axes = [one.double() for one in (first, second)]
+    scaled = [
+        2 * (places[:, k].double() - one[0]) / (one[-1] - one[0]) - 1 for k, one in enumerate(axes)
+    ]
+    grid = torch.stack(scaled[::-1], -1)[None, None]  # the last axis of values comes first
+    found = functional.grid_sample(
+        values.double()[None, None], grid, "bilinear", "border", align_corners=True
+    )[0, 0, 0]
+    return found.where((grid[0, 0].abs() <= 1 + _ROUNDING).all(-1), torch.nan)
 
 
 def sheet(

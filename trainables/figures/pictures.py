@@ -21,6 +21,8 @@ _TITLE = 26
 _HEAD = 26
 _NOTE = 18
 _BAR = 5
+_LEAST = 60
+"""Pixels that a heading may have, however narrow its column is."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def _write(
     draw.text((left - 10, foot), page.corner, GREY, _font(13), anchor="rs")
     for number, head in enumerate(page.heads):
         place = left + number * across
-        draw.text((place + width // 2, foot), head, INK, _font(13), anchor="ms")
+        head, size = fitting(head, max(across, _LEAST)) if len(page.heads) > 1 else (head, 13)
+        draw.text((place + width // 2, foot), head, INK, _font(size), anchor="ms")
     for number, bar in enumerate(page.bars):
         place = left + number * across
         if bar is not None:
@@ -127,6 +130,25 @@ def shown(image: Tensor, size: tuple[int, int]) -> Tensor:
         flat = functional.interpolate(flat, size, mode="bilinear", antialias=True)
     flat = (flat.nan_to_num(0.0).clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1)
     return flat.expand(*flat.shape[:-1], 3).reshape(*lead, *size, 3)
+
+
+def fitting(text: str, width: int) -> tuple[str, int]:
+    """A heading for a column so many pixels wide, and the size of its letters.
+
+    Of long ones letters are smaller, and of those that are still too long the middle is left out.
+    """
+    for size in (13, 11, 10):
+        if _width(text, size) <= width:
+            return text, size
+    kept = len(text) - 1
+    while kept > 2 and _width(_shortened(text, kept), 10) > width:
+        kept -= 1
+    return _shortened(text, kept), 10
+
+
+def _shortened(text: str, kept: int) -> str:
+    """So many letters of a text, from its start and its end."""
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 @cache

@@ -76,7 +76,7 @@ def class_attention_sheet(
     drawn = shown(_enlarged(normalized_maps(every), size, "nearest-exact")[:, :, None], size)
     masks = _enlarged(top_mass(maps.mean(1), share)[:, None].float(), size, "nearest-exact")
     rows = [
-        [picture, *heads, _tinted(picture, mask[0])]
+        [picture, *heads, tinted(picture, mask[0])]
         for picture, heads, mask in zip(shown(images, size), drawn, masks, strict=True)
     ]
     heads = [f"head {number}" for number in range(1, maps.shape[1] + 1)]
@@ -99,10 +99,38 @@ def grad_cam_sheet(
     size = cell_size(images.shape[2], images.shape[3], _SIDE)
     large = normalized_maps(_enlarged(maps.detach().float().cpu()[:, None], size, "bilinear"))
     pictures = shown(images, size)
-    over = [_tinted(one, heat[0]) for one, heat in zip(pictures, large, strict=True)]
+    over = [tinted(one, heat[0]) for one, heat in zip(pictures, large, strict=True)]
     alone = list(shown(large, size))
     page = Page(title, heads=notes, sides=["image", "map", "map over image"])
     save(table([list(pictures), alone, over], page), path)
+
+
+def map_rows_sheet(
+    path: Path,
+    images: Tensor,
+    rows: Sequence[tuple[str, Tensor]],
+    *,
+    names: Sequence[str],
+    title: str = "",
+) -> None:
+    """Images above rows of maps over them, such as those of several networks.
+
+    Args:
+        path: of the PNG.
+        images: [R, C, H, W].
+        rows: what each is called, and its maps [R, h, w], enlarged bilinearly, each by its range.
+        names: of the images, such as their classes.
+        title: of the page.
+    """
+    size = cell_size(images.shape[2], images.shape[3], _SIDE)
+    pictures = list(shown(images, size))
+    lines = [pictures]
+    for _, maps in rows:
+        large = _enlarged(maps.detach().float().cpu()[:, None], size, "bilinear")
+        heats = normalized_maps(large)[:, 0]
+        lines.append([tinted(*pair) for pair in zip(pictures, heats, strict=True)])
+    page = Page(title, heads=names, sides=["image", *(name for name, _ in rows)])
+    save(table(lines, page), path)
 
 
 def correspondence_sheet(
@@ -138,8 +166,8 @@ def correspondence_sheet(
     for number, pictures in enumerate(zip(shown(first, size), shown(second, size), strict=True)):
         for place, (picture, heat) in enumerate(zip(pictures, heats, strict=True)):
             marked = picture if place else _marked(picture, (places[0], places[1]))
-            tinted = zip(heat[number], shades, strict=True)
-            rows.append([marked, *(_tinted(picture, one, shade) for one, shade in tinted)])
+            pairs = zip(heat[number], shades, strict=True)
+            rows.append([marked, *(tinted(picture, one, shade) for one, shade in pairs)])
     heads = ["", *(f"anchor {number}" for number in range(1, within.shape[1] + 1))]
     sides = ["within", "between"] * len(first)
     save(table(rows, Page(title, heads=heads, bars=[None, *shades], sides=sides)), path)
@@ -150,7 +178,7 @@ def _enlarged(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     return functional.interpolate(maps, size, mode=mode)
 
 
-def _tinted(picture: Tensor, heat: Tensor, shade: str = _HEAT) -> Tensor:
+def tinted(picture: Tensor, heat: Tensor, shade: str = _HEAT) -> Tensor:
     """A picture [H, W, 3], uint8, under a colour as opaque as heat [H, W] in 0…1 says."""
     colour = torch.tensor(list(bytes.fromhex(shade[1:])), dtype=torch.float32)
     share = _OPACITY * heat.clamp(0, 1)[..., None]

@@ -13,7 +13,7 @@ def by_content(canonical: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The canonical form of a part, in which the files of some fields are `sha256:…` of theirs.
 
     A field that is void or null stays so. A file that is not there, of which no run can begin, is
-    its path.
+    its path. A folder is the checkpoints in it, whatever they are called.
     """
     found = {name: canonical[name] for name in names if canonical.get(name) is not None}
     return {**canonical, **{name: _content(file) for name, file in found.items()}}
@@ -21,6 +21,9 @@ def by_content(canonical: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _content(path: str) -> str:
     file = Path(path).expanduser()
+    if file.is_dir():
+        parts = sorted(_content(str(one)) for one in file.rglob("*.pt"))
+        return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
     try:
         facts = file.stat()
         return f"sha256:{_sha256(file, facts.st_size, facts.st_mtime_ns)}"

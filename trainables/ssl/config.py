@@ -14,12 +14,13 @@ from trainables.settings.backbones import Backbone
 from trainables.settings.going_on import Part, check_part, missing_checkpoint, of_content
 from trainables.settings.images import Images
 from trainables.settings.landscapes import Landscape
-from trainables.settings.ranges import Count, NonNegative, Positive, Rate
+from trainables.settings.ranges import Count, Natural, NonNegative, Positive, Rate
 from trainables.settings.schedules import Schedule
 from trainables.settings.strong import Strengthened, check_cutout
 from trainables.settings.views import MultiCrop, Views
 from trainables.ssl import controls, optimization
-from trainables.ssl.evaluations import Evaluations
+from trainables.ssl.canonical import of_channels, of_labels, without_boxes
+from trainables.ssl.evaluations import WRONG, Evaluations
 from trainables.ssl.methods import Dino, Method, SimCLR, SupCon
 from trainables.ssl.optimization import Optimizer
 from trainables.ssl.robustness import Corruption
@@ -125,16 +126,19 @@ class Evaluation(Config):
     """How trained networks are measured; training does not depend on it.
 
     `noise` is the standard deviation of Gaussian noise that is added to the images, in their units:
-    digits are standardised, so 1 is as large as what they show (0: none).
+    digits are standardised, so 1 is as large as what they show (0: none). So many images are shown
+    of which the network was surest while it was `wrong` (0: none).
     """
 
     noise: float = Field(default=0.0, ge=0)
+    wrong: Natural = WRONG
     corruption: Corruption = Corruption()
     landscape: Landscape = Landscape()
 
     def void(self) -> frozenset[str]:
-        """Noise of size 0 is not there."""
-        return frozenset({"noise"}) if self.noise == 0 else frozenset()
+        """Noise of size 0 is not there; how many images are shown, if nothing is said."""
+        neutral = {"noise": 0, "wrong": WRONG}
+        return frozenset(name for name, value in neutral.items() if getattr(self, name) == value)
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on an evaluation that is not made; None if it is, or is another one."""
@@ -160,13 +164,14 @@ class Supervised(ExperimentConfig):
 
     def canonical(self) -> dict[str, Any]:
         """As of any configuration; for images of three channels without how one is taken."""
-        return _of_labels(_of_channels(super().canonical(), self.data))
+        return of_labels(of_channels(super().canonical(), self.data.num_channels))
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
         corruption = self.evaluation.corruption.missing("evaluation.corruption")
         model = None if isinstance(self.model, controls.Control) else self.model.missing("model")
-        return self.data.missing() or model or corruption
+        path = self.evaluation.landscape.missing("evaluation.landscape")
+        return self.data.missing() or model or corruption or path
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
@@ -202,18 +207,8 @@ class Supervised(ExperimentConfig):
         return self
 
 
-def _of_channels(canonical: dict[str, Any], data: Images) -> dict[str, Any]:
-    """Of images of three channels without how one is taken."""
-    if data.num_channels == 3:
-        canonical.get("model", {}).pop("channel_mode", None)
-    return canonical
-
-
-def _of_labels(canonical: dict[str, Any]) -> dict[str, Any]:
-    """Of what sees labels: images without them are not trained on."""
-    canonical.get("data", {}).pop("unlabelled", None)
-    return canonical
-
+_OF_CLASSIFIERS = ("accuracy", "recall", "ece", "brier")
+"""How the names of what only classifiers have begin."""
 
 SMALL_VIT = Model(patch_size=4, width=96, layers=4, heads=3)
 """For views of 28 and 16 pixels."""
@@ -252,19 +247,23 @@ class Pretraining(ExperimentConfig):
 
     def canonical(self) -> dict[str, Any]:
         """As of any configuration; for images of three channels without how one is taken."""
-        found = _of_channels(super().canonical(), self.data)
-        return _of_labels(found) if self.method.sees_labels else found
+        found = of_channels(super().canonical(), self.data.num_channels)
+        if self.data.name != "boxes":
+            found["evaluation"] = without_boxes(found["evaluation"])
+        return of_labels(found) if self.method.sees_labels else found
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
         corruption = self.evaluation.corruption.missing("evaluation.corruption")
-        return self.data.missing() or self.model.missing("model") or corruption
+        path = self.evaluation.landscape.missing("evaluation.landscape")
+        others = corruption or self.evaluation.beside.missing() or path
+        return self.data.missing() or self.model.missing("model") or others
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
         evaluation, *network, value = metric.split("/")
         is_scored, own = evaluation in ("val", "test"), self.method.has_classifier
-        if is_scored and not own and "/".join([*network, value]).startswith(("accuracy", "recall")):
+        if is_scored and not own and "/".join([*network, value]).startswith(_OF_CLASSIFIERS):
             return (
                 f"metric {metric} needs a classifier, which method.kind {self.method.kind!r} does "
                 f"not give; take cross_entropy, focal, paco, gpaco or multi_task, or dino with "

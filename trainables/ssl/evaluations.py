@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
+from trainables.settings.contents import by_content
+from trainables.settings.going_on import Part
 from trainables.settings.landscapes import LandscapeOfViews
 from trainables.settings.ranges import Count, Natural, NonNegative, Positive
 from trainables.ssl.robustness import Corruption
+
+WRONG = 8
+"""So many wrong answers are shown if nothing is said."""
 
 
 class Neighbours(Config):
@@ -81,6 +88,7 @@ class Figures(_Drawn):
 
     `views`: of training images, all views. `attention`: of the class token, with the places that
     have `attention_mass` of it. `grad_cam`: what makes an image like the mean of its class.
+    `boxes`: of images that are boxes, the same in the box and in its whole picture.
     `correspondence`: pairs of images of one class, and what in them is like given places.
     """
 
@@ -89,21 +97,56 @@ class Figures(_Drawn):
     attention: Natural = 4
     attention_mass: Annotated[float, Field(gt=0, lt=1)] = 0.6
     grad_cam: Natural = 8
+    boxes: Natural = 6
     correspondence: Natural = 2
+
+
+class Beside(Config):
+    """Another checkpoint of this family, of the same images, beside the network at the last time.
+
+    `file` is the checkpoint (null: none), `part` which of its networks (null: the one that one goes
+    on with). So many `images` are shown with what both look at (0: no pictures).
+    """
+
+    file: str | None = None
+    part: Part | None = None
+    images: Natural = 6
+
+    def void(self) -> frozenset[str]:
+        """Without a file everything, and a part that is not said."""
+        if self.file is None:
+            return frozenset(type(self).model_fields)
+        return frozenset({"part"} if self.part is None else ())
+
+    def missing(self) -> str | None:
+        """The sentence on a checkpoint that is not there."""
+        if self.file is None or Path(self.file).expanduser().is_file():
+            return None
+        return (
+            f"evaluation.beside.file must be a checkpoint that a run has saved, got "
+            f"{self.file!r}: no file"
+        )
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return by_content(super()._canonical(plain), "file")
 
 
 class Evaluations(Config):
     """How networks are measured: by neighbours and a probe on all images of a split.
 
-    `health` is that of so many images of the validation split (0: none), and of their views.
+    `health` is that of so many images of the validation split (0: none), and of their views. Beside
+    how reliable a probe or a classifier is, so many images are shown of which it was surest while
+    it was `wrong` (0: none).
     """
 
     neighbours: Neighbours = Neighbours()
     probe: Probe = Probe()
+    wrong: Natural = WRONG
     health: Natural = 256
     figures: Figures = Figures()
     corruption: Corruption = Corruption()
     landscape: LandscapeOfViews = LandscapeOfViews()
+    beside: Beside = Beside()
 
     @model_validator(mode="after")
     def _images_are_compared(self) -> Evaluations:
@@ -111,12 +154,20 @@ class Evaluations(Config):
             raise ValueError("health must be 0, or at least 2 images that are compared, got 1")
         return self
 
+    def void(self) -> frozenset[str]:
+        """How many images are shown, as it is if nothing is said."""
+        return frozenset({"wrong"} if self.wrong == WRONG else ())
+
     def unreported(self, metric: str) -> str | None:
         """The sentence on an evaluation that is not made; None if it is, or is another one."""
         if metric.startswith("health/") and not self.health:
             return f"metric {metric} needs images of its own; take evaluation.health of at least 2"
         if metric.startswith("pictures/") and not self.figures.embedding.points:
             return f"metric {metric} needs a map; take evaluation.figures.embedding.points above 0"
+        if metric.startswith("beside/") and self.beside.file is None:
+            return f"metric {metric} needs another checkpoint; take evaluation.beside.file"
+        if metric.startswith("beside/probe") and not self.probe.steps:
+            return f"metric {metric} needs a probe; take evaluation.probe.steps of at least 1"
         return self.corruption.unreported(
             metric, "evaluation.corruption"
         ) or self.landscape.unreported(metric, "evaluation.landscape")

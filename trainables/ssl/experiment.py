@@ -29,7 +29,7 @@ from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl import controls, corrupting, landscapes, networks, strong
+from trainables.ssl import calibration, controls, corrupting, landscapes, networks, strong
 from trainables.ssl.answering import ClassifierAnswers
 from trainables.ssl.config import Supervised
 
@@ -79,6 +79,11 @@ class SupervisedExperiment(Experiment):
                 "test": len(self._data.test),
             },
         }
+
+    @property
+    def data(self) -> Digits | Images:
+        """The images in their splits, once they are read."""
+        return self._data
 
     @property
     def num_examples(self) -> int:
@@ -185,6 +190,7 @@ class SupervisedExperiment(Experiment):
         ]
         settings = self.config.evaluation.landscape
         if settings.resolution:
+            landscapes.check(self)
             around = self._data.train if settings.split == "train" else val
             look = partial(landscapes.of_classes, self, around)
             found.append(Evaluation("landscape", "val", look, every))
@@ -206,10 +212,15 @@ class SupervisedExperiment(Experiment):
         found = scores(confusion(counts.argmax().expand(len(labels)), labels, len(counts)))
         shares = counts.double() / counts.sum()
         loss = float(-shares[labels].log().mean())
-        return {"majority": {"accuracy": found.accuracy, "f1": found.macro_f1, "loss": loss}}
+        values = {"accuracy": found.accuracy, "f1": found.macro_f1, "loss": loss}
+        sure = calibration.shares(counts, len(labels))
+        return {"majority": values | calibration.calibration("", sure, labels)}
 
     def _classify(self, split: Split, title: str, last: bool) -> Evaluated:
-        """Loss, accuracy, mean F1; at the last time the scores of each class and the picture."""
+        """Loss, accuracy, mean F1, and how sure the network is (`ssl.calibration`).
+
+        At the last time the scores of each class too, and pictures.
+        """
         logits = self.predict(split)
         labels = split.labels.to(logits.device)
         counts = confusion(logits.argmax(1), labels, logits.shape[1]).cpu()
@@ -218,6 +229,7 @@ class SupervisedExperiment(Experiment):
             "loss": float(functional.cross_entropy(logits, labels)),
             "accuracy": found.accuracy,
             "f1": found.macro_f1,
+            **calibration.calibration("", logits.softmax(1), split.labels),
         }
         if not last:
             return Evaluated(values)
@@ -229,7 +241,16 @@ class SupervisedExperiment(Experiment):
         heading = f"{title}: {len(labels)} images, accuracy {found.accuracy:.3f}"
         heading += f", noise {noise:g}" if noise else ""
         draw = partial(confusion_matrix, counts=counts, classes=self.facts.classes, title=heading)
-        return Evaluated(values, {"confusion": draw})
+        sure = calibration.drawn(
+            "",
+            logits.softmax(1),
+            split,
+            self.facts.classes,
+            counts=self._data.train.labels.bincount(minlength=len(self.facts.classes)),
+            number=self.config.evaluation.wrong,
+            title=f"{title}, classifier",
+        )
+        return Evaluated(values, {"confusion": draw, **sure})
 
     def _noisy(self, images: Tensor, positions: Tensor) -> Tensor:
         """Images [B, C, H, W] with noise of their own each, the same at each evaluation."""

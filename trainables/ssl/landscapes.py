@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,14 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from trainables.core import liveness
-from trainables.core.experiment import Batch, Evaluated
+from trainables.core.experiment import Batch, Evaluated, Experiment
 from trainables.core.measuring import differentiable, learning, unless_it_fails
 from trainables.core.randomness import derive
 from trainables.data.images import Split, stratified
 from trainables.figures import landscape as figures
 from trainables.metrics import directions
 from trainables.metrics.directions import Weights
-from trainables.metrics.landscape import Classification, Landscape, Measure, coordinates, landscape
+from trainables.metrics.landscape import (
+    Classification,
+    Landscape,
+    Measure,
+    cached,
+    content,
+    coordinates,
+    landscape,
+)
 from trainables.metrics.probe import fit_classifier
 from trainables.metrics.roughness import (
     complaint,
@@ -33,6 +41,7 @@ from trainables.metrics.roughness import (
     share_below,
 )
 from trainables.settings.landscapes import Landscape as Settings
+from trainables.ssl import paths
 from trainables.ssl.learners import Learner
 from trainables.ssl.students import exact
 
@@ -45,6 +54,13 @@ AT_ONCE = 128
 """So many images are looked at together: their maps stay in the cache of a processor."""
 
 log = logging.getLogger(__name__)
+
+
+def check(experiment: SupervisedExperiment | PretrainingExperiment) -> None:
+    """Refuses checkpoints that are not of the networks of an experiment, before it is trained."""
+    settings = experiment.config.evaluation.landscape
+    if settings.path is not None and settings.dimensions == 2:
+        paths.check(Path(settings.path).expanduser(), experiment)
 
 
 def of_classes(experiment: SupervisedExperiment, split: Split, last: bool) -> Evaluated:
@@ -71,7 +87,10 @@ def _of_classes(experiment: SupervisedExperiment, split: Split) -> Evaluated:
     )
     smoothing = experiment.config.label_smoothing
     measure = Classification(network, images, labels, batch_size=AT_ONCE, label_smoothing=smoothing)
-    return look(settings, network, dict(network.named_parameters()), measure)
+    weights = dict(network.named_parameters())
+    path = _path(experiment, settings, experiment.network, weights)
+    parts = ("classes", images, labels, smoothing)
+    return look(settings, network, weights, measure, path=path, parts=parts)
 
 
 def _of_views(experiment: PretrainingExperiment) -> Evaluated:
@@ -83,8 +102,14 @@ def _of_views(experiment: PretrainingExperiment) -> Evaluated:
     learner = copy.deepcopy(experiment.learner)
     trained = [name for name, one in experiment.learner.named_parameters() if one.requires_grad]
     named = dict(learner.named_parameters())
-    measure = FrozenViews(experiment, learner, chosen)
-    return look(settings, learner, {name: named[name] for name in trained}, measure)
+    measure, weights = (
+        FrozenViews(experiment, learner, chosen),
+        {one: named[one] for one in trained},
+    )
+    path = _path(experiment, settings, experiment.learner, weights)
+    method = experiment.config.method.model_dump_json()
+    parts = ("views", method, measure.batches)
+    return look(settings, learner, weights, measure, path=path, parts=parts)
 
 
 class FrozenViews:
@@ -96,20 +121,20 @@ class FrozenViews:
     def __init__(self, experiment: PretrainingExperiment, learner: Learner, chosen: Tensor) -> None:
         training, split = experiment.config.training, experiment.config.evaluation.landscape.split
         size = max(2, training.batch_size // training.num_micro_batches)
-        self._learner, self._batches = learner, list[Batch]()
+        self._learner, self.batches = learner, list[Batch]()
         for positions in chosen.split(size):
             if len(positions) > 1:  # one image alone has none to be compared with
                 made = experiment.views(split, positions, "landscape", 0, positions)
-                self._batches.append({k: _placed(experiment, one) for k, one in made.items()})
+                self.batches.append({k: _placed(experiment, one) for k, one in made.items()})
 
     def __call__(self) -> Tensor:
         """[loss], the mean over images."""
         found: list[Tensor] = []
         with self._learner.evaluating():
-            for batch in self._batches:
+            for batch in self.batches:
                 loss = self._learner.compare(batch, lambda values: values).total
                 found.append(loss.double() * len(batch["labels"]))
-        return torch.stack(found).sum()[None] / sum(len(one["labels"]) for one in self._batches)
+        return torch.stack(found).sum()[None] / sum(len(one["labels"]) for one in self.batches)
 
 
 def _of_probe(experiment: PretrainingExperiment, split: Split, chosen: Tensor) -> Evaluated:
@@ -128,33 +153,42 @@ def _of_probe(experiment: PretrainingExperiment, split: Split, chosen: Tensor) -
         return probe(exact(backbone.embed(images)))
 
     measure = Classification(predict, images, labels, batch_size=AT_ONCE)
-    weights = dict(backbone.named_parameters())
-    return look(experiment.config.evaluation.landscape, backbone, weights, measure)
+    weights, settings = dict(backbone.named_parameters()), experiment.config.evaluation.landscape
+    path = _path(experiment, settings, experiment.learner.kept.backbone, weights)
+    parts = ("probe", images, labels, probe.weight, probe.bias, probe.mean, probe.deviation)
+    return look(settings, backbone, weights, measure, path=path, parts=parts)
 
 
-def look(settings: Settings, network: nn.Module, weights: Weights, measure: Measure) -> Evaluated:
+def _path(
+    experiment: Experiment, settings: Settings, network: nn.Module, weights: Weights
+) -> list[Weights] | None:
+    """The network as it was in the checkpoints of its training, if they are given."""
+    if settings.path is None or settings.dimensions == 1:
+        return None
+    return paths.networks(Path(settings.path).expanduser(), experiment, network, weights)
+
+
+def look(
+    settings: Settings,
+    network: nn.Module,
+    weights: Weights,
+    measure: Measure,
+    *,
+    path: list[Weights] | None = None,
+    parts: Sequence[object] = (),
+) -> Evaluated:
     """The numbers and pictures of a landscape; what a range does not show is said in the log.
 
     `centre` is the loss itself, `share_below_10` that of points below 10, `minima` how many of them
     are lower than all around them; `roughness` is that of heights that are cut off at 10 and
     logarithmic, `cosine` that of both directions, `layer_scale` the largest norm of a layer scale,
-    if there are any.
+    if there are any; `path_share` how much of a path of networks lies in the plane. `parts` are
+    what the loss depends on beside the network: by them a landscape that was kept is found again.
     """
-    seeds = [derive(settings.seed, "landscape direction", i) for i in range(settings.dimensions)]
-    fixed = () if settings.moves_tokens else directions.tokens(weights)
-    ways = [
-        directions.random_direction(
-            weights,
-            seed,
-            kind=settings.direction,
-            norm=settings.norm,
-            moves_vectors=settings.moves_vectors,
-            fixed=fixed,
-        )
-        for seed in seeds
-    ]
+    ways, places = _ways(settings, weights, path)
     axes = [coordinates(settings.distance, settings.resolution)] * settings.dimensions
-    found = landscape(network, measure, ways, axes, alive=liveness.alive)
+    compute = partial(landscape, network, measure, ways, axes, alive=liveness.alive)
+    found = _kept(settings, compute, network.state_dict(), ways, axes, *parts)
     if said := complaint(found.losses):
         log.warning("%s than evaluation.landscape.distance=%g", said, settings.distance)
     values = _numbers(found)
@@ -162,7 +196,39 @@ def look(settings: Settings, network: nn.Module, weights: Weights, measure: Meas
         values["cosine"] = directions.cosine(*ways)
     if scales := directions.layer_scales(network):
         values["layer_scale"] = max(scales.values())
-    return Evaluated(values, _pictures(settings, found), files=_files(settings, found))
+    if places is not None:
+        values["path_share"] = places.share
+    drawn = _pictures(settings, found, None if places is None else places.places)
+    return Evaluated(values, drawn, files=_files(settings, found))
+
+
+def _ways(
+    settings: Settings, weights: Weights, path: list[Weights] | None
+) -> tuple[list[Weights], paths.Projected | None]:
+    """The directions, and where a path lies along them."""
+    if path is not None and settings.plane == "path":
+        ways = paths.plane(path, moves_vectors=settings.moves_vectors)
+        return ways, paths.projected(path, ways)
+    seeds = [derive(settings.seed, "landscape direction", i) for i in range(settings.dimensions)]
+    ways = [
+        directions.random_direction(
+            weights,
+            seed,
+            kind=settings.direction,
+            norm=settings.norm,
+            moves_vectors=settings.moves_vectors,
+            fixed=() if settings.moves_tokens else directions.tokens(weights),
+        )
+        for seed in seeds
+    ]
+    return list(ways), None if path is None else paths.projected(path, list(ways))
+
+
+def _kept(settings: Settings, compute: Callable[[], Landscape], *parts: object) -> Landscape:
+    """The landscape of all that it depends on, which may have been computed before."""
+    if settings.cache is None:
+        return compute()
+    return cached(Path(settings.cache).expanduser(), content(*parts), compute)
 
 
 def _numbers(found: Landscape) -> dict[str, float]:
@@ -177,15 +243,23 @@ def _numbers(found: Landscape) -> dict[str, float]:
     return values | ({"accuracy": float(centre[1])} if len(centre) > 1 else {})
 
 
-def _pictures(settings: Settings, found: Landscape) -> dict[str, Callable[[Path], None]]:
-    """A curve; or contours, areas, a heat map and a surface."""
+def _pictures(
+    settings: Settings, found: Landscape, path: Tensor | None
+) -> dict[str, Callable[[Path], None]]:
+    """A curve; or contours, areas, a heat map and a surface, with a path [n, 2] on them."""
     title = f"{settings.direction} directions, norm {settings.norm}"
+    if settings.plane == "path":
+        title = "the plane in which training moved most"
     if len(found.axes) == 1:
         accuracies = found.values[:, 1] if found.values.shape[-1] > 1 else None
         given = {"accuracies": accuracies, "title": title}
         return {"curve": partial(_curve, found=found, **given)}
-    drawn = {"logs": settings.heights == "clipped_log", "clips": settings.heights == "clipped_log"}
+    drawn: dict[str, Any] = {
+        "logs": settings.heights == "clipped_log",
+        "clips": settings.heights == "clipped_log",
+    }
     whole = (*found.axes, found.losses)
+    drawn["trajectory"] = path
     styles = {
         style: partial(_plane, whole=whole, style=style, title=title, **drawn)
         for style in ("contour", "filled", "heat")

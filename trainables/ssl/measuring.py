@@ -19,6 +19,7 @@ from trainables.metrics.classification import recall_by_frequency, scores
 from trainables.metrics.collapse import collapse_of_vectors
 from trainables.metrics.knn import class_votes
 from trainables.metrics.leaks import duplicates
+from trainables.ssl.calibration import Figures, calibration, drawn, shares
 from trainables.ssl.classifying import of_neighbours, own_scores
 from trainables.ssl.corrupting import Answer
 from trainables.ssl.features import AT_ONCE, BANK, Features, shrunk
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CALLED = {"knn": "neighbours", "probe": "probe"}
+_CALLED = {"knn": "neighbours", "probe": "probe", "": "classifier"}
 """Those who answer, in words."""
 
 
@@ -50,13 +51,14 @@ class Measuring:
         and `knn_high` with 95 %, and `knn_recall_many`, `_medium` and `_few` are means over classes
         of so many training images; `probe…` those of a probe, at the last time. Then there are
         confusion matrices of the network that one goes on with. Of a classifier that is learned
-        with the network there is what `classifying.own_scores` gives.
+        with the network there is what `classifying.own_scores` gives. Of probe and classifier there
+        is how sure they are, `…ece` and `…brier`, with its pictures.
         """
         learner = self._experiment.learner
         apart = learner.apart() or {"": learner.kept}
         with learner.evaluating():
             found = {name: self._answers(one, split, last) for name, one in apart.items()}
-            own = self._said(split, last)
+            own, said = self._said(split, last)
         values = {name: _joined(answers) for name, answers in found.items()}
         kept = next(name for name, one in apart.items() if one is learner.kept)
         figures = {
@@ -68,6 +70,9 @@ class Measuring:
             )
             for name, answers in (found[kept] if last else {}).items()
         }
+        for name, answers in (found[kept] if last else {}).items():
+            figures |= self._reliable(split, name, answers.probabilities)
+        figures |= self._reliable(split, "", said if last else None)
         named = _named(values) if learner.apart() else {}
         return Evaluated(values[kept] | named | own, figures)
 
@@ -89,11 +94,13 @@ class Measuring:
         }
         if self._settings.probe.steps:
             rows["majority"] |= scored("probe", most, shown, labels).values
+            rows["majority"] |= calibration("probe", shares(counts, len(labels)), labels)
             rows["pixels"] |= self._probed(split, features.pixels).values
         apart = self._experiment.learner.apart()
         if self._experiment.config.method.has_classifier:
             names = tuple(self._experiment.facts.classes)
             rows["majority"] |= own_scores(most, labels, self._counts(), names, True)
+            rows["majority"] |= calibration("", shares(self._counts(), len(labels)), labels)
         voted = {row: of_neighbours(own) for row, own in rows.items()}
         return {row: own | _named(dict.fromkeys(apart, voted[row])) for row, own in rows.items()}
 
@@ -133,14 +140,14 @@ class Measuring:
         def answer(images: Tensor) -> Tensor:
             with learner.evaluating():
                 embedded = exact(learner.kept.embed(self._features.placed(images)))
-            return self._votes(bank, embedded).argmax(1)
+            return self.votes(bank, embedded).argmax(1)
 
         return answer
 
     def pixels(self) -> Answer:
         """The same by raw pixels."""
         bank = self._features.pixels(BANK)
-        return lambda images: self._votes(bank, shrunk(images).to(bank)).argmax(1)
+        return lambda images: self.votes(bank, shrunk(images).to(bank)).argmax(1)
 
     def majority(self) -> int:
         """The class that the bank has most of."""
@@ -154,18 +161,33 @@ class Measuring:
             found["probe"] = self._probed(split, partial(self._features.of_blocks, network))
         return found
 
-    def _said(self, split: str, last: bool) -> dict[str, float]:
-        """The scores of what learns to say classes, if anything does."""
+    def _said(self, split: str, last: bool) -> tuple[dict[str, float], Tensor | None]:
+        """The scores and probabilities [N, Q] of what learns to say classes, if anything does."""
         images, learner = self._experiment.split(split), self._experiment.learner
         found: list[Tensor] = []
         for part in torch.arange(len(images)).split(AT_ONCE):
             liveness.alive()
             logits = learner.classes_of(self._features.placed(images.take(part)))
             if logits is None:
-                return {}
-            found.append(logits.argmax(1).cpu())
-        names = tuple(self._experiment.facts.classes)
-        return own_scores(torch.cat(found), images.labels, self._counts(), names, last)
+                return {}, None
+            found.append(logits.softmax(1).cpu())
+        names, said = tuple(self._experiment.facts.classes), torch.cat(found)
+        values = own_scores(said.argmax(1), images.labels, self._counts(), names, last)
+        return values | calibration("", said, images.labels), said
+
+    def _reliable(self, split: str, name: str, probabilities: Tensor | None) -> Figures:
+        """Pictures of how sure a probe or a classifier is, if there is one."""
+        if probabilities is None:
+            return {}
+        return drawn(
+            name,
+            probabilities,
+            self._experiment.split(split),
+            self._experiment.facts.classes,
+            counts=self._counts(),
+            number=self._settings.wrong,
+            title=f"{split}, {_CALLED[name]}",
+        )
 
     def _counts(self) -> Tensor:
         """Training images of each class."""
@@ -173,10 +195,10 @@ class Measuring:
 
     def _voted(self, bank: Tensor, tested: Tensor, labels: Tensor) -> Answers:
         """The scores of neighbours."""
-        votes = self._votes(bank, tested)
+        votes = self.votes(bank, tested)
         return self._bounded(scored("knn", votes.argmax(1), votes, labels))
 
-    def _votes(self, bank: Tensor, tested: Tensor) -> Tensor:
+    def votes(self, bank: Tensor, tested: Tensor) -> Tensor:
         """The share of votes [n, Q] that each class has among neighbours in the bank."""
         settings = self._settings.neighbours
         return class_votes(

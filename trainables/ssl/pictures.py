@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from trainables.core.experiment import Evaluated
-from trainables.core.measuring import differentiable, learning, unless_it_fails
+from trainables.core.measuring import unless_it_fails
 from trainables.data.images import stratified
 from trainables.figures.embeddings import class_map
 from trainables.figures.representations import (
@@ -21,7 +20,7 @@ from trainables.figures.representations import (
     grad_cam_sheet,
     view_sheet,
 )
-from trainables.layers.last_maps import class_attention, dense_features, map_and_gradient
+from trainables.layers.last_maps import dense_features
 from trainables.metrics.correspondence import ANCHORS, anchor_features, correspondence
 from trainables.metrics.embedding_maps import (
     fitting_perplexity,
@@ -29,8 +28,9 @@ from trainables.metrics.embedding_maps import (
     purity,
     tsne,
 )
-from trainables.metrics.grad_cam import grad_cam
 from trainables.settings.views import MultiCrop
+from trainables.ssl.boxed_pictures import in_pictures
+from trainables.ssl.explaining import attention, class_means, towards_means
 from trainables.ssl.features import BANK, Features
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Pictures:
             "embedding": (asked.embedding.points, self._embedding),
             "attention": (asked.attention, self._attention),
             "grad_cam": (asked.grad_cam, self._grad_cam),
+            "boxes": (asked.boxes, self._boxes),
             "correspondence": (asked.correspondence, self._correspondence),
         }
         with self._experiment.learner.evaluating():
@@ -73,7 +74,7 @@ class Pictures:
         """Of training images; what their draws are is the same each time."""
         experiment, settings = self._experiment, self._experiment.config.views
         train = experiment.split("train")
-        positions = _one_of_each(train.labels, self._settings.views)
+        positions = one_of_each(train.labels, self._settings.views)
         made = experiment.views("train", positions, "pictures", 0, positions)
         kinds = [name for name in ("large_views", "small_views") if name in made]
         notes = [
@@ -102,7 +103,7 @@ class Pictures:
             chosen = torch.from_numpy(stratified(labels.numpy(), settings.points, seed))
         own, vectors = labels[chosen], self._features.of(self._experiment.learner.kept, "val")
         vectors = vectors.cpu()[chosen].float()
-        means = _means(vectors, own)[own.unique()]
+        means = class_means(vectors, own)[own.unique()]
         seen = torch.cat([vectors, means]) if settings.class_means else vectors
         number = len(vectors)
         components, shares = principal_components(seen)
@@ -138,10 +139,9 @@ class Pictures:
     def _attention(self) -> Evaluated:
         """Of the class token in the last block; of a network without one nothing."""
         split, share = self._experiment.split("val"), self._settings.attention_mass
-        positions = _one_of_each(split.labels, self._settings.attention)
+        positions = one_of_each(split.labels, self._settings.attention)
         network = self._experiment.learner.kept
-        images = network.sized(self._features.placed(split.take(positions)))
-        maps = class_attention(network.backbone, images)
+        maps = attention(network, self._features.placed(split.take(positions)))
         if maps is None:
             return Evaluated({})
         draw = partial(
@@ -156,27 +156,39 @@ class Pictures:
     def _grad_cam(self) -> Evaluated:
         """What makes features like the mean of the bank's features of the class."""
         experiment, split = self._experiment, self._experiment.split("val")
-        network, known = experiment.learner.kept, self._features.labels(BANK)
-        ours = torch.isin(split.labels, known).nonzero()[:, 0]
-        positions = ours[_one_of_each(split.labels[ours], self._settings.grad_cam)]
-        labels, bank = split.labels[positions], self._features.of(network, BANK)
-        goals = _means(bank, self._features.labels(BANK).to(bank.device))
-        with learning(experiment, "grad_cam"):
-            images = network.sized(self._features.placed(differentiable(split.take(positions))))
-            wanted = differentiable(goals)[labels.to(images.device)].to(images.dtype)
-
-            def score(features: Tensor) -> Tensor:
-                return functional.cosine_similarity(features, wanted)
-
-            maps = grad_cam(*map_and_gradient(network.backbone, images, score)).cpu()
+        positions, labels, goals = self._goals(self._settings.grad_cam)
+        images = self._features.placed(split.take(positions))
         draw = partial(
             grad_cam_sheet,
             images=split.pixels(positions),
-            maps=maps.detach(),
+            maps=towards_means(experiment, experiment.learner.kept, images, goals),
             notes=[experiment.facts.classes[one] for one in labels.tolist()],
-            title="Grad-CAM: what makes an image like the mean of its class",
+            title="Grad-CAM: what makes an image like the mean of its class (black: nothing does)",
         )
         return Evaluated({}, {"grad_cam": draw})
+
+    def _boxes(self) -> Evaluated:
+        """Of boxes: what a network looks at in them, beside what it looks at in whole pictures."""
+        experiment = self._experiment
+        if experiment.config.data.name != "boxes":
+            return Evaluated({})
+        positions, labels, goals = self._goals(self._settings.boxes)
+        names = [experiment.facts.classes[one] for one in labels.tolist()]
+        return in_pictures(experiment, self._features, positions, goals, names)
+
+    def _goals(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions [R] of so many validation images, their labels, and the means [R, D] of the
+        bank's features of their classes.
+        """
+        split, known = self._experiment.split("val"), self._features.labels(BANK)
+        ours = torch.isin(split.labels, known).nonzero()[:, 0]
+        positions = ours[one_of_each(split.labels[ours], number)]
+        labels, bank = (
+            split.labels[positions],
+            self._features.of(self._experiment.learner.kept, BANK),
+        )
+        goals = class_means(bank, known.to(bank.device))
+        return positions, labels, goals[labels.to(goals.device)]
 
     def _correspondence(self) -> Evaluated:
         """Of pairs of images of one class, the anchors in the first."""
@@ -208,7 +220,7 @@ class Pictures:
         return views * torch.as_tensor(data.deviation) + torch.as_tensor(data.mean)
 
 
-def _one_of_each(labels: Tensor, number: int) -> Tensor:
+def one_of_each(labels: Tensor, number: int) -> Tensor:
     """Positions [R] of at most so many images, R ≤ `number`: the first of each class, then the
     second of each, and so on."""
     seen: dict[int, int] = {}
@@ -236,13 +248,6 @@ def pairs_of_classes(labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
     chosen = torch.tensor([one[2:] for one in sorted(ranked)[:number]], dtype=torch.int64)
     first, second = chosen.view(-1, 2).unbind(1)
     return first, second
-
-
-def _means(vectors: Tensor, labels: Tensor) -> Tensor:
-    """The means [C, D] of vectors [N, D] of each class; 0 of one that does not occur."""
-    counts = labels.bincount().clamp(min=1)
-    sums = vectors.new_zeros(len(counts), vectors.shape[1]).index_add_(0, labels, vectors)
-    return sums / counts[:, None]
 
 
 def _short(names: tuple[str, ...], labels: Tensor) -> list[str]:

@@ -20,7 +20,7 @@ from trainables.data.balance import balanced
 from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.layers.projectors import UnitLinear
-from trainables.ssl import corrupting, landscapes, networks, strong, views
+from trainables.ssl import beside, corrupting, landscapes, networks, strong, views
 from trainables.ssl.building import learner
 from trainables.ssl.config import Pretraining
 from trainables.ssl.features import Features
@@ -227,8 +227,8 @@ class PretrainingExperiment(Experiment):
         self.learner.after_update(self.moment(step))
 
     def evaluations(self) -> list[Evaluation]:
-        """Neighbours and probe on the validation and on the test split; health, pictures, and
-        accuracy on corrupted images.
+        """Neighbours and probe on the validation and on the test split; health, pictures, accuracy
+        on corrupted images, another checkpoint beside.
         """
         every, features = self.config.training.evaluate_every, Features(self)
         measuring = Measuring(self, features)
@@ -248,8 +248,13 @@ class PretrainingExperiment(Experiment):
         corruption, seed = self.config.evaluation.corruption, self.config.data.split_seed
         found += corrupting.evaluations(corruption, self.data, measuring, seed=seed)
         if self.config.evaluation.landscape.resolution:
+            landscapes.check(self)
             look = partial(landscapes.of_views, self)
             found.append(Evaluation("landscape", "val", look, every))
+        if self.config.evaluation.beside.file is not None:
+            found.append(
+                Evaluation(beside.NAME, "val", beside.Beside(self, features, measuring).measure, 0)
+            )
         return [*found, Evaluation("pictures", "val", Pictures(self, features).draw, every)]
 
 

@@ -16,15 +16,20 @@ from trainables.metrics.intervals import wilson
 from trainables.metrics.knn import top_accuracy
 from trainables.metrics.probe import fit_classifier
 from trainables.metrics.probe_grid import fit_grid
+from trainables.ssl.calibration import calibration
 from trainables.ssl.evaluations import Probe
 from trainables.ssl.features import BANK
 
 
 class Answers(NamedTuple):
-    """What was answered: values by name, and how often which class was taken for which [Q, Q]."""
+    """What was answered: values by name, and how often which class was taken for which [Q, Q].
+
+    Of what says probabilities, these too: [N, Q], on the CPU.
+    """
 
     values: dict[str, float]
     counts: Tensor
+    probabilities: Tensor | None = None
 
 
 def probed(
@@ -62,14 +67,16 @@ def probed(
         found = _answered(grid(seen[split], place), labels(split))
     rate, decay = grid.settings[place]
     chosen = {"probe_rate": rate, "probe_weight_decay": decay}
-    return Answers(found.values | chosen, found.counts)
+    return Answers(found.values | chosen, found.counts, found.probabilities)
 
 
 def _answered(logits: Tensor, labels: Tensor) -> Answers:
     """Of logits [N, Q]; all are above 0 for the sake of the first five."""
-    logits = logits.cpu()
+    logits = logits.detach().cpu()
     shown = logits - logits.amin(1, keepdim=True) + 1
-    return scored("probe", logits.argmax(1), shown, labels)
+    found, probabilities = scored("probe", logits.argmax(1), shown, labels), logits.softmax(1)
+    values = found.values | calibration("probe", probabilities, labels)
+    return Answers(values, found.counts, probabilities)
 
 
 def scored(name: str, answers: Tensor, shown: Tensor, labels: Tensor) -> Answers:

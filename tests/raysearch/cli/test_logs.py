@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.cli.application import logs
+from raysearch.cli import logs
 from raysearch.cli.logs import follow_logs
 from raysearch.events.log import Store
 from raysearch.settings import Settings

@@ -163,7 +163,7 @@ def test_evaluate_only_prints_what_training_printed_and_where_figures_lie(
     assert set(step.removeprefix("step 20: ").split(", ")) <= set(
         trained[1].removeprefix("step 20: ").split(", ")
     )
-    assert figure.startswith("figures/val-confusion.png: ")
+    assert figure.startswith("figures/val-wrong.png: ")
     assert Path(figure.partition(": ")[2]).is_relative_to(tmp_path / "runs/evaluate")
     assert sorted(trained[0].parents[1].rglob("*")) == before
 

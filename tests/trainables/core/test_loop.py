@@ -204,7 +204,9 @@ def test_the_test_split_is_evaluated_from_a_checkpoint_once(tmp_path: Path) -> N
     SupervisedExperiment.test(SMALL.to_json(), session)
     assert list(session.reports) == [4] and "test/accuracy" in session.reports[4]
     assert not any(name.startswith("val/") for name in session.reports[4])
-    assert list(session.artifacts) == ["figures/test-confusion.png"]
+    assert list(session.artifacts) == [
+        f"figures/test-{one}.png" for one in ("confusion", "reliability", "wrong")
+    ]
 
 
 def test_the_test_split_needs_a_checkpoint(tmp_path: Path) -> None:

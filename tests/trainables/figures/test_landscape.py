@@ -75,3 +75,31 @@ def test_the_file_for_others_has_points_with_the_first_axis_fastest(tmp_path: Pa
     kept = losses.isfinite().numpy()
     np.testing.assert_allclose(scalars.T[kept], losses.numpy()[kept], rtol=1e-8)
     assert (scalars.T[~kept] > 1e38).all() and np.isfinite(scalars).all()
+
+
+def test_ticks_of_a_narrow_range_tell_their_losses_apart() -> None:
+    assert landscape.distinct([0.1, 1.0, 10.0]) == ["0.1", "1", "10"]
+    assert landscape.distinct([2.3021, 2.3022, 2.3024]) == ["2.3021", "2.3022", "2.3024"]
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes: Any = figure.add_subplot(projection="3d")
+    narrow = 2.3 + 1e-3 * BOWL
+    landscape.draw_surface(axes, AXIS, AXIS, narrow, logs=True, clips=True)
+    labels = axes.zaxis.get_major_formatter().format_ticks(axes.get_zticks())
+    assert len(set(labels)) == len(labels) > 2
+
+
+def test_a_path_lies_on_the_surface_between_its_points() -> None:
+    """A plane is bilinear: what is read off it is exact; outside there is nothing."""
+    first, second = AXIS, torch.tensor([-2.0, 0.0, 2.0])
+    values = 3 * first[:, None] - second[None]
+    places = torch.tensor([[0.25, -1.0], [-1.0, 2.0], [1.5, 0.0]])
+    found = landscape.interpolated(first, second, values, places)
+    assert found[:2].tolist() == pytest.approx([1.75, -5.0]) and found[2].isnan()
+
+
+def test_a_path_is_drawn_over_a_surface(tmp_path: Path) -> None:
+    path = torch.tensor([[0.8, 0.6], [0.4, 0.1], [0.0, 0.0]])
+    for name, drawn in (("with", path), ("without", None)):
+        landscape.surface(tmp_path / name, AXIS, AXIS, BOWL, trajectory=drawn)
+    assert (tmp_path / "with").read_bytes() != (tmp_path / "without").read_bytes()

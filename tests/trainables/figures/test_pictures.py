@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from trainables.figures import pictures
 from trainables.figures.pictures import Page, cell_size, shown, table
 
 
@@ -21,3 +22,13 @@ def test_words_are_never_cut_off() -> None:
     narrow, wide = (table([[cell]], Page(title="title" * times)) for times in (1, 40))
     assert wide.width > narrow.width + 500
     assert np.asarray(wide)[:, -12:].min() == 255
+
+
+def test_a_long_heading_fits_its_column_and_keeps_both_ends() -> None:
+    """A short one is as it is; names that differ at their ends stay different."""
+    assert pictures.fitting("BOAT", 100) == ("BOAT", 13)
+    name = "SAILING_BOAT_WITH_{}_SAILS"
+    found = [pictures.fitting(name.format(one), 100) for one in ("CLOSED", "OPEN")]
+    for text, size in found:
+        assert pictures._width(text, size) <= 100 and text.startswith("SAIL")
+    assert found[0] != found[1]

@@ -94,14 +94,15 @@ def test_a_whole_run_learns_and_reports_what_it_promises(tmp_path: Path) -> None
     first, *_, last = session.reports.values()
     assert last["val/accuracy"] > 0.7 > first["val/accuracy"] - 0.1
     training = {f"train/{name}" for name in ("loss", "accuracy", "gradient_norm", "learning_rate")}
-    every_time = training | {"val/loss", "val/accuracy", "val/f1"}
+    every_time = training | {f"val/{name}" for name in ("loss", "accuracy", "f1", "ece", "brier")}
     every_time |= {"progress/epochs", "progress/samples"}
     at_last = {
         f"val/{score}/{digit}" for score in ("precision", "recall", "f1") for digit in range(10)
     }
     assert first.keys() == every_time and last.keys() == every_time | at_last
     assert [said["progress/epochs"] for said in session.reports.values()] == [1.0, 2.0, 3.0]
-    assert list(session.artifacts) == ["figures/val-confusion.png"]
+    drawn = [f"figures/val-{name}.png" for name in ("confusion", "reliability", "wrong")]
+    assert list(session.artifacts) == drawn
 
 
 def test_the_reported_scores_are_those_of_the_checkpoint(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_all_scores_of_both_are_those_of_scikit_learn() -> None:
     experiment = loaded("simclr", data__limit=400, evaluation__probe__steps=40)
     with torch.inference_mode():
         found = Measuring(experiment.eval()).classify("val", True)
-    assert found.figures.keys() == {"knn_confusion", "probe_confusion"}
+    assert {"knn_confusion", "probe_confusion"} <= found.figures.keys()
     reference: Any = precision_recall_fscore_support
     for name in ("knn", "probe"):
         draw: Any = found.figures[f"{name}_confusion"]

@@ -16,9 +16,10 @@ from trainables.core.session import LocalSession
 from trainables.layers.last_maps import map_and_gradient
 from trainables.metrics.embedding_maps import principal_components, purity
 from trainables.metrics.grad_cam import grad_cam
+from trainables.ssl.explaining import class_means
 from trainables.ssl.features import BANK, Features, digest
 from trainables.ssl.measuring import Measuring
-from trainables.ssl.pictures import Pictures, _means, _one_of_each, pairs_of_classes
+from trainables.ssl.pictures import Pictures, one_of_each, pairs_of_classes
 from trainables.ssl.pretraining import PretrainingExperiment
 
 NAMES = {"views", "tsne", "pca", "attention", "grad_cam", "correspondence"}
@@ -61,7 +62,7 @@ def test_they_are_of_the_network_that_one_goes_on_with() -> None:
     experiment = loaded(data__limit=200)
     moved(experiment.learner.student)
     found = given(drawn(experiment), "grad_cam")
-    positions = _one_of_each(experiment.data.val.labels, 8)
+    positions = one_of_each(experiment.data.val.labels, 8)
     labels = experiment.data.val.labels[positions]
     backbone = experiment.learner.kept.backbone
     train = experiment.data.train
@@ -85,7 +86,7 @@ def test_views_are_pixels_again_beside_their_sources() -> None:
     experiment.load()
     found = given(drawn(experiment), "views")
     sources, [views] = found["sources"], found["views"]
-    positions = _one_of_each(experiment.data.train.labels, 4)
+    positions = one_of_each(experiment.data.train.labels, 4)
     assert torch.equal(sources, experiment.data.train.pixels(positions))
     torch.testing.assert_close(views, sources[:, None].expand_as(views), rtol=0, atol=1e-5)
     assert found["notes"] == ["large: 8 px, 1 … 1 of area"]
@@ -116,7 +117,7 @@ def test_a_class_without_a_point_has_no_mean() -> None:
 
 def test_means_are_those_of_each_class() -> None:
     vectors, labels = torch.randn(7, 3), torch.tensor([0, 2, 2, 0, 3, 3, 3])
-    found = _means(vectors, labels)
+    found = class_means(vectors, labels)
     for label in (0, 2, 3):
         torch.testing.assert_close(found[label], vectors[labels == label].mean(0))
     assert not found[1].any()
@@ -131,9 +132,9 @@ def test_pairs_are_of_one_class_each() -> None:
     assert [len(one) for one in pairs_of_classes(torch.arange(3), 4)] == [0, 0]
 
 
-def test_images_are_one_of_each_class_in_turn() -> None:
+def test_images_areone_of_each_class_in_turn() -> None:
     labels = torch.tensor([2, 0, 0, 1, 2, 0])
-    assert _one_of_each(labels, 4).tolist() == [1, 3, 0, 2]
+    assert one_of_each(labels, 4).tolist() == [1, 3, 0, 2]
 
 
 def test_one_that_fails_ends_no_run_and_the_others_are_drawn(

@@ -36,7 +36,7 @@ def parts(
         images: list[Any] = []
         labels: list[int] = []
         for file, own in groupby(boxes, key=lambda box: box.file):
-            picture = _picture(pictures / file, channels, bits)
+            picture = opened_picture(pictures / file, channels, bits)
             for box in own:
                 images.append(cut(picture, box.corners, side, context=context, shape=shape))
                 labels.append(found.classes.index(box.label))
@@ -60,13 +60,12 @@ def cut(
     It is larger by `context` of its sides at each side, as far as the picture goes. `warp`: its
     sides become equal; `pad`: its longer one becomes `side`, and black stands beside it.
     """
-    left, top, right, bottom = corners
-    wide, high = (right - left) * context, (bottom - top) * context
+    left, top, right, bottom = enlarged(corners, context)
     box = (
-        max(left - wide, 0) * picture.width,
-        max(top - high, 0) * picture.height,
-        min(right + wide, 1) * picture.width,
-        min(bottom + high, 1) * picture.height,
+        left * picture.width,
+        top * picture.height,
+        right * picture.width,
+        bottom * picture.height,
     )
     width, height = box[2] - box[0], box[3] - box[1]
     scale = side / max(width, height)
@@ -82,7 +81,14 @@ def cut(
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _picture(path: Path, channels: int, bits: int) -> Image.Image:
+def enlarged(corners: Corners, context: float) -> Corners:
+    """A box with `context` of its sides more at each side, as far as its picture goes."""
+    left, top, right, bottom = corners
+    wide, high = (right - left) * context, (bottom - top) * context
+    return max(left - wide, 0), max(top - high, 0), min(right + wide, 1), min(bottom + high, 1)
+
+
+def opened_picture(path: Path, channels: int, bits: int) -> Image.Image:
     """A picture of bytes, or of counts in floats."""
     with opened(path) as found:
         turned = ImageOps.exif_transpose(found)

@@ -1,0 +1,25 @@
+"""What of a configuration does not count in view of the rest of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def of_channels(canonical: dict[str, Any], num_channels: int) -> dict[str, Any]:
+    """Of images of three channels without how one is taken."""
+    if num_channels == 3:
+        canonical.get("model", {}).pop("channel_mode", None)
+    return canonical
+
+
+def of_labels(canonical: dict[str, Any]) -> dict[str, Any]:
+    """Of what sees labels: images without them are not trained on."""
+    canonical.get("data", {}).pop("unlabelled", None)
+    return canonical
+
+
+def without_boxes(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The canonical form of evaluations, without pictures of boxes."""
+    figures = {k: v for k, v in evaluation.get("figures", {}).items() if k != "boxes"}
+    found = {name: one for name, one in evaluation.items() if name != "figures"}
+    return found | ({"figures": figures} if figures else {})
