@@ -14,6 +14,7 @@ from raysearch.cli import (
     looking,
     reproducing,
     running,
+    scaling,
     serving,
     submitting,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "main",
     "reproducing",
     "running",
+    "scaling",
     "serving",
     "submitting",
 ]

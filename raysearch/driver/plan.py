@@ -192,6 +192,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
         "pruner": pruner,
         "trials": trials,
         "points": space.count().distinct if _is_grid(sampler) else None,
+        "distinct": space.count().distinct,
         "seed": request.seed,
         "fixed": dict(space.fixed),
         "warnings": foreseen_means(sweep, space),

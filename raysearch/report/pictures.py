@@ -12,9 +12,10 @@ from raysearch.report.curves import draw_curves
 from raysearch.report.factors import draw_factors
 from raysearch.report.history import draw_history
 from raysearch.report.importance import draw_importance, importances
-from raysearch.report.objectives import objectives
+from raysearch.report.objectives import Objective, objectives
 from raysearch.report.parallel import draw_parallel
 from raysearch.report.pareto import draw_front
+from raysearch.report.scaling import draw_scaling
 from raysearch.report.settings_curves import draw_settings
 from raysearch.report.slices import draw_slices
 from raysearch.results.factors import factors_of
@@ -40,7 +41,7 @@ class Pictures:
     """What a page shows. `history`, `curves` and `slices` have an entry for each objective.
 
     `settings` has, of a search that evaluates finished trials, an entry for each objective;
-    `factors` has one for each where it was asked by what to group.
+    `factors` has one for each where it was asked by what to group, and how it falls by a number.
 
     `figures` are the winner's, `others` what else it wrote, or could not be shown, in words.
     """
@@ -78,10 +79,26 @@ def draw(view: SearchView, folder: Path, into: Path, by: Sequence[str] = ()) -> 
         others=others,
         settings=[draw_settings(view, g, into / f"settings-{g.index + 1}.png") for g in goals],
         factors=[
-            draw_factors(view, goal, factors, into / f"factors-{goal.index + 1}.png")
-            for goal in (goals if factors else ())
+            *(
+                draw_factors(view, goal, factors, into / f"factors-{goal.index + 1}.png")
+                for goal in (goals if factors else ())
+            ),
+            *_laws(view, goals, by, into),
         ],
     )
+
+
+def _laws(
+    view: SearchView, goals: Sequence[Objective], by: Sequence[str], into: Path
+) -> list[Drawn]:
+    """How each objective falls by a single setting, where a law of it can be found."""
+    single = by if len(by) == 1 else ()
+    drawn = (
+        draw_scaling(view, goal, one, into / f"scaling-{goal.index + 1}.png")
+        for one in single
+        for goal in goals
+    )
+    return [one for one in drawn if one is not None]
 
 
 def importance_picture(view: SearchView, shares: dict[str, float], into: Path) -> Drawn:

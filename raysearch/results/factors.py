@@ -52,7 +52,7 @@ def _factor(view: SearchView, path: str) -> Factor:
     found = {_key(value): value for value in (value_of(one, path) for one in trials)}
     found.pop(_key(_NONE), None)
     if not found:
-        known = {name for trial in trials for name in (*trial.params, *_paths(trial.config))}
+        known = {name for trial in trials for name in (*trial.params, *paths_of(trial.config))}
         raise UnknownName(
             f"no trial of {view.search!r} has a setting {path!r}{on_offer(path, known)}"
         )
@@ -75,10 +75,11 @@ def value_of(trial: TrialView, path: str) -> Any:
     return _NONE if isinstance(at, Mapping) else at
 
 
-def _paths(config: Mapping[str, Any], above: str = "") -> Iterable[str]:
+def paths_of(config: Mapping[str, Any], above: str = "") -> Iterable[str]:
+    """The dotted paths of the leaves of a configuration."""
     for name, value in config.items():
         if isinstance(value, Mapping):
-            yield from _paths(cast("Mapping[str, Any]", value), f"{above}{name}.")
+            yield from paths_of(cast("Mapping[str, Any]", value), f"{above}{name}.")
         else:
             yield f"{above}{name}"
 

@@ -30,7 +30,8 @@ class Forecast:
 def expected_runs(spec: Mapping[str, Any]) -> int | None:
     """How many trials a search will run, repeats included; None if only its time ends it.
 
-    Of a grid those that were known before are not run.
+    Of a grid those that were known before are not run; of a finite space no sampler runs more than
+    its `distinct` points, and no more of them are repeated.
     """
     repeats = int(spec.get("repeats") or 1)
     trials, points = spec.get("trials"), spec.get("points")
@@ -39,9 +40,12 @@ def expected_runs(spec: Mapping[str, Any]) -> int | None:
     if points is not None:
         runs = points * repeats - len((spec.get("known") or {}).get("trials", []))
         return runs if trials is None else min(trials, runs)
+    distinct, finalists = spec.get("distinct"), int(spec.get("finalists") or 0) + 1
+    if distinct is not None and trials is not None:
+        trials, finalists = min(trials, distinct), min(finalists, distinct)
     if trials is None or repeats < 2:
         return trials
-    return trials + repeats * (int(spec.get("finalists") or 0) + 1)
+    return trials + repeats * finalists
 
 
 def forecast(view: SearchView) -> Forecast:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from trainables.data import cifar, folder, idx, places, published
 from trainables.data.cache import Cached, cached, identity
 from trainables.data.catalog import DataSet
 from trainables.data.detection import crops, cutting
+from trainables.data.sequences import Sight
 
 
 def cut(
@@ -90,3 +91,36 @@ def made(
         lambda: cifar.parts(name, files) if name.startswith("cifar") else idx.parts(files),
     )
     return found, None
+
+
+def sights(
+    path: Path,
+    seed: int,
+    *,
+    boxes: Mapping[str, Any] | None,
+    form: Mapping[str, Any] | None,
+    classes: Sequence[str] | None = None,
+) -> dict[str, list[Sight]]:
+    """Where each example of a folder, or of a list of `boxes`, is seen, by part, in its order.
+
+    Arguments are those of `trainables.data.images.load`; `classes` are listed ones.
+    """
+    if boxes is not None:
+        found = crops.crops(path, seed, crops.Options(**boxes["options"]))
+        return {
+            name: [
+                Sight(
+                    one.file,
+                    (
+                        (one.corners[0] + one.corners[2]) / 2,
+                        (one.corners[1] + one.corners[3]) / 2,
+                    ),
+                )
+                for one in found.boxes
+                if one.split == name
+            ]
+            for name in crops.SPLITS
+        }
+    given = {name: one for name, one in (form or {}).items() if name in ("unlabelled", "test_path")}
+    listed = folder.files(path, classes, **given)
+    return {name: [Sight(str(image)) for image, _ in images] for name, images in listed.items()}

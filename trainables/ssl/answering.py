@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from trainables.data.digits import Digits
 from trainables.data.images import Images, stratified
 from trainables.metrics.knn import class_votes
+from trainables.ssl.changing import MAIN
 from trainables.ssl.corrupting import Answer
 from trainables.ssl.features import AT_ONCE, shrunk
 
@@ -32,6 +35,11 @@ class ClassifierAnswers:
             return self._network(images.to(device)).argmax(1).cpu()
 
         return answer
+
+    def answers(self) -> Callable[[Tensor], dict[str, Tensor]]:
+        """The same, of the only one that answers."""
+        answer = self.network()
+        return lambda images: {MAIN: answer(images)}
 
     def pixels(self) -> Answer:
         """The most votes of 20 neighbours by the cosine of standardised pixels."""

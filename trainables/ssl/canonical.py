@@ -6,9 +6,13 @@ from typing import Any
 
 
 def of_channels(canonical: dict[str, Any], num_channels: int) -> dict[str, Any]:
-    """Of images of three channels without how one is taken."""
+    """Of images of three channels without how one is taken, of one without changes of colour."""
     if num_channels == 3:
         canonical.get("model", {}).pop("channel_mode", None)
+        return canonical
+    changes = canonical.get("evaluation", {}).get("natural", {})
+    for name in ("saturation", "hue"):
+        changes.pop(name, None)
     return canonical
 
 

@@ -13,17 +13,15 @@ from trainables.settings import optimizers
 from trainables.settings.backbones import Backbone
 from trainables.settings.going_on import Part, check_part, missing_checkpoint, of_content
 from trainables.settings.images import Images
-from trainables.settings.landscapes import Landscape
-from trainables.settings.ranges import Count, Natural, NonNegative, Positive, Rate
+from trainables.settings.ranges import Count, NonNegative, Positive, Rate
 from trainables.settings.schedules import Schedule
 from trainables.settings.strong import Strengthened, check_cutout
 from trainables.settings.views import MultiCrop, Views
 from trainables.ssl import controls, optimization
 from trainables.ssl.canonical import of_channels, of_labels, without_boxes
-from trainables.ssl.evaluations import WRONG, Evaluations
+from trainables.ssl.evaluations import Evaluation, Evaluations
 from trainables.ssl.methods import Dino, Method, SimCLR, SupCon
 from trainables.ssl.optimization import Optimizer
-from trainables.ssl.robustness import Corruption
 from trainables.ssl.segmentation_settings import SegmentationConfig
 
 
@@ -122,31 +120,6 @@ class SAM(optimizers.SAM):
     weight_decay: NonNegative = 0.05
 
 
-class Evaluation(Config):
-    """How trained networks are measured; training does not depend on it.
-
-    `noise` is the standard deviation of Gaussian noise that is added to the images, in their units:
-    digits are standardised, so 1 is as large as what they show (0: none). So many images are shown
-    of which the network was surest while it was `wrong` (0: none).
-    """
-
-    noise: float = Field(default=0.0, ge=0)
-    wrong: Natural = WRONG
-    corruption: Corruption = Corruption()
-    landscape: Landscape = Landscape()
-
-    def void(self) -> frozenset[str]:
-        """Noise of size 0 is not there; how many images are shown, if nothing is said."""
-        neutral = {"noise": 0, "wrong": WRONG}
-        return frozenset(name for name, value in neutral.items() if getattr(self, name) == value)
-
-    def unreported(self, metric: str) -> str | None:
-        """The sentence on an evaluation that is not made; None if it is, or is another one."""
-        return self.corruption.unreported(
-            metric, "evaluation.corruption"
-        ) or self.landscape.unreported(metric, "evaluation.landscape")
-
-
 class Supervised(ExperimentConfig):
     """A vision transformer, a network of timm or a smaller one, trained with labels."""
 
@@ -163,7 +136,7 @@ class Supervised(ExperimentConfig):
     evaluation: Evaluation = Evaluation()
 
     def canonical(self) -> dict[str, Any]:
-        """As of any configuration; for images of three channels without how one is taken."""
+        """As of any configuration; without what images of so many channels have not."""
         return of_labels(of_channels(super().canonical(), self.data.num_channels))
 
     def missing(self) -> str | None:
@@ -175,12 +148,17 @@ class Supervised(ExperimentConfig):
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
-        return self.evaluation.unreported(metric)
+        return self.evaluation.unreported(metric) or _unchanged(metric, self)
 
     @field_validator("model", mode="before")
     @classmethod
     def _what_has_no_kind_is_a_vit(cls, model: Any) -> Any:
         return {"kind": "vit", **model} if isinstance(model, dict) else model
+
+    @model_validator(mode="after")
+    def _images_change_as_they_can(self) -> Supervised:
+        _check_changes(self)
+        return self
 
     @model_validator(mode="after")
     def _the_model_takes_the_image(self) -> Supervised:
@@ -209,6 +187,23 @@ class Supervised(ExperimentConfig):
 
 _OF_CLASSIFIERS = ("accuracy", "recall", "ece", "brier")
 """How the names of what only classifiers have begin."""
+
+
+def _unchanged(metric: str, config: Supervised | Pretraining) -> str | None:
+    """The sentence on an answer to changed images that nobody gives."""
+    place, channels = "evaluation.natural", config.data.num_channels
+    return config.evaluation.natural.unreported(metric, place, channels)
+
+
+def _check_changes(config: Supervised | Pretraining) -> None:
+    """Raises ValueError if images cannot be changed as it is said."""
+    data = config.data
+    said = config.evaluation.natural.refused(
+        "evaluation.natural", data.num_channels, data.name, has_files=data.is_own
+    )
+    if said is not None:
+        raise ValueError(said)
+
 
 SMALL_VIT = Model(patch_size=4, width=96, layers=4, heads=3)
 """For views of 28 and 16 pixels."""
@@ -246,7 +241,7 @@ class Pretraining(ExperimentConfig):
         return frozenset()
 
     def canonical(self) -> dict[str, Any]:
-        """As of any configuration; for images of three channels without how one is taken."""
+        """As of any configuration; without what images of so many channels have not."""
         found = of_channels(super().canonical(), self.data.num_channels)
         if self.data.name != "boxes":
             found["evaluation"] = without_boxes(found["evaluation"])
@@ -274,7 +269,7 @@ class Pretraining(ExperimentConfig):
                 f"metric {metric} needs a teacher, which method.kind {self.method.kind!r} does not "
                 f"give; take dino, byol, moco or paco"
             )
-        if said := self.evaluation.unreported(metric):
+        if said := self.evaluation.unreported(metric) or _unchanged(metric, self):
             return said
         if value.startswith("probe") and not self.evaluation.probe.steps:
             return f"metric {metric} needs a probe; take evaluation.probe.steps of at least 1"
@@ -288,6 +283,11 @@ class Pretraining(ExperimentConfig):
     @classmethod
     def _what_has_no_kind_is_a_vit(cls, model: Any) -> Any:
         return {"kind": "vit", **model} if isinstance(model, dict) else model
+
+    @model_validator(mode="after")
+    def _images_change_as_they_can(self) -> Pretraining:
+        _check_changes(self)
+        return self
 
     @model_validator(mode="after")
     def _the_model_takes_the_views(self) -> Pretraining:

@@ -1,4 +1,4 @@
-"""How pretrained networks are measured; training does not depend on it."""
+"""How trained and pretrained networks are measured; training does not depend on it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,38 @@ from pydantic import Field, model_validator
 from trainables.core.config import Config
 from trainables.settings.contents import by_content
 from trainables.settings.going_on import Part
-from trainables.settings.landscapes import LandscapeOfViews
+from trainables.settings.landscapes import Landscape, LandscapeOfViews
 from trainables.settings.ranges import Count, Natural, NonNegative, Positive
-from trainables.ssl.robustness import Corruption
+from trainables.ssl.robustness import Corruption, NaturalChanges
 
 WRONG = 8
 """So many wrong answers are shown if nothing is said."""
+
+
+class Evaluation(Config):
+    """How trained networks are measured; training does not depend on it.
+
+    `noise` is the standard deviation of Gaussian noise that is added to the images, in their units:
+    digits are standardised, so 1 is as large as what they show (0: none). So many images are shown
+    of which the network was surest while it was `wrong` (0: none).
+    """
+
+    noise: float = Field(default=0.0, ge=0)
+    wrong: Natural = WRONG
+    corruption: Corruption = Corruption()
+    natural: NaturalChanges = NaturalChanges()
+    landscape: Landscape = Landscape()
+
+    def void(self) -> frozenset[str]:
+        """Noise of size 0 is not there; how many images are shown, if nothing is said."""
+        neutral = {"noise": 0, "wrong": WRONG}
+        return frozenset(name for name, value in neutral.items() if getattr(self, name) == value)
+
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on an evaluation that is not made; None if it is, or is another one."""
+        return self.corruption.unreported(
+            metric, "evaluation.corruption"
+        ) or self.landscape.unreported(metric, "evaluation.landscape")
 
 
 class Neighbours(Config):
@@ -145,6 +171,7 @@ class Evaluations(Config):
     health: Natural = 256
     figures: Figures = Figures()
     corruption: Corruption = Corruption()
+    natural: NaturalChanges = NaturalChanges()
     landscape: LandscapeOfViews = LandscapeOfViews()
     beside: Beside = Beside()
 

@@ -29,7 +29,7 @@ from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl import calibration, controls, corrupting, landscapes, networks, strong
+from trainables.ssl import calibration, changing, controls, corrupting, landscapes, networks, strong
 from trainables.ssl.answering import ClassifierAnswers
 from trainables.ssl.config import Supervised
 
@@ -179,7 +179,7 @@ class SupervisedExperiment(Experiment):
         return (self.network,)
 
     def evaluations(self) -> list[Evaluation]:
-        """The same on the validation and the test split; corruption."""
+        """The same on the validation and the test split; corruption, changes, landscape."""
         every, val, test = self.config.training.evaluate_every, self._data.val, self._data.test
         classify, blind = self._classify, self.references
         validation = partial(classify, val, "validation")
@@ -197,11 +197,14 @@ class SupervisedExperiment(Experiment):
         return found
 
     def _corrupted(self) -> Sequence[Evaluation]:
-        """The evaluation on corrupted images, if it is asked for."""
+        """The evaluations on corrupted and on changed images, if they are asked for."""
         seed, classes = self.config.data.split_seed, len(self.facts.classes)
         answers = ClassifierAnswers(self.network, self._data, classes, seed=seed)
-        settings = self.config.evaluation.corruption
-        return corrupting.evaluations(settings, self._data, answers, seed=seed)
+        settings, data = self.config.evaluation, self.config.data
+        return [
+            *corrupting.evaluations(settings.corruption, self._data, answers, seed=seed),
+            *changing.evaluations(settings.natural, data, self._data, answers),
+        ]
 
     def references(self, split: Split) -> References:
         """`majority`: every image is of the class that training has most of; the loss is that of

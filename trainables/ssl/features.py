@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,6 +67,12 @@ class Features:
         """The same of as many of its last blocks as the probe sees, side by side."""
         return self._wide(network, split)
 
+    def blocks_of(self, network: Student, images: Tensor) -> Tensor:
+        """What is not kept: as `of_blocks`, of standardised images [n, C, S, S], `placed`."""
+        probe = self._experiment.config.evaluation.probe
+        blocks = probe.blocks if probe.steps else 1
+        return block_features(network.backbone, network.sized(images), blocks)
+
     def pixels(self, split: str) -> Tensor:
         """The images themselves, `shrunk`, [N, C · S · S]."""
         return self._computed(shrunk, split)
@@ -88,12 +95,7 @@ class Features:
             self._kept[name] = (now, {})
         found = self._kept[name][1]
         if split not in found:
-            probe = self._experiment.config.evaluation.probe
-            blocks = probe.blocks if probe.steps else 1
-            found[split] = self._computed(
-                lambda images: block_features(network.backbone, network.sized(images), blocks),
-                split,
-            )
+            found[split] = self._computed(partial(self.blocks_of, network), split)
         return found[split]
 
     def _computed(self, embed: Embed, split: str) -> Tensor:

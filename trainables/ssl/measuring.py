@@ -20,10 +20,11 @@ from trainables.metrics.collapse import collapse_of_vectors
 from trainables.metrics.knn import class_votes
 from trainables.metrics.leaks import duplicates
 from trainables.ssl.calibration import Figures, calibration, drawn, shares
+from trainables.ssl.changing import MAIN
 from trainables.ssl.classifying import of_neighbours, own_scores
 from trainables.ssl.corrupting import Answer
 from trainables.ssl.features import AT_ONCE, BANK, Features, shrunk
-from trainables.ssl.probing import Answers, bounds, probed, scored
+from trainables.ssl.probing import Answers, bounds, fitted, probed, scored
 from trainables.ssl.students import Student, exact
 
 if TYPE_CHECKING:
@@ -141,6 +142,31 @@ class Measuring:
             with learner.evaluating():
                 embedded = exact(learner.kept.embed(self._features.placed(images)))
             return self.votes(bank, embedded).argmax(1)
+
+        return answer
+
+    def answers(self) -> Callable[[Tensor], dict[str, Tensor]]:
+        """The same beside what a `probe` on these features says, and the `classifier` that is
+        learned with the network, as far as there are such; features are computed once for both.
+        """
+        learner, settings, probe = self._experiment.learner, self._settings.probe, None
+        width = learner.kept.backbone.width
+        of = partial(self._features.of_blocks, learner.kept)
+        with learner.evaluating():
+            bank = self._features.of(learner.kept, BANK)
+            if settings.steps:
+                known = (self._classes, of, self._features.labels)
+                probe = fitted(self._experiment, settings, "val probe", *known)
+
+        def answer(images: Tensor) -> dict[str, Tensor]:
+            with learner.evaluating():
+                placed = self._features.placed(images)
+                blocks = exact(self._features.blocks_of(learner.kept, placed))
+                found = {MAIN: self.votes(bank, blocks[:, -width:]).argmax(1)}
+                if probe is not None:
+                    found["probe"] = probe.logits(blocks).argmax(1).cpu()
+                logits = learner.classes_of(placed)
+            return found if logits is None else {**found, "classifier": logits.argmax(1).cpu()}
 
         return answer
 

@@ -20,7 +20,7 @@ from trainables.data.balance import balanced
 from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.layers.projectors import UnitLinear
-from trainables.ssl import beside, corrupting, landscapes, networks, strong, views
+from trainables.ssl import beside, changing, corrupting, landscapes, networks, strong, views
 from trainables.ssl.building import learner
 from trainables.ssl.config import Pretraining
 from trainables.ssl.features import Features
@@ -228,7 +228,7 @@ class PretrainingExperiment(Experiment):
 
     def evaluations(self) -> list[Evaluation]:
         """Neighbours and probe on the validation and on the test split; health, pictures, accuracy
-        on corrupted images, another checkpoint beside.
+        on corrupted and on changed images, another checkpoint beside.
         """
         every, features = self.config.training.evaluate_every, Features(self)
         measuring = Measuring(self, features)
@@ -247,6 +247,8 @@ class PretrainingExperiment(Experiment):
             found.append(Evaluation("health", "val", measuring.health, every))
         corruption, seed = self.config.evaluation.corruption, self.config.data.split_seed
         found += corrupting.evaluations(corruption, self.data, measuring, seed=seed)
+        natural = self.config.evaluation.natural
+        found += changing.evaluations(natural, self.config.data, self.data, measuring)
         if self.config.evaluation.landscape.resolution:
             landscapes.check(self)
             look = partial(landscapes.of_views, self)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -32,6 +33,15 @@ class Answers(NamedTuple):
     probabilities: Tensor | None = None
 
 
+class Fitted(NamedTuple):
+    """A linear layer: logits [N, Q] of features [N, C], and the settings that were chosen for it
+    among several.
+    """
+
+    logits: Callable[[Tensor], Tensor]
+    chosen: dict[str, float]
+
+
 def probed(
     experiment: Experiment,
     settings: Probe,
@@ -40,19 +50,33 @@ def probed(
     features: Callable[[str], Tensor],
     labels: Callable[[str], Tensor],
 ) -> Answers:
-    """A linear layer fitted on the bank, on a split; features and labels come by names of these.
+    """A linear layer `fitted` on the bank, on a split; features and labels come by their names.
 
-    Of several the one that is best on the validation split is taken, whichever the split is:
-    `probe_rate` and `probe_weight_decay` say which.
+    `probe_rate` and `probe_weight_decay` say which of several it is.
     """
-    seen = {one: features(one) for one in (BANK, split, *(("val",) if settings.rates else ()))}
+    probe = fitted(experiment, settings, f"{split} probe", classes, features, labels)
+    found = _answered(probe.logits(features(split)), labels(split))
+    return Answers(found.values | probe.chosen, found.counts, found.probabilities)
+
+
+def fitted(
+    experiment: Experiment,
+    settings: Probe,
+    purpose: str,
+    classes: int,
+    features: Callable[[str], Tensor],
+    labels: Callable[[str], Tensor],
+) -> Fitted:
+    """A linear layer fitted on the bank; of several the one that is best on validation images."""
+    seen = {one: features(one) for one in (BANK, *(("val",) if settings.rates else ()))}
     known = labels(BANK).to(seen[BANK].device)
-    with learning(experiment, f"{split} probe") as draw:
+    with learning(experiment, purpose) as draw:
         seen = {name: differentiable(one) for name, one in seen.items()}
         if not settings.rates:
             steps = settings.steps
-            probe = fit_classifier(seen[BANK], known, classes, generator=draw, steps=steps)
-            return _answered(probe(seen[split]), labels(split))
+            return Fitted(
+                fit_classifier(seen[BANK], known, classes, generator=draw, steps=steps), {}
+            )
         grid = fit_grid(
             seen[BANK],
             known,
@@ -64,10 +88,9 @@ def probed(
             generator=draw,
         )
         place = grid.best(seen["val"], labels("val").to(known.device))
-        found = _answered(grid(seen[split], place), labels(split))
     rate, decay = grid.settings[place]
     chosen = {"probe_rate": rate, "probe_weight_decay": decay}
-    return Answers(found.values | chosen, found.counts, found.probabilities)
+    return Fitted(partial(grid, place=place), chosen)
 
 
 def _answered(logits: Tensor, labels: Tensor) -> Answers:

@@ -1,12 +1,12 @@
-"""On which corrupted images networks are measured; training does not depend on it."""
+"""On which corrupted or changed images networks are measured; training does not depend on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from trainables.core.config import Config
 from trainables.data.corruptions.severities import MAIN, NAMES
@@ -106,3 +106,89 @@ class Corruption(Config):
         if "corruptions" in found:
             found["corruptions"] = None if self.names == NAMES else sorted(self.names)
         return found
+
+
+def _rising(strengths: tuple[float, ...]) -> tuple[float, ...]:
+    if list(strengths) != sorted(set(strengths)):
+        raise ValueError(f"must rise from one to the next, got {list(strengths)}")
+    return strengths
+
+
+_Half = Annotated[float, Field(gt=0, le=0.5)]
+_Whole = Annotated[float, Field(gt=0, le=1)]
+_COLOURED = ("saturation", "hue")
+
+
+class NaturalChanges(Config):
+    """Whether answers to `images` of the validation split stay as images change a little (0: not
+    measured), with the same share of each class.
+
+    Changes have strengths, each a list that rises (empty: none): `translation` in shares of the
+    sides, `saturation` of HSV and `brightness` up or down by so much, `hue` in turns; as in
+    `trainables.data.natural`. Images of one channel have neither saturation nor hue. In one's own
+    pictures whose names have numbers of `frames`, those at most so many pictures before or behind
+    are neighbours (0: none are looked for), as in `trainables.data.sequences`, if they are in the
+    same split.
+    """
+
+    images: Natural = 0
+    frames: Natural = 0
+    translation: Annotated[tuple[_Half, ...], AfterValidator(_rising)] = (0.05, 0.1, 0.2, 0.3)
+    saturation: Annotated[tuple[_Whole, ...], AfterValidator(_rising)] = (0.25, 0.5, 0.75, 1.0)
+    hue: Annotated[tuple[_Half, ...], AfterValidator(_rising)] = (0.05, 0.1, 0.2, 0.4)
+    brightness: Annotated[tuple[_Whole, ...], AfterValidator(_rising)] = (0.1, 0.2, 0.3, 0.4)
+
+    def void(self) -> frozenset[str]:
+        """Of no images everything; no frames are as if there were none to have."""
+        if not self.images:
+            return frozenset(type(self).model_fields)
+        return frozenset() if self.frames else frozenset({"frames"})
+
+    def strengths(self, channels: int) -> dict[str, tuple[float, ...]]:
+        """Of the changes that are made of images with so many channels, by name."""
+        kinds = {
+            "translation": self.translation,
+            "saturation": self.saturation,
+            "hue": self.hue,
+            "brightness": self.brightness,
+        }
+        return {k: v for k, v in kinds.items() if v and (channels == 3 or k not in _COLOURED)}
+
+    def refused(self, place: str, channels: int, name: str, *, has_files: bool) -> str | None:
+        """The sentence on what cannot be measured on the set `name`; begins with a path below
+        `place`; None if all can.
+        """
+        if not self.images:
+            return None
+        if self.frames and not has_files:
+            return (
+                f"{place}.frames must be 0 with data.name {name!r}, whose images have no names, "
+                f"got {self.frames}; take data.name 'folder' or 'boxes'"
+            )
+        if not self.frames and not self.strengths(channels):
+            return (
+                f"{place}.translation must have a strength, or {place}.frames be above 0, where "
+                f"{place}.images is above 0: something must change, got none"
+            )
+        return None
+
+    def unreported(self, metric: str, place: str, channels: int) -> str | None:
+        """The sentence on why no training reports a metric; begins with it, names a path below
+        `place`; None if it may.
+        """
+        evaluation, _, rest = metric.partition("/")
+        if evaluation != "natural":
+            return None
+        if not self.images:
+            return f"metric {metric} needs images to change; take {place}.images of at least 1"
+        kind = rest.rpartition("/")[2].partition("_")[0]
+        made = self.strengths(channels)
+        if kind == "frames" and not self.frames:
+            return f"metric {metric} needs neighbouring frames; take {place}.frames of at least 1"
+        if kind in ("right", "same") and not made:
+            return f"metric {metric} needs a change; give {place}.translation a strength"
+        if kind in _COLOURED and channels == 1:
+            return f"metric {metric} needs images of 3 channels, and these have 1"
+        if kind in type(self).model_fields and kind not in (*made, "frames"):
+            return f"metric {metric} needs a strength; list one in {place}.{kind}"
+        return None

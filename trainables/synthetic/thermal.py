@@ -50,8 +50,6 @@ COLDEST, HOTTEST = -80.0, 2000.0
 """°C of count 0 and of count 65535."""
 _LABELS = tuple(COUNTS)
 _EYES = {"thermal_left": "l", "thermal_right": "r"}
-_FRAMES = 2
-"""Pictures of each eye in a sequence."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +63,32 @@ class _Thing:
 
 
 def write_thermal(
-    folder: Path, *, share: float = 0.02, size: tuple[int, int] = (96, 128), seed: int = 0
+    folder: Path,
+    *,
+    share: float = 0.02,
+    size: tuple[int, int] = (96, 128),
+    frames: int = 2,
+    seed: int = 0,
 ) -> Path:
     """Writes pictures of 16 bits, `boxes.json` as of COCO and `samples.json` as of FiftyOne, and
     `coarse.json`, which has seven groups of labels.
 
     Each label has about `share` of the published number of boxes, at least one thing; a thing is
-    seen in the two frames of a sequence by both eyes of the camera, four boxes. Each label has its
-    own temperature, shape and stripes. Every second box is drawn from right to left, with negative
-    sides, in `samples.json`, as some of the original are.
+    seen in the `frames` of a sequence by both eyes of the camera, with two frames four boxes. Each
+    label has its own temperature, shape and stripes. Every second box is drawn from right to left,
+    with negative sides, in `samples.json`, as some of the original are.
 
     Args:
         folder: appears if it is not there; returned.
         share: of the published numbers.
         size: height and width of the pictures.
+        frames: pictures of each eye in a sequence.
         seed: of all that is drawn.
     """
     order = draws("things", seed)
-    labels = [one for one in _LABELS for _ in range(max(1, round(COUNTS[one] * share / 4)))]
+    labels = [
+        one for one in _LABELS for _ in range(max(1, round(COUNTS[one] * share / (2 * frames))))
+    ]
     shuffled = [labels[one] for one in order.permutation(len(labels))]
     samples: list[dict[str, Any]] = []
     for number, label in enumerate(shuffled):
@@ -90,7 +96,7 @@ def write_thermal(
         thing = _thing(label, draw)
         name = f"Trip_{number // 8 + 1:02}_Seq_{number % 8 + 1}"
         (folder / "Thermal_Images_16Bit" / name).mkdir(parents=True, exist_ok=True)
-        for frame in range(_FRAMES):
+        for frame in range(frames):
             group = f"{number:012x}{frame:012x}"
             for eye, letter in _EYES.items():
                 file = f"Thermal_Images_16Bit/{name}/{1000 + frame}_{letter}.png"

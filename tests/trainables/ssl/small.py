@@ -67,12 +67,18 @@ def values(config: ExperimentConfig) -> dict[str, Any]:
         corrupted["evaluation.corruption.corruptions"] = ["fog"]
         if isinstance(config, Supervised):
             return corrupted
+    if isinstance(config, Supervised | Pretraining) and config.evaluation.natural.images:
+        corrupted["evaluation.natural.images"] = 8
+        if isinstance(config, Supervised):
+            return corrupted
     looks = isinstance(config, Supervised) and config.evaluation.landscape.resolution
     if not isinstance(config, Pretraining):
         few = {"evaluation.landscape.resolution": 3, "evaluation.landscape.images": 10}
         return few if looks else {}
     found: dict[str, Any] = {"data.name": "digits", "data.limit": 60, "views.size": 8}
     found |= {"evaluation.health": 8, "evaluation.neighbours.bank": None, **corrupted}
+    if config.evaluation.natural.frames:  # digits are of no sequences
+        found |= {"data.name": "boxes", "data.limit": None, "data.image_size": 8}
     if config.evaluation.landscape.resolution:
         found |= {"evaluation.landscape.resolution": 3, "evaluation.landscape.images": 10}
     if config.data.labels_share < 1:
