@@ -31,7 +31,7 @@ from scipy.stats import spearmanr
 from trainables.core import checkpoint
 from trainables.core.randomness import derive
 from trainables.core.session import LocalSession
-from trainables.data.images import stratified
+from trainables.data.choosing import stratified
 from trainables.figures import landscape as figures
 from trainables.metrics import directions as ways
 from trainables.metrics.landscape import (

@@ -69,11 +69,14 @@ def five_crops(trial: Trial) -> Pretraining:
     "2022-10-05",
     question="Are strips better small views than squares?",
     stated=4,
-    notes="A wish. Four are stated; what has no object has no box, and is left out.",
+    notes="A wish. Neighbours are of boxes, whatever was learned from.",
 )
 def strips(trial: Trial) -> Pretraining:
-    """Squares, or vertical strips."""
-    return at_sea(one_of(trial, "views.small.local", "random", "strip_vertical"))
+    """Squares, or vertical strips, of boxes or of whole pictures without any."""
+    return at_sea(
+        one_of(trial, "views.small.local", "random", "strip_vertical"),
+        one_of(trial, "data.boxes.empty_pictures", "none", "alone"),
+    )
 
 
 @logged(

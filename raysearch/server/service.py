@@ -159,13 +159,21 @@ class Service:
         options, address = self.options, reachable(self.options.host)
         state, port = str(options.state), str(options.port)
         gateway = Program(
-            [*_module("gateway"), "--state", state, "--host", options.host, "--port", port],
+            [
+                *_module("raysearch.server.gateway"),
+                "--state",
+                state,
+                "--host",
+                options.host,
+                "--port",
+                port,
+            ],
             {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": tracking.password},
         )
         health = f"http://{address}:{options.port}/health"
         parts = [Part("gateway", gateway, lambda: gateway_answers(health), options.state)]
         if self._public and self._public["ray_address"]:
-            broker = Program([*_module("brokering"), state])
+            broker = Program([*_module("raysearch.server.broker_process"), state])
             parts.append(
                 Part(
                     "broker",
@@ -219,7 +227,7 @@ def gateway_answers(health: str) -> str:
 
 
 def _module(name: str) -> list[str]:
-    return [sys.executable, "-m", f"raysearch.server.{name}"]
+    return [sys.executable, "-m", name]
 
 
 @contextmanager

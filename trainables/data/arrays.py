@@ -33,9 +33,9 @@ def cut(
     Raises:
         LookupError: a picture is not there. ValueError: the list, or a picture, is damaged.
     """
-    found = crops.crops(path, seed, crops.Options(**options))
-    place = path.parent if pictures is None else Path(pictures)
-    files = [place / file for file in dict.fromkeys(box.file for box in found.boxes)]
+    found = crops.crops(path, seed, crops.Options(**options), root)
+    place = Path(pictures or (path if path.is_dir() else path.parent))
+    files = [place / file for file in dict.fromkeys(box.file for box in found.every)]
     if missing := next((file for file in files if not file.is_file()), None):
         raise LookupError(
             f"data.boxes.pictures must be the folder of the pictures that {path} lists, and there "

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from trainables.data.copying import copied
 from trainables.data.files import alone, checksum, written
 from trainables.data.parts import Bytes, Counts, Part
 from trainables.data.places import CACHE, MANIFEST
@@ -79,6 +80,18 @@ def cached(
                 f"got {str(root)!r} ({error.strerror or error})"
             ) from None
     return _open(folder)
+
+
+def beside(made: Cached, to: str | Path | None) -> Cached:
+    """The same arrays, copied to the own disk of the node below `to` if there is one.
+
+    Raises:
+        ValueError: as `copying.copied`.
+    """
+    if to is None:
+        return made
+    files = _manifest(made.folder)["files"]
+    return _open(copied(made.folder, [*files, MANIFEST], to, files))
 
 
 def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
@@ -151,9 +164,13 @@ def _sums(images: Bytes | Counts, piece: int = 1024) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / MANIFEST).read_text())
+
+
 def _open(folder: Path) -> Cached:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = _manifest(folder)
         parts = {
             name: Mapped(
                 np.load(folder / f"{name}-images.npy", mmap_mode="r"),

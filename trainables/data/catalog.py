@@ -261,7 +261,7 @@ BOXES = DataSet(
     channels=0,
     classes=(),
     splits={},
-    what="JSON of COCO, or the samples.json of an export of FiftyOne; each box is an image",
+    what="JSON of COCO, samples.json of FiftyOne, or masks as MassMIND's; each box is an image",
 )
 
 IMAGE_SETS = {
@@ -316,14 +316,20 @@ def folder_facts(
 
 
 def boxes_facts(
-    path: Path, image_size: int, channels: int, seed: int, options: Mapping[str, Any]
+    path: Path,
+    image_size: int,
+    channels: int,
+    seed: int,
+    options: Mapping[str, Any],
+    root: Path = ROOT,
 ) -> DataSet:
-    """The facts of boxes that are listed in a file; their classes depend on their splits.
+    """The facts of boxes that are listed in a file, or of masks in a folder, whose boxes are kept
+    below a root; their classes depend on their splits.
 
     Raises:
         LookupError, ValueError: as `trainables.data.detection.crops.crops`.
     """
     from trainables.data.detection import crops
 
-    found = crops.crops(path, seed, crops.Options(**options))
+    found = crops.crops(path, seed, crops.Options(**options), root)
     return replace(BOXES, image_size=image_size, channels=channels, classes=found.classes)

@@ -50,7 +50,7 @@ class Digits:
 
     Of the hash there are 16 hexadecimal digits. `mean` and `deviation` are what images were
     standardised with, in units in which pixels are 0…1. Where training images have no labels (−1),
-    `with_unlabelled` are those of `train` and these.
+    `with_unlabelled` are those of `train` and these, and `truth` are their labels.
     """
 
     train: Split
@@ -61,6 +61,7 @@ class Digits:
     mean: float
     deviation: float
     with_unlabelled: Split | None = None
+    truth: Tensor | None = None
 
 
 def load(seed: int = 0) -> Digits:

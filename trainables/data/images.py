@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.data import arrays, digits, published
-from trainables.data.cache import Cached, Mapped
+from trainables.data.cache import Cached, Mapped, beside
 from trainables.data.catalog import ROOT, DataSet
+from trainables.data.choosing import TailShape, stratified, tailed
 from trainables.data.digits import Digits
 from trainables.data.joined import NO_LABEL, Joined
 from trainables.data.thermal import CountsSplit, Reading
 from trainables.data.thermal import statistics as thermal_statistics
 
 Indices = NDArray[np.int64]
-TailShape = Literal["exponential", "step"]
 
 _WHITE = 255.0
 _SHARE = 6.0
@@ -91,7 +91,8 @@ class Images:
 
     `background`, `mean` and `deviation` are [C, 1, 1], the latter two in 0…1. The fingerprint is 16
     hexadecimal digits of the SHA-256 of all pixels, labels, and splits. Where training images have
-    no labels (−1), `with_unlabelled` are those of `train` and these.
+    no labels (−1), `with_unlabelled` are those of `train` and these; `truth` are their labels (−1
+    where nobody knows), by which it is told how many were labelled rightly.
     """
 
     train: Split
@@ -102,6 +103,7 @@ class Images:
     mean: Tensor
     deviation: Tensor
     with_unlabelled: Split | None = None
+    truth: Tensor | None = None
 
 
 def load(
@@ -117,6 +119,7 @@ def load(
     boxes: Mapping[str, Any] | None = None,
     form: Mapping[str, Any] | None = None,
     labels_share: float = 1.0,
+    copy_to: str | None = None,
 ) -> Digits | Images:
     """A set of the catalogue in its splits; of a folder of images that at `path`.
 
@@ -133,6 +136,7 @@ def load(
 
     Of a `labels_share` below 1 only that share of training images, the same of each class, is in
     `train`, and all are in `with_unlabelled`; what images are standardised with does not change.
+    The arrays are copied below `copy_to` first, as `copying.copied` does it.
 
     Raises:
         LookupError: the set is not there. ValueError: its files are damaged, the limit is below
@@ -144,18 +148,16 @@ def load(
             f"got {limit}"
         )
     if data_set.name == "digits":
-        whole = digits.load(seed)
-        whole = whole if limit is None else _limited_digits(whole, limit, seed)
-        if long_tail != 1:
-            kept = tailed(whole.train.labels.numpy(), long_tail, tail_shape, seed)
-            whole = _digits_at(whole, {"train": kept})
-        return _few_labels(whole, labels_share, seed)
+        return _few_labels(_digits(seed, limit, long_tail, tail_shape), labels_share, seed)
     reading = None if thermal is None else Reading(**thermal)
     bits: Literal[8, 16] = 8 if reading is None else 16
+    own = dict(boxes or {})
+    is_alone = own.pop("empty_alone", False)
     if data_set.name == "boxes" and path is not None and boxes is not None:
-        made, said = arrays.cut(data_set, root, path, bits, seed, **boxes), None
+        made, said = arrays.cut(data_set, root, path, bits, seed, **own), None
     else:
         made, said = arrays.made(data_set, root, path, bits, **(form or {}))
+    made = beside(made, copy_to)
     chosen = _splits(data_set, made, seed)
     if limit is not None and limit < len(chosen["train"][1]):
         chosen = _limited(made, chosen, limit, seed)
@@ -163,59 +165,10 @@ def load(
         part, indices = chosen["train"]
         kept = tailed(made.parts[part].labels[indices], long_tail, tail_shape, seed)
         chosen = {**chosen, "train": (part, indices[kept])}
-    return _few_labels(_images(made, chosen, reading, said), labels_share, seed)
-
-
-def stratified(labels: Indices, count: int, seed: int) -> Indices:
-    """Positions of `count` examples, sorted, drawn by seed with the same share of each class.
-
-    Of N examples of a class ⌊N · count / all⌋ are taken, and one more where the remainders are
-    largest.
-    """
-    shares = np.bincount(labels) * count / len(labels)
-    quota = np.floor(shares).astype(np.int64)
-    more = np.argsort(quota - shares, kind="stable")[: count - quota.sum()]
-    quota[more] += 1
-    return _drawn(labels, quota, seed)
-
-
-def tail_counts(
-    largest: int, classes: int, factor: float, shape: TailShape = "exponential"
-) -> list[int]:
-    """How many images each class has of a set with a long tail, the first one `largest`.
-
-    Exponential: class c of C has ⌊largest · factor^{c / (C − 1)}⌋; step: the second half of the
-    classes ⌊largest · factor⌋ (Cui et al. 2019; Buda et al. 2018).
-    """
-    if shape == "step":
-        return [int(largest * (factor if c >= classes // 2 else 1)) for c in range(classes)]
-    return [int(largest * factor ** (c / max(classes - 1, 1))) for c in range(classes)]
-
-
-def tailed(labels: Indices, factor: float, shape: TailShape, seed: int) -> Indices:
-    """Positions, sorted, of a long tail of labels [N], drawn by seed.
-
-    As many of each class as `tail_counts` says of the mean class, or all where there are fewer; a
-    smaller factor keeps of each class some of those that a larger one keeps.
-
-    Raises:
-        ValueError: a class would have no image.
-    """
-    sizes = np.bincount(labels)
-    counts = np.minimum(tail_counts(len(labels) // len(sizes), len(sizes), factor, shape), sizes)
-    if counts.min() < 1:
-        raise ValueError(
-            f"data.long_tail.factor must leave each class an image: of the mean class with "
-            f"{len(labels) // len(sizes)} at least {len(sizes) / len(labels):.2g}, got {factor:g}"
-        )
-    return _drawn(labels, counts, seed)
-
-
-def _drawn(labels: Indices, counts: Indices, seed: int) -> Indices:
-    """Positions, sorted, of so many examples of each class."""
-    order = np.random.RandomState(seed).permutation(len(labels))
-    classes = [order[labels[order] == number][:each] for number, each in enumerate(counts)]
-    return np.sort(np.concatenate(classes))
+    found = _few_labels(_images(made, chosen, reading, said), labels_share, seed)
+    if is_alone and isinstance(found.with_unlabelled, Joined):
+        return replace(found, with_unlabelled=found.with_unlabelled.second)
+    return found
 
 
 def _splits(data_set: DataSet, made: Cached, seed: int) -> dict[str, tuple[str, Indices]]:
@@ -268,6 +221,15 @@ def _limited(
     return found
 
 
+def _digits(seed: int, limit: int | None, long_tail: float, tail_shape: TailShape) -> Digits:
+    whole = digits.load(seed)
+    whole = whole if limit is None else _limited_digits(whole, limit, seed)
+    if long_tail == 1:
+        return whole
+    kept = tailed(whole.train.labels.numpy(), long_tail, tail_shape, seed)
+    return _digits_at(whole, {"train": kept})
+
+
 def _limited_digits(whole: Digits, limit: int, seed: int) -> Digits:
     if limit >= len(whole.train):
         return whole
@@ -303,12 +265,12 @@ def _few_labels(whole: Any, share: float, seed: int) -> Any:
         )
     hidden = torch.full_like(labels, NO_LABEL)
     hidden[kept] = labels[kept]
-    every = replace(whole.train, labels=hidden)
+    every, truth = replace(whole.train, labels=hidden), labels
     if whole.with_unlabelled is not None:
-        every = Joined(every, whole.with_unlabelled.second)
+        every, truth = Joined(every, whole.with_unlabelled.second), whole.truth
     digest = hashlib.sha256(whole.fingerprint.encode() + kept.tobytes()).hexdigest()[:16]
     few = whole.train.at(kept)
-    return replace(whole, train=few, with_unlabelled=every, fingerprint=digest)
+    return replace(whole, train=few, with_unlabelled=every, truth=truth, fingerprint=digest)
 
 
 def _images(
@@ -340,6 +302,7 @@ def _images(
     if published.UNLABELLED in splits:
         unlabelled = splits.pop(published.UNLABELLED)
         splits["with_unlabelled"] = Joined(splits["train"], unlabelled)
+        splits["truth"] = splits["with_unlabelled"].labels
     print_ = digest.hexdigest()[:16]
     return Images(
         **splits, background=-mean / deviation, fingerprint=print_, mean=mean, deviation=deviation

@@ -53,12 +53,13 @@ class DetectionExperiment(Experiment):
             settings.path,
             image_size=settings.image_size or 0,
             selects_on=settings.selects_on if settings.name == "coco" else "train2017",
+            copy_to=settings.copy_to,
         )
         self._train = self.pictures.split("train")
         self._measured = self.pictures
         if self.config.evaluation.data == "unrel":
             names = self.config.evaluation.names
-            self._measured = open_set("unrel", settings.path, names=names)
+            self._measured = open_set("unrel", settings.path, names=names, copy_to=settings.copy_to)
         self._order = torch.arange(len(self._train))
         if settings.limit is not None and settings.limit < len(self._order):
             draw = generator(self.config.seed, "pictures")

@@ -34,7 +34,8 @@ FINISHING = {
 class Pictures(Config):
     """Which pictures with boxes; validation is a part of training's that is not trained on.
 
-    `root` is the folder of data sets; where that lies changes no run. Made and converted pictures
+    `root` is the folder of data sets, `copy_to` one on the own disk of a node, to which pictures
+    are copied first (null: nowhere); where they lie changes no run. Made and converted pictures
     are of `image_size` pixels a side (None: what is customary). Of `coco`, `selects_on` says
     which pictures choose among trials: 5,000 of train2017, or those of val2017, as was published,
     which are the test otherwise. `limit`: at most so many training pictures, drawn by the seed of
@@ -43,13 +44,16 @@ class Pictures(Config):
 
     name: Literal["coco", "garments_boxes", "trees", "tiny"] = "coco"
     root: str = str(ROOT)
+    copy_to: str | None = None
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
     selects_on: Literal["train2017", "val2017"] = "train2017"
     limit: Count | None = None
 
     def void(self) -> frozenset[str]:
         """The place; a size and a limit that are none; what only COCO has."""
-        void = {"root"} | {name for name in ("image_size", "limit") if getattr(self, name) is None}
+        void = {"root", "copy_to"} | {
+            name for name in ("image_size", "limit") if getattr(self, name) is None
+        }
         return frozenset(void if self.name == "coco" else void | {"selects_on"})
 
     @property

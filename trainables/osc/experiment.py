@@ -55,7 +55,7 @@ class RepresentationExperiment(Experiment):
     def load(self) -> dict[str, object]:
         """Maps the store; chooses the scenes, or clips, to train on."""
         settings = self.config.data
-        self.store = open_store(settings.folder())
+        self.store = open_store(settings.folder(), settings.copy_to)
         positions = self.chosen("train", settings.limit)
         if not len(positions):
             raise ValueError(

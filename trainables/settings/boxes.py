@@ -26,7 +26,12 @@ class Boxes(Config):
     most `max_per_class` boxes. `pictures` is the folder of pictures (null: that of the list of
     boxes), `field` the name of boxes in an export of FiftyOne (null: the only one). Pairs of stereo
     pictures, and those whose names have the same text where `sequence_pattern` matches, are in the
-    same split; validation and test have about `val_share` and `test_share` of each class.
+    same split; so are those between whose times is no gap above `time_gap` seconds (null: times are
+    not looked at), which are where `time_pattern` matches, whose groups are seconds and perhaps
+    microseconds. Validation and test have about `val_share` and `test_share` of each class.
+
+    Methods that see no labels learn from whole pictures without boxes too (`empty_pictures`
+    `beside`), from these `alone`, or from none of them.
     """
 
     crop: Literal["largest", "all"] = "all"
@@ -39,16 +44,26 @@ class Boxes(Config):
     pictures: str | None = None
     field: str | None = None
     sequence_pattern: str | None = None
+    time_gap: NonNegative | None = None
+    time_pattern: str = r"(\d+)_(\d+)"
+    empty_pictures: Literal["none", "beside", "alone"] = "none"
     val_share: Part = 0.1
     test_share: Part = 0.1
 
-    @field_validator("sequence_pattern")
+    @field_validator("sequence_pattern", "time_pattern")
     @classmethod
     def _it_is_a_pattern(cls, pattern: str | None) -> str | None:
         try:
             re.compile(pattern or "")
         except re.error as error:
             raise ValueError(f"must be a regular expression, got {pattern!r} ({error})") from None
+        return pattern
+
+    @field_validator("time_pattern")
+    @classmethod
+    def _it_finds_a_time(cls, pattern: str) -> str:
+        if not re.compile(pattern).groups:
+            raise ValueError(f"must have a group of digits, such as (\\d+), got {pattern!r}")
         return pattern
 
     @model_validator(mode="after")
@@ -61,12 +76,21 @@ class Boxes(Config):
         return self
 
     def void(self) -> frozenset[str]:
-        """Where pictures lie."""
-        return frozenset({"pictures"})
+        """Where pictures lie; times that are not looked at; no pictures without boxes."""
+        void = {"pictures"}
+        if self.time_gap is None:
+            void |= {"time_gap", "time_pattern"}
+        return frozenset(void if self.takes_empty else void | {"empty_pictures"})
+
+    @property
+    def takes_empty(self) -> bool:
+        """Whether pictures without boxes are learned from."""
+        return self.empty_pictures != "none"
 
     def options(self) -> dict[str, Any]:
         """The arguments of `trainables.data.detection.crops.Options`."""
-        return self.model_dump(exclude={"pictures", *_OF_PIXELS})
+        others = {"pictures", "empty_pictures", *_OF_PIXELS}
+        return {**self.model_dump(exclude=others), "takes_empty": self.takes_empty}
 
     def arguments(self) -> dict[str, Any]:
         """Those of `trainables.data.images.load`: of which boxes, where, and how they are cut."""
@@ -74,6 +98,7 @@ class Boxes(Config):
             "options": self.options(),
             "pictures": self.pictures,
             "cut": self.model_dump(include={*_OF_PIXELS}),
+            "empty_alone": self.empty_pictures == "alone",
         }
 
     def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:

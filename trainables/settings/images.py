@@ -12,6 +12,7 @@ from trainables.core.config import Config
 from trainables.data.catalog import IMAGE_SETS, ROOT, DataSet, boxes_facts, folder_facts
 from trainables.settings.boxes import Boxes
 from trainables.settings.contents import by_content
+from trainables.settings.labels import LabelsFrom
 from trainables.settings.thermal import Thermal
 
 _FORM = ("noisy_labels", "unlabelled", "classes_file", "test_path")
@@ -38,15 +39,19 @@ class Images(Config):
     """Which images; `split_seed` draws the validation split, of some sets the test split too.
 
     `root` is the folder in which sets are looked for and their arrays kept, as in
-    `trainables.data.catalog`; where they lie changes no run. A `folder` of images lies at `path`
+    `trainables.data.catalog`, `copy_to` one on the own disk of a node, to which the arrays are
+    copied first (null: nowhere); where they lie changes no run. A `folder` of images lies at `path`
     and is read with so many `channels`, a shorter side of `image_size` pixels. `limit`: at most so
     many training images, and validation shrinks with them (None: all). Of those that are left,
     training has a `long_tail`; validation and test keep theirs. `balanced`: the images of a batch
     are drawn so that each class is as likely as each other, and come again; an epoch is as long.
     `labels_share`: of so many training images, the same share of each class, labels are known; what
     sees labels learns from these alone, and neighbours and probes are of them (1: of all).
+    `labels_from` has a network of an earlier trial label what is trained on; evaluations have the
+    true labels.
     `thermal` says what is looked at of one's own pictures of 16 bits. `boxes` are cut out of
-    pictures that are listed in a file at `path`, JSON of COCO or `samples.json` of FiftyOne.
+    pictures that are listed in a file at `path`, JSON of COCO or `samples.json` of FiftyOne, or of
+    what masks in a folder there show, as those of MassMIND (`trainables.data.detection.instances`).
 
     Folders may be of published forms. Of one with `train` and `val` alone (Imagenette, Imagewoof,
     Imagewang, Tiny-ImageNet) the latter is the test split. So many of 100 training labels are wrong
@@ -61,6 +66,7 @@ class Images(Config):
     )
     split_seed: int = Field(default=0, ge=0)
     root: str = str(ROOT)
+    copy_to: str | None = None
     path: str | None = None
     image_size: Annotated[int, Field(ge=8, le=512)] = 32
     channels: Literal[1, 3] = 3
@@ -68,6 +74,7 @@ class Images(Config):
     long_tail: LongTail = LongTail()
     balanced: bool = False
     labels_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    labels_from: LabelsFrom = LabelsFrom()
     thermal: Thermal = Thermal()
     boxes: Boxes = Boxes()
     noisy_labels: Literal[0, 1, 5, 25, 50] = 0
@@ -88,9 +95,30 @@ class Images(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _some_labels_are_left_to_give(self) -> Images:
+        if not self.labels_from.is_used:
+            return self
+        if self.labels_from.by != "classifier" and not self.has_unlabelled:
+            raise ValueError(
+                f"labels_share must be below 1 with data.labels_from.by {self.labels_from.by!r}, "
+                f"which labels the images whose labels are not known, got {self.labels_share:g}"
+            )
+        if self.noisy_labels:
+            raise ValueError(
+                f"noisy_labels must be 0 with data.labels_from.weights_file, by which images are "
+                f"labelled, got {self.noisy_labels}"
+            )
+        if self.name == "boxes" and self.boxes.takes_empty:
+            raise ValueError(
+                f"boxes.empty_pictures must be 'none' with data.labels_from.weights_file, since "
+                f"nothing in them can be labelled, got {self.boxes.empty_pictures!r}"
+            )
+        return self
+
     def void(self) -> frozenset[str]:
         """The place; what only a folder needs; a limit that is none; batches as they come."""
-        void = {"root"} if self.limit is not None else {"root", "limit"}
+        void = {"root", "copy_to"} if self.limit is not None else {"root", "copy_to", "limit"}
         if not self.balanced:
             void.add("balanced")
         if self.labels_share == 1:
@@ -120,6 +148,7 @@ class Images(Config):
             "boxes": boxes,
             "form": form if self.name == "folder" else None,
             "labels_share": self.labels_share,
+            "copy_to": self.copy_to,
         }
 
     def _form(self) -> dict[str, Any]:
@@ -134,6 +163,8 @@ class Images(Config):
     @property
     def has_unlabelled(self) -> bool:
         """Whether there are training images without labels."""
+        if self.name == "boxes" and self.boxes.takes_empty:
+            return True
         return self.labels_share < 1 or (self.unlabelled and self.name == "folder")
 
     @property
@@ -159,7 +190,8 @@ class Images(Config):
             form = self._form()
             form["classes_file"] = None if self.classes_file is None else Path(self.classes_file)
             return folder_facts(path, *sizes, **form)
-        return boxes_facts(path, *sizes, self.split_seed, self.boxes.options())
+        seed, options = self.split_seed, self.boxes.options()
+        return boxes_facts(path, *sizes, seed, options, Path(self.root))
 
     def missing(self) -> str | None:
         """One sentence on what to run, or what to put where; None if the images are there."""

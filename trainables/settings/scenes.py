@@ -39,7 +39,8 @@ class Scenes(Config):
     `made` scenes are drawn by this package in the format of the set `name`. `crop` and
     `interpolation` say how source images became squares of `image_size` pixels, or whole ones so
     high (`whole`), but for sets whose pictures come as squares; with both a store is found below
-    `root`, the folder of data sets; where that lies changes no run. Trained on are scenes with
+    `root`, the folder of data sets, and copied below `copy_to`, on the own disk of a node, first
+    (null: nowhere); where they lie changes no run. Trained on are scenes with
     `min_objects` … `max_objects` objects (None: all), as far as a crop has left them, at most
     `limit` of them, drawn by the seed of the run (None: all); of clips at most `frames` frames each
     (None: all).
@@ -48,6 +49,7 @@ class Scenes(Config):
     name: SceneSet = "clevr_with_masks"
     made: bool = False
     root: str = str(ROOT)
+    copy_to: str | None = None
     image_size: Annotated[int, Field(ge=8, le=512)] = 128
     crop: Crop = "centre"
     interpolation: Literal["nearest", "bilinear"] = "nearest"
@@ -81,7 +83,7 @@ class Scenes(Config):
 
     def void(self) -> frozenset[str]:
         """The place; limits that are none; what only video has; crops of what comes as squares."""
-        void = {"root"}
+        void = {"root", "copy_to"}
         if SCENE_SETS[self.name].comes_square:
             void |= {"crop", "interpolation"}
         void |= {name for name in ("max_objects", "limit") if getattr(self, name) is None}

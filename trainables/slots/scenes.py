@@ -59,12 +59,14 @@ class SceneExperiment(Experiment):
     def load(self) -> dict[str, object]:
         """Maps the store; chooses the scenes to train on."""
         settings = self.config.data
-        self._store = open_store(settings.folder())
+        self._store = open_store(settings.folder(), settings.copy_to)
         self._train = self._store.splits["train"]
         other = self.config.evaluation.other_set
         self._measured = self._store
         if other is not None:
-            self._measured = open_store(settings.with_values({"name": other}).folder())
+            self._measured = open_store(
+                settings.with_values({"name": other}).folder(), settings.copy_to
+            )
         self._order = self._chosen(self._train)
         if not len(self._order):
             raise ValueError(

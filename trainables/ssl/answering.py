@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from trainables.data.choosing import stratified
 from trainables.data.digits import Digits
-from trainables.data.images import Images, stratified
+from trainables.data.images import Images
 from trainables.metrics.knn import class_votes
 from trainables.ssl.changing import MAIN
 from trainables.ssl.corrupting import Answer

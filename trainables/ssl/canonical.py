@@ -16,9 +16,18 @@ def of_channels(canonical: dict[str, Any], num_channels: int) -> dict[str, Any]:
     return canonical
 
 
-def of_labels(canonical: dict[str, Any]) -> dict[str, Any]:
-    """Of what sees labels: images without them are not trained on."""
-    canonical.get("data", {}).pop("unlabelled", None)
+def of_labels(canonical: dict[str, Any], labelled: bool = False) -> dict[str, Any]:
+    """Of what sees labels: images without them, unless they are `labelled`, are not trained on."""
+    found = canonical.get("data", {})
+    if not labelled:
+        found.pop("unlabelled", None)
+    found.get("boxes", {}).pop("empty_pictures", None)
+    return canonical
+
+
+def of_no_labels(canonical: dict[str, Any]) -> dict[str, Any]:
+    """Of what sees no labels: who gives them does not matter."""
+    canonical.get("data", {}).pop("labels_from", None)
     return canonical
 
 

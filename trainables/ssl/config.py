@@ -18,7 +18,7 @@ from trainables.settings.schedules import Schedule
 from trainables.settings.strong import Strengthened, check_cutout
 from trainables.settings.views import MultiCrop, Views
 from trainables.ssl import controls, optimization
-from trainables.ssl.canonical import of_channels, of_labels, without_boxes
+from trainables.ssl.canonical import of_channels, of_labels, of_no_labels, without_boxes
 from trainables.ssl.evaluations import Evaluation, Evaluations
 from trainables.ssl.methods import Dino, Method, SimCLR, SupCon
 from trainables.ssl.optimization import Optimizer
@@ -137,14 +137,17 @@ class Supervised(ExperimentConfig):
 
     def canonical(self) -> dict[str, Any]:
         """As of any configuration; without what images of so many channels have not."""
-        return of_labels(of_channels(super().canonical(), self.data.num_channels))
+        return of_labels(
+            of_channels(super().canonical(), self.data.num_channels), self.data.labels_from.is_used
+        )
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
         corruption = self.evaluation.corruption.missing("evaluation.corruption")
         model = None if isinstance(self.model, controls.Control) else self.model.missing("model")
         path = self.evaluation.landscape.missing("evaluation.landscape")
-        return self.data.missing() or model or corruption or path
+        labels = self.data.labels_from.missing()
+        return self.data.missing() or labels or model or corruption or path
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
@@ -245,14 +248,17 @@ class Pretraining(ExperimentConfig):
         found = of_channels(super().canonical(), self.data.num_channels)
         if self.data.name != "boxes":
             found["evaluation"] = without_boxes(found["evaluation"])
-        return of_labels(found) if self.method.sees_labels else found
+        if not self.method.sees_labels:
+            return of_no_labels(found)
+        return of_labels(found, self.data.labels_from.is_used)
 
     def missing(self) -> str | None:
         """The sentence on images or weights that are not there."""
         corruption = self.evaluation.corruption.missing("evaluation.corruption")
         path = self.evaluation.landscape.missing("evaluation.landscape")
+        labels = self.data.labels_from.missing() if self.method.sees_labels else None
         others = corruption or self.evaluation.beside.missing() or path
-        return self.data.missing() or self.model.missing("model") or others
+        return self.data.missing() or labels or self.model.missing("model") or others
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""

@@ -32,6 +32,7 @@ from trainables.metrics.classification import confusion, scores
 from trainables.ssl import calibration, changing, controls, corrupting, landscapes, networks, strong
 from trainables.ssl.answering import ClassifierAnswers
 from trainables.ssl.config import Supervised
+from trainables.ssl.labelling import labelled
 
 
 class SupervisedExperiment(Experiment):
@@ -67,9 +68,13 @@ class SupervisedExperiment(Experiment):
             **settings.arguments(),
         )
         standardised = (self._data.mean, self._data.deviation)
-        network_facts = networks.prepare(self.network, self.config.model, *standardised)
+        facts = networks.prepare(self.network, self.config.model, *standardised)
+        self._learned: Split = self._data.train
+        if settings.labels_from.is_used:
+            self._learned, told = labelled(settings, self._data, len(self.facts.classes))
+            facts |= {**told, "data.trained_on": self.num_examples}
         return {
-            **network_facts,
+            **facts,
             "data.name": self.facts.name,
             **({"data.classes": list(self.facts.classes)} if settings.is_own else {}),
             "data.fingerprint": self._data.fingerprint,
@@ -87,15 +92,15 @@ class SupervisedExperiment(Experiment):
 
     @property
     def num_examples(self) -> int:
-        """Images of the training split, once it is read."""
-        return len(self._data.train)
+        """Images that are learned from, once they are read."""
+        return len(self._learned)
 
     def taken(self, step: int, places: Tensor) -> Tensor:
         """As of any experiment, or balanced: functions of the seed, the step and the places."""
         if not self.config.data.balanced:
             return super().taken(step, places)
         draws = uniform(self.config.seed, "balanced", step, places, 2)
-        return balanced(self._data.train.labels, draws)
+        return balanced(self._learned.labels, draws)
 
     def batch(self, step: int) -> Batch:
         """Images [B, C, H, W] and labels [B], or soft labels [B, classes] when they are mixed."""
@@ -107,8 +112,7 @@ class SupervisedExperiment(Experiment):
         mixes = bool(settings.mixup or settings.cutmix)
         taken, own = augment.with_partners(places, training.batch_size, mixes)
         chosen = self.taken(step, taken)
-        train = self._data.train
-        images, labels = train.take(chosen), train.labels[chosen]
+        images, labels = self._learned.take(chosen), self._learned.labels[chosen]
         draws = uniform(training.seed, "augment", step, taken, 5)
         images = augment.crop(images, draws[:, :3], settings.smallest_crop)
         images = augment.shift(images, draws[:, 3:], settings.shift, self._data.background)

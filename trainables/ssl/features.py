@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainables.core import liveness
-from trainables.data.images import Split, stratified
+from trainables.data.choosing import stratified
+from trainables.data.images import Split
 from trainables.layers.last_blocks import block_features
 from trainables.ssl.students import Student, exact
 

@@ -46,7 +46,7 @@ def load(
     """
     try:
         saved = checkpoint.read(file.path)
-        config = _configuration(saved)
+        config = configuration(saved)
     except ValueError as error:
         raise ValueError(
             f"model.weights_file must be a checkpoint to go on from: {error}"
@@ -65,7 +65,18 @@ def load(
         network.is_normalising = not is_as_it_comes
 
 
-def _configuration(saved: checkpoint.Saved) -> Pretraining | Supervised:
+def model_of(config: Pretraining | Supervised, file: Weights) -> Model | backbones.Backbone:
+    """The settings with which a network goes on as it was in a checkpoint of a configuration."""
+    model, values = config.model, {"weights_file": str(file.path), "weights_part": file.part}
+    assert not isinstance(model, controls.Control)
+    if isinstance(model, Model):
+        return model.with_values(values)
+    as_drawn = {} if model.pretrained else {"channel_mode": "sum"}
+    return model.with_values({**values, "pretrained": True, **as_drawn})
+
+
+def configuration(saved: checkpoint.Saved) -> Pretraining | Supervised:
+    """What was trained. Raises ValueError if it is no experiment of this family."""
     if saved.config is not None and saved.experiment not in _FAMILY:
         raise ValueError(
             f"{saved.path} must be one of {' or '.join(_FAMILY)}, got one of {saved.experiment}"

@@ -51,7 +51,8 @@ class Classifier(nn.Linear):
         if int(counts.min()) < 1:
             raise ValueError(
                 f"data must have a training image of each class for a classifier, got none of "
-                f"class {int(counts.argmin())}; raise data.limit or data.long_tail.factor"
+                f"class {int(counts.argmin())}; raise data.limit or data.long_tail.factor, or "
+                f"lower data.labels_from.least_confidence"
             )
         self.counts.copy_(counts)
         self.weights.copy_(class_balanced_weights(counts, self._balance))

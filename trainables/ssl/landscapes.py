@@ -18,7 +18,8 @@ from trainables.core import liveness
 from trainables.core.experiment import Batch, Evaluated, Experiment
 from trainables.core.measuring import differentiable, learning, unless_it_fails
 from trainables.core.randomness import derive
-from trainables.data.images import Split, stratified
+from trainables.data.choosing import stratified
+from trainables.data.images import Split
 from trainables.figures import landscape as figures
 from trainables.metrics import directions
 from trainables.metrics.directions import Weights

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainables.core.experiment import Evaluated
 from trainables.core.measuring import unless_it_fails
-from trainables.data.images import stratified
+from trainables.data.choosing import stratified
 from trainables.figures.embeddings import class_map
 from trainables.figures.representations import (
     class_attention_sheet,

@@ -24,6 +24,7 @@ from trainables.ssl import beside, changing, corrupting, landscapes, networks, s
 from trainables.ssl.building import learner
 from trainables.ssl.config import Pretraining
 from trainables.ssl.features import Features
+from trainables.ssl.labelling import labelled
 from trainables.ssl.learners import Gather, Moment
 from trainables.ssl.measuring import Measuring
 from trainables.ssl.optimization import OURS, peak
@@ -31,6 +32,9 @@ from trainables.ssl.pictures import Pictures
 
 AT_ONCE = 16
 """So many images are cut into views together, so that they stay in the cache."""
+
+LABELLED = "labelled"
+"""The split of training images that a network of an earlier trial has labelled."""
 
 _TABLES = ("positions", "class_token", "pos_embed", "cls_token", "reg_token", "dist_token")
 """What parameters are called that are tokens or positions, here and in timm."""
@@ -46,6 +50,7 @@ class PretrainingExperiment(Experiment):
     def __init__(self, config: Pretraining) -> None:
         super().__init__(config)
         self.facts = config.data.facts()
+        self._labelled: Split | None = None
         self.learner = learner(config, self.facts.channels, len(self.facts.classes))
         if config.evaluation.probe.steps:
             networks.check_blocks(self.learner.student.backbone, config.evaluation.probe.blocks)
@@ -70,7 +75,11 @@ class PretrainingExperiment(Experiment):
             facts |= networks.prepare(student.backbone, self.config.model, *standardised)
         if self.config.method.sees_labels:
             facts["sees_labels"] = True
-        self.learner.prepare(self.data.train.labels.bincount(minlength=len(self.facts.classes)))
+            if settings.labels_from.is_used:
+                self._labelled, told = labelled(settings, self.data, len(self.facts.classes))
+                facts |= told
+        learned = self.split("train" if self._labelled is None else LABELLED)
+        self.learner.prepare(learned.labels.bincount(minlength=len(self.facts.classes)))
         sizes = {name: len(self.split(name)) for name in ("train", "val", "test")}
         return {
             **facts,
@@ -83,14 +92,17 @@ class PretrainingExperiment(Experiment):
 
     def split(self, name: str) -> Split:
         """A split by its name."""
-        found: Split = getattr(self.data, name)
+        found: Split | None = self._labelled if name == LABELLED else getattr(self.data, name)
+        assert found is not None
         return found
 
     @property
     def trained_on(self) -> str:
         """The name of the split that is learned from: with images without labels, if there are any
-        and the method sees none.
+        and the method sees none; that whose labels another network gave, if one did.
         """
+        if self._labelled is not None:
+            return LABELLED
         has_more = self.data.with_unlabelled is not None and not self.config.method.sees_labels
         return "with_unlabelled" if has_more else "train"
 
@@ -104,7 +116,7 @@ class PretrainingExperiment(Experiment):
         if not self.config.data.balanced:
             return super().taken(step, places)
         draws = uniform(self.config.seed, "balanced", step, places, 2)
-        return balanced(self.data.train.labels, draws)
+        return balanced(self.split(self.trained_on).labels, draws)
 
     def batch(self, step: int) -> Batch:
         """Views [B, V, C, S, S] and small ones, standardised, and labels [B]."""

@@ -50,7 +50,7 @@ class SegmentedScenes:
 
     def __init__(self, data: Segmented, maps: Maps, seed: int) -> None:
         self._data, self._maps, self._seed = data, maps, seed
-        self.store: Store = open_store(data.folder())
+        self.store: Store = open_store(data.folder(), data.copy_to)
         self.order = self._chosen()
         self.network, self._facts = self._network()
         self._parts: dict[tuple[str, int | None, bool], Part] = {}

@@ -21,6 +21,8 @@ LEAST = 7
 """Pictures of which each split has one."""
 SUFFIX = "_label_ground-truth_semantic"
 """What the name of a mask has behind that of its picture."""
+INSTANCES = "_label_ground-truth_instance"
+"""The same of a mask of instances."""
 
 SKY, WATER, BRIDGE, OBSTACLE, LIVING, BACKGROUND, SELF = range(7)
 _START, _APART = 1_600_000_000, 5  # seconds
@@ -28,7 +30,8 @@ _NOISE = 0.02
 
 
 def scene(seed: int, index: int, *, image_size: int, boats: int = 3) -> Scene:
-    """Picture `index` of a seed: image [H, W], 0…255, warm is bright, and mask [H, W], 0…6.
+    """Picture `index` of a seed: image [H, W], 0…255, warm is bright, mask [H, W], 0…6, and
+    instances [H, W], a number for each bridge, obstacle and living one, 0 elsewhere.
 
     Sky that is colder higher up, water with waves, a strip of shore between them in most pictures;
     a bridge over the horizon in a quarter of them, up to `boats` obstacles on the water, each in
@@ -53,28 +56,36 @@ def scene(seed: int, index: int, *, image_size: int, boats: int = 3) -> Scene:
     _shore(random, rows, columns, horizon, warmth, mask)
     if random.random() < 0.25:
         _bridge(random, rows, columns, horizon, warmth, mask)
-    for _ in range(int(random.integers(0, boats + 1))):
-        _boat(random, rows, columns, horizon, warmth, mask)
+    numbers = np.where(mask == BRIDGE, 1, 0)
+    for boat in range(int(random.integers(0, boats + 1))):
+        own = np.full_like(mask, -1)
+        _boat(random, rows, columns, horizon, warmth, own)
+        for number, kind in enumerate((OBSTACLE, LIVING), 2 + 2 * boat):
+            mask[own == kind], numbers[own == kind] = kind, number
     if random.random() < 0.5:
         bow = rows > 0.85 + 0.5 * (columns - random.uniform(0.4, 0.8)) ** 2
-        mask[bow], warmth[bow] = SELF, random.uniform(0.5, 0.65)
+        mask[bow], warmth[bow], numbers[bow] = SELF, random.uniform(0.5, 0.65), 0
     warmth = warmth + random.normal(0, _NOISE, warmth.shape)
     return {
         "image": np.rint(warmth.clip(0, 1) * 255).astype(np.uint8),
         "mask": mask.astype(np.uint8),
+        "instances": numbers.astype(np.uint8),
         "time": np.array([_START + _APART * index]),
     }
 
 
 def write(folder: Path, scenes: Iterable[Scene], count: int) -> None:
-    """Writes `images/<seconds>_<microseconds>.png`, and masks of those names with `SUFFIX`."""
-    for below in ("images", "masks"):
+    """Writes `images/<seconds>_<microseconds>.png`, masks of those names with `SUFFIX`, and masks
+    of instances with `INSTANCES`.
+    """
+    places = {"image": ("images", ""), "mask": ("masks", SUFFIX)}
+    places["instances"] = ("instances", INSTANCES)
+    for below, _ in places.values():
         (folder / below).mkdir(parents=True)
     for made in scenes:
-        image, mask, time = (np.asarray(made[name]) for name in ("image", "mask", "time"))
-        name = f"{int(time[0])}_{0:06d}"
-        Image.fromarray(image).save(folder / "images" / f"{name}.png")
-        Image.fromarray(mask).save(folder / "masks" / f"{name}{SUFFIX}.png")
+        name = f"{int(np.asarray(made['time'])[0])}_{0:06d}"
+        for kind, (below, ending) in places.items():
+            Image.fromarray(np.asarray(made[kind])).save(folder / below / f"{name}{ending}.png")
 
 
 Labels = NDArray[np.int64]

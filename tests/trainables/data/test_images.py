@@ -12,7 +12,8 @@ import torch
 from tests.trainables.data import files
 from trainables.data import digits
 from trainables.data.catalog import CIFAR10, DIGITS, MNIST, DataSet, folder_facts
-from trainables.data.images import Images, MappedSplit, load, stratified, tail_counts, tailed
+from trainables.data.choosing import stratified, tail_counts, tailed
+from trainables.data.images import Images, MappedSplit, load
 
 
 @pytest.fixture

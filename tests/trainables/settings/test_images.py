@@ -36,7 +36,15 @@ def test_a_folder_needs_a_path() -> None:
 
 
 def test_what_only_a_folder_needs_is_void() -> None:
-    asked = {"balanced", "labels_share", "noisy_labels", "unlabelled", "classes_file", "test_path"}
+    asked = {
+        "copy_to",
+        "balanced",
+        "labels_share",
+        "noisy_labels",
+        "unlabelled",
+        "classes_file",
+        "test_path",
+    }
     own = {"path", "image_size", "channels", "thermal", "boxes"}
     assert Images().void() == {"root", "limit"} | own | asked
     assert Images(name="folder", path="pets", limit=9).void() == {"root", "boxes"} | asked

@@ -15,7 +15,7 @@ from tests.trainables.ssl.pretrained import loaded, made
 from trainables.core.experiment import Evaluated, Experiment
 from trainables.core.randomness import derive
 from trainables.core.session import LocalSession
-from trainables.data.images import stratified
+from trainables.data.choosing import stratified
 from trainables.metrics.directions import random_direction
 from trainables.ssl import landscapes
 from trainables.ssl.config import Pretraining, Supervised

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import re
@@ -14,6 +15,8 @@ from typing import Literal
 
 from trainables.data.detection.dividing import divided, drawn, grouped
 from trainables.data.detection.listing import Corners, Listed, listed
+from trainables.data.published import UNLABELLED
+from trainables.data.root import ROOT
 
 SPLITS = ("train", "val", "test")
 log = logging.getLogger(__name__)
@@ -35,9 +38,12 @@ class Options:
     coarse_map: str | None = None
     max_per_class: int | None = None
     sequence_pattern: str | None = None
+    time_gap: float | None = None
+    time_pattern: str = r"(\d+)_(\d+)"
     field: str | None = None
     val_share: float = 0.1
     test_share: float = 0.1
+    takes_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,41 +59,55 @@ class Box:
 
 @dataclass(frozen=True)
 class Crops:
-    """The classes, sorted, of all splits; the boxes in the order of their files; and the labels
-    that were dropped since a split has none of them.
+    """The classes, sorted, of all splits; the boxes in the order of their files; the labels that
+    were dropped since a split has none of them; and, as boxes, whole pictures that have none, where
+    they are asked for. Their split is called `unsup`, and their labels mean nothing.
     """
 
     classes: tuple[str, ...]
     boxes: tuple[Box, ...]
     dropped: tuple[str, ...]
+    empty: tuple[Box, ...] = ()
+
+    @property
+    def every(self) -> tuple[Box, ...]:
+        """The boxes, and pictures that have none behind them."""
+        return self.boxes + self.empty
 
     @property
     def fingerprint(self) -> str:
         """A hash of classes and boxes, 16 hexadecimal digits."""
-        return hashlib.sha256(repr((self.classes, self.boxes)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((self.classes, self.every)).encode()).hexdigest()[:16]
 
 
-def crops(path: Path, seed: int, options: Options) -> Crops:
-    """The boxes of a file of annotations in their splits, drawn by seed.
+def crops(path: Path, seed: int, options: Options, root: Path = ROOT) -> Crops:
+    """The boxes of a file of annotations, or of a folder of masks (`instances`, kept below `root`),
+    in their splits, drawn by seed.
 
     A split has whole groups: pictures that are listed as taken together, the two of a stereo pair
-    (whose stems differ in l and r), or of the same text where `sequence_pattern` matches.
+    (whose stems differ in l and r), of the same text where `sequence_pattern` matches, or with
+    times between which is no gap above `time_gap` seconds. Times are where `time_pattern` first
+    matches the stem: seconds, and microseconds in a second group of it if there is one. Pictures
+    without boxes, where it `takes_empty` ones, are those of no group with boxes of validation or
+    test.
 
     Raises:
         LookupError: there is no such file, or a label that the map has nowhere.
-        ValueError: a file is damaged, or fewer than two classes are left.
+        ValueError: a file is damaged, fewer than two classes are left, a picture has no time, or
+            none is without a box.
     """
     stamps = tuple(_stamp(Path(one)) for one in (str(path), options.coarse_map) if one)
-    return _crops(path, seed, options, stamps)
+    return _crops(path, seed, options, root, stamps)
 
 
 def _stamp(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.exists() else 0
+    places = [path, *path.glob("*/")] if path.is_dir() else [path]
+    return max(one.stat().st_mtime_ns for one in places) if path.exists() else 0
 
 
 @lru_cache(maxsize=8)
-def _crops(path: Path, seed: int, options: Options, stamps: tuple[int, ...]) -> Crops:
-    pictures = listed(path, options.field)
+def _crops(path: Path, seed: int, options: Options, root: Path, stamps: tuple[int, ...]) -> Crops:
+    pictures = _listed(path, options, root)
     names = _names(options.coarse_map)
     found = [(one, *box) for one in pictures for box in _boxes(one, names, options)]
     if options.max_per_class is not None:
@@ -120,7 +140,34 @@ def _crops(path: Path, seed: int, options: Options, stamps: tuple[int, ...]) -> 
         for (one, label, corners), group, split in zip(found, groups, splits, strict=True)
         if label in classes
     ]
-    return Crops(classes, tuple(boxes), dropped)
+    empty = ()
+    if options.takes_empty:
+        apart = {group for group, split in zip(groups, splits, strict=True) if split != "train"}
+        empty = _empty(pictures, number, apart, classes[0])
+    return Crops(classes, tuple(boxes), dropped, empty)
+
+
+def _empty(
+    pictures: list[Listed], number: Mapping[str, int], apart: set[int], label: str
+) -> tuple[Box, ...]:
+    """Whole pictures without boxes that are in none of the groups that are kept apart."""
+    found = [one for one in pictures if not one.boxes and number[one.file] not in apart]
+    if not found:
+        raise ValueError(
+            "data.boxes.empty_pictures must be 'none' where each picture has a box, or is of a "
+            "group with boxes of validation or test"
+        )
+    whole = (0.0, 0.0, 1.0, 1.0)
+    return tuple(
+        Box(one.file, whole, label, pictures[number[one.file]].file, UNLABELLED) for one in found
+    )
+
+
+def _listed(path: Path, options: Options, root: Path) -> list[Listed]:
+    """The pictures of a list, or of a folder of masks, for which alone there is NumPy."""
+    if not path.is_dir():
+        return listed(path, options.field)
+    return importlib.import_module("trainables.data.detection.instances").instances(path, root)
 
 
 def _boxes(
@@ -199,4 +246,34 @@ def _groups(pictures: list[Listed], options: Options) -> list[int]:
         if pattern and (match := pattern.search(one.file)):
             own.append(f"sequence {match.group()}")
         keys.append(own)
+    if options.time_gap is not None:
+        for own, key in zip(keys, _stretches(pictures, options), strict=True):
+            own.append(key)
     return grouped(keys)
+
+
+def _stretches(pictures: list[Listed], options: Options) -> list[str]:
+    """Which stretch of time without a gap each picture is of."""
+    gap, times = (
+        round((options.time_gap or 0) * 1e6),
+        [_time(one.file, options.time_pattern) for one in pictures],
+    )
+    order = sorted(range(len(times)), key=times.__getitem__)
+    found, number = [""] * len(times), 0
+    for before, place in zip([None, *order], order, strict=False):
+        number += before is not None and times[place] - times[before] > gap
+        found[place] = f"time {number}"
+    return found
+
+
+def _time(file: str, pattern: str) -> int:
+    """In microseconds."""
+    match = re.search(pattern, PurePosixPath(file).stem)
+    numbers = match.groups()[:2] if match else ()
+    if not numbers or not all(one and one.isdecimal() for one in numbers):
+        raise ValueError(
+            f"data.boxes.time_pattern must find a time in the name of each picture, and "
+            f"{pattern!r} finds none in {file!r}"
+        )
+    seconds, *rest = map(int, numbers)
+    return seconds * 1_000_000 + sum(rest)

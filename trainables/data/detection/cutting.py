@@ -15,6 +15,7 @@ from trainables.data.detection.crops import SPLITS, Box, Crops
 from trainables.data.detection.listing import Corners
 from trainables.data.folder import as_bytes, as_counts, opened, rounded
 from trainables.data.parts import Part
+from trainables.data.published import UNLABELLED
 
 Shape = Literal["warp", "pad"]
 _PIECE = 256
@@ -30,7 +31,10 @@ def parts(
     context: float = 0.0,
     shape: Shape = "warp",
 ) -> list[Part]:
-    """The three parts of the boxes of pictures below a folder; each picture is opened once."""
+    """The three parts of the boxes of pictures below a folder; each picture is opened once.
+
+    Whole pictures without boxes are a fourth, `unsup`.
+    """
 
     def pieces(boxes: list[Box]) -> Iterator[tuple[Any, NDArray[np.int64]]]:
         images: list[Any] = []
@@ -47,6 +51,7 @@ def parts(
             yield np.stack(images), np.array(labels)
 
     named = {name: [box for box in found.boxes if box.split == name] for name in SPLITS}
+    named |= {UNLABELLED: list(found.empty)} if found.empty else {}
     return [
         Part(name, (channels, side, side), pieces(boxes), bits) for name, boxes in named.items()
     ]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.catalog import ROOT
+from trainables.data.copying import copied
 from trainables.data.detection.catalog import DETECTION_SETS, SELECTING
 from trainables.data.detection.columns import Annotations, Columns, mapped
 from trainables.data.detection.converting import Names, converted
@@ -114,6 +115,7 @@ def open_set(
     seed: int = 0,
     selects_on: Literal["train2017", "val2017"] = "train2017",
     names: Names = "mapped",
+    copy_to: str | None = None,
 ) -> BoxSet:
     """A set of the catalogue; what is not yet read or converted is so first.
 
@@ -126,9 +128,12 @@ def open_set(
             validation, the others for training, and val2017 is the test. `val2017`, the published
             protocol: all of train2017 is for training, and val2017 both validation and test.
         names: of UnRel alone, see `trainables.data.detection.unrel`.
+        copy_to: the annotated pictures that are there are copied below it first, as
+            `copying.copied` does it.
 
     Raises:
-        LookupError: there is no such set, or it is not there. ValueError: a file is wrong.
+        LookupError: there is no such set, or it is not there. ValueError: a file is wrong, or
+            cannot be copied.
     """
     known = DETECTION_SETS.get(data_set) if isinstance(data_set, str) else data_set
     if known is None:
@@ -139,7 +144,7 @@ def open_set(
         raise LookupError(said)
     folder, places = _places(known, root, image_size, names)
     parts = {
-        part: Split(found, np.arange(len(found.columns.image_ids)), pictures)
+        part: Split(found, np.arange(len(found.columns.image_ids)), _near(found, pictures, copy_to))
         for part, (path, pictures) in places.items()
         for found in [_of_classes(known, path, mapped(root, folder.name, path, pictures))]
     }
@@ -260,6 +265,14 @@ def _places(
         name: (folder / part.annotations, pictures or folder / part.pictures)
         for name, part in data_set.parts.items()
     }
+
+
+def _near(found: Annotations, pictures: Path, copy_to: str | None) -> Path:
+    """The folder of pictures, or its copy. One that is not there is left to those who read it."""
+    if copy_to is None:
+        return pictures
+    names = {name.decode() for name in found.columns.file_names}
+    return copied(pictures, [name for name in names if (pictures / name).is_file()], copy_to)
 
 
 def _of_classes(data_set: DetectionSet, path: Path, found: Annotations) -> Annotations:

@@ -110,7 +110,7 @@ def pairs(files: Sequence[Path]) -> list[Pair]:
     masks: dict[tuple[str, str], Path] = {}
     for path in files:
         if path.parent.name == "masks":
-            key = _key(path)
+            key = time_of(path)
             if key in masks:
                 raise ValueError(
                     f"{path} must be the only mask of its picture, and {masks[key]} is"
@@ -119,7 +119,7 @@ def pairs(files: Sequence[Path]) -> list[Pair]:
     found: list[Pair] = []
     for path in files:
         if path.parent.name != "masks":
-            key = _key(path)
+            key = time_of(path)
             if key not in masks:
                 raise ValueError(f"{path} must have a mask, {path.stem}_….png below masks")
             found.append(Pair(int(key[0]), int(key[1]), path, masks.pop(key)))
@@ -128,8 +128,8 @@ def pairs(files: Sequence[Path]) -> list[Pair]:
     return sorted(found)
 
 
-def _key(path: Path) -> tuple[str, str]:
-    """The two numbers that a name begins with."""
+def time_of(path: Path) -> tuple[str, str]:
+    """The two numbers that a name begins with. Raises ValueError if it does not."""
     found = _TIME.match(path.stem)
     if found is None or path.stem[found.end() :][:1] not in ("", "_"):
         raise ValueError(f"{path} must be called <seconds>_<microseconds>, and for a mask _…")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.copying import copied
 from trainables.data.files import checksum
 from trainables.data.scenes.facts import UNCUT
 from trainables.data.scenes.left import FILE, counted, kept_left, left
@@ -116,12 +117,12 @@ class Store:
         return self.manifest["num_background"]
 
 
-def open_store(folder: Path) -> Store:
-    """A prepared set, mapped.
+def open_store(folder: Path, copy_to: str | None = None) -> Store:
+    """A prepared set, mapped; copied below `copy_to` first, as `copying.copied` does it.
 
     Raises:
         LookupError: there is none.
-        ValueError: it is damaged.
+        ValueError: it is damaged, or cannot be copied.
     """
     if not (folder / MANIFEST).is_file():
         raise LookupError(f"no prepared set is at {folder}")
@@ -129,9 +130,14 @@ def open_store(folder: Path) -> Store:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest["version"] != VERSION:
             raise ValueError(f"its version is {manifest['version']}, and {VERSION} is read")
-        return _opened(folder, manifest)
+        files = dict(manifest["files"])
+        store = _opened(folder, manifest) if copy_to is None else None
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise ValueError(f"{folder} is damaged ({error}); delete it and prepare it again") from None
+    if store is not None:
+        return store
+    besides = [FILE] if (folder / FILE).exists() else []
+    return open_store(copied(folder, [*files, *besides, MANIFEST], copy_to, files))
 
 
 def _opened(folder: Path, manifest: dict[str, Any]) -> Store:
