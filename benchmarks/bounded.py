@@ -20,11 +20,13 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from raysearch.events.log import Event
 from raysearch.study.samplers.from_optuna import Tpe
 from raysearch.study.study import Study
+from raysearch.sweeps.search_spec import UNKNOWN, MetricSpec, SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, Sweep, Trial, sweep
 from trainables.core.training import ExperimentConfig
@@ -162,17 +164,11 @@ class Listed:
         """Nothing waits."""
 
 
-def spec(sampler: str, seed: int) -> dict[str, Any]:
+def spec(sampler: str, seed: int) -> SearchSpec:
     """What a study reads."""
-    return {
-        "search": "bounded",
-        "metrics": [{"name": "loss", "direction": "minimize"}],
-        "fidelity": "epochs",
-        "sampler": sampler,
-        "pruner": "none",
-        "trials": None,
-        "seed": seed,
-    }
+    metrics = (MetricSpec("loss", "minimize"),)
+    stated = {"search": "bounded", "sampler": sampler, "pruner": "none"}
+    return replace(UNKNOWN, metrics=metrics, seed=seed, **stated)
 
 
 def go_on(study: Study, loss: Callable[[dict[str, Any]], float], trials: int) -> list[float]:

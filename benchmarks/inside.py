@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Inside:
         settings = Settings.locate(folder)
         request = Request("benchmarks.bowl_sweep:bowl", trials=trials, pruner=pruner)
         planned = plan(request, settings, Machine(concurrent, 0, 1 << 34))
-        spec = {**planned.spec, "search": "inside", "folder": str(folder / "inside")}
+        spec = replace(planned.spec, search="inside", folder=str(folder / "inside"))
         store = Store(settings.store)
         log = store.create("inside", spec)
         view = SearchView.read(store, "inside")
@@ -48,7 +48,7 @@ class Inside:
         store.write(list(self.store.events("inside")))
         events = list(store.events("inside"))
         view = SearchView.of("inside", events)
-        view.spec.update(sampler=sampler, trials=trials)
+        view.spec = replace(view.spec, sampler=sampler, trials=trials)
         log = store.log("inside")
         study = Study.rebuild(self.space, view.spec, log, events)
         return self._of(folder, self.space, store, log, view, study)
@@ -69,7 +69,7 @@ class Inside:
             log=log,
             spec=view.spec,
             folder=folder / "inside",
-            limits=Limits(view.spec["concurrent"]),
+            limits=Limits(view.spec.concurrent),
             tests=lambda: [],
         )
         return cls(folder, space, store, log, view, study, conductor)

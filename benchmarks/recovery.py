@@ -28,6 +28,7 @@ from pathlib import Path
 
 from benchmarks.inside import Inside, report
 from raysearch.driver.live_trial import unfinished
+from raysearch.events.formats import spec_of
 from raysearch.events.log import Store
 from raysearch.results.collecting import uncollected
 from raysearch.results.view import SearchView
@@ -59,8 +60,8 @@ def recover(folder: Path, profile: bool) -> None:
     """Does what `raysearch.search.resume` does before it drives on; prints what it took."""
     settings, name = Settings.locate(folder), "inside"
     store = Store(settings.store)
-    spec = next(store.events(name)).body
-    space = Space(find_sweep(spec["sweep"], settings.sweeps), spec["fixed"])
+    spec = spec_of(name, next(store.events(name)).body)
+    space = Space(find_sweep(spec.sweep, settings.sweeps), spec.fixed)
     marks = [("", time.process_time())]
     wall, profiler = time.perf_counter(), cProfile.Profile()
     with ExitStack() as stack:

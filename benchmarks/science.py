@@ -38,10 +38,13 @@ from typing import Any, ClassVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from dataclasses import replace
+
 import numpy as np
 
 from benchmarks.curves import KNOBS, Curves, target
 from raysearch.study.study import Study
+from raysearch.sweeps.search_spec import UNKNOWN, MetricSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, Trial, sweep
 from trainables.core.training import ExperimentConfig
@@ -193,15 +196,14 @@ def times(task: tuple[str, int, int]) -> list[int | None]:
     method, workers, run = task
     places, curves, goals, space = _loaded()
     sampler, pruner = METHODS.get(method, METHODS["random"])
-    spec = {
-        "search": f"science-{run}",  # the brackets of hyperband depend on it
-        "metrics": [{"name": "val/accuracy", "direction": "maximize"}],
-        "fidelity": "epochs",
-        "sampler": sampler,
-        "pruner": pruner,
-        "trials": None,
-        "seed": run,
-    }
+    spec = replace(
+        UNKNOWN,
+        search=f"science-{run}",  # the brackets of hyperband depend on it
+        metrics=(MetricSpec("val/accuracy", "maximize"),),
+        sampler=sampler,
+        pruner=pruner,
+        seed=run,
+    )
     study, table, horizon = Study(space, spec, Silent()), Table(places, curves), HORIZONS[workers]
     if method in RULES:
         through = best_of(study, table, workers, horizon, *RULES[method])

@@ -25,7 +25,7 @@ def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
     except WrongState as error:
         return [Finding(None, "events", str(error))]
     settings = settings.tracking_of(view.spec)
-    space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
+    space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
     study = Study.rebuild(space, view.spec, _Unwritten(), store.events(name))
     trials = cast("list[Any]", study.trials)
     return audit(store, name, settings.folder(name), settings.tracking_uri, trials)

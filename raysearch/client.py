@@ -66,7 +66,7 @@ class Client:
         from raysearch.driver.plan import Machine, make_request, plan
 
         request = make_request(space, overrides or {}, **options)
-        return plan(request, self.settings, Machine.here()).spec
+        return plan(request, self.settings, Machine.here()).spec.to_body()
 
     def import_sweep(
         self,
@@ -294,7 +294,7 @@ class Client:
         records: list[dict[str, Any]] = []
         for number, trial in view.trials.items():
             for step, fidelity, _, metrics in trial.reports:
-                where = {"trial": number, "step": step, view.spec["fidelity"]: fidelity}
+                where = {"trial": number, "step": step, view.spec.fidelity: fidelity}
                 records.append(where | metrics | trial.costs.get(step, {}))
             for body in trial.refused:
                 where = {"trial": number, "step": body["step"], "refused_in": body["attempt"]}

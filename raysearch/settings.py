@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from raysearch.files import absolute, sqlite_address
 from raysearch.passwords import without_password
+from raysearch.sweeps.search_spec import SearchSpec
 
 STORE, TRACKING = "raysearch.db", "mlflow.db"
 """The databases of events and of MLflow in a folder of runs."""
@@ -54,12 +53,11 @@ class Settings:
             tracking_given=tracking_uri is not None,
         )
 
-    def tracking_of(self, spec: Mapping[str, Any]) -> Settings:
+    def tracking_of(self, spec: SearchSpec) -> Settings:
         """These settings with the tracking address of a search, unless the user named another."""
-        pinned = pinned_of(spec)
-        if self.tracking_given or pinned is None:
+        if self.tracking_given or spec.tracking_uri is None:
             return self
-        return replace(self, tracking_uri=pinned)
+        return replace(self, tracking_uri=spec.tracking_uri)
 
     @property
     def pinned_tracking(self) -> str | None:
@@ -70,19 +68,6 @@ class Settings:
     def folder(self, search: str) -> Path:
         """The folder of one search."""
         return self.runs / search
-
-
-def pinned_of(spec: Mapping[str, Any]) -> str | None:
-    """The tracking address that a search keeps; None if it is the default of its folder.
-
-    Once the default was written down too, as it was where the search began.
-    """
-    address = spec.get("tracking_uri")
-    if address is None:
-        return None
-    begun = Path(str(spec.get("folder") or ""))
-    plain = f"sqlite:///{begun.parent / TRACKING}"
-    return None if address in (plain, _tracking_in(begun.parent)) else str(address)
 
 
 def _tracking_in(folder: Path) -> str:

@@ -14,7 +14,7 @@ from raysearch.passwords import hidden
 from raysearch.provenance.search_folder import is_moved, remove
 from raysearch.results.opening import store_of, view_of
 from raysearch.results.view import SearchView
-from raysearch.settings import Settings, pinned_of
+from raysearch.settings import Settings
 from raysearch.sweeps.nearest import on_offer
 
 _PATIENCE = 10.0
@@ -41,12 +41,12 @@ class Filter:
     def fits(self, view: SearchView) -> bool:
         """Whether this search is meant."""
         spec = view.spec
-        if self.group is not None and spec["group"] != self.group:
+        if self.group is not None and spec.group != self.group:
             return False
         for name, value in self.tags.items():
-            if name not in spec["tags"] or value not in (None, spec["tags"][name]):
+            if name not in spec.tags or value not in (None, spec.tags[name]):
                 return False
-        words = f"{view.search}\n{spec['question']}\n{spec['notes']}".lower()
+        words = f"{view.search}\n{spec.question}\n{spec.notes}".lower()
         return self.text is None or self.text.lower() in words
 
 
@@ -127,7 +127,7 @@ def named(names: Sequence[str], group: str | None, settings: Settings) -> list[s
         raise BadSetting("either names of searches or --of-group must be given")
     if group is None:
         return list(names)
-    there = {view.search: view.spec["group"] for view in searches(settings)}
+    there = {view.search: view.spec.group for view in searches(settings)}
     found = [name for name, its in there.items() if its == group]
     if not found:
         known = {str(its) for its in there.values() if its}
@@ -148,9 +148,9 @@ def tag(
     for name in names:
         _, view = view_of(name, settings)
         for key, value in tags.items():
-            if value is None and key not in view.spec["tags"]:
+            if value is None and key not in view.spec.tags:
                 raise UnknownName(
-                    f"search {name!r} has no tag {key!r}{on_offer(key, view.spec['tags'])}"
+                    f"search {name!r} has no tag {key!r}{on_offer(key, view.spec.tags)}"
                 )
     return say(names, "tagged", {"tags": dict(tags), "group": group}, settings)
 
@@ -303,10 +303,10 @@ def delete(name: str, settings: Settings) -> list[Path]:
             f"search {name!r} is damaged: its first event cannot be read, so nobody can say which "
             f"runs in MLflow are its own; leave them there by --tracking-uri none"
         )
-    if not is_given and pinned_of(view.spec) not in (None, "none") and is_moved(view, folder):
+    if not is_given and view.spec.tracking_uri not in (None, "none") and is_moved(view, folder):
         uri = hidden(settings.tracking_uri)
         raise BadSetting(
-            f"search {name!r} began in {view.begun['folder']} and lies in {folder} now: its runs "
+            f"search {name!r} began in {view.begun.folder} and lies in {folder} now: its runs "
             f"at {uri} may be those of another copy; leave them there by --tracking-uri none, or "
             f"delete them too by --tracking-uri {uri}"
         )

@@ -1,4 +1,4 @@
-"""Which raysearch this is, as it says of itself to another one over the network."""
+"""Which raysearch this is, as it says of itself over the network and beside a newer one."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ def version() -> str:
         return metadata.version("raysearch")
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def newer(theirs: object, number: int, known: int) -> str:
+    """In words, a newer raysearch that wrote events in a format, beside this one."""
+    which = f"raysearch {theirs}" if theirs else "a newer raysearch"
+    return (
+        f"{which}, which writes format {number}, and this one, raysearch {version()}, reads "
+        f"formats up to {known}"
+    )

@@ -125,7 +125,7 @@ def test_one_search_is_looked_at_as_cheaply_beside_twenty_others(tmp_path: Path)
     streams.search(store, "one", tmp_path / "one").flush()
     alone = queries(store, tmp_path, ["status", "one"])
     for number in range(20):
-        log = store.create(f"other-{number}", {**streams.SPEC, "search": f"other-{number}"})
+        log = store.create(f"other-{number}", streams.spec(search=f"other-{number}"))
         log.flush()
     assert queries(store, tmp_path, ["status", "one"]) == alone
     listed = queries(store, tmp_path, ["list"])
@@ -217,3 +217,85 @@ def test_a_module_says_what_it_is_and_a_function_fits_on_a_screen(path: Path) ->
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= 60 or path.name == "loop.py", f"{node.name} has {length} lines"
+
+
+OTHERS = ("raysearch/imports/wandb_", "raysearch/trial/guard")
+"""Files whose `spec` is another one: a parameter of W&B, what a guardian is started with."""
+READERS = [path for path in SOURCES if not str(path.relative_to(ROOT)).startswith(OTHERS)]
+
+
+def keys_of_specifications(text: str) -> list[int]:
+    """The lines that read or write a literal key of a specification, or of what is in one.
+
+    It is known by its name, `spec`, `_spec` or `begun`, as a variable or an attribute, or by the
+    call that makes a body of it.
+    """
+    found: list[int] = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Subscript(value=value, slice=ast.Constant(value=str())):
+                read = [value]
+            case ast.Call(
+                func=ast.Attribute(value=value, attr="get" | "pop" | "setdefault"),
+                args=[ast.Constant(value=str()), *_],
+            ):
+                read = [value]
+            case ast.Call(func=ast.Attribute(value=value, attr="update"), keywords=[_, *_]):
+                read = [value]
+            case ast.Call(func=ast.Name(id="getattr"), args=[value, ast.Constant(), *_]):
+                read = [value]
+            case ast.Compare(left=ast.Constant(value=str()), ops=[ast.In() | ast.NotIn()]):
+                read = node.comparators
+            case _:
+                continue
+        found += [node.lineno for value in read if _is_specification(value)]
+    return found
+
+
+def _is_specification(node: ast.expr) -> bool:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in ("spec", "_spec", "begun"):
+            return True
+        case ast.Call(func=ast.Attribute(attr="to_body")):
+            return True
+        case ast.Attribute(value=inner, attr=attribute):
+            is_mapping = attribute in ("fixed", "outside", "tags", "packages", "request")
+            return not is_mapping and _is_specification(inner)
+        case ast.Subscript(value=inner):
+            return _is_specification(inner)
+        case ast.BoolOp(values=[inner, *_]):
+            return _is_specification(inner)
+        case _:
+            return False
+
+
+@pytest.mark.parametrize("path", READERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_specification_of_a_search_is_read_by_keys(path: Path) -> None:
+    assert keys_of_specifications(path.read_text()) == []
+
+
+def test_what_has_another_specification_knows_none_of_a_search() -> None:
+    for path in set(SOURCES) - set(READERS):
+        assert "SearchSpec" not in path.read_text() and "SearchView" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('a = 1\nview.spec["sampler"]', [2]),
+        ('self._spec.get("sampler", 1)', [1]),
+        ('view.begun["code"] = 1', [1]),
+        ('"evaluates" in spec', [1]),
+        ('getattr(spec, "sampler")', [1]),
+        ('views[0].spec.metrics[0]["name"]', [1]),
+        ('(spec.known or {}).get("trials", [])', [1]),
+        ('spec.to_body()["sampler"]', [1]),
+        ('spec.update(sampler="grid")', [1]),
+        ("getattr(spec, name)", []),
+        ("spec.sampler", []),
+        ('spec.tags["data"]', []),
+        ('body["sampler"]', []),
+    ],
+)
+def test_the_walk_finds_what_is_read_by_keys(text: str, lines: list[int]) -> None:
+    assert keys_of_specifications(text) == lines

@@ -12,6 +12,7 @@ import pytest
 from raysearch.errors import BadSetting
 from raysearch.study.evaluations import Evaluations
 from raysearch.sweeps import catalog
+from raysearch.sweeps.search_spec import EvaluatedTrial
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep, sweep
 from tests.raysearch.toys import SCORE
@@ -23,14 +24,13 @@ SWEEPS = catalog.sweeps(["search_spaces"])
 EVALUATING = {name: one for name, one in SWEEPS.items() if one.evaluates is not None}
 
 
-def trained(space: Space, count: int = 3) -> list[dict[str, Any]]:
+def trained(space: Space, count: int = 3) -> list[EvaluatedTrial]:
     """Trials of a sweep as if they had been finished."""
-    found: list[dict[str, Any]] = []
+    found: list[EvaluatedTrial] = []
     for number, point in enumerate(islice(space.preview(count), count)):
         params = {name: d.to_json() for name, d in point.distributions.items()}
-        where = {"search": "trained", "trial": number, "checkpoint": f"/{number}.pt"}
-        config = point.config.to_json()
-        found.append({**where, "config": config, "params": point.params, "distributions": params})
+        config, path = point.config.to_json(), f"/{number}.pt"
+        found.append(EvaluatedTrial("trained", number, config, point.params, params, path))
     return found
 
 
@@ -52,7 +52,7 @@ def test_what_is_evaluated_is_what_is_declared_path_by_path(name: str) -> None:
     evaluated = list(pairs.configurations())
     assert len(evaluated) == len(declared) == len(settings) * len(trials)
     for config, (setting, trial) in zip(evaluated, declared, strict=True):
-        said, own = leaves(setting.config.to_json()), leaves(trial["config"])
+        said, own = leaves(setting.config.to_json()), leaves(trial.config)
         for path, value in leaves(config.to_json()).items():
             assert value == (said if path.startswith("evaluation.") else own)[path], path
 
@@ -61,9 +61,8 @@ def discovery(function: Any) -> Sweep:
     return sweep(metrics=[SCORE], name="tests.measured", evaluates="tests.trained")(function)
 
 
-def trial_of(config: Discovery) -> dict[str, Any]:
-    where = {"search": "trained", "trial": 0, "checkpoint": "/0.pt"}
-    return {**where, "config": config.to_json(), "params": {}, "distributions": {}}
+def trial_of(config: Discovery) -> EvaluatedTrial:
+    return EvaluatedTrial("trained", 0, config.to_json(), {}, {}, "/0.pt")
 
 
 def test_a_constant_of_training_that_differs_is_refused_by_name() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
 from raysearch.sweeps.requirements import missing_somewhere, withholds
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
 from raysearch.verbs import Filter, searches, state_of
@@ -78,10 +79,11 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
     if counted.stated is not None:
         say(f"stated     {counted.stated}")
     if sweep.evaluates:
-        spec["evaluates"], said = foreseen(space, request.of, request.top, settings, store_of)
+        found, said = foreseen(space, request.of, request.top, settings, store_of)
+        spec = replace(spec, evaluates=found)
         say(f"evaluates  {said}")
-    trials = spec["trials"] or "all points"
-    say(f"trials     {trials}, {spec['sampler']}, pruner {spec['pruner']}{_repeated(spec, space)}")
+    trials = spec.trials or "all points"
+    say(f"trials     {trials}, {spec.sampler}, pruner {spec.pruner}{_repeated(spec, space)}")
     for line in [*fixed_lines(spec), *room_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
@@ -102,17 +104,15 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         say(f"  {params_line(point.params)}")
 
 
-def _repeated(spec: Mapping[str, Any], space: Space) -> str:
+def _repeated(spec: SearchSpec, space: Space) -> str:
     """Which configurations are run with which seeds; empty where each is run once."""
-    count, first = spec["repeats"], next(iter(space.preview(1))).seed
+    count, first = spec.repeats, next(iter(space.preview(1))).seed
     if count < 2:
         return ""
-    if spec["points"] is not None:
+    if spec.points is not None:
         return f", each with {count} seeds ({_seeds(first, count)})"
     default = " and the default configuration" if space.default() is not None else ""
-    what = (
-        f"the best {spec['finalists']}{default}" if spec["finalists"] > 1 else f"the best{default}"
-    )
+    what = f"the best {spec.finalists}{default}" if spec.finalists > 1 else f"the best{default}"
     return f"; then {what} again, with {count} further seeds each ({_seeds(first + 1, count)})"
 
 
@@ -121,9 +121,9 @@ def _seeds(first: int, count: int) -> str:
     return f"{first} and {last}" if count == 2 else f"{first} to {last}"
 
 
-def _expected(spec: Mapping[str, Any], settings: Settings) -> str:
+def _expected(spec: SearchSpec, settings: Settings) -> str:
     """How long and how much disk, from earlier searches of the same sweep."""
-    same = [view for view in searches(settings) if view.spec["sweep"] == spec["sweep"]]
+    same = [view for view in searches(settings) if view.spec.sweep == spec.sweep]
     ahead = expected(spec, same[-1:])
     if ahead.rate is None:
         return "unknown until a search of this sweep has run here; the live table shows one"
@@ -131,7 +131,7 @@ def _expected(spec: Mapping[str, Any], settings: Settings) -> str:
         return f"{ahead.rate * 60:.1f} trials/min until its time is up"
     return (
         f"about {duration(ahead.seconds)} and {size(ahead.disk or 0)} of checkpoints for "
-        f"{expected_runs(spec)} trials, {spec['concurrent']} at once, as the {ahead.trials} of "
+        f"{expected_runs(spec)} trials, {spec.concurrent} at once, as the {ahead.trials} of "
         f"{same[-1].search}"
     )
 
@@ -144,7 +144,7 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": view.search,
-                "sweep": view.spec["sweep_name"],
+                "sweep": view.spec.sweep_name,
                 "state": state_of(view, settings),
                 "trials": len(view.trials),
                 **ends(view.counts()),
@@ -152,9 +152,9 @@ def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
                 "best_trial": best.trial.number if best is not None else None,
                 "seeds": best.seeds if best is not None else None,
                 **(doubts(best) if best is not None else dict.fromkeys(("outcomes", "suspicious"))),
-                "group": view.spec["group"],
-                "tags": dict(view.spec["tags"]),
-                "notes": view.spec["notes"],
+                "group": view.spec.group,
+                "tags": dict(view.spec.tags),
+                "notes": view.spec.notes,
             }
         )
     return found
@@ -224,8 +224,8 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     say(f"{view.search}: {state}" + (f" ({one_line(view.reason)})" if view.reason else ""))
     if state in ("killed", "interrupted", "stopped", "paused"):
         say(f"go on with: raysearch resume {view.search}{_runs(settings)}")
-    if view.begun.get("code") != view.spec.get("code"):
-        say(f"code: {in_words(view.begun, view.spec, settings.folder(view.search))}")
+    if view.begun.code != view.spec.code:
+        say(f"code: {in_words(view.begun.code, view.spec.code, settings.folder(view.search))}")
     show(headline(view))
     if view.best() is not None:
         say(winner(view))
@@ -262,7 +262,7 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    say(f"{view.spec['metrics'][0]['name']}: {winner(view)}")
+    say(f"{view.spec.metric.name}: {winner(view)}")
     say(f"checkpoint: {record['checkpoint'] or 'none'}")
     if record["damage"]:
         say(f"damaged: {record['damage']}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from raysearch.driver.live_trial import LiveTrial
+from raysearch.sweeps.search_spec import SearchSpec, to_plain
 from raysearch.trial.checkpoints import Kept
 from raysearch.trial.job import Job
 from raysearch.trial.process_mark import mark_of_process
@@ -43,7 +42,7 @@ class Limits:
 def attempt_job(
     live: LiveTrial,
     name: str,
-    spec: Mapping[str, Any],
+    spec: SearchSpec,
     limits: Limits,
     folder: Path,
     paths: list[str],
@@ -63,11 +62,11 @@ def attempt_job(
         kept = [wanted]
     restored = folder / wanted.path if wanted is not None else None
     return Job(
-        search=str(spec["search"]),
+        search=spec.search,
         root=str(folder),
         trial=live.number,
         attempt=live.attempt,
-        experiment=str(spec["experiment"]),
+        experiment=spec.experiment,
         config=live.config,
         folder=str(folder / name),
         purpose=purpose,
@@ -77,10 +76,7 @@ def attempt_job(
         patience=limits.patience,
         lease=limits.lease,
         driver=mark_of_process(),
-        objectives=[
-            {name: metric[name] for name in ("name", "direction", "reduce")}
-            for metric in spec["metrics"]
-        ],
+        objectives=[to_plain(metric) for metric in spec.metrics],
         kept=[one.below(folder) for one in kept],
         paths=paths,
         workers=limits.workers,

@@ -21,6 +21,7 @@ from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog
 from raysearch.study.failures import Failures
 from raysearch.study.study import Study
+from raysearch.sweeps.search_spec import SearchSpec, to_plain
 from raysearch.trial.checkpoints import Retention, remove
 from raysearch.trial.messages import InvalidMessage, checked
 
@@ -51,7 +52,7 @@ class Conductor:
 
     study: Study
     log: EventLog
-    spec: Mapping[str, Any]
+    spec: SearchSpec
     folder: Path
     limits: Limits
     tests: Callable[[], list[tuple[LiveTrial, str]]]
@@ -71,7 +72,7 @@ class Conductor:
 
     def __post_init__(self) -> None:
         """Reads from the specification what each report needs."""
-        failures = self.failures or Failures(self.spec.get("max_failures"))
+        failures = self.failures or Failures(self.spec.max_failures)
         self._outcomes = Outcomes(self.study, self.log, self.spec, self.folder, failures)
         self._clock = self.clock or Clock(self.limits)
         self._slots = self.slots or Slots(self.limits.concurrent)
@@ -267,7 +268,7 @@ class Conductor:
             proposal.config,
             proposal.seed,
             proposal.origin,
-            Retention.of(self.spec["metrics"]),
+            Retention.of(map(to_plain, self.spec.metrics)),
             evaluates=proposal.evaluates,
         )
 

@@ -103,21 +103,21 @@ class Driver:
         self._settings, self._store, self._lock = settings, store, lock
         self._log, self._view, self._study = log, view, study
         self._spec = spec = view.spec
-        self._folder = settings.folder(spec["search"])
+        self._folder = settings.folder(spec.search)
         self._shared = None if settings.address is None else self._folder
         self._ended, self._out, self._left = (threading.Event() for _ in range(3))
         limits = Limits(
-            at_once or spec["concurrent"],
-            spec["threads"],
-            spec["memory"],
-            spec["patience"],
-            spec["time"],
-            spec.get("trial_time"),
+            at_once or spec.concurrent,
+            spec.threads,
+            spec.memory,
+            spec.patience,
+            spec.time,
+            spec.trial_time,
             clocks.time_box,
-            spec.get("disk"),
-            spec.get("workers", 1),
-            spec["cpus"],
-            spec["gpus"],
+            spec.disk,
+            spec.workers,
+            spec.cpus,
+            spec.gpus,
         )
         self._slots = Slots(limits.concurrent)
         self._conductor = Conductor(
@@ -137,13 +137,13 @@ class Driver:
 
     def _failures(self) -> Failures:
         """How trials ended since the search was stopped last, for failures or otherwise."""
-        stops = self._store.events(self._spec["search"], kinds=["stopped"])
+        stops = self._store.events(self._spec.search, kinds=["stopped"])
         since = max((event.seq for event in stops), default=0)
         ended = [trial for trial in self._view.trials.values() if (trial.told or 0) > since]
         ended = [trial for trial in ended if trial.duplicate_of is None and trial.origin != "known"]
         ended.sort(key=lambda trial: trial.told or 0)
         return Failures(
-            self._spec.get("max_failures"),
+            self._spec.max_failures,
             (
                 str(trial.failures[-1].get("digest")) if trial.state == "failed" else None
                 for trial in ended
@@ -174,7 +174,7 @@ class Driver:
                 stack.enter_context(self._thread(partial(asking.run, self._ended)))
             lost = self._tune()
             halt = self._end(lost)
-        untracked, name = tracker.problem or "", self._spec["search"]
+        untracked, name = tracker.problem or "", self._spec.search
         aside = aside_sentence(tracker.aside)
         return Outcome(name, halt.state, halt.reason, self._view, untracked, aside, bool(lost))
 
@@ -213,9 +213,7 @@ class Driver:
     def _tracker(self) -> Any:
         from raysearch.tracking.consumer import Tracker
 
-        tracker = Tracker(
-            self._store, self._spec["search"], self._settings.tracking_uri, self._folder
-        )
+        tracker = Tracker(self._store, self._spec.search, self._settings.tracking_uri, self._folder)
         tracker.start()
         return tracker
 
@@ -234,7 +232,7 @@ class Driver:
         """Computes suggestions ahead of need, off the path of decisions."""
         while not self._ended.is_set():
             self._conductor.wake.clear()
-            self._study.prepare(self._spec["concurrent"] + 1)
+            self._study.prepare(self._spec.concurrent + 1)
             self._conductor.wake.wait()
 
     def _watch_ray(self) -> None:
@@ -246,7 +244,7 @@ class Driver:
                 continue
             self._end(lost)
             self._log.flush()
-            name = self._spec["search"]
+            name = self._spec.search
             text = (
                 f"interrupted: {lost}; everything is saved, and `raysearch resume {name}` goes on"
             )
@@ -257,7 +255,7 @@ class Driver:
 
     def _listen(self) -> None:
         """Sees what others ask of this search."""
-        search = self._spec["search"]
+        search = self._spec.search
         with suppress(RaysearchError):  # the store is gone: the driver says so where it writes
             seen = max((number for number, _, _ in self._store.requests(search)), default=0)
             while not self._ended.wait(0.3):
@@ -267,7 +265,7 @@ class Driver:
 
     def _keep_house(self) -> Halted | None:
         """Keeps the disk quota; sees whether this driver still has the right to be one."""
-        limit = self._spec.get("disk")
+        limit = self._spec.disk
         try:
             self._lock.check()
             if limit is not None:
@@ -280,7 +278,7 @@ class Driver:
 
     def _tests(self) -> list[tuple[LiveTrial, str]]:
         """The winners and the default configuration, where they have not been tested yet."""
-        if "evaluates" in self._spec:
+        if self._spec.evaluates is not None:
             return []
         roles = roles_to_test(self._view)
         return [

@@ -12,13 +12,14 @@ from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.requirements import refuse_missing, refuse_unreported
+from raysearch.sweeps.search_spec import EvaluatedTrial, EvaluatedTrials
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep, bare
 
 
 def evaluated(
     space: Space, of: str | None, top: int | None, store: Store, settings: Settings
-) -> dict[str, Any]:
+) -> EvaluatedTrials:
     """The completed trials of a search, best first, that have a checkpoint on disk.
 
     Args:
@@ -54,7 +55,7 @@ def evaluated(
             pairs.check()
             refuse_unreported(pairs.configurations(), space.sweep.metrics)
             refuse_missing(pairs.configurations())
-            return {"search": name, "trials": trials}
+            return EvaluatedTrials(name, trials)
     wanted = space.sweep.evaluates
     what = f"search {of!r} has none" if of is not None else f"no search of {wanted} has one"
     raise BadSetting(
@@ -69,7 +70,7 @@ def foreseen(
     top: int | None,
     settings: Settings,
     store_of: Callable[[Settings], Store],
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[EvaluatedTrials | None, str]:
     """What would be evaluated now, and the sentence that says so, or why nothing can be.
 
     Raises:
@@ -82,41 +83,40 @@ def foreseen(
         if of is not None or top is not None:
             raise
         return None, f"finished trials of {wanted}, each with every point; now none: {error}"
-    count = len(found["trials"])
+    count = len(found.trials)
     trials = f"{count} finished trial" + ("s" if count > 1 else "")
     return found, (
-        f"{trials} of {found['search']} ({wanted}), each with {points} points: "
-        f"{count * points} runs"
+        f"{trials} of {found.search} ({wanted}), each with {points} points: {count * points} runs"
     )
 
 
 def _is_wanted(view: SearchView, sweep: Sweep, *, must: bool) -> bool:
-    if sweep.evaluates in (view.spec["sweep_name"], view.spec["sweep"]):
+    if sweep.evaluates in (view.spec.sweep_name, view.spec.sweep):
         return True
     if must:
         raise BadSetting(
             f"--of must be a search of {sweep.evaluates}, which {sweep.name} evaluates, got "
-            f"{view.search!r}, a search of {view.spec['sweep_name']}"
+            f"{view.search!r}, a search of {view.spec.sweep_name}"
         )
     return False
 
 
-def _trials(view: SearchView, folder: Path) -> list[dict[str, Any]]:
+def _trials(view: SearchView, folder: Path) -> tuple[EvaluatedTrial, ...]:
     done = [trial for trial in view.ranked() if trial.is_feasible and trial.best_checkpoint]
-    found = [_trial(view, trial, folder) for trial in done]
-    return [trial for trial in found if Path(trial["checkpoint"]).exists()]
+    found = (_trial(view, trial, folder) for trial in done)
+    return tuple(trial for trial in found if Path(trial.checkpoint).exists())
 
 
-def _trial(view: SearchView, trial: TrialView, folder: Path) -> dict[str, Any]:
+def _trial(view: SearchView, trial: TrialView, folder: Path) -> EvaluatedTrial:
     names: Mapping[str, Any] = trial.distributions
     saved = trial.checkpoints.get(str(trial.best_checkpoint))
-    return {
-        "search": view.search,
-        "trial": trial.number,
-        "config": trial.config,
-        "params": {name: trial.params[bare(name)] for name in names},
-        "distributions": dict(names),
-        "checkpoint": str(folder / str(trial.best_checkpoint)),
-        "bytes": saved.bytes if saved is not None else None,
-        "sha256": saved.sha256 if saved is not None else None,
-    }
+    return EvaluatedTrial(
+        search=view.search,
+        trial=trial.number,
+        config=trial.config,
+        params={name: trial.params[bare(name)] for name in names},
+        distributions=dict(names),
+        checkpoint=str(folder / str(trial.best_checkpoint)),
+        bytes=saved.bytes if saved is not None else None,
+        sha256=saved.sha256 if saved is not None else None,
+    )

@@ -13,6 +13,7 @@ from raysearch.costs import COSTS
 from raysearch.events.log import Event
 from raysearch.study.failures import KINDS
 from raysearch.study.study import State
+from raysearch.sweeps.search_spec import SearchSpec, to_plain
 from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.messages import InvalidMessage
 from raysearch.trial.reported import Reported, same
@@ -163,9 +164,9 @@ def objectives(metrics: Mapping[str, float], names: Iterable[str]) -> list[float
     return None if any(value is None for value in found) else [float(value or 0) for value in found]
 
 
-def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[LiveTrial]:
+def unfinished(events: Iterable[Event], spec: SearchSpec) -> list[LiveTrial]:
     """All trials that were asked and not told, in order, as the events left them."""
-    names = [metric["name"] for metric in spec["metrics"]]
+    names = [metric.name for metric in spec.metrics]
     trials: dict[int, LiveTrial] = {}
     begun: dict[int, int] = {}
     events = list(events)
@@ -175,7 +176,7 @@ def unfinished(events: Iterable[Event], spec: Mapping[str, Any]) -> list[LiveTri
             continue
         body = event.body
         if event.kind == "asked" and body.get("duplicate_of") is None:
-            retention = Retention.of(spec["metrics"])
+            retention = Retention.of(map(to_plain, spec.metrics))
             trials[event.trial] = LiveTrial(
                 event.trial, body["config"], body["seed"], body["origin"], retention
             )

@@ -17,6 +17,7 @@ from raysearch.results.reductions import reduce_objective
 from raysearch.study.failures import KINDS, Failures, traceback_digest, verdict
 from raysearch.study.study import State, Study
 from raysearch.sweeps.nearest import listed, nearest
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.trial.checkpoints import Kept
 
 
@@ -46,14 +47,14 @@ class Outcomes:
         self,
         study: Study,
         log: EventLog,
-        spec: Mapping[str, Any],
+        spec: SearchSpec,
         folder: Path,
         failures: Failures | None = None,
     ) -> None:
         self._study, self._log, self._spec, self._folder = study, log, spec, folder
-        self._metrics: list[dict[str, str]] = list(spec["metrics"])
-        self._names = [metric["name"] for metric in self._metrics]
-        self._progress = f"progress/{spec['fidelity']}"
+        self._metrics = spec.metrics
+        self._names = [metric.name for metric in self._metrics]
+        self._progress = f"progress/{spec.fidelity}"
         self._failures = failures or Failures()
         self._looked = False
 
@@ -141,7 +142,7 @@ class Outcomes:
         if values is None or fidelity is None or live.settled is not None:
             return
         if self._study.report(live.number, fidelity, values, step):
-            live.settled = ("pruned", f"pruned at {self._spec['fidelity']} {fidelity}")
+            live.settled = ("pruned", f"pruned at {self._spec.fidelity} {fidelity}")
 
     def _notice(self, live: LiveTrial, step: int, taken: Taken) -> None:
         """Writes down what shows that a trial is not what it should be."""
@@ -174,14 +175,12 @@ class Outcomes:
         that needs is looked at.
         """
         return [
-            reduce_objective(
-                _needed(live, index, metric["reduce"]), metric["reduce"], metric["direction"]
-            )
+            reduce_objective(_needed(live, index, metric.reduce), metric.reduce, metric.direction)
             for index, metric in enumerate(self._metrics)
         ]
 
     def _fidelity(self, live: LiveTrial, metrics: Mapping[str, float]) -> int | None:
-        if self._spec["fidelity"] == "evaluations":
+        if self._spec.fidelity == "evaluations":
             return len(live.history)
         value = metrics.get(self._progress)
         return None if value is None else math.floor(value + 1e-6)
@@ -229,7 +228,7 @@ class Outcomes:
         """Says once that no trial can be pruned, if the first that completes was never compared."""
         if self._looked:
             return
-        self._looked, pruner = True, str(self._spec["pruner"]).partition(":")[0]
+        self._looked, pruner = True, self._spec.pruner.partition(":")[0]
         if pruner == "none" or live.is_compared or len(self._names) > 1:
             return
         found = list(dict.fromkeys(name for one in live.reported.values() for name in one))

@@ -24,8 +24,9 @@ from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.fresh_process import Elsewhere
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.requirements import refuse_lacks
+from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, SearchSpec
 from raysearch.sweeps.space import Space
-from raysearch.sweeps.sweep import Sweep, bare, check_incomplete
+from raysearch.sweeps.sweep import Incomplete, Sweep, bare, check_incomplete
 from raysearch.sweeps.values import as_json, spelled
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
@@ -154,7 +155,7 @@ class Plan:
 
     sweep: Sweep
     space: Space
-    spec: dict[str, Any]
+    spec: SearchSpec
 
 
 def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool = False) -> Plan:
@@ -178,7 +179,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
                 refuse_lacks(space)
         _check_evaluation(request, sweep, sampler, pruner)
         repeats, finalists = _at_least_one(request, sweep)
-    spec: dict[str, Any] = {
+    spec = SearchSpec(
         **_declared(sweep, space),
         **resources(
             sweep,
@@ -188,43 +189,49 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
             memory=request.memory,
             concurrent=request.concurrent,
         ),
-        "sampler": sampler,
-        "pruner": pruner,
-        "trials": trials,
-        "points": space.count().distinct if _is_grid(sampler) else None,
-        "distinct": space.count().distinct,
-        "seed": request.seed,
-        "fixed": dict(space.fixed),
-        "warnings": foreseen_means(sweep, space),
-        "outside": _outside(space),
-        "time": request.time,
-        "trial_time": request.trial_time,
-        "disk": request.disk,
-        "repeats": repeats,
-        "finalists": finalists,
-        "incomplete": _incomplete(request, sweep),
-        "group": sweep.group if request.group is None else request.group,
-        "tags": {**sweep.tags, **request.tags},
-        "notes": sweep.notes if request.notes is None else request.notes,
-        "request": request.to_json(),
-        "git": git_state(Path.cwd()),
-        "packages": versions(),
-        "command": hidden(" ".join(["raysearch", *sys.argv[1:]])),
-        "tracking_uri": settings.pinned_tracking,
-        "user": request.user or user_here(),
-        "priority": request.priority,
-    }
-    spec |= _limit_of_failures(request)
-    if request.known is not None:
-        spec["known"] = {"file": request.known, "trials": read_known(request.known, space)}
+        sampler=sampler,
+        pruner=pruner,
+        trials=trials,
+        points=space.count().distinct if _is_grid(sampler) else None,
+        distinct=space.count().distinct,
+        seed=request.seed,
+        fixed=dict(space.fixed),
+        warnings=tuple(foreseen_means(sweep, space)),
+        outside=_outside(space),
+        time=request.time,
+        trial_time=request.trial_time,
+        disk=request.disk,
+        max_failures=_limit_of_failures(request),
+        repeats=repeats,
+        finalists=finalists,
+        incomplete=_incomplete(request, sweep),
+        group=sweep.group if request.group is None else request.group,
+        tags={**sweep.tags, **request.tags},
+        notes=sweep.notes if request.notes is None else request.notes,
+        known=_known(request, space),
+        request=request.to_json(),
+        git=git_state(Path.cwd()),
+        packages=versions(),
+        command=hidden(" ".join(["raysearch", *sys.argv[1:]])),
+        tracking_uri=settings.pinned_tracking,
+        user=request.user or user_here(),
+        priority=request.priority,
+    )
     return Plan(sweep, space, spec)
 
 
-def _limit_of_failures(request: Request) -> dict[str, str]:
+def _limit_of_failures(request: Request) -> str | None:
     from raysearch.study.failures import parse_limit
 
-    limit = request.max_failures
-    return {} if limit is None else {"max_failures": parse_limit(limit)}
+    return None if request.max_failures is None else parse_limit(request.max_failures)
+
+
+def _known(request: Request, space: Space) -> KnownTrials | None:
+    if request.known is None:
+        return None
+    rows = read_known(request.known, space)
+    trials = (KnownTrial(row["params"], tuple(row["values"])) for row in rows)
+    return KnownTrials(tuple(trials), request.known)
 
 
 def _asked_elsewhere(
@@ -254,10 +261,9 @@ def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
         "sweep_name": sweep.name,
         "experiment": first.config.experiment,
         "family": first.config.name,
-        "metrics": [
-            {"name": metric.name, "direction": metric.direction, "reduce": metric.reduce}
-            for metric in sweep.metrics
-        ],
+        "metrics": tuple(
+            MetricSpec(metric.name, metric.direction, metric.reduce) for metric in sweep.metrics
+        ),
         "fidelity": sweep.fidelity,
         "space": space.fingerprint(),
         "defaults": defaults_of(first.config),
@@ -350,7 +356,8 @@ def _at_least_one(request: Request, sweep: Sweep) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _incomplete(request: Request, sweep: Sweep) -> str:
+def _incomplete(request: Request, sweep: Sweep) -> Incomplete:
     """Where a configuration stands of which a seed was lost."""
-    check_incomplete("--incomplete", request.incomplete or sweep.incomplete)
-    return request.incomplete or sweep.incomplete
+    chosen = request.incomplete or sweep.incomplete
+    check_incomplete("--incomplete", chosen)
+    return "rank" if chosen == "rank" else "last"

@@ -104,7 +104,7 @@ class Watch:
         if first:
             for line in [*fixed_lines(view.spec), *warning_lines(view.spec)]:
                 self._say(line)
-            self._doubted = bool(view.spec.get("warnings"))
+            self._doubted = bool(view.spec.warnings)
         if not self._doubted and view.counts().get("complete"):
             self._doubted = True
             for said in long_means(view):
@@ -170,7 +170,7 @@ def _going_on(view: SearchView, running: int) -> list[str]:
 
 def _at_the_end(view: SearchView, disk: int | None) -> str:
     """What checkpoints will take, or may take where there is a quota."""
-    quota = view.spec.get("disk")
+    quota = view.spec.disk
     if quota is not None:
         return f" of {size(quota)}"
     return "" if disk is None else f", {size(disk)} at the end"
@@ -209,11 +209,11 @@ def _fitting(rows: Sequence[Sequence[str]], least: int, width: int | None) -> in
 
 def labels(view: SearchView) -> list[str]:
     """What the columns of `cells` are, before the parameters."""
-    metrics = [metric["name"] for metric in view.spec["metrics"]]
+    metrics = [metric.name for metric in view.spec.metrics]
     means = ["mean" if len(metrics) == 1 else f"mean {name}" for name in metrics]
     repeated = [*means, "seeds"] if has_repeats(view) else []
-    of = ["evaluates"] if "evaluates" in view.spec else []
-    return ["trial", "state", *of, *metrics, *repeated, view.spec["fidelity"]]
+    of = ["evaluates"] if view.spec.evaluates is not None else []
+    return ["trial", "state", *of, *metrics, *repeated, view.spec.fidelity]
 
 
 def cells(
@@ -233,11 +233,11 @@ def cells(
     fidelity = next(
         (report[1] for report in reversed(trial.reports) if report[1] is not None), None
     )
-    count = len(view.spec["metrics"])
+    count = len(view.spec.metrics)
     means: list[str] = []
     if repeated:
         means = [""] * (count + 1) if rank is None else [*_mean(rank), _seeds(rank)]
-    of = [str((trial.evaluates or {}).get("trial", ""))] if "evaluates" in view.spec else []
+    of = [str((trial.evaluates or {}).get("trial", ""))] if view.spec.evaluates is not None else []
     return [
         str(trial.number),
         trial.doing,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.sweep import Resources, Sweep
 from raysearch.texts import cut
 
@@ -123,7 +124,7 @@ def resources(
     }
 
 
-def fits(spec: Mapping[str, Any], machine: Machine) -> int:
+def fits(spec: SearchSpec, machine: Machine) -> int:
     """How many trials of a search that has begun fit on this machine at once.
 
     What a trial needs stays as it was, and so does its number of threads, which decides the last
@@ -132,15 +133,15 @@ def fits(spec: Mapping[str, Any], machine: Machine) -> int:
     Raises:
         ValueError: not one fits; says what it needs, what there is, and what can be changed.
     """
-    workers = int(spec.get("workers", 1))
-    need = Resources(cpus=spec["cpus"], gpus=spec["gpus"], workers=workers)
+    workers = spec.workers
+    need = Resources(cpus=spec.cpus, gpus=spec.gpus, workers=workers)
     places = sum(_places_on(node, need) for node in machine.alone)
     if places >= workers:
         return places // workers
     what = f"{workers} workers with {_each(need)} each" if workers > 1 else _each(need)
     change = "--workers or --gpus" if workers > 1 else "resources of its sweep"
     raise BadSetting(
-        f"search {spec['search']!r} cannot go on here: each of its trials needs {what}, and "
+        f"search {spec.search!r} cannot go on here: each of its trials needs {what}, and "
         f"{_exists(machine)} for this process; resume it where there are as many (--concurrent "
         f"does not help: not one trial fits), or begin a new search with fewer ({change})"
     )

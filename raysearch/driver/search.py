@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -33,6 +34,7 @@ from raysearch.study.study import Study
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.requirements import refuse_lacks
+from raysearch.sweeps.search_spec import CodeState, SearchSpec, to_plain
 from raysearch.sweeps.space import Space
 
 Listener = Callable[[SearchView], None]
@@ -101,20 +103,22 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     store = Store(settings.store)
     if request.name is not None and store.exists(request.name):
         return _reuse(request.name, request, store, settings, listener)
-    spec = dict(planned.spec)
+    spec = planned.spec
     if planned.sweep.evaluates is not None:
-        spec["evaluates"] = evaluated(planned.space, request.of, request.top, store, settings)
+        found = evaluated(planned.space, request.of, request.top, store, settings)
+        spec = replace(spec, evaluates=found)
     stem = planned.sweep.name.rpartition(".")[2]
     check_name(f"{stem}-1" if request.name is None else request.name)
     name = request.name or free_name(stem, store, settings)
     folder = settings.folder(name)
-    spec |= {"search": name, "folder": str(folder)}
+    spec = replace(spec, search=name, folder=str(folder))
     claim(folder)
     with store.lock(name, folder) as lock, _begun(folder, settings) as own:
-        spec["code"] = _keep_code(spec, settings)
+        code = _keep_code(spec, settings)
+        spec = replace(spec, code=code)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
-        _say_code(log, view, spec["code"])
+        _say_code(log, view, code)
         study = Study(planned.space, spec, log)
         study.learn()
         clocks = Clocks(begun, request.time_box)
@@ -125,7 +129,7 @@ def _reuse(
     name: str, request: Request, store: Store, settings: Settings, listener: Listener | None
 ) -> Outcome:
     """Goes on with the search of an identical request; refuses any other."""
-    before, now = SearchView.read(store, name).spec.get("request"), request.to_json()
+    before, now = SearchView.read(store, name).spec.request, request.to_json()
     if request.time_box is None or before is None:
         raise BadSetting(
             f"--name {name!r} is in use; go on with that search by `raysearch resume {name}`, or "
@@ -199,7 +203,7 @@ def _resume(
                 return Outcome(name, view.state, reason, view)
             settings = settings.tracking_of(view.spec)
             code = code_of(view.spec, settings, changes, stack)
-            space = Space(find_sweep(view.spec["sweep"], settings.sweeps), view.spec["fixed"])
+            space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
             if changes == "refuse" or code.found is None and not _was_recoded(view):
                 refuse_changes(name, view.spec, space)
             if space.sweep.evaluates is None:
@@ -217,7 +221,7 @@ def _resume(
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
         clocks = Clocks(begun, time_box, spent)
-        at_once = fewer.get("concurrent", view.spec["concurrent"])
+        at_once = fewer.get("concurrent", view.spec.concurrent)
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
         log.append("resumed", commit=True, command=command, left=left, **fewer)
@@ -248,22 +252,22 @@ def extend(
         raise BadSetting(f"--trials must be at least 1, got {trials}")
 
     def change(view: SearchView, study: Study) -> Callable[[], None]:
-        spec, total = view.spec, view.spec["trials"]
+        spec, total = view.spec, view.spec.trials
         if trials is not None and total is None:
             raise BadSetting(f"--trials cannot extend {name!r}: it runs all its {_points(spec)}")
-        if trials is not None and spec.get("points") and total >= spec["points"] * spec["repeats"]:
+        if trials is not None and total and spec.points and total >= spec.points * spec.repeats:
             raise BadSetting(f"--trials cannot extend {name!r}: it ran all its {_points(spec)}")
-        if seconds is not None and spec["time"] is None:
+        if seconds is not None and spec.time is None:
             raise BadSetting(f"--time cannot extend {name!r}: it began without a limit of time")
-        limit = None if spec["time"] is None else spec["time"] + (seconds or 0.0)
+        limit = None if spec.time is None else spec.time + (seconds or 0.0)
         return partial(study.extend, None if total is None else total + (trials or 0), limit)
 
     said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
     return resume(name, settings, listener, change=change, **said)
 
 
-def _points(spec: Mapping[str, Any]) -> str:
-    return f"{spec['points']} points" if spec.get("points") else "points until its time is up"
+def _points(spec: SearchSpec) -> str:
+    return f"{spec.points} points" if spec.points else "points until its time is up"
 
 
 def retry(
@@ -302,18 +306,18 @@ def retry(
     return resume(name, settings, listener, change=change, **said)
 
 
-def _fewer(spec: Mapping[str, Any], settings: Settings) -> dict[str, int]:
+def _fewer(spec: SearchSpec, settings: Settings) -> dict[str, int]:
     """How many trials run at once here, if fewer than the search began with fit; or nothing."""
     if settings.address is not None:
         return {}  # nodes may come and go
     machine = Machine.here()
-    at_once, before = fits(spec, machine), spec["concurrent"]
+    at_once, before = fits(spec, machine), spec.concurrent
     if at_once >= before:
         return {}
     tell(
-        f"search {spec['search']!r} goes on with {at_once} trials at once, not {before}, since "
+        f"search {spec.search!r} goes on with {at_once} trials at once, not {before}, since "
         f"only {machine.cpus} CPUs and {machine.gpus} GPUs are here; each with "
-        f"{spec['threads']} threads as before"
+        f"{spec.threads} threads as before"
     )
     return {"concurrent": at_once}
 
@@ -324,16 +328,16 @@ def require(name: str, store: Store) -> None:
         raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
 
 
-def refuse_changes(name: str, spec: dict[str, Any], space: Space) -> None:
+def refuse_changes(name: str, spec: SearchSpec, space: Space) -> None:
     """Raises ValueError if the sweep or the defaults are not what the search began with."""
     defaults = defaults_of(next(iter(space.preview(1))).config)
     for what, then, now in (
-        ("defaults", spec["defaults"], defaults),  # first: they change the space's print too
-        ("space", spec["space"], space.fingerprint()),
+        ("defaults", spec.defaults, defaults),  # first: they change the space's print too
+        ("space", spec.space, space.fingerprint()),
     ):
         if then != now:
             raise WrongState(
-                f"the {what} of {spec['sweep']} changed since search {name!r} began ({then} then, "
+                f"the {what} of {spec.sweep} changed since search {name!r} began ({then} then, "
                 f"{now} now); undo the change, begin a new search, or go on all the same with "
                 f"`raysearch resume {name} --accept-changes`"
             )
@@ -358,25 +362,22 @@ def free_name(stem: str, store: Store, settings: Settings) -> str:
 
 def _was_recoded(view: SearchView) -> bool:
     """Whether it went on with other code than it began with, which was accepted then."""
-    return view.begun.get("code") != view.spec.get("code")
+    return view.begun.code != view.spec.code
 
 
-def _keep_code(
-    spec: Mapping[str, Any], settings: Settings, found: Sources | None = None
-) -> dict[str, str]:
+def _keep_code(spec: SearchSpec, settings: Settings, found: Sources | None = None) -> CodeState:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
-    folder, never = settings.folder(str(spec["search"])), [settings.runs]
-    known, threads = spec.get("code"), int(spec["threads"])
-    return keep(folder, Path.cwd(), modules_of(spec), never, threads, known, found)
+    folder, never = settings.folder(spec.search), [settings.runs]
+    return keep(folder, Path.cwd(), modules_of(spec), never, spec.threads, spec.code, found)
 
 
-def _say_code(log: EventLog, view: SearchView, code: dict[str, str]) -> None:
+def _say_code(log: EventLog, view: SearchView, code: CodeState) -> None:
     """Says that the search goes on with other code; and lets MLflow have it, once."""
-    if code != view.spec.get("code"):
-        log.append("recoded", commit=True, code=code)
-    path = f"{FOLDER}/{code['snapshot']}"
+    if code != view.spec.code:
+        log.append("recoded", commit=True, code=to_plain(code))
+    path = f"{FOLDER}/{code.snapshot}"
     if path not in view.artifacts.values():
-        name = FOLDER if FOLDER not in view.artifacts else f"{FOLDER}-{code['snapshot'][:8]}"
+        name = FOLDER if FOLDER not in view.artifacts else f"{FOLDER}-{code.snapshot[:8]}"
         log.append("artifact", commit=True, name=name, path=path)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from raysearch.driver.broker import BROKER, get_or_create
 from raysearch.driver.cluster import NAMESPACE
 from raysearch.driver.live_trial import LiveTrial
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.trial.job import label_of
 
 _ASK_EVERY = 1.0
@@ -140,7 +141,7 @@ class BrokerClient:
     def __init__(
         self,
         slots: Slots,
-        spec: Mapping[str, Any],
+        spec: SearchSpec,
         folder: Path,
         state: Callable[[], tuple[int, int]],
         since: float,
@@ -149,13 +150,13 @@ class BrokerClient:
         self._slots, self._state, self._find = slots, state, find
         self._says: dict[str, Any] = {
             "search": label_of(folder),
-            "name": str(spec["search"]),
-            "user": str(spec.get("user") or ""),
-            "priority": int(spec.get("priority") or 0),
+            "name": spec.search,
+            "user": spec.user,
+            "priority": spec.priority,
             "since": since,
-            "workers": int(spec.get("workers", 1)),
-            "cpus": float(spec["cpus"]),
-            "gpus": float(spec["gpus"]),
+            "workers": spec.workers,
+            "cpus": spec.cpus,
+            "gpus": spec.gpus,
         }
         self._broker: Any = None
         self._answered = time.monotonic()

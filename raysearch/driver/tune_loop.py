@@ -5,32 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from raysearch.driver.conductor import Conductor, Halted
 from raysearch.driver.own_ray import OwnRay, RayLost
 from raysearch.errors import RaysearchError
 from raysearch.study.failures import KINDS
+from raysearch.sweeps.search_spec import SearchSpec
 
 _SCRATCH = ".raysearch-tune-"
 
 
-def host_resources(spec: Mapping[str, Any]) -> dict[str, float]:
+def host_resources(spec: SearchSpec) -> dict[str, float]:
     """What Ray reserves for the host of a trial.
 
     The workers of a group have their own; its host then holds a byte of memory, since Ray wants it
     to hold something, and no CPU, so that two workers fit where there are two CPUs.
     """
-    if spec.get("workers", 1) > 1:
+    if spec.workers > 1:
         return {"cpu": 0, "memory": 1}
-    return {"cpu": max(spec["cpus"], 0.01), **({"gpu": spec["gpus"]} if spec["gpus"] else {})}
+    return {"cpu": max(spec.cpus, 0.01), **({"gpu": spec.gpus} if spec.gpus else {})}
 
 
-def tune(
-    conductor: Conductor, spec: dict[str, Any], own: OwnRay | None, shared: Path | None
-) -> None:
+def tune(conductor: Conductor, spec: SearchSpec, own: OwnRay | None, shared: Path | None) -> None:
     """Ray Tune's loop around the conductor; on a cluster all nodes see the `shared` folder.
 
     Raises:

@@ -22,6 +22,8 @@ from raysearch.errors import WrongState
 from raysearch.extras import require
 from raysearch.files import make_folder, private, sqlite_file
 from raysearch.passwords import hidden
+from raysearch.sweeps.search_spec import FORMAT
+from raysearch.version import newer, version
 
 _METADATA = sa.MetaData()
 EVENTS = sa.Table(
@@ -61,6 +63,16 @@ HOLDERS = sa.Table(
 )
 """Who drives a search, where the database is a server: `token` is new each time that the right is
 taken, `backend` the server's process whose connection holds it."""
+FORMATS = sa.Table(
+    "formats",
+    _METADATA,
+    sa.Column("format", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("raysearch", sa.Text, nullable=False),
+)
+"""The formats in which events were written here, and the first version that wrote each; what
+earlier versions wrote, format 1, is not among them."""
+_LATER = {HOLDERS.name, FORMATS.name}
+"""Tables that stores of earlier versions lack: they are read without them."""
 
 PATIENCE = 30.0
 """Seconds to wait for another process that writes, or for a server that went away."""
@@ -111,6 +123,7 @@ class Database:
                 _refuse_another(connection, is_new=is_new)
             if self.is_server or is_new:
                 _create_tables(connection)
+            _refuse_newer(connection)
             connection.execute(sa.select(sa.func.count()).select_from(CURSORS))
 
     @classmethod
@@ -241,12 +254,13 @@ def _refuse_another(connection: sa.Connection, *, is_new: bool) -> None:
     """Refuses a database of something else, and one without a table of ours to be read."""
     tables = {str(name) for name in sa.inspect(connection).get_table_names()}
     missing = sorted(set(_METADATA.tables) - tables)
+    missing = [name for name in missing if name not in _LATER]
     if missing and not is_new:
         raise WrongState(
             f"--store {connection.engine.url.database} is damaged, or no store of raysearch: it "
             f"has no table {missing[0]!r}"
         )
-    if tables and len(missing) == len(_METADATA.tables):
+    if tables and not tables & set(_METADATA.tables):
         raise WrongState(
             f"--store {connection.engine.url.database} is the database of something else: it has "
             f"a table {min(tables)!r}; name another file"
@@ -256,13 +270,48 @@ def _refuse_another(connection: sa.Connection, *, is_new: bool) -> None:
 def _create_tables(connection: sa.Connection) -> None:
     """Creates what is missing; another process may do the same at the same moment."""
     if connection.dialect.name == "postgresql":
-        if set(_METADATA.tables) <= set(sa.inspect(connection).get_table_names()):
+        missing = set(_METADATA.tables) - set(sa.inspect(connection).get_table_names())
+        if missing <= {FORMATS.name}:
             return  # whoever may only read or write rows needs no right to create
         serialise(connection, "tables")
     for table in _METADATA.sorted_tables:
         connection.execute(sa_schema.CreateTable(table, if_not_exists=True))
         for index in table.indexes:
             connection.execute(sa_schema.CreateIndex(index, if_not_exists=True))
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    """Refuses a database in which a newer raysearch has written."""
+    if not sa.inspect(connection).has_table(FORMATS.name):
+        return
+    query = sa.select(FORMATS).order_by(FORMATS.c.format.desc()).limit(1)
+    row = connection.execute(query).first()
+    if row is not None and row.format > FORMAT:
+        raise WrongState(
+            f"--store {hidden(str(connection.engine.url))!r} was written by "
+            f"{newer(row.raysearch, row.format, FORMAT)}; install that one or a later one, or name "
+            f"another store"
+        )
+
+
+def state_format(connection: sa.Connection) -> None:
+    """States that events are written in this format, in the transaction that writes them.
+
+    Where nobody may create the table in which it is stated, `created` alone states it.
+    """
+    row = {"format": FORMAT, "raysearch": version()}
+    insert = sa.text(
+        f"INSERT INTO {FORMATS.name} VALUES (:format, :raysearch) ON CONFLICT DO NOTHING"
+    )
+    if connection.dialect.name == "sqlite":
+        connection.execute(sa_schema.CreateTable(FORMATS, if_not_exists=True))
+        connection.execute(insert, row)
+        return
+    with suppress(sa_exc.DBAPIError), connection.begin_nested():
+        if not sa.inspect(connection).has_table(FORMATS.name):
+            serialise(connection, "tables")
+            connection.execute(sa_schema.CreateTable(FORMATS, if_not_exists=True))
+        connection.execute(insert, row)
 
 
 def serialise(connection: sa.Connection, what: str) -> None:

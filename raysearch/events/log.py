@@ -24,12 +24,14 @@ from raysearch.events.database import (
     is_full,
     reason,
     serialise,
+    state_format,
 )
 from raysearch.events.encoding import decode, decode_all, encode
 from raysearch.events.locks import FileLock, Lock, SearchIsRunning, ServerLock
 from raysearch.events.schema import misfit
 from raysearch.files import full_disk
 from raysearch.passwords import hidden
+from raysearch.sweeps.search_spec import SearchSpec
 
 __all__ = ["Event", "EventLog", "Lock", "SearchIsRunning", "Store", "now"]
 
@@ -68,6 +70,7 @@ class Store:
     def __init__(self, url: str, *, is_new: bool = True) -> None:
         self.url = url
         self._held: dict[str, ServerLock] = {}
+        self._has_stated = False
         try:
             self._database = Database.open(url, is_new=is_new)
         except (sa_exc.SQLAlchemyError, OSError, ImportError) as error:
@@ -124,12 +127,12 @@ class Store:
         query = sa.select(EVENTS.c.seq).where(EVENTS.c.search == search).limit(1)
         return self._run(lambda connection: connection.scalar(query)) is not None
 
-    def create(self, search: str, spec: Mapping[str, Any]) -> EventLog:
+    def create(self, search: str, spec: SearchSpec) -> EventLog:
         """Begins a search: its first event, committed. Raises ValueError if the name is in use."""
         if self.exists(search):
             raise BadSetting(f"--name {search!r} is in use; choose another name")
         log = EventLog(self, search, 0)
-        log.append("created", commit=True, **spec)
+        log.append("created", commit=True, **spec.to_body())
         return log
 
     def log(self, search: str) -> EventLog:
@@ -229,6 +232,8 @@ class Store:
         def work(connection: sa.Connection) -> None:
             if lock is not None:
                 lock.fence(connection)
+            if not self._has_stated:
+                state_format(connection)
             connection.execute(EVENTS.insert(), rows)
 
         def repair(connection: sa.Connection) -> list[int]:
@@ -244,6 +249,7 @@ class Store:
 
         try:
             self._database.run(work)
+            self._has_stated = True
             return
         except sa_exc.IntegrityError:  # they were written, and only the answer was lost
             taken = self._run(repair)
@@ -257,7 +263,8 @@ class Store:
         """Deletes all that is known of a search, in one transaction; its name is free then."""
 
         def work(connection: sa.Connection) -> None:
-            for table in (EVENTS, REQUESTS, CURSORS, HOLDERS):
+            held = (HOLDERS,) if self._database.is_server else ()
+            for table in (EVENTS, REQUESTS, CURSORS, *held):
                 connection.execute(table.delete().where(table.c.search == search))
 
         self._run(work)

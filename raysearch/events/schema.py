@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from raysearch.texts import shown
@@ -23,12 +23,10 @@ class _Type(NamedTuple):
         if type(value) not in self.types:
             return False
         if self.inner is not None and value:
-            return self.inner.issuperset(map(type, _inside(value)))
+            return self.inner.issuperset(
+                map(type, value.values() if type(value) is dict else value)
+            )
         return not self.known or value in self.known
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def _of(words: str, *types: type) -> _Type:
@@ -115,11 +113,43 @@ _FIELDS: dict[str, dict[str, _Type]] = {
 }
 
 
+_MOST_SHAPES = 1000
+_SHAPES: dict[tuple[object, ...], list[tuple[str, frozenset[type]]]] = {}
+"""Kinds, fields and their types that were met and fit, with the types that values in them may have:
+of a long search nearly all events have one of a few shapes."""
+
+
 def misfit(kind: str, body: Mapping[str, Any]) -> str:
     """A sentence on the first field that is of another type than it was written with, or nothing.
 
     A field that is missing is seen where it is read: earlier versions wrote fewer.
     """
+    shape = (kind, *body, *map(type, body.values()))
+    inside = _SHAPES.get(shape)
+    if inside is None:
+        return _learn(shape, kind, body)
+    for name, types in inside:
+        value = body[name]
+        if not types.issuperset(map(type, value.values() if type(value) is dict else value)):
+            return _misfit(kind, body)
+    return ""
+
+
+def _learn(shape: tuple[object, ...], kind: str, body: Mapping[str, Any]) -> str:
+    """The same of an event of a new shape, which is remembered if its fields fit."""
+    if wrong := _misfit(kind, body):
+        return wrong
+    there = [(name, each) for name, each in _FIELDS.get(kind, {}).items() if name in body]
+    if len(_SHAPES) < _MOST_SHAPES and not any(each.known for _, each in there):
+        _SHAPES[shape] = [
+            (name, each.inner)
+            for name, each in there
+            if each.inner is not None and body[name] is not None
+        ]
+    return ""
+
+
+def _misfit(kind: str, body: Mapping[str, Any]) -> str:
     for name, expected in _FIELDS.get(kind, {}).items():
         if name in body and not expected.fits(body[name]):
             return f"{name} must be {expected.words}, got {shown(body[name])}"

@@ -16,6 +16,7 @@ from raysearch.errors import BadSetting
 from raysearch.provenance.origin import GIT_STATE, git_state
 from raysearch.provenance.sources import is_secret
 from raysearch.provenance.unarchive import LIMIT, MOST_FILES, refuse_names
+from raysearch.sweeps.search_spec import to_plain
 
 _NEVER = (".git", ".venv", "runs", "__pycache__")
 _NAMED = 5
@@ -52,7 +53,7 @@ def pack(folder: Path) -> Package:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in files.items():
             archive.writestr(_entry(name, os.access(path, os.X_OK)), path.read_bytes())
-        state = json.dumps(git_state(root), sort_keys=True).encode()
+        state = json.dumps(to_plain(git_state(root)), sort_keys=True).encode()
         archive.writestr(_entry(GIT_STATE, False), state)
     content = buffer.getvalue()
     return Package(digest(content), content, frozenset(files))

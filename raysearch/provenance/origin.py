@@ -7,16 +7,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from raysearch.errors import BadSetting
+from raysearch.sweeps.search_spec import GitState, read_part
 
 GIT_STATE = ".raysearch-git.json"
 """A file that says what `git_state` was where a working tree was sent from."""
 
 
-def git_state(folder: Path) -> dict[str, Any]:
-    """Commit, branch and whether there are changes not committed; empty outside a repository."""
+def git_state(folder: Path) -> GitState:
+    """Commit, branch and whether there are changes not committed; None outside a repository."""
     if (folder / GIT_STATE).is_file():
         return _sent_state(folder / GIT_STATE)
 
@@ -26,16 +26,16 @@ def git_state(folder: Path) -> dict[str, Any]:
         return done.stdout.strip()
 
     try:
-        return {
-            "commit": git("rev-parse", "HEAD"),
-            "branch": git("rev-parse", "--abbrev-ref", "HEAD"),
-            "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
-        }
+        return GitState(
+            commit=git("rev-parse", "HEAD"),
+            branch=git("rev-parse", "--abbrev-ref", "HEAD"),
+            dirty=bool(git("status", "--porcelain", "--untracked-files=no")),
+        )
     except (OSError, subprocess.SubprocessError):
-        return {}
+        return GitState()
 
 
-def _sent_state(file: Path) -> dict[str, Any]:
+def _sent_state(file: Path) -> GitState:
     """What was written down where a tree was sent. Raises BadSetting if it is not that."""
     try:
         said = json.loads(file.read_bytes())
@@ -43,7 +43,10 @@ def _sent_state(file: Path) -> dict[str, Any]:
         raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
     if not isinstance(said, dict):
         raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
-    return said
+    try:
+        return read_part(GitState, said, "")
+    except ValueError as error:
+        raise BadSetting(f"{file} must be as it was sent: {error}") from None
 
 
 def user_here() -> str:

@@ -26,6 +26,7 @@ from raysearch.results import opening
 from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import CodeState, read_part
 from raysearch.trial.rerun_launch import rerun
 
 Say = Callable[[str], None]
@@ -74,12 +75,12 @@ class _Past:
     @property
     def workers(self) -> int:
         """How many workers it had."""
-        return int(self.trial.facts.get("workers") or self.view.spec.get("workers") or 1)
+        return int(self.trial.facts.get("workers") or self.view.spec.workers)
 
     @property
     def threads(self) -> int:
         """The number of CPU threads it ran with."""
-        return int(self.trial.facts.get("threads") or self.view.spec["threads"])
+        return int(self.trial.facts.get("threads") or self.view.spec.threads)
 
 
 def reproduce(
@@ -161,12 +162,12 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
 
 def _codes(store: Store, view: SearchView, number: int) -> list[str | None]:
     """The snapshots that the attempts of a trial ran from, each once, the first one first."""
-    code, found = view.begun.get("code"), list[str | None]()
+    code, found = view.begun.code, list[str | None]()
     for event in store.events(view.search, kinds=("recoded", "started")):
         if event.kind == "recoded":
-            code = event.body["code"]
+            code = read_part(CodeState, event.body["code"], "code")
         elif event.trial == number:
-            found.append(code["snapshot"] if code else None)
+            found.append(code.snapshot if code else None)
     return list(dict.fromkeys(found))
 
 
@@ -202,15 +203,15 @@ def _environment_then(view: SearchView, code: str | None, folder: Path) -> dict[
     """Versions and settings of then; of a search whose code was not kept only few are known."""
     if code is not None and not snapshot.damage(folder, code):
         return snapshot.versions(folder, code)
-    known = dict(view.spec.get("packages") or {})
+    known = dict(view.spec.packages)
     python = {"python": known.pop("python")} if "python" in known else {}
-    now = current_environment(int(view.spec["threads"]))
+    now = current_environment(view.spec.threads)
     return {**now, **python, "packages": {**now["packages"], **known}}
 
 
 def _versions(past: _Past) -> list[tuple[str, str, str]]:
     """What differs now. Variables that are set again do not, and the number of threads is."""
-    now = current_environment(int(past.view.spec["threads"]))
+    now = current_environment(past.view.spec.threads)
     plain = [{**one, "environment": _shown(one["environment"])} for one in (past.then, now)]
     return differences(*plain)
 
@@ -242,7 +243,7 @@ def _job(past: _Past, target: Path, code: Path | None) -> dict[str, Any]:
     trial, evaluates = past.trial, past.trial.evaluates
     steps = {*past.checkpoints, *({past.test_step} if past.test_step is not None else ())}
     return {
-        "experiment": past.view.spec["experiment"],
+        "experiment": past.view.spec.experiment,
         "config": trial.config,
         "folder": str(target),
         "said": str(target / "said.jsonl"),

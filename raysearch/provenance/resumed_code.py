@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from raysearch.errors import BadSetting, WrongState
 from raysearch.provenance import snapshot
 from raysearch.provenance.sources import Sources, gather
 from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import SearchSpec
 
 Changes = Literal["refuse", "accept", "as it was"]
 """What is done where code changed since a search began, or went on last."""
@@ -46,14 +47,12 @@ def chosen(*, accept_changes: bool, as_it_was: bool) -> Changes:
     return "accept" if accept_changes else "as it was" if as_it_was else "refuse"
 
 
-def here_now(spec: Mapping[str, Any], settings: Settings) -> Sources:
+def here_now(spec: SearchSpec, settings: Settings) -> Sources:
     """The source that a search would run from here."""
     return gather(Path.cwd(), modules_of(spec), [settings.runs])
 
 
-def code_of(
-    spec: Mapping[str, Any], settings: Settings, changes: Changes, stack: ExitStack
-) -> Code:
+def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitStack) -> Code:
     """The code that a search goes on with; the kept one can be imported until the stack is left.
 
     Only files count that the modules of its sweep and its experiment import, or read by their name;
@@ -62,30 +61,30 @@ def code_of(
     Raises:
         WrongState: it changed, and nothing was said of changes; or what was kept is damaged.
     """
-    found, kept = here_now(spec, settings), spec.get("code")
+    found, kept = here_now(spec, settings), spec.code
     here = Code([str(Path.cwd())], found)
     if kept is None or changes == "accept":
         return here
-    name, folder = str(spec["search"]), settings.folder(str(spec["search"]))
-    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, modules_of(spec))
+    name, folder = spec.search, settings.folder(spec.search)
+    changed = snapshot.changed_since(folder, kept.snapshot, found, modules_of(spec))
     if not changed:
         return here
     if changes == "refuse":
         raise WrongState(_refusal(name, changed))
-    paths = stack.enter_context(_unpacked(folder, str(kept["snapshot"])))
+    paths = stack.enter_context(_unpacked(folder, kept.snapshot))
     return Code([*paths, str(Path.cwd())], None)
 
 
-def changed_meanwhile(spec: Mapping[str, Any], settings: Settings, paths: list[str]) -> str:
+def changed_meanwhile(spec: SearchSpec, settings: Settings, paths: list[str]) -> str:
     """What is to be said at the end of a drive if the code that it ran from here has changed.
 
     A trial runs what its host imported when that was started, and another host what is there then.
     """
-    kept = spec.get("code")
+    kept = spec.code
     if kept is None or paths != [str(Path.cwd())]:
         return ""
-    folder, found = settings.folder(str(spec["search"])), here_now(spec, settings)
-    changed = snapshot.changed_since(folder, str(kept["snapshot"]), found, modules_of(spec))
+    folder, found = settings.folder(spec.search), here_now(spec, settings)
+    changed = snapshot.changed_since(folder, kept.snapshot, found, modules_of(spec))
     if not changed:
         return ""
     return (
@@ -107,9 +106,9 @@ def _refusal(name: str, changed: list[str]) -> str:
     )
 
 
-def modules_of(spec: Mapping[str, Any]) -> list[str]:
+def modules_of(spec: SearchSpec) -> list[str]:
     """The modules of the sweep and of the experiment of a search."""
-    return [str(spec[key]).partition(":")[0] for key in ("sweep", "experiment")]
+    return [name.partition(":")[0] for name in (spec.sweep, spec.experiment)]
 
 
 @contextmanager

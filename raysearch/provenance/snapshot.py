@@ -17,6 +17,7 @@ from raysearch.errors import BadSetting, RaysearchError, WrongState
 from raysearch.provenance.environment import current_environment
 from raysearch.provenance.sources import Sources, gather
 from raysearch.provenance.used_sources import imported
+from raysearch.sweeps.search_spec import CodeState
 
 FOLDER = "code"
 """Where snapshots lie, below the folder of a search: one folder each, named by its hash."""
@@ -34,9 +35,9 @@ def keep(
     modules: Iterable[str],
     never: Sequence[Path],
     threads: int,
-    known: Mapping[str, str] | None = None,
+    known: CodeState | None = None,
     found: Sources | None = None,
-) -> dict[str, str]:
+) -> CodeState:
     """Keeps the code that is here now, once, in the folder of a search.
 
     A snapshot is a folder with `source.zip` (what `sources.gather` finds), `diff.patch` (all that
@@ -45,7 +46,7 @@ def keep(
     others. `found` is what was gathered just now, if it was.
 
     Returns:
-        What the events say of it: the hashes `snapshot`, `source` and `versions`; or `known`, the
+        What the events say of it; or `known`, the
         snapshot that the search had, if that is whole and its source and versions are the same
         (only the diff may be another one: in files that are no source, or since another commit).
     """
@@ -66,10 +67,10 @@ def keep(
         }
     )
     said, name = json.loads(text), _hash(text)
-    kept = {"snapshot": name, "source": said["source"], "versions": said["files"][_VERSIONS]}
-    if known is not None and all(known[key] == kept[key] for key in ("source", "versions")):
-        if not damage(folder, known["snapshot"]):
-            return dict(known)
+    kept = CodeState(name, said["source"], said["files"][_VERSIONS])
+    if known is not None and (known.source, known.versions) == (kept.source, kept.versions):
+        if not damage(folder, known.snapshot):
+            return known
     if damage(folder, name):
         _write(folder / FOLDER / name, {**files, _MANIFEST: text})
     return kept
@@ -152,20 +153,19 @@ def changed_since(folder: Path, name: str, now: Sources, modules: Iterable[str])
     return sorted(file for file in {*then, *here} if then.get(file) != here.get(file))
 
 
-def in_words(begun: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> str:
+def in_words(first: CodeState | None, code: CodeState | None, folder: Path) -> str:
     """The snapshot in use, and what changed since a search began; empty if none was kept.
 
-    `begun` and `now` are its specification at its beginning and after all that was said of it.
+    `first` is that with which it began, `code` the last one.
     """
-    first, code = begun.get("code"), now.get("code")
     if code is None:
         return ""
     if first is None:
-        return f"{code['snapshot']}; that with which it began was not kept"
+        return f"{code.snapshot}; that with which it began was not kept"
     if first == code:
-        return str(code["snapshot"])
-    what = changed(folder, first["snapshot"], code["snapshot"])
-    return f"{code['snapshot']}; it began with {first['snapshot']}, since then changed: {what}"
+        return code.snapshot
+    what = changed(folder, first.snapshot, code.snapshot)
+    return f"{code.snapshot}; it began with {first.snapshot}, since then changed: {what}"
 
 
 def _described(found: Sources) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def saved_sentence(view: SearchView) -> str:
         pruned = view.counts().get("pruned", 0)
         if pruned:
             return f"{plural(pruned, 'trial')} ended early; nothing completed to compare with."
-        if view.spec["pruner"] == "none":
+        if view.spec.pruner == "none":
             return "There was no early stopping."
         return "No trial was pruned: early stopping saved nothing."
     return (

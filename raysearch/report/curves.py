@@ -59,7 +59,7 @@ def unit(view: SearchView) -> str:
     known = all(report[1] is not None for report in reports)
     if not known:
         return "step"
-    return "evaluation" if view.spec["fidelity"] == "evaluations" else str(view.spec["fidelity"])
+    return "evaluation" if view.spec.fidelity == "evaluations" else view.spec.fidelity
 
 
 def curve_of(trial: TrialView, objective: Objective, over: str) -> Curve:

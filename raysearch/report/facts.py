@@ -64,7 +64,7 @@ def savings(view: SearchView) -> Savings | None:
         if reached[t.number]
     )
     taken = sum(min(reached[trial.number], full) for trial in pruned)
-    unit = "steps" if by_step else str(view.spec["fidelity"])
+    unit = "steps" if by_step else view.spec.fidelity
     return Savings(len(pruned), taken, full, unit, sum(reached.values()), seconds)
 
 
@@ -107,7 +107,7 @@ def repeat_command(view: SearchView, trial: TrialView) -> list[str]:
 
     One that only evaluates another trial names that one's checkpoint, and what differs from it.
     """
-    words = ["raysearch", "train", str(view.spec["family"])]
+    words = ["raysearch", "train", view.spec.family]
     leaves = flat(trial.config)
     if trial.evaluates is not None:
         words += ["--evaluate-only", str(trial.evaluates["checkpoint"])]
@@ -116,11 +116,12 @@ def repeat_command(view: SearchView, trial: TrialView) -> list[str]:
     return [*words, *(f"{path}={_argument(value)}" for path, value in leaves.items())]
 
 
-def _evaluated(view: SearchView, link: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluated(view: SearchView, link: Mapping[str, Any]) -> Mapping[str, Any]:
     """The configuration of the finished trial that an evaluating one stands on."""
-    for trial in (view.spec.get("evaluates") or {}).get("trials", []):
-        if (trial["search"], trial["trial"]) == (link["search"], link["trial"]):
-            return trial["config"]
+    evaluates = view.spec.evaluates
+    for trial in evaluates.trials if evaluates is not None else ():
+        if (trial.search, trial.trial) == (link["search"], link["trial"]):
+            return trial.config
     return {}
 
 

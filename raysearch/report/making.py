@@ -12,6 +12,7 @@ from raysearch.report.facts import repeat_command, runs_option, shell
 from raysearch.report.objectives import drawn, objectives
 from raysearch.report.words import elapsed, moment, number, ranges
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sweeps.search_spec import GitState, SearchSpec
 from raysearch.sweeps.sweep import bare
 from raysearch.texts import block, cut, plural
 
@@ -82,36 +83,35 @@ def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:
     """How the search was made, as terms and texts; what is not known is left out."""
     spec = view.spec
     goals = [f"{g.direction} {g.name} ({g.reduce} of its reports)" for g in objectives(view)]
-    tags = ", ".join(f"{name} = {value}" for name, value in spec["tags"].items())
+    tags = ", ".join(f"{name} = {value}" for name, value in spec.tags.items())
     seeds = sorted({trial.seed for trial in drawn(view)})
-    repeats = int(spec.get("repeats") or 1)
-    evaluates = spec.get("evaluates") or {}
+    repeats, evaluates = spec.repeats, spec.evaluates
     found = [
-        ("sweep", f"{spec['sweep_name']} ({spec['sweep']})"),
-        ("experiment", f"{spec['family']} ({spec['experiment']})"),
-        ("evaluates", f"finished trials of {evaluates['search']}" if evaluates else ""),
+        ("sweep", f"{spec.sweep_name} ({spec.sweep})"),
+        ("experiment", f"{spec.family} ({spec.experiment})"),
+        ("evaluates", f"finished trials of {evaluates.search}" if evaluates else ""),
         ("objective", "; ".join(goals)),
-        ("compared by", str(spec["fidelity"])),
-        ("sampler", str(spec["sampler"])),
-        ("early stopping", str(spec["pruner"])),
-        ("seeds", f"search {spec['seed']}; runs {ranges(seeds)}"),
+        ("compared by", spec.fidelity),
+        ("sampler", spec.sampler),
+        ("early stopping", spec.pruner),
+        ("seeds", f"search {spec.seed}; runs {ranges(seeds)}"),
         ("repeats", f"{repeats} seeds" if repeats > 1 else ""),
         (
             "given",
-            ", ".join(f"{path} = {cut(json.dumps(v), LONG)}" for path, v in spec["fixed"].items()),
+            ", ".join(f"{path} = {cut(json.dumps(v), LONG)}" for path, v in spec.fixed.items()),
         ),
         ("resources", _resources(spec)),
         ("begun", moment(view.created)),
         ("last event", f"{moment(_last(view))} (number {view.last})"),
         ("took", f"{elapsed(view.seconds())}, pauses left out"),
-        ("group", str(spec["group"])),
+        ("group", spec.group),
         ("tags", tags),
-        ("notes", str(spec["notes"])),
+        ("notes", spec.notes),
         ("noticed", "; ".join(view.notices)),
-        ("git", _git(spec.get("git") or {})),
-        ("code", in_words(view.begun, spec, folder)),
+        ("git", _git(spec.git)),
+        ("code", in_words(view.begun.code, spec.code, folder)),
         ("run again", _again(view, folder)),
-        ("packages", ", ".join(f"{n} {v}" for n, v in (spec.get("packages") or {}).items())),
+        ("packages", ", ".join(f"{n} {v}" for n, v in spec.packages.items())),
         ("folder", str(folder)),
         ("all trials", f"raysearch results {view.search} --csv{runs_option(folder)}"),
     ]
@@ -123,25 +123,25 @@ def _last(view: SearchView) -> int | None:
     return max([time for time in [view.created, *times] if time], default=None)
 
 
-def _resources(spec: dict[str, Any]) -> str:
-    parts = [f"{spec['concurrent']} trials at once", plural(spec["threads"], "thread") + " each"]
-    if spec.get("workers", 1) > 1:
-        parts.insert(1, f"{spec['workers']} workers each")
-    if spec.get("gpus"):
-        parts.append(f"{spec['gpus']:g} GPUs each")
-    if spec.get("memory"):
-        parts.append(f"{spec['memory'] / 1e9:.3g} GB each")
+def _resources(spec: SearchSpec) -> str:
+    parts = [f"{spec.concurrent} trials at once", plural(spec.threads, "thread") + " each"]
+    if spec.workers > 1:
+        parts.insert(1, f"{spec.workers} workers each")
+    if spec.gpus:
+        parts.append(f"{spec.gpus:g} GPUs each")
+    if spec.memory:
+        parts.append(f"{spec.memory / 1e9:.3g} GB each")
     return ", ".join(parts)
 
 
 def _again(view: SearchView, folder: Path) -> str:
     """The command that runs the winner again from the kept code."""
-    best = view.best() if view.spec.get("code") else None
+    best = view.best() if view.spec.code else None
     return f"raysearch repro {view.search} {best.number}{runs_option(folder)}" if best else ""
 
 
-def _git(git: dict[str, Any]) -> str:
-    if not git.get("commit"):
+def _git(git: GitState) -> str:
+    if not git.commit:
         return ""
-    dirty = ", with changes that are not committed" if git.get("dirty") else ""
-    return f"{git['commit']} on {git.get('branch', '?')}{dirty}"
+    dirty = ", with changes that are not committed" if git.dirty else ""
+    return f"{git.commit} on {git.branch or '?'}{dirty}"

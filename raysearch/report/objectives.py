@@ -66,8 +66,8 @@ class Objective:
 def objectives(view: SearchView) -> list[Objective]:
     """All objectives of a search, in order."""
     return [
-        Objective(index, metric["name"], metric["direction"], metric.get("reduce", "last"))
-        for index, metric in enumerate(view.spec["metrics"])
+        Objective(index, metric.name, metric.direction, metric.reduce)
+        for index, metric in enumerate(view.spec.metrics)
     ]
 
 

@@ -70,7 +70,7 @@ def curves_of(view: SearchView, objective: Objective, setting: str) -> Curves:
 
 def draw_settings(view: SearchView, objective: Objective, path: Path) -> Picture | None:
     """Draws those curves with 95 % intervals; None for a search that trains, or without any."""
-    setting = setting_of(view) if "evaluates" in view.spec else None
+    setting = setting_of(view) if view.spec.evaluates is not None else None
     curves = {} if setting is None else curves_of(view, objective, setting)
     if setting is None or not 0 < len(curves) <= len(COLOURS):
         return None
@@ -109,7 +109,8 @@ def _label(trial: TrialView, names: list[str]) -> str:
 
 def _trained(view: SearchView) -> set[str]:
     """The paths that the search varied whose trials are evaluated."""
-    return {bare(name) for one in view.spec["evaluates"]["trials"] for name in one["params"]}
+    evaluates = view.spec.evaluates
+    return {bare(name) for one in evaluates.trials for name in one.params} if evaluates else set()
 
 
 def _telling_apart(view: SearchView, setting: str) -> list[str]:

@@ -18,6 +18,7 @@ from raysearch.results.references import below, ordered, reference_rows
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.test_scores import MOST_WINNERS, Tested, on_test_split, winners
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.sweep import bare
 from raysearch.texts import decimals, one_line, plural, shown
 
@@ -32,7 +33,7 @@ def summary(view: SearchView) -> dict[str, Any]:
     if won is not None:
         trial = won.rank.trial
         best = {"trial": trial.number, "values": trial.values, **_rank(won.rank)}
-    room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.get("threads")}
+    room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.threads}
     return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **room}
 
 
@@ -76,7 +77,7 @@ def answer_lines(view: SearchView) -> list[str]:
     won = winner(view)
     if won is None:
         return []
-    if "evaluates" in view.spec:
+    if view.spec.evaluates is not None:
         return _setting_lines(view)
     lines = [f"winner     {won}", *_reference_lines(view)]
     if won.rank.is_incomplete:
@@ -99,11 +100,11 @@ def references(view: SearchView) -> dict[str, Mapping[str, float]]:
     """
     won = winner(view)
     found: dict[str, Mapping[str, float]] = {}
-    for metric in view.spec["metrics"] if won is not None else ():
-        for name in (metric["name"], f"test/{metric['name'].partition('/')[2]}"):
+    for metric in view.spec.metrics if won is not None else ():
+        for name in (metric.name, f"test/{metric.name.partition('/')[2]}"):
             rows = reference_rows(won.rank.runs if won else (), name)
             if rows:
-                found[name] = ordered(rows, metric["direction"])
+                found[name] = ordered(rows, metric.direction)
     return found
 
 
@@ -117,7 +118,8 @@ def _reference_lines(view: SearchView) -> list[str]:
 
 def _setting_lines(view: SearchView) -> list[str]:
     """Of a search that evaluates finished trials: what each setting does to them on average."""
-    own = {bare(name) for trial in view.spec["evaluates"]["trials"] for name in trial["params"]}
+    evaluates = view.spec.evaluates
+    own = {bare(name) for trial in evaluates.trials for name in trial.params} if evaluates else ()
     found: dict[str, list[TrialView]] = {}
     for trial in view.trials.values():
         if trial.is_feasible and trial.values:
@@ -125,11 +127,11 @@ def _setting_lines(view: SearchView) -> list[str]:
             named = ", ".join(f"{shown(name)}={_as_is(v)}" for name, v in setting.items())
             found.setdefault(named or "as trained", []).append(trial)
     lines: list[str] = []
-    metric = view.spec["metrics"][0]
+    metric = view.spec.metric
     for setting, trials in found.items():
         values = [(trial.values or [math.nan])[0] for trial in trials]
         middle = mean(values)
-        blind = below(middle, trials, metric["name"], metric["direction"])
+        blind = below(middle, trials, metric.name, metric.direction)
         said = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
         text = (
             f"{said}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
@@ -149,13 +151,13 @@ def damage_lines(view: SearchView) -> list[str]:
     return [f"{'' if row else 'damaged':10} {text}" for row, text in enumerate(found[:3] + more)]
 
 
-def fixed_lines(spec: Mapping[str, Any]) -> list[str]:
+def fixed_lines(spec: SearchSpec) -> list[str]:
     """The values that were given, and where one lies outside of what the sweep offers."""
-    outside = spec.get("outside") or {}
+    outside = spec.outside
     found = [
         f"{shown(path, 80)}={_as_is(value)}"
         + (f" (the sweep says {shown(outside[path], 80)})" if path in outside else "")
-        for path, value in (spec.get("fixed") or {}).items()
+        for path, value in spec.fixed.items()
     ]
     return [f"fixed      {', '.join(found)}"] if found else []
 
@@ -165,26 +167,26 @@ def _as_is(value: object) -> str:
     return shown(str(value))
 
 
-def warning_lines(spec: Mapping[str, Any]) -> list[str]:
+def warning_lines(spec: SearchSpec) -> list[str]:
     """What is doubtful of a search before it begins."""
-    return [f"warning    {said}" for said in spec.get("warnings") or ()]
+    return [f"warning    {said}" for said in spec.warnings]
 
 
-def room_lines(spec: Mapping[str, Any], at_once: int | None = None) -> list[str]:
+def room_lines(spec: SearchSpec, at_once: int | None = None) -> list[str]:
     """How many trials run at once, and with how many threads: the last bits depend on those.
 
     `at_once` is how many there are where the search went on with others than it began with.
     """
-    if "threads" not in spec:
-        return []
-    threads, workers = spec["threads"], spec.get("workers", 1)
+    if not spec.threads:
+        return []  # nothing of it can be read
+    threads, workers = spec.threads, spec.workers
     each = f"{threads} thread{'s' if threads != 1 else ''} each"
     group = f" of {workers} workers" if workers > 1 else ""
     return [f"at once    {_at_once(spec, at_once)} trials{group}, {each}"]
 
 
-def _at_once(spec: Mapping[str, Any], at_once: int | None) -> int | None:
-    return spec.get("concurrent") if at_once is None else at_once
+def _at_once(spec: SearchSpec, at_once: int | None) -> int | None:
+    return spec.concurrent if at_once is None else at_once
 
 
 def unfinished_lines(view: SearchView) -> list[str]:
@@ -196,7 +198,7 @@ def unfinished_lines(view: SearchView) -> list[str]:
 
 def _reached(trial: TrialView, view: SearchView) -> str:
     fidelity = next((report[1] for report in reversed(trial.reports) if report[1]), None)
-    return "its start" if fidelity is None else f"{fidelity} {view.spec['fidelity']}"
+    return "its start" if fidelity is None else f"{fidelity} {view.spec.fidelity}"
 
 
 def failure_lines(view: SearchView) -> list[str]:

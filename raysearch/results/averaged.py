@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from raysearch.sweeps.search_spec import MetricSpec
 
 if TYPE_CHECKING:
     from raysearch.results.view import SearchView
@@ -16,19 +17,19 @@ _SOME = 16
 _MEAN = re.compile(r"mean\((\d+)\)")
 
 
-def long_mean(metric: Mapping[str, Any], made: int) -> str:
+def long_mean(metric: MetricSpec, made: int) -> str:
     """A sentence where a metric is the mean of more than half of so many reports; else empty.
 
     Such a mean ranks trials by how they begin: of a curve that rises from 0.01 to 0.34 it says
     0.16.
     """
-    match = _MEAN.fullmatch(str(metric.get("reduce")))
+    match = _MEAN.fullmatch(metric.reduce)
     if match is None or (count := int(match[1])) == 1 or 2 * count <= made:
         return ""
     share = f"all {made}" if count >= made else f"{count} of {made}"
     some = f"at most mean({made // 2})" if made > 3 else "last"
     return (
-        f"{metric['reduce']} of {metric['name']} is over {share} of a trial's reports, its "
+        f"{metric.reduce} of {metric.name} is over {share} of a trial's reports, its "
         f"beginning too: report it more often, or reduce it by {some}"
     )
 
@@ -42,7 +43,7 @@ def foreseen_means(sweep: Sweep, space: Space) -> list[str]:
         return []
     asked = (getattr(point.config, "evaluations_made", None) for point in space.preview(_SOME))
     made = [number for ask in asked if ask is not None and (number := ask()) is not None]
-    metrics = ({"name": each.name, "reduce": each.reduce} for each in sweep.metrics)
+    metrics = (MetricSpec(each.name, each.direction, each.reduce) for each in sweep.metrics)
     return [said for metric in metrics if made and (said := long_mean(metric, min(made)))]
 
 
@@ -51,8 +52,8 @@ def long_means(view: SearchView) -> list[str]:
 
     Evaluations of finished trials have no curves.
     """
-    metrics = [each for each in view.spec["metrics"] if _MEAN.fullmatch(str(each.get("reduce")))]
-    if not metrics or "evaluates" in view.spec:
+    metrics = [each for each in view.spec.metrics if _MEAN.fullmatch(each.reduce)]
+    if not metrics or view.spec.evaluates is not None:
         return []
     done = (trial.reports for trial in view.trials.values() if trial.is_feasible)
     curves = (sum(bool(values) for _, _, values, _ in reports) for reports in done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from raysearch.errors import BadSetting
@@ -12,6 +12,7 @@ from raysearch.results.ranking import Rank, Winner, compared, winner
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView
 from raysearch.sweeps.columns import Columns
+from raysearch.sweeps.search_spec import MetricSpec, SearchSpec
 
 _SAME = "1 seed: no interval"
 
@@ -36,7 +37,7 @@ def compare(views: Sequence[SearchView]) -> list[dict[str, Any]]:
     differing = _differing(views, called)
     for row, extra in zip(rows, differing, strict=True):
         row.update(extra)
-    if len(views) == 2 and len(views[0].spec["metrics"]) == 1:
+    if len(views) == 2 and len(views[0].spec.metrics) == 1:
         _judge(views, rows, called)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return [{key: row.get(key) for key in columns} for row in rows]
@@ -44,7 +45,7 @@ def compare(views: Sequence[SearchView]) -> list[dict[str, Any]]:
 
 def _check(views: Sequence[SearchView]) -> None:
     def objectives(view: SearchView) -> list[tuple[str, str]]:
-        return [(metric["direction"], metric["name"]) for metric in view.spec["metrics"]]
+        return [(metric.direction, metric.name) for metric in view.spec.metrics]
 
     for view in views[1:]:
         first = views[0]
@@ -58,7 +59,7 @@ def _check(views: Sequence[SearchView]) -> None:
 
 def _columns(views: Sequence[SearchView]) -> Columns:
     """Names of columns: a score on the test split, or a word of ours, gives way to a metric."""
-    return Columns(lambda name: False, [metric["name"] for metric in views[0].spec["metrics"]])
+    return Columns(lambda name: False, [metric.name for metric in views[0].spec.metrics])
 
 
 def _blind(won: Winner | None) -> dict[str, str]:
@@ -75,11 +76,11 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
     spec = view.spec
     before = {
         "search": view.search,
-        "sweep": spec["sweep_name"],
+        "sweep": spec.sweep_name,
         "state": view.state,
-        "sampler": spec["sampler"],
-        "pruner": spec["pruner"],
-        "seed": spec["seed"],
+        "sampler": spec.sampler,
+        "pruner": spec.pruner,
+        "seed": spec.seed,
         "trials": len(view.trials) - counts.get("duplicate", 0) - counts.get("known", 0),
         **ends(counts),
         "winner": won.rank.trial.number if won is not None else None,
@@ -96,15 +97,15 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "hours": hours,
         "trials_an_hour": view.done() / hours if hours else None,
     }
-    means = _means(spec["metrics"], won.rank if won is not None else None)
+    means = _means(spec.metrics, won.rank if won is not None else None)
     own = [{called.own(name): value for name, value in each.items()} for each in (before, after)]
     return {**own[0], **means, **own[1]}
 
 
-def _means(metrics: Sequence[Mapping[str, Any]], best: Rank | None) -> dict[str, Any]:
+def _means(metrics: Sequence[MetricSpec], best: Rank | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for index, metric in enumerate(metrics):
-        found |= _interval(metric["name"], best.intervals[index] if best is not None else None)
+        found |= _interval(metric.name, best.intervals[index] if best is not None else None)
     return found
 
 
@@ -180,11 +181,10 @@ def _differing(views: Sequence[SearchView], called: Columns) -> list[dict[str, A
     ]
 
 
-def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _conditions(spec: SearchSpec) -> dict[str, Any]:
     """What numbers depend on, flat."""
-    git = spec.get("git") or {}
-    found: dict[str, Any] = {f"fixed {k}": v for k, v in (spec.get("fixed") or {}).items()}
-    found |= {f"reduce {metric['name']}": metric.get("reduce") for metric in spec["metrics"]}
+    found: dict[str, Any] = {f"fixed {k}": v for k, v in spec.fixed.items()}
+    found |= {f"reduce {metric.name}": metric.reduce for metric in spec.metrics}
     for key in (
         "space",
         "defaults",
@@ -195,9 +195,9 @@ def _conditions(spec: Mapping[str, Any]) -> dict[str, Any]:
         "concurrent",
         "threads",
     ):
-        found[key] = spec.get(key)
-    found |= {"git commit": git.get("commit"), "git changed": git.get("dirty")}
-    return found | {f"package {k}": v for k, v in (spec.get("packages") or {}).items()}
+        found[key] = getattr(spec, key)
+    found |= {"git commit": spec.git.commit, "git changed": spec.git.dirty}
+    return found | {f"package {k}": v for k, v in spec.packages.items()}
 
 
 def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]], called: Columns) -> None:
@@ -216,6 +216,6 @@ def _judge(views: Sequence[SearchView], rows: Sequence[dict[str, Any]], called: 
         elif gap.is_tie:
             verdict = "tie"
         else:
-            maximize = views[0].spec["metrics"][0]["direction"] == "maximize"
+            maximize = views[0].spec.metric.is_maximized
             verdict = "better" if (more > 0) == maximize else "worse"
         row[called.own("verdict")] = verdict

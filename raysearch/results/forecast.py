@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sweeps.search_spec import SearchSpec
 
 _ENOUGH = 2
 """Trials that must have ended before anything is forecast."""
@@ -27,20 +27,21 @@ class Forecast:
     disk: int | None = None
 
 
-def expected_runs(spec: Mapping[str, Any]) -> int | None:
+def expected_runs(spec: SearchSpec) -> int | None:
     """How many trials a search will run, repeats included; None if only its time ends it.
 
     Of a grid those that were known before are not run; of a finite space no sampler runs more than
     its `distinct` points, and no more of them are repeated.
     """
-    repeats = int(spec.get("repeats") or 1)
-    trials, points = spec.get("trials"), spec.get("points")
-    if spec.get("evaluates"):
-        points = (points or 0) * len(spec["evaluates"]["trials"])
+    repeats = spec.repeats
+    trials, points = spec.trials, spec.points
+    if spec.evaluates is not None:
+        points = (points or 0) * len(spec.evaluates.trials)
     if points is not None:
-        runs = points * repeats - len((spec.get("known") or {}).get("trials", []))
+        known = len(spec.known.trials) if spec.known is not None else 0
+        runs = points * repeats - known
         return runs if trials is None else min(trials, runs)
-    distinct, finalists = spec.get("distinct"), int(spec.get("finalists") or 0) + 1
+    distinct, finalists = spec.distinct, spec.finalists + 1
     if distinct is not None and trials is not None:
         trials, finalists = min(trials, distinct), min(finalists, distinct)
     if trials is None or repeats < 2:
@@ -69,7 +70,7 @@ def forecast(view: SearchView) -> Forecast:
     return Forecast(done, rate, left / rate, used, round(kept + left * kept / done))
 
 
-def expected(spec: Mapping[str, Any], measured: Iterable[SearchView]) -> Forecast:
+def expected(spec: SearchSpec, measured: Iterable[SearchView]) -> Forecast:
     """What is to be expected of a search that has not begun, from searches of the same sweep.
 
     A trial of it takes what one took there in the mean, pruned ones too; as many at once run side
@@ -85,7 +86,7 @@ def expected(spec: Mapping[str, Any], measured: Iterable[SearchView]) -> Forecas
     if len(trials) < _ENOUGH:
         return Forecast(len(trials))
     mean = sum(_seconds(trial) for trial in trials) / len(trials)
-    rate = int(spec["concurrent"]) / mean if mean else None
+    rate = spec.concurrent / mean if mean else None
     if runs is None or rate is None:
         return Forecast(len(trials), rate)
     disk = round(runs * sum(map(bytes_of, trials)) / len(trials))

@@ -149,7 +149,7 @@ def ranking(view: SearchView) -> list[Rank]:
     if not groups:
         return []
     signs = _signs(view)
-    is_grid = _is_grid(view)
+    is_grid = view.spec.is_grid
     found = [_rank(group, signs, is_grid) for group in groups if group.chosen or group.again]
     first, last = _repeats_decide(view, groups), _incomplete_last(view)
     return sorted(
@@ -175,7 +175,7 @@ def winner(view: SearchView) -> Winner | None:
         return None
     if _incomplete_last(view):
         found = [each for each in found if not each.is_incomplete] or found
-    best, metrics = found[0], tuple(metric["name"] for metric in view.spec["metrics"])
+    best, metrics = found[0], tuple(metric.name for metric in view.spec.metrics)
     if len(metrics) > 1:
         rivals = [each for each in found if each.is_repeated] if best.is_repeated else found
         members = tuple(front(rivals, _signs(view)))
@@ -188,12 +188,12 @@ def winner(view: SearchView) -> Winner | None:
 def _blind(view: SearchView, members: Sequence[Rank]) -> tuple[Blind, ...]:
     """The objectives in which the best of these is no better than what learns nothing."""
     found: list[Blind] = []
-    for index, (metric, sign) in enumerate(zip(view.spec["metrics"], _signs(view), strict=True)):
+    for index, (metric, sign) in enumerate(zip(view.spec.metrics, _signs(view), strict=True)):
         best = min(
             members, key=lambda each, index=index, sign=sign: sign * each.intervals[index].mean
         )
-        mean, name = best.intervals[index].mean, metric["name"]
-        one = below(mean, best.runs, name, metric["direction"])
+        mean, name = best.intervals[index].mean, metric.name
+        one = below(mean, best.runs, name, metric.direction)
         found += [one] if one is not None else []
     return tuple(found)
 
@@ -238,7 +238,7 @@ class _Group:
 
 def _groups(view: SearchView) -> list[_Group]:
     groups: dict[str, _Group] = {}
-    is_grid = _is_grid(view)
+    is_grid = view.spec.is_grid
     for trial in view.trials.values():
         if trial.duplicate_of is not None or trial.ended is None:
             continue
@@ -294,26 +294,22 @@ def _repeats_decide(view: SearchView, groups: Sequence[_Group]) -> bool:
     found = [group for group in groups if group.chosen]
     if not any(group.told_again for group in found):
         return False
-    if not _is_grid(view):
+    if not view.spec.is_grid:
         signs = _signs(view)
         values = [next(iter(group.chosen.values())).values or [] for group in found]
         costs = [_costs(value, signs) for value in values]
         order = sorted(zip(dominators(costs), costs, range(len(found)), strict=True))
-        best = order[: int(view.spec.get("finalists") or 0)]
+        best = order[: view.spec.finalists]
         found = [found[index] for *_, index in best]
     return bool(found) and all(group.told_again for group in found)
 
 
-def _is_grid(view: SearchView) -> bool:
-    return str(view.spec["sampler"]).partition(":")[0] == "grid"
-
-
 def _incomplete_last(view: SearchView) -> bool:
-    return view.spec.get("incomplete") != "rank"
+    return view.spec.incomplete != "rank"
 
 
 def _signs(view: SearchView) -> list[float]:
-    return [-1.0 if each["direction"] == "maximize" else 1.0 for each in view.spec["metrics"]]
+    return [metric.sign for metric in view.spec.metrics]
 
 
 def _costs(values: Sequence[float], signs: Sequence[float]) -> list[float]:

@@ -59,7 +59,7 @@ def scaling(
         BadSetting: values are no numbers above 0, or too few for a law.
     """
     trials = [one for one in view.trials.values() if one.is_feasible]
-    goals = {goal["name"]: (k, goal["direction"]) for k, goal in enumerate(view.spec["metrics"])}
+    goals = {goal.name: (k, goal.direction) for k, goal in enumerate(view.spec.metrics)}
     name = metric or next(iter(goals))
     place, direction = goals.get(name, (None, "minimize"))
     limit = 1.0 if top is None and direction == "maximize" else top
@@ -103,7 +103,7 @@ def _missing(
     if not trials:
         return BadSetting(f"search {view.search!r} has no completed trial to find a law of")
     metrics = {one for trial in trials for *_, found in trial.reports for one in found}
-    metrics |= {goal["name"] for goal in view.spec["metrics"]}
+    metrics |= {goal.name for goal in view.spec.metrics}
     if metric not in metrics:
         return UnknownName(
             f"no completed trial of {view.search!r} has a metric {metric!r}"

@@ -27,7 +27,7 @@ def columns_of(view: SearchView) -> Columns:
     def is_parameter(name: str) -> bool:
         return any(name in trial.params or has_path(trial.config, name) for trial in trials)
 
-    return Columns(is_parameter, [metric["name"] for metric in view.spec["metrics"]])
+    return Columns(is_parameter, [metric.name for metric in view.spec.metrics])
 
 
 def rows(view: SearchView) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def rows(view: SearchView) -> list[dict[str, Any]]:
     Parameters have their own names, what else is called like one has another (`columns_of`).
     """
     names, columns = view.varying(), columns_of(view)
-    metrics = [metric["name"] for metric in view.spec["metrics"]]
+    metrics = [metric.name for metric in view.spec.metrics]
     places = {each.trial.digest: each for each in view.ranking()}
     is_repeated = any(each.is_repeated for each in places.values())
     doubts = doubts_of(places.values())

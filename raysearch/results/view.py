@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from raysearch.errors import WrongState
+from raysearch.errors import BadSetting, WrongState
 from raysearch.events.changes import CHANGES
+from raysearch.events.formats import spec_of
 from raysearch.events.log import Event, Store
 from raysearch.results import saved_checkpoints
 from raysearch.results.driven_time import Driven
@@ -19,6 +20,7 @@ from raysearch.results.ranking import Rank, ranking
 from raysearch.results.saved_checkpoints import Saved
 from raysearch.results.tables import columns_of as columns_of
 from raysearch.results.tables import rows as rows
+from raysearch.sweeps.search_spec import UNKNOWN, SearchSpec
 from raysearch.sweeps.sweep import bare
 
 Report = tuple[int, int | None, list[float] | None, dict[str, float]]
@@ -108,7 +110,7 @@ class SearchView:
     """
 
     search: str
-    spec: dict[str, Any] = field(default_factory=dict[str, Any])
+    spec: SearchSpec = UNKNOWN
     state: str = "running"
     reason: str = ""
     trials: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
@@ -116,10 +118,11 @@ class SearchView:
     last: int = 0
     artifacts: dict[str, str] = field(default_factory=dict[str, str])
     notices: list[str] = field(default_factory=list[str])
-    begun: dict[str, Any] = field(default_factory=dict[str, Any])
+    begun: SearchSpec = UNKNOWN
     driven: Driven = field(default_factory=Driven)
     told: int = 0
     at_once: int | None = None
+    _body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     _ranking: tuple[int, list[Rank]] = field(default=(-1, []), compare=False, repr=False)
 
     @classmethod
@@ -134,10 +137,12 @@ class SearchView:
         for event in events:
             try:
                 view.apply(event)
+            except WrongState:  # a newer raysearch wrote it
+                raise
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise WrongState(
                     f"search {search!r} is damaged: event {event.seq} ({event.kind}) of its store "
-                    f"is not as it was written: {type(error).__name__} {error}"
+                    f"is not as it was written: {_what(error)}"
                 ) from error
         if view.last and not view.is_begun:
             raise WrongState(f"search {search!r} is damaged: its first event is not there")
@@ -146,8 +151,7 @@ class SearchView:
     @classmethod
     def damaged(cls, search: str, why: str) -> SearchView:
         """What can be said of a search whose events cannot be read: why."""
-        spec: dict[str, Any] = {"sweep": "", "sweep_name": "", "metrics": [], "question": ""}
-        spec |= {"group": None, "tags": {}, "notes": why, "sampler": "", "tracking_uri": None}
+        spec = replace(UNKNOWN, search=search, notes=why)
         return cls(search, spec, "damaged", why, created=0, begun=spec)
 
     def apply(self, event: Event) -> None:
@@ -169,15 +173,15 @@ class SearchView:
     def _apply_to_search(self, event: Event) -> None:
         body = event.body
         if event.kind == "created":
-            self.spec, self.created = dict(body), event.time
-            self.begun = body
+            self.spec = self.begun = spec_of(event.search, body)
+            self.created, self._body = event.time, body
         elif event.kind == "resumed":
             self.state, self.reason, self.at_once = "running", "", body.get("concurrent")
             for trial in self.trials.values():
                 if trial.state == "running":
                     trial.state = "waiting"
         elif event.kind in CHANGES:
-            CHANGES[event.kind](self.spec, body)
+            self.spec = CHANGES[event.kind](self.spec, body)
         elif event.kind == "artifact":
             self.artifacts[body["name"]] = body["path"]
         elif event.kind == "noticed":
@@ -209,12 +213,12 @@ class SearchView:
     @property
     def is_begun(self) -> bool:
         """Whether its first event is known."""
-        return self.created is not None and "metrics" in self.begun
+        return self.created is not None and bool(self.begun.metrics)
 
     @property
     def identity(self) -> str:
         """What no other search shares, one of the same name in another store either."""
-        text = json.dumps([self.search, self.created, self.begun], sort_keys=True)
+        text = json.dumps([self.search, self.created, self._body], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, int]:
@@ -259,7 +263,7 @@ class SearchView:
         return sorted(trials, key=rank)
 
     def _rank(self, trial: TrialView) -> tuple[float, int]:
-        sign = -1.0 if self.spec["metrics"][0]["direction"] == "maximize" else 1.0
+        sign = self.spec.metric.sign
         return (math.inf if not trial.values else sign * trial.values[0], trial.number)
 
     def varying(self) -> list[str]:
@@ -278,6 +282,13 @@ class SearchView:
         With `begin` and `end` (milliseconds since 1970): how long of that time.
         """
         return self.driven.seconds(begin, end)
+
+
+def _what(error: Exception) -> str:
+    """What is wrong with an event, or missing in it."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]!r}"
+    return str(error) if isinstance(error, BadSetting) else f"{type(error).__name__} {error}"
 
 
 def _ignore(trial: TrialView, event: Event) -> None:

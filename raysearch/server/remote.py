@@ -149,7 +149,7 @@ class Remote:
                 f"git, got {request.known!r}"
             )
         planned = plan(request, Settings.locate(tracking_uri="none"), self.machine(), quick=True)
-        check_study(planned.spec["sampler"], planned.spec["pruner"], planned.sweep, planned.space)
+        check_study(planned.spec.sampler, planned.spec.pruner, planned.sweep, planned.space)
         if request.name is not None:
             check_name(request.name)
         if request.of is not None:

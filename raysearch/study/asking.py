@@ -21,7 +21,9 @@ from raysearch.study.samplers.named import make_sampler
 from raysearch.study.samplers.suggestions import Known, Suggestion, cell, with_seed
 from raysearch.study.storages import running_trial
 from raysearch.study.trials import Entry, Trials
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
+from raysearch.sweeps.sweep import Direction
 
 _SWITCH_INTERVAL = 0.0001
 
@@ -56,29 +58,27 @@ class Proposal:
 class Proposals:
     """The half of a study that asks; `Study` is the other half."""
 
-    def __init__(self, space: Space, spec: Mapping[str, Any], log: Log) -> None:
+    def __init__(self, space: Space, spec: SearchSpec, log: Log) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # what it warns of is refused
         self._space, self._log = space, log
-        self._budget: int | None = spec["trials"]
-        self._fidelity = str(spec["fidelity"])
-        directions = [metric["direction"] for metric in spec["metrics"]]
-        self._trials = Trials(str(spec["search"]), directions)
-        repeats = int(spec.get("repeats") or 1)
-        evaluated = spec.get("evaluates")
-        self._evaluations = Evaluations(space, evaluated["trials"]) if evaluated else None
+        self._budget: int | None = spec.trials
+        self._fidelity = spec.fidelity
+        directions: list[Direction] = [metric.direction for metric in spec.metrics]
+        self._trials = Trials(spec.search, directions)
+        repeats, evaluated = spec.repeats, spec.evaluates
+        self._evaluations = Evaluations(space, evaluated.trials) if evaluated else None
         self._sampler = self._evaluations or make_sampler(
-            spec["sampler"], space, directions, int(spec["seed"]), repeats
+            spec.sampler, space, directions, spec.seed, repeats
         )
-        self._pruner = make_pruner(spec["pruner"])
-        is_grid = spec["sampler"].partition(":")[0] == "grid"
+        self._pruner = make_pruner(spec.pruner)
         self._repeats = Repeats(
             space,
             self._trials,
-            1 if is_grid else repeats,
-            int(spec.get("finalists") or 0),
+            1 if spec.is_grid else repeats,
+            spec.finalists,
             directions,
         )
-        self._known_trials: list[dict[str, Any]] = (spec.get("known") or {}).get("trials", [])
+        self._known_trials = spec.known.trials if spec.known is not None else ()
         self._prepared: deque[Suggestion] = deque()
         self._dropped = 0
         self._exhausted = False
@@ -176,12 +176,12 @@ class Proposals:
         that are written change nothing.
         """
         with self._lock:
-            for number, row in enumerate(self._known_trials):
+            for number, known in enumerate(self._known_trials):
                 if number == len(self._trials.entries):
-                    self._ask(Suggestion(self._space.point(row["params"]), "known"), None)
+                    self._ask(Suggestion(self._space.point(known.params), "known"), None)
                 entry = self._trials.entries[number]
                 if entry.told is None:
-                    body = told("complete", row["values"], "known before the search")
+                    body = told("complete", list(known.values), "known before the search")
                     self._write("told", number, body)
                     self._take_told(entry, body)
             self._log.flush()

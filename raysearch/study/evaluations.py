@@ -9,11 +9,9 @@ from typing import Any
 from raysearch.errors import BadSetting, RaysearchError, foreign
 from raysearch.study.samplers.suggestions import Known, Sampler, Suggestion, cell
 from raysearch.sweeps.distributions import distribution_from_json
+from raysearch.sweeps.search_spec import EvaluatedTrial
 from raysearch.sweeps.space import Point, Space
 from raysearch.sweeps.sweep import bare
-
-_LINKS = ("search", "trial", "checkpoint", "bytes", "sha256")
-"""What an evaluating trial knows of the one that it evaluates."""
 
 
 class Evaluations(Sampler):
@@ -27,12 +25,10 @@ class Evaluations(Sampler):
 
     Args:
         space: the settings; finite.
-        evaluated: the trials: `search`, `trial`, `config`, `params` and `distributions` (by
-            Optuna's names), the absolute path of the `checkpoint`, and, if known, its `bytes` and
-            `sha256`.
+        evaluated: the trials.
     """
 
-    def __init__(self, space: Space, evaluated: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, space: Space, evaluated: Sequence[EvaluatedTrial]) -> None:
         self._space, self._evaluated = space, evaluated
         self._walk = self._pairs()
         self._walked: list[Suggestion] = []
@@ -56,8 +52,8 @@ class Evaluations(Sampler):
                         self._refuse_other(setting, trial)
                 except RaysearchError as error:
                     raise BadSetting(
-                        f"{self._space.sweep.name} cannot evaluate trial {trial['trial']} of "
-                        f"{trial['search']}: {error}"
+                        f"{self._space.sweep.name} cannot evaluate trial {trial.trial} of "
+                        f"{trial.search}: {error}"
                     ) from None
 
     def configurations(self) -> Iterator[Any]:
@@ -66,8 +62,8 @@ class Evaluations(Sampler):
             for trial in self._evaluated:
                 yield self._pair(setting, trial).config
 
-    def _refuse_other(self, setting: Point, trial: Mapping[str, Any]) -> None:
-        trained: Any = type(setting.config).read(trial["config"])
+    def _refuse_other(self, setting: Point, trial: EvaluatedTrial) -> None:
+        trained: Any = type(setting.config).read(trial.config)
         paired = self._pair(setting, trial).config
         compare = getattr(trained, "first_difference", None)
         found = None if compare is None else compare(paired)
@@ -108,16 +104,14 @@ class Evaluations(Sampler):
     def _pairs(self) -> Iterator[Suggestion]:
         for setting in self._space.points():
             for trial in self._evaluated:
-                links = {key: trial[key] for key in _LINKS if trial.get(key) is not None}
-                yield Suggestion(
-                    self._pair(setting, trial), "evaluation", links={"evaluates": links}
-                )
+                links = {"evaluates": trial.link()}
+                yield Suggestion(self._pair(setting, trial), "evaluation", links=links)
 
-    def _pair(self, setting: Point, trial: Mapping[str, Any]) -> Point:
-        known = {name: distribution_from_json(d) for name, d in trial["distributions"].items()}
-        config = type(setting.config).read(trial["config"])
+    def _pair(self, setting: Point, trial: EvaluatedTrial) -> Point:
+        known = {name: distribution_from_json(d) for name, d in trial.distributions.items()}
+        config = type(setting.config).read(trial.config)
         return Point(
-            {**trial["params"], **setting.params},
+            {**trial.params, **setting.params},
             {**known, **setting.distributions},
             config.with_values(self._stated(setting)),
             {},

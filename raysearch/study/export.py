@@ -25,7 +25,8 @@ from raysearch.passwords import hidden
 from raysearch.results.curve import curve_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.study.optuna_ranges import optuna_float
-from raysearch.sweeps.sweep import bare
+from raysearch.sweeps.search_spec import to_plain
+from raysearch.sweeps.sweep import Direction, bare
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -154,25 +155,25 @@ def _remove(storage: BaseStorage, study: str) -> None:
 def _write(
     view: SearchView, storage: BaseStorage, name: str, trials: list[FrozenTrial]
 ) -> optuna.Study:
-    metrics = view.spec["metrics"]
+    metrics = view.spec.metrics
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [metric["direction"] for metric in metrics]
+    directions: list[Direction] = [metric.direction for metric in metrics]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     optuna.logging.set_verbosity(verbosity)
     for key, value in _study_attrs(view).items():
         study.set_user_attr(key, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([metric["name"] for metric in metrics])
+        study.set_metric_names([metric.name for metric in metrics])
     study.add_trials(trials)
     return study
 
 
 def _study_attrs(view: SearchView) -> dict[str, Any]:
     """What is known of a search, by names that do not collide with another program's."""
-    said = {key: view.spec[key] for key in (*_SAID, *_WITH) if key in view.spec}
-    metrics = [f"{m['direction']} {m['name']} ({m['reduce']})" for m in view.spec["metrics"]]
+    said = {key: to_plain(getattr(view.spec, key)) for key in (*_SAID, *_WITH)}
+    metrics = [f"{m.direction} {m.name} ({m.reduce})" for m in view.spec.metrics]
     known = {"search": view.search, "state": view.state, "metrics": metrics, **said}
     return {f"raysearch.{key}": value for key, value in known.items()}
 
@@ -180,7 +181,7 @@ def _study_attrs(view: SearchView) -> dict[str, Any]:
 def _trial(view: SearchView, trial: TrialView, number: int) -> FrozenTrial:
     source = _source(view, trial)
     state = TrialState.RUNNING if trial.ended is None else _STATES[source.state]
-    curve = curve_of(source) if len(view.spec["metrics"]) == 1 else {}
+    curve = curve_of(source) if len(view.spec.metrics) == 1 else {}
     if trial.ended is None and source is not trial:
         curve = {}  # its first is not told either
     values = trial.values if state == TrialState.COMPLETE else None

@@ -9,6 +9,7 @@ from raysearch.errors import BadSetting
 from raysearch.events.log import Event
 from raysearch.study.asking import Log, Proposal, Proposals, told
 from raysearch.study.trials import Entry
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 
 __all__ = ["Log", "Proposal", "State", "Study"]
@@ -116,9 +117,7 @@ class Study(Proposals):
     # Rebuilding
 
     @classmethod
-    def rebuild(
-        cls, space: Space, spec: Mapping[str, Any], log: Log, events: Iterable[Event]
-    ) -> Study:
+    def rebuild(cls, space: Space, spec: SearchSpec, log: Log, events: Iterable[Event]) -> Study:
         """The study that has seen these events, and nothing else.
 
         What a killed driver had begun to write is completed: the decision on the very last report,

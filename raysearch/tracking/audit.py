@@ -12,6 +12,7 @@ from raysearch.results.curve import curve_of
 from raysearch.results.finding import Finding
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sweeps.search_spec import CodeState, read_part
 from raysearch.sweeps.sweep import bare
 from raysearch.tracking.mlflow.audit import check_mlflow
 
@@ -150,7 +151,7 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
             found.append(
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")
             )
-        curve = curve_of(runs) if len(view.spec["metrics"]) == 1 else {}
+        curve = curve_of(runs) if len(view.spec.metrics) == 1 else {}
         if other.intermediate_values != curve:
             found.append(
                 Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")
@@ -164,12 +165,13 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
 
 def _check_code(store: Store, view: SearchView, folder: Path) -> list[Finding]:
     """Whether all code that the search ran from is kept as it was."""
-    codes = [event.body["code"] for event in store.events(view.search, kinds=["recoded"])]
-    codes += [view.begun["code"]] if "code" in view.begun else []
+    later = [event.body["code"] for event in store.events(view.search, kinds=["recoded"])]
+    codes = [read_part(CodeState, code, "code") for code in later]
+    codes += [view.begun.code] if view.begun.code is not None else []
     return [
-        Finding(None, "code", f"{code['snapshot']}: {what}")
+        Finding(None, "code", f"{code.snapshot}: {what}")
         for code in codes
-        for what in damage(folder, code["snapshot"])
+        for what in damage(folder, code.snapshot)
     ]
 
 

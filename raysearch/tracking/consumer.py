@@ -151,12 +151,12 @@ def links(store: Store, search: str, uri: str, address: str) -> dict[str, str]:
     experiment = client_of(uri).get_experiment_by_name(experiment_name(spec))
     if experiment is None:
         return {}
-    metric = spec["metrics"][0]
+    metric = spec.metric
     return view_links(
         hidden(address),
         str(experiment.experiment_id),
         search,
         view.identity,
-        summary_name(metric["name"]),
-        maximize=metric["direction"] == "maximize",
+        summary_name(metric.name),
+        maximize=metric.is_maximized,
     )

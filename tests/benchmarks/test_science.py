@@ -9,20 +9,14 @@ from benchmarks.curves import KNOBS
 from benchmarks.science import Silent, Table, best_of, networks, quantiles, simulate, times
 from raysearch.study.study import Study
 from raysearch.sweeps.space import Space
+from tests.raysearch.specs import make_spec
 
 LENGTH = 9
 
 
 def a_study(pruner: str = "none") -> Study:
-    spec = {
-        "search": "simulated",
-        "metrics": [{"name": "val/accuracy", "direction": "maximize"}],
-        "fidelity": "epochs",
-        "sampler": "random",
-        "pruner": pruner,
-        "trials": None,
-        "seed": 0,
-    }
+    metrics = [{"name": "val/accuracy", "direction": "maximize"}]
+    spec = make_spec(search="simulated", metrics=metrics, sampler="random", pruner=pruner)
     return Study(Space(networks), spec, Silent())
 
 

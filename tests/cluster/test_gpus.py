@@ -44,7 +44,7 @@ def test_two_trials_share_a_gpu_and_one_without_room_leaves_its_neighbours_alone
     address: str, tmp_path: Path
 ) -> None:
     view = searched(tmp_path, address, "halves")
-    assert view.spec["concurrent"] == 4
+    assert view.spec.concurrent == 4
     assert set(devices(view).values()) == {"0", "1"}, "four at once, two of them on each"
     assert len({trial.facts["pid"] for trial in view.trials.values()}) == 4
     assert not any(trial.facts["used"] for trial in view.trials.values())
@@ -57,5 +57,5 @@ def test_two_trials_share_a_gpu_and_one_without_room_leaves_its_neighbours_alone
 @pytest.mark.long
 def test_a_trial_with_a_whole_gpu_is_alone_on_it(address: str, tmp_path: Path) -> None:
     view = searched(tmp_path, address, "wholes")
-    assert view.spec["concurrent"] == 2
+    assert view.spec.concurrent == 2
     assert set(devices(view).values()) == {"0", "1"}

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -160,8 +161,8 @@ def test_where_no_trial_fits_a_resume_is_refused_and_fewer_run_where_fewer_fit(
     two = Machine(2, 0, 8 << 30)
     for name, sweep in (("wide", "wide"), ("one", "wander")):
         planned = plan(Request(f"{SWEEPS}:{sweep}", name=name, trials=2), settings, two)
-        spec = {**planned.spec, "search": name, "folder": str(settings.folder(name))}
-        store_of(tmp_path).create(name, {**spec, "threads": 2})
+        spec = replace(planned.spec, search=name, folder=str(settings.folder(name)), threads=2)
+        store_of(tmp_path).create(name, spec)
     one = ["taskset", "-c", str(min(os.sched_getaffinity(0))), *COMMAND]
     refused = raysearch(tmp_path, "resume", "wide", program=one)
     assert refused.returncode == 2

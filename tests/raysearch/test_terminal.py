@@ -125,7 +125,7 @@ def test_long_values_are_cut_in_tables_and_whole_for_programs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     store = Store(f"sqlite:///{tmp_path / 'runs/raysearch.db'}")
-    log = store.create("long", streams.SPEC)
+    log = store.create("long", streams.spec())
     for number, word in enumerate(("long " * 4000, "short")):
         streams.ask(log, number, params={"prompt": word})
         streams.run(log, number, tmp_path)

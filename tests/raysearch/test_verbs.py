@@ -26,8 +26,8 @@ def settings(tmp_path: Path) -> Settings:
     store = Store(settings.store)
     for name, group in (("one", "rates"), ("two", "rates"), ("three", "")):
         folder = settings.folder(name)
-        spec = {**streams.SPEC, "search": name, "folder": str(folder), "group": group}
-        log = store.create(name, {**spec, "tracking_uri": "none"})
+        said = {"search": name, "folder": str(folder), "group": group, "tracking_uri": "none"}
+        log = store.create(name, streams.spec(**said))
         streams.trial(log, 0, folder)
         log.append("finished", commit=True, reason="", best=0)
     return settings
@@ -56,13 +56,13 @@ def test_tags_are_set_replaced_and_removed_and_a_group_too(settings: Settings) -
     verbs.tag(["one"], {"data": "mnist", "paper": "yes"}, "sizes", settings)
     verbs.tag(["one"], {"paper": None}, None, settings)
     spec = opening.view_of("one", settings)[1].spec
-    assert (spec["tags"], spec["group"]) == ({"data": "mnist"}, "sizes")
+    assert (spec.tags, spec.group) == ({"data": "mnist"}, "sizes")
 
 
 def test_a_name_that_is_unknown_changes_none_of_the_others(settings: Settings) -> None:
     with pytest.raises(LookupError, match=r"no search is named 'thre'.*three"):
         verbs.note(["one", "thre"], "x", settings)
-    assert opening.view_of("one", settings)[1].spec["notes"] == "by hand"
+    assert opening.view_of("one", settings)[1].spec.notes == "by hand"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_whole_group_is_renamed_at_once(settings: Settings) -> None:
     runs = ["--runs", str(settings.runs)]
     done = CliRunner().invoke(app, ["tag", "--of-group", "rates", "--group", "layers", *runs])
     assert done.exit_code == 0, done.output
-    groups = {view.search: view.spec["group"] for view in verbs.searches(settings)}
+    groups = {view.search: view.spec.group for view in verbs.searches(settings)}
     assert groups == {"one": "layers", "two": "layers", "three": "sizes"}
 
 
@@ -148,7 +148,7 @@ def test_of_a_running_search_its_driver_writes_what_is_said(
     verbs.tag(["one"], {"paper": "yes"}, None, settings)
     assert driver == ["noted", "tagged"]
     view = opening.view_of("one", settings)[1]
-    assert (view.spec["notes"], view.spec["tags"]["paper"]) == ("so far so good", "yes")
+    assert (view.spec.notes, view.spec.tags["paper"]) == ("so far so good", "yes")
     assert view.last == before + 2, "each was written once"
 
 

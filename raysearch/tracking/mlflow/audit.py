@@ -226,7 +226,7 @@ def _wrong_points(client: Any, run: Any, expected: Mapping[str, dict[int, float]
 
 def _expected_curves(view: SearchView) -> dict[str, dict[int, float]]:
     """Of the search's own run: the value of each completed trial, and the best until then."""
-    sign = 1 if view.spec["metrics"][0]["direction"] == "maximize" else -1
+    sign = 1 if view.spec.metric.is_maximized else -1
     curves: dict[str, dict[int, float]] = {}
     best: float | None = None
     done = [trial for trial in view.trials.values() if trial.is_feasible and trial.values]
@@ -262,8 +262,8 @@ def _expected_metrics(view: SearchView, trial: TrialView) -> Mapping[str, dict[i
         for name, value in {**metrics, **trial.costs.get(step, {})}.items():
             expect(reported_name(name, view.spec), step, value)
     if trial.ended is not None and trial.values:
-        for metric, value in zip(view.spec["metrics"], trial.values, strict=True):
-            expect(summary_name(metric["name"]), last, value)
+        for metric, value in zip(view.spec.metrics, trial.values, strict=True):
+            expect(summary_name(metric.name), last, value)
     for name, value in (trial.tested.get("metrics") or {}).items():
         expect(reported_name(name, view.spec), last, value)
     return expected

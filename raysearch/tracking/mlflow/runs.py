@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from raysearch.files import make_folder, sqlite_file
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.tracking.mlflow.database import ARTIFACTS, BESIDE
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.outbox import fitting, plain
@@ -35,10 +36,10 @@ def status_of(trial: TrialView) -> str:
     return "KILLED" if trial.was_stopped else _STATUS[trial.state]
 
 
-def experiment_name(spec: Mapping[str, Any]) -> str:
+def experiment_name(spec: SearchSpec) -> str:
     """`family/sweep`: MLflow's page shows the part before the stroke as a folder."""
-    family = str(spec.get("family") or "raysearch").partition(".")[0]
-    return plain(f"{family}/{str(spec['sweep_name']).removeprefix(f'{family}.')}")[:_LONGEST]
+    family = (spec.family or "raysearch").partition(".")[0]
+    return plain(f"{family}/{spec.sweep_name.removeprefix(f'{family}.')}")[:_LONGEST]
 
 
 def summary_name(metric: str) -> str:
@@ -46,9 +47,9 @@ def summary_name(metric: str) -> str:
     return key(f"objective/{metric.replace('/', '_')}")
 
 
-def reported_name(metric: str, spec: Mapping[str, Any]) -> str:
+def reported_name(metric: str, spec: SearchSpec) -> str:
     """The name of a metric that a trial reports: not one of those by which trials are sorted."""
-    taken = {summary_name(one["name"]) for one in spec["metrics"]}
+    taken = {summary_name(one.name) for one in spec.metrics}
     return f"{metric} reported" if key(metric) in taken else metric
 
 
@@ -113,14 +114,12 @@ class Runs:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        metric = self._view.spec["metrics"][0]
+        metric = self._view.spec.metric
         tags = {
             "mlflow.experimentKind": "custom_model_development",
-            "mlflow.note.content": plain(self._view.spec.get("question") or "")[:_LONGEST_NOTE],
-            PRIMARY: summary_name(metric["name"]),
-            "mlflow.experiment.primaryMetric.greaterIsBetter": str(
-                metric["direction"] == "maximize"
-            ).lower(),
+            "mlflow.note.content": plain(self._view.spec.question)[:_LONGEST_NOTE],
+            PRIMARY: summary_name(metric.name),
+            "mlflow.experiment.primaryMetric.greaterIsBetter": str(metric.is_maximized).lower(),
         }
         location = None
         if not self._uri.startswith("http"):
@@ -140,17 +139,17 @@ class Runs:
         return str(found[0].info.run_id) if found else None
 
     def _create_parent(self) -> str:
-        spec, git = self._view.spec, self._view.spec.get("git") or {}
+        spec = self._view.spec
         tags = {
             **self._common_tags("search"),
             **search_tags(self._view),
             "mlflow.runName": self._view.search,
-            "mlflow.source.name": spec.get("command", "raysearch"),
+            "mlflow.source.name": spec.command,
             "raysearch.state": "running",
-            "raysearch.packages": json.dumps(spec.get("packages") or {}),
+            "raysearch.packages": json.dumps(dict(spec.packages)),
         }
-        if git.get("branch"):
-            tags["mlflow.source.git.branch"] = git["branch"]
+        if spec.git.branch:
+            tags["mlflow.source.git.branch"] = spec.git.branch
         run = self._create(tags, self._view.created, self._view.search)
         self._is_new = True
         return run
@@ -160,7 +159,7 @@ class Runs:
             **self._common_tags("trial"),
             **trial_tags(trial),
             "mlflow.parentRunId": self.parent,
-            "mlflow.source.name": str(self._view.spec["experiment"]),
+            "mlflow.source.name": self._view.spec.experiment,
             "raysearch.trial": str(trial.number),
             "raysearch.state": "waiting",
             "raysearch.config_id": trial.digest,
@@ -176,7 +175,7 @@ class Runs:
         return str(run.info.run_id)
 
     def _common_tags(self, role: str) -> dict[str, str]:
-        git = self._view.spec.get("git") or {}
+        git = self._view.spec.git
         tags = {
             "raysearch.search": self._view.search,
             "raysearch.search_id": self._view.identity,
@@ -184,7 +183,7 @@ class Runs:
             "mlflow.source.type": "LOCAL",
             "mlflow.user": os.environ.get("USER", "raysearch"),
         }
-        if git.get("commit"):
-            tags["mlflow.source.git.commit"] = git["commit"]
-            tags["mlflow.source.git.dirty"] = str(bool(git.get("dirty"))).lower()
+        if git.commit:
+            tags["mlflow.source.git.commit"] = git.commit
+            tags["mlflow.source.git.dirty"] = str(bool(git.dirty)).lower()
         return tags

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from raysearch.results.ranking import winner
 from raysearch.results.references import ordered, reference_rows
@@ -26,14 +25,14 @@ def search_tags(view: SearchView) -> dict[str, str]:
     MLflow keeps the parameters that it began with, which cannot be changed there.
     """
     spec = view.spec
-    tags = {"mlflow.note.content": str(spec.get("notes") or spec.get("question") or "")}
-    given: dict[str, Any] = spec.get("tags") or {}
-    tags |= {key(f"raysearch.tag.{name}"): str(value) for name, value in given.items()}
-    if spec.get("group"):
-        tags["raysearch.group"] = str(spec["group"])
-    for name in ("trials", "time"):
-        if spec.get(name) != view.begun.get(name):
-            tags[f"raysearch.{name}"] = str(spec[name])
+    tags = {"mlflow.note.content": spec.notes or spec.question}
+    tags |= {key(f"raysearch.tag.{name}"): str(value) for name, value in spec.tags.items()}
+    if spec.group:
+        tags["raysearch.group"] = spec.group
+    if spec.trials != view.begun.trials:
+        tags["raysearch.trials"] = str(spec.trials)
+    if spec.time != view.begun.time:
+        tags["raysearch.time"] = str(spec.time)
     return tags
 
 
@@ -77,8 +76,8 @@ def winner_metrics(view: SearchView) -> dict[str, float]:
     won = winner(view)
     if won is None:
         return {}
-    rank, metric = won.rank, view.spec["metrics"][0]
-    rows = ordered(reference_rows(rank.runs, metric["name"]), metric["direction"])
+    rank, metric = won.rank, view.spec.metric
+    rows = ordered(reference_rows(rank.runs, metric.name), metric.direction)
     blind = {"search/blind": next(iter(rows.values()))} if rows else {}
     if not rank.is_repeated:
         return blind

@@ -193,8 +193,8 @@ class Writer:
         """As it began: MLflow refuses to change a parameter."""
         spec, outbox = self.view.begun, self._outbox(runs.parent)
         shown = ("sampler", "pruner", "trials", "seed", "concurrent", "threads", "fidelity")
-        outbox.params = {name: str(spec.get(name)) for name in (*shown, "space")}
-        fixed = spec.get("fixed", {}).items()
+        outbox.params = {name: str(getattr(spec, name)) for name in (*shown, "space")}
+        fixed = spec.fixed.items()
         outbox.params |= {f"fixed.{path}": str(value) for path, value in fixed}
 
     # Events
@@ -281,8 +281,8 @@ class Writer:
     def _tell(self, outbox: Outbox, trial: TrialView, event: Event, runs: Runs) -> None:
         body = event.body
         step = trial.reports[-1][0] if trial.reports else 0
-        for metric, value in zip(self.view.spec["metrics"], body["values"] or [], strict=False):
-            outbox.metric(summary_name(metric["name"]), value, event.time, step)
+        for metric, value in zip(self.view.spec.metrics, body["values"] or [], strict=False):
+            outbox.metric(summary_name(metric.name), value, event.time, step)
         outbox.tags["raysearch.state"] = trial.state
         outbox.tags["raysearch.reason"] = body["reason"] or body["state"]
         outbox.status, outbox.ended = status_of(trial), event.time
@@ -291,7 +291,7 @@ class Writer:
 
     def _search_curve(self, trial: TrialView, value: float, event: Event, runs: Runs) -> None:
         """The trial's value and the best so far, on the parent, by the number of the trial."""
-        sign = 1 if self.view.spec["metrics"][0]["direction"] == "maximize" else -1
+        sign = 1 if self.view.spec.metric.is_maximized else -1
         so_far = [
             other.values[0]
             for other in self.view.trials.values()
@@ -371,16 +371,16 @@ class Writer:
         done = self.view.done()
         if not self.view.trials or not (ends or done >= self._view_due):
             return
-        metric, varying = self.view.spec["metrics"][0], self.view.varying()
+        metric, varying = self.view.spec.metric, self.view.varying()
         axes = [name for name in self._axes() if name.removeprefix("log10.") in varying]
         value = shared_view(
             self.search,
             self.view.identity,
-            summary_name(metric["name"]),
-            key(metric["name"]),
+            summary_name(metric.name),
+            key(metric.name),
             [key(name) for name in varying],
             [key(name) for name in axes],
-            maximize=metric["direction"] == "maximize",
+            maximize=metric.is_maximized,
             time=self.view.created or 0,
         )
         if value != self._viewed:

@@ -28,7 +28,7 @@ def test_what_is_there_and_what_comes_is_printed_once_until_the_trial_ends(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = settings.folder("one")
-    log = Store(settings.store).create("one", {**streams.SPEC, "search": "one"})
+    log = Store(settings.store).create("one", streams.spec(search="one"))
     with Store(settings.store).lock("one", folder):
         streams.ask(log, 0)
         streams.begin(log, 0, folder)

@@ -29,6 +29,7 @@ from raysearch.results.view import SearchView
 from raysearch.results.winners import roles_to_test
 from tests.raysearch.events import streams
 from tests.raysearch.events.streams import Hand
+from tests.raysearch.specs import make_spec
 
 TWO: list[dict[str, Any]] = [
     {"name": "val/accuracy", "direction": "maximize", "reduce": "best"},
@@ -270,7 +271,7 @@ def test_compare_has_a_row_for_each_search_in_json_csv_and_a_column_in_the_table
 
 def test_searches_that_cannot_be_compared_are_one_sentence(two: Store) -> None:
     metrics = [{"name": "val/loss", "direction": "minimize", "reduce": "last"}]
-    two.create("three", {**streams.SPEC, "metrics": metrics})
+    two.create("three", streams.spec(metrics=metrics))
     result = CliRunner().invoke(app, ["compare", "one", "three"])
     assert result.exit_code == 2
     assert "got maximize val/accuracy (one) and minimize val/loss (three)" in result.stderr
@@ -289,26 +290,25 @@ def test_export_says_in_one_sentence_what_is_wrong(two: Store) -> None:
 
 
 def test_given_values_are_shown_and_where_they_lie_outside_of_the_sweep() -> None:
-    spec = {
-        "fixed": {"model.layers": 99, "training.epochs": 2},
-        "outside": {"model.layers": "1 … 4"},
-    }
+    spec = make_spec(
+        fixed={"model.layers": 99, "training.epochs": 2}, outside={"model.layers": "1 … 4"}
+    )
     assert fixed_lines(spec) == [
         "fixed      model.layers=99 (the sweep says 1 … 4), training.epochs=2"
     ]
-    assert fixed_lines({"fixed": {}}) == []
+    assert fixed_lines(make_spec(fixed={})) == []
 
 
 def test_how_many_run_at_once_is_shown_with_the_threads_that_decide_the_last_bits() -> None:
-    assert room_lines({"concurrent": 3, "threads": 1}) == ["at once    3 trials, 1 thread each"]
-    assert room_lines({"concurrent": 1, "threads": 4, "workers": 2}) == [
+    assert room_lines(make_spec(concurrent=3, threads=1)) == ["at once    3 trials, 1 thread each"]
+    assert room_lines(make_spec(concurrent=1, threads=4, workers=2)) == [
         "at once    1 trials of 2 workers, 4 threads each"
     ]
 
 
 def test_a_trial_is_starting_until_its_process_has_said_something(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'one.db'}")
-    log = store.create("one", streams.SPEC)
+    log = store.create("one", streams.spec())
     for number in range(2):
         streams.ask(log, number)
         log.append("started", number, attempt=1, folder=f"{number:04d}/attempt-1", restored=None)
@@ -325,7 +325,7 @@ def test_a_trial_is_starting_until_its_process_has_said_something(tmp_path: Path
 
 def test_of_a_search_that_is_paused_it_is_said_how_far_its_trials_are(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'one.db'}")
-    log = store.create("one", streams.SPEC)
+    log = store.create("one", streams.spec())
     for number in range(3):
         streams.ask(log, number)
     streams.run(log, 0, tmp_path)
@@ -335,7 +335,9 @@ def test_of_a_search_that_is_paused_it_is_said_how_far_its_trials_are(tmp_path: 
 
 
 def test_of_evaluated_trials_each_setting_is_said_with_its_mean() -> None:
-    evaluated = [{"params": {"optimizer[adamw].lr": 0.1}, "trial": number} for number in (3, 7)]
+    trained = {"search": "before", "config": {}, "distributions": {}, "checkpoint": "a.pt"}
+    trained |= {"params": {"optimizer[adamw].lr": 0.1}}
+    evaluated = [{**trained, "trial": number} for number in (3, 7)]
     hand = Hand(evaluates={"search": "before", "trials": evaluated})
     for number, (noise, value) in enumerate([(0.0, 0.9), (0.0, 0.8), (0.5, 0.6), (0.5, 0.7)]):
         params = {"optimizer[adamw].lr": 0.1 + number, "evaluation.noise": noise}
@@ -352,7 +354,7 @@ def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
     folder = tmp_path / "one"
     store = Store(f"sqlite:///{tmp_path / 'raysearch.db'}")
     spec = {"sampler": "grid", "repeats": 3, "incomplete": "rank", "concurrent": 4, "threads": 2}
-    log = store.create("one", {**streams.SPEC, **spec, "search": "one"})
+    log = store.create("one", streams.spec(**spec, search="one"))
     for seed, (state, value) in enumerate((("complete", 0.5), *[("infeasible", None)] * 2)):
         streams.ask(log, seed, like=0, seed=seed)
         streams.begin(log, seed, folder)

@@ -16,6 +16,7 @@ from raysearch.study.study import Study
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
 from raysearch.trial.job import Job
+from tests.raysearch.specs import make_spec
 
 TWO = Limits(2)
 
@@ -29,7 +30,7 @@ class Stage:
         metrics = [
             {"name": m.name, "direction": m.direction, "reduce": m.reduce} for m in sweep.metrics
         ]
-        self.spec: dict[str, Any] = {
+        stated: dict[str, Any] = {
             "search": "one",
             "experiment": "tests.raysearch.searches.chain:run",
             "metrics": metrics,
@@ -37,9 +38,9 @@ class Stage:
             "sampler": sweep.sampler,
             "pruner": sweep.pruner,
             "trials": sweep.trials,
-            "seed": 0,
             **spec,
         }
+        self.spec = make_spec(**stated)
         self.log = self.store.create("one", self.spec)
         self.limits = limits
         self.conductor = self.conduct(Study(self.space, self.spec, self.log))

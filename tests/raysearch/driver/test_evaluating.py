@@ -42,7 +42,7 @@ def readers(store: Store, settings: Settings, name: str, *scores: float) -> None
     """A finished search of the sweep that is evaluated, with checkpoints on disk."""
     folder = settings.folder(name)
     said = {"search": name, "sweep_name": "ssl.digits_vit", "sweep": "search_spaces.ssl:digits_vit"}
-    log = store.create(name, {**streams.SPEC, **said})
+    log = store.create(name, streams.spec(**said))
     for number, score in enumerate(scores):
         config = Supervised().with_values({"optimizer.lr": 0.001 * (number + 1)})
         body: Any = {"params": {}, "distributions": {}, "config": config.to_json(), "seed": 0}
@@ -62,7 +62,7 @@ def test_a_damaged_search_takes_nothing_away_from_the_others(
 ) -> None:
     readers(*places, "a", 0.5)
     places[0].log("hurt").append("created", commit=True, state=1)
-    assert evaluated(noise(), None, None, *places)["search"] == "a"
+    assert evaluated(noise(), None, None, *places).search == "a"
     with pytest.raises(WrongState, match="'hurt' is damaged"):
         evaluated(noise(), "hurt", None, *places)
 
@@ -71,24 +71,24 @@ def test_the_last_search_is_evaluated_best_trial_first(places: tuple[Store, Sett
     readers(*places, "a", 0.5)
     readers(*places, "b", 0.5, 0.7, 0.6)
     found = evaluated(noise(), None, None, *places)
-    assert found["search"] == "b" and [one["trial"] for one in found["trials"]] == [1, 2, 0]
-    assert all(Path(one["checkpoint"]).exists() for one in found["trials"])
+    assert found.search == "b" and [one.trial for one in found.trials] == [1, 2, 0]
+    assert all(Path(one.checkpoint).exists() for one in found.trials)
 
 
 def test_a_search_and_its_best_few_can_be_named(places: tuple[Store, Settings]) -> None:
     readers(*places, "a", 0.5, 0.7, 0.6)
     readers(*places, "b", 0.5)
     found = evaluated(noise(), "a", 2, *places)
-    assert found["search"] == "a" and [one["trial"] for one in found["trials"]] == [1, 2]
+    assert found.search == "a" and [one.trial for one in found.trials] == [1, 2]
 
 
 def test_a_trial_whose_checkpoint_is_gone_makes_room_for_the_next_best(
     places: tuple[Store, Settings],
 ) -> None:
     readers(*places, "a", 0.5, 0.7, 0.6)
-    Path(evaluated(noise(), "a", 1, *places)["trials"][0]["checkpoint"]).unlink()
+    Path(evaluated(noise(), "a", 1, *places).trials[0].checkpoint).unlink()
     found = evaluated(noise(), "a", 2, *places)
-    assert [one["trial"] for one in found["trials"]] == [2, 0]
+    assert [one.trial for one in found.trials] == [2, 0]
 
 
 @pytest.mark.parametrize(

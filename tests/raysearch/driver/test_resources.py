@@ -9,7 +9,9 @@ import pytest
 
 from raysearch.driver import resources as places
 from raysearch.driver.resources import Machine, fits, resources
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.sweep import Resources
+from tests.raysearch.specs import make_spec
 from tests.raysearch.toys import grid, swept
 
 FOUR = Machine(cpus=4, gpus=2, memory=8 << 30)
@@ -49,8 +51,8 @@ def test_what_is_asked_for_goes_before_what_the_sweep_says() -> None:
     assert found["memory"] == 16 << 20 and found["threads"] == 2
 
 
-def spec(**need: Any) -> dict[str, Any]:
-    return {"search": "one", "cpus": 1.0, "gpus": 0.0, "workers": 1, **need}
+def spec(**need: Any) -> SearchSpec:
+    return make_spec(**{"search": "one", "cpus": 1.0, "gpus": 0.0, "workers": 1, **need})
 
 
 @pytest.mark.parametrize(

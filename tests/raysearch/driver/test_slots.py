@@ -14,6 +14,7 @@ from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.searches.sweeps import chain_grid
+from tests.raysearch.specs import make_spec
 
 
 class Shared(Stage):
@@ -171,7 +172,7 @@ class Late(BrokerClient):
     """A driver that heard the broker last so many seconds ago; now there is none."""
 
     def __init__(self, slots: Slots, runs: int, silence: float) -> None:
-        spec = {"search": "one", "cpus": 1, "gpus": 0}
+        spec = make_spec(search="one", cpus=1, gpus=0)
         super().__init__(slots, spec, Path("one"), lambda: (3, runs), 0.0, find=no_broker)
         slots.grant = 3
         self._answered -= silence

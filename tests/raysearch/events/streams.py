@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from raysearch.events.formats import spec_of
 from raysearch.events.log import Event, EventLog, Store
 from raysearch.integrity import digest
 from raysearch.results.view import SearchView
+from raysearch.sweeps.search_spec import SearchSpec
 
 SPEC: dict[str, Any] = {
     "sweep": "somewhere:sweep",
@@ -33,7 +35,23 @@ SPEC: dict[str, Any] = {
     "git": {"commit": "c" * 40, "branch": "main", "dirty": False},
     "packages": {"torch": "2"},
     "command": "raysearch search ssl.by_hand",
+    "search": "",
+    "folder": "",
+    "defaults": "1" * 16,
+    "cpus": 1.0,
+    "gpus": 0.0,
+    "memory": 1 << 30,
+    "patience": 1800.0,
+    "time": None,
+    "repeats": 1,
+    "tracking_uri": None,
 }
+"""The body of a `created` as the first version wrote it."""
+
+
+def spec(**changes: Any) -> SearchSpec:
+    """That as a specification, with changes in the words of the body."""
+    return spec_of("by hand", {**SPEC, **changes})
 
 
 def ask(
@@ -159,7 +177,7 @@ def search(
     store: Store, name: str, folder: Path, ends: bool = True, states: Sequence[str] = STATES
 ) -> EventLog:
     """A trial for each state, and a duplicate of the second; the last is the winner."""
-    log = store.create(name, {**SPEC, "search": name, "folder": str(folder)})
+    log = store.create(name, spec(search=name, folder=str(folder)))
     for number, state in enumerate(states):
         trial(log, number, folder, state)
     count, best = len(states), len(states) - 1
@@ -175,9 +193,9 @@ def search(
 class Hand:
     """A view to which events are said one by one, without a store; a second apart."""
 
-    def __init__(self, name: str = "by-hand", **spec: Any) -> None:
+    def __init__(self, name: str = "by-hand", **stated: Any) -> None:
         self.view, self._count = SearchView(name), 0
-        self.say("created", **{**SPEC, **spec})
+        self.say("created", **{**SPEC, **stated})
 
     def say(self, kind: str, number: int | None = None, /, **body: Any) -> None:
         self._count += 1

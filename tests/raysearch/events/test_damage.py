@@ -20,6 +20,7 @@ from raysearch.events.log import Store
 from raysearch.results import opening
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import UNKNOWN
 from tests.raysearch.events import streams
 
 NAMES = ("one", "two", "three")
@@ -211,7 +212,7 @@ def test_a_full_disk_while_the_store_is_written_is_the_sentence_of_one_before(
     tmp_path: Path,
 ) -> None:
     store = Store(Settings.locate(tmp_path).store)
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     with store._database._engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 20")
     with pytest.raises(
@@ -227,7 +228,7 @@ def test_a_full_disk_while_the_store_is_written_is_the_sentence_of_one_before(
 def test_a_text_of_any_kind_comes_back_from_every_store(store: Store, text: str) -> None:
     body = {"text": text, "keys": {text: [text]}, "big": 2**70}
     assert decode(encode(body)) == body
-    store.create("one", body)
+    store.create("one", UNKNOWN).append("described", 0, commit=True, **body)
     store.request("one", {"text": text})
-    assert next(iter(store.events("one"))).body == body
+    assert list(store.events("one"))[-1].body == body
     assert store.requests("one")[0][2] == {"text": text}

@@ -19,13 +19,14 @@ from raysearch.events.database import Database
 from raysearch.events.encoding import decode, decode_all, encode
 from raysearch.events.locks import FileLock
 from raysearch.events.log import Event, SearchIsRunning, Store
+from raysearch.sweeps.search_spec import UNKNOWN
 from tests.raysearch.odd import ODD
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_a_body_comes_back_as_it_was(store: Store) -> None:
-    log = store.create("one", {"seed": 0})
+    log = store.create("one", UNKNOWN)
     body = {"a": [1, 2.5, None, True], "b": {"text": "ü\n\"'"}, "tiny": 5e-324, "pi": math.pi}
     body |= {"most": 2**63 - 1, "more": 2**63, "least": -(2**70), "long": 0.1234567890123456789}
     log.append("report", 3, commit=True, **body)
@@ -34,7 +35,7 @@ def test_a_body_comes_back_as_it_was(store: Store) -> None:
 
 
 def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     log.append("described", 0, commit=True, facts={"a": math.inf, "b": [-math.inf, math.nan]})
     metrics = list(store.events("one"))[-1].body["facts"]
     assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
@@ -44,7 +45,7 @@ def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_any_text_comes_back_exactly(text: str, store: Store) -> None:
     body = {"a": text, text: [text, {"b": text}], "c": 2**70}
-    store.create("one", {}).append("described", 3, commit=True, facts=body)
+    store.create("one", UNKNOWN).append("described", 3, commit=True, facts=body)
     assert list(store.events("one"))[-1].body == {"facts": body}
     assert decode_all([encode(body), encode({})]) == [body, {}] and decode(encode(body)) == body
 
@@ -66,7 +67,7 @@ def test_a_text_that_looks_like_such_a_number_stays_a_text(word: str, beside: fl
 
 
 def test_a_body_may_have_the_words_of_the_table(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     log.append("failed", 1, commit=True, kind="exit", trial=9, search="x")
     event = list(store.events("one"))[-1]
     assert (event.kind, event.trial) == ("failed", 1)
@@ -74,7 +75,7 @@ def test_a_body_may_have_the_words_of_the_table(store: Store) -> None:
 
 
 def test_events_are_numbered_in_order_and_filtered(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     for number in range(5):
         log.append("asked" if number % 2 else "told", number)
     log.flush()
@@ -85,7 +86,7 @@ def test_events_are_numbered_in_order_and_filtered(store: Store) -> None:
 
 
 def test_what_is_not_committed_is_not_read_and_a_commit_takes_all_before_it(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     log.append("report", 0)
     assert len(list(store.events("one"))) == 1
     log.append("told", 0, commit=True)
@@ -93,7 +94,7 @@ def test_what_is_not_committed_is_not_read_and_a_commit_takes_all_before_it(stor
 
 
 def test_fifty_waiting_events_are_committed_by_themselves(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     for _ in range(49):
         log.append("report", 0)
     assert len(list(store.events("one"))) == 1
@@ -102,27 +103,27 @@ def test_fifty_waiting_events_are_committed_by_themselves(store: Store) -> None:
 
 
 def test_listeners_hear_each_event_once(store: Store) -> None:
-    log, heard = store.create("one", {}), list[Event]()
+    log, heard = store.create("one", UNKNOWN), list[Event]()
     log.listeners.append(heard.append)
     written = [log.append("report", number) for number in range(3)]
     assert heard == written
 
 
 def test_a_writer_goes_on_behind_the_last_event(store: Store) -> None:
-    store.create("one", {}).append("asked", 0, commit=True)
+    store.create("one", UNKNOWN).append("asked", 0, commit=True)
     assert store.log("one").append("told", 0, commit=True).seq == 3
 
 
 def test_a_name_is_used_once(store: Store) -> None:
-    store.create("one", {})
+    store.create("one", UNKNOWN)
     with pytest.raises(ValueError, match="'one' is in use"):
-        store.create("one", {})
+        store.create("one", UNKNOWN)
     assert store.searches() == ["one"]
     assert not store.exists("two")
 
 
 def test_threads_that_append_at_once_leave_no_gap(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
 
     def work(number: int) -> None:
         for step in range(100):
@@ -138,7 +139,7 @@ def test_threads_that_append_at_once_leave_no_gap(store: Store) -> None:
 
 
 def test_readers_see_whole_events_while_a_driver_writes(store: Store) -> None:
-    log, counts = store.create("one", {}), list[int]()
+    log, counts = store.create("one", UNKNOWN), list[int]()
     other = Store(store.url)
     for step in range(100):
         log.append("report", 0, commit=True, step=step)
@@ -195,7 +196,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 
 
 def test_a_store_that_breaks_later_is_named(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     for _ in range(600):
         log.append("report", 0)
     log.flush()
@@ -218,7 +219,7 @@ def _sql(store: Store, statement: str) -> None:
 
 
 def test_reading_ends_where_the_table_ended_when_it_began(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     for _ in range(1200):
         log.append("report", 0)
     log.flush()

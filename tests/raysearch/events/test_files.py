@@ -17,8 +17,10 @@ from raysearch.errors import BadSetting, WrongState
 from raysearch.events.locks import FileLock, claim
 from raysearch.events.log import Store
 from raysearch.files import absolute, allowed, sqlite_address, sqlite_file
-from raysearch.settings import Settings, pinned_of
+from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.tracking.mlflow.address import consumer
+from tests.raysearch.events import streams
 
 ODD = ["what?", "a%20b", "%2F", "a#1", "it's", "x&y=1;z", "a+b", "größe π", "new\nline", 'q"', ":@"]
 
@@ -27,7 +29,7 @@ ODD = ["what?", "a%20b", "%2F", "a#1", "it's", "x&y=1;z", "a+b", "größe π", "
 def test_the_databases_lie_in_their_folder_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     settings = Settings.locate(tmp_path / name / "runs")
     store = Store(settings.store)
-    store.create("one", {"a": 1})
+    store.create("one", UNKNOWN)
     assert os.listdir(tmp_path) == [name]
     assert (settings.runs / "raysearch.db").exists()
     assert Store(settings.store).searches() == ["one"]
@@ -60,11 +62,12 @@ def test_others_read_what_the_umask_lets_them_write(
     assert allowed(umask) == folder
     code = (
         "import os, sys; os.umask(int(sys.argv[1]))\n"
+        "from raysearch.sweeps.search_spec import UNKNOWN\n"
         "from raysearch.events.log import Store\n"
         "from raysearch.settings import Settings\n"
         "settings = Settings.locate(sys.argv[2])\n"
         "store = Store(settings.store)\n"
-        "with store.lock('one', settings.folder('one')): store.create('one', {})\n"
+        "with store.lock('one', settings.folder('one')): store.create('one', UNKNOWN)\n"
     )
     runs = tmp_path / "runs"
     subprocess.run([sys.executable, "-c", code, str(umask), str(runs)], check=True)
@@ -118,11 +121,10 @@ def test_a_search_keeps_only_an_address_that_is_not_the_default_of_its_folder(
     assert Settings.locate(runs, None, sqlite_address(runs / "mlflow.db")).pinned_tracking is None
     assert Settings.locate(runs, None, "http://me:hush@head").pinned_tracking == "http://me@head"
     old = {"tracking_uri": "sqlite:////old/runs/mlflow.db", "folder": "/old/runs/one"}
-    assert pinned_of(old) is None
     moved = Settings.locate(runs)
-    assert moved.tracking_of(old) == moved
+    assert moved.tracking_of(streams.spec(**old)) == moved
     other = {**old, "tracking_uri": "sqlite:////shared/mlflow.db"}
-    assert moved.tracking_of(other).tracking_uri == "sqlite:////shared/mlflow.db"
+    assert moved.tracking_of(streams.spec(**other)).tracking_uri == "sqlite:////shared/mlflow.db"
 
 
 def test_the_cursor_of_a_folder_is_the_same_wherever_it_lies() -> None:

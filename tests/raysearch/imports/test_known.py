@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from raysearch.results.forecast import expected_runs
 from raysearch.results.view import SearchView, rows
 from raysearch.study.known_trials import read_known
 from raysearch.study.study import Study
+from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
 from tests.raysearch.command import raysearch, started, view_of, wait_until
+from tests.raysearch.specs import make_spec
 from tests.raysearch.study.driving import Drive, Listed, events_of, frozen, make_study, spec_of
 from tests.raysearch.toys import BRANCHING, CONDITIONAL, CONTINUOUS, GRID, SCORE
 
@@ -36,10 +39,13 @@ def read(folder: Path, text: str, sweep: Sweep = GRID, **fixed: object) -> list[
 
 def learned(
     folder: Path, sweep: Sweep, known: list[Row], sampler: str = "tpe", **options: Any
-) -> tuple[Study, EventLog, Store, Row]:
+) -> tuple[Study, EventLog, Store, SearchSpec]:
     """A study that knows rows, and has learned them."""
-    spec = {**spec_of(sweep, sampler, **options), "known": {"trials": known}}
-    spec["metrics"] = [{"name": SCORE.name, "direction": "maximize", "reduce": "best"}]
+    spec = replace(
+        spec_of(sweep, sampler, **options),
+        known=KnownTrials(tuple(KnownTrial(row["params"], row["values"]) for row in known)),
+        metrics=(MetricSpec(SCORE.name, "maximize", "best"),),
+    )
     study, log, store = make_study(folder, sweep, spec)
     study.learn()
     return study, log, store, spec
@@ -131,7 +137,7 @@ def test_known_trials_come_first_and_count_for_nothing(tmp_path: Path) -> None:
         None,
     ]
     log.flush()
-    view = SearchView.read(store, spec["search"])
+    view = SearchView.read(store, spec.search)
     assert [trial.state for trial in view.trials.values()] == ["known"] * 2 + ["waiting"] * 3
     assert view.best() is None and view.ranking() == [] and view.done() == 0
     assert [(row["trial"], row["state"]) for row in rows(view)][:2] == [(1, "known"), (0, "known")]
@@ -143,7 +149,7 @@ def test_a_grid_runs_only_what_is_not_known(tmp_path: Path) -> None:
     while (proposal := study.ask()) is not None:
         found.append(proposal.params)
     assert len(found) == 10 and not [row for row in GOOD if row["params"] in found]
-    assert expected_runs({"points": 12, "trials": None, "known": {"trials": GOOD}}) == 10
+    assert expected_runs(make_spec(points=12, trials=None, known={"trials": GOOD})) == 10
 
 
 def test_a_proposal_that_is_known_is_told_its_result(tmp_path: Path) -> None:
@@ -153,7 +159,7 @@ def test_a_proposal_that_is_known_is_told_its_result(tmp_path: Path) -> None:
     proposal = study.ask()
     assert proposal is not None and study.ask() is None
     log.flush()
-    view = SearchView.read(store, spec["search"])
+    view = SearchView.read(store, spec.search)
     duplicates = [trial for trial in view.trials.values() if trial.state == "duplicate"]
     assert all(trial.values == [0.5] for trial in duplicates)
     assert proposal.number == len(known) + len(duplicates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from raysearch.integrity import digest
 from raysearch.provenance import snapshot
 from raysearch.provenance.comparison import are_equal
 from raysearch.provenance.reproduce import Reproduction
+from raysearch.sweeps.search_spec import to_plain
 from tests.raysearch.command import end_all, json_of, raysearch, store_of, view_of
 from tests.raysearch.events import streams
 from tests.raysearch.provenance.test_snapshot import git
@@ -55,9 +57,10 @@ def record(
     own = folder / "runs" / "one"
     options: dict[str, Any] = {"state": "complete" if steps == 5 else "pruned", "has_code": True}
     options |= said
-    spec = {**streams.SPEC, "search": "one", "experiment": "mine.walk:Walking", "packages": {}}
+    spec = streams.spec(search="one", experiment="mine.walk:Walking", packages={})
     if options["has_code"]:
-        spec["code"] = snapshot.keep(own, folder, ["mine"], [folder / "runs"], 1)
+        code = snapshot.keep(own, folder, ["mine"], [folder / "runs"], 1)
+        spec = replace(spec, code=code)
     log = store_of(folder).create("one", spec)
     streams.ask(log, 0, config={"x": x})
     log.append("started", 0, commit=True, attempt=1, folder="0000/attempt-1", restored=None)
@@ -265,16 +268,16 @@ def test_a_trial_runs_again_from_the_code_of_its_first_attempt(project: Path) ->
     set_rate(project, "0.8")
     own = project / "runs" / "one"
     code = snapshot.keep(own, project, ["mine"], [project / "runs"], 1)
-    log.append("recoded", commit=True, code=code)
-    first = view_of(project, "one").begun["code"]["snapshot"]
-    assert again(project).code == first != code["snapshot"]
+    log.append("recoded", commit=True, code=to_plain(code))
+    first = view_of(project, "one").begun.code
+    assert first is not None and again(project).code == first.snapshot != code.snapshot
     streams.ask(log, 1, config={"x": 0.5}, digest="another")
     log.append("started", 1, commit=True, attempt=1, folder="0001/attempt-1", restored=None)
     log.append(
         "report", 1, commit=True, attempt=1, step=3, fidelity=3, values=[0.1], checkpoint=None,
         metrics={"val/x": walk(0.5, 0.8)[2]},
     )  # fmt: skip
-    assert again(project, 1).code == code["snapshot"]
+    assert again(project, 1).code == code.snapshot
 
 
 @pytest.mark.parametrize("what", ["damaged", "not kept", "no report", "never ran", "duplicate"])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from raysearch.provenance.resumed_code import (
     code_of,
 )
 from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import (
     end_all,
@@ -35,6 +37,7 @@ from tests.raysearch.command import (
     view_of,
     wait_until,
 )
+from tests.raysearch.specs import make_spec
 
 OWN = """
 import json
@@ -74,7 +77,7 @@ def toy(trial):
     return Toy(x=trial.suggest_float("x", 0.1, 1.0))
 """
 PIECES = "def factor():\n    return 1 / 3\n"
-SPEC = {"search": "one", "sweep": "own:toy", "experiment": "own:run", "threads": 1}
+SPEC = make_spec(search="one", sweep="own:toy", experiment="own:run", threads=1)
 
 
 def write(folder: Path, **files: str) -> None:
@@ -84,17 +87,17 @@ def write(folder: Path, **files: str) -> None:
 
 
 @pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Settings]:
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[SearchSpec, Settings]:
     """A search whose code was kept, in a folder where it is also the current one."""
     write(tmp_path, own=OWN, pieces=PIECES, unrelated="x = 1\n")
     (tmp_path / "README.md").write_text("old")
     monkeypatch.chdir(tmp_path)
     settings = Settings.locate()
     code = snapshot.keep(settings.folder("one"), tmp_path, ["own"], [settings.runs], 1)
-    return {**SPEC, "code": code}, settings
+    return replace(SPEC, code=code), settings
 
 
-def code(begun: tuple[dict[str, Any], Settings], changes: Any = "refuse") -> Code:
+def code(begun: tuple[SearchSpec, Settings], changes: Any = "refuse") -> Code:
     with ExitStack() as stack:
         return code_of(*begun, changes, stack)
 
@@ -167,7 +170,7 @@ def test_in_a_repository_what_is_imported_counts_committed_or_not(
     monkeypatch.chdir(inner)
     settings = Settings.locate(tmp_path / "runs")
     kept = snapshot.keep(settings.folder("one"), inner, ["own"], [settings.runs], 1)
-    search = ({**SPEC, "code": kept}, settings)
+    search = (replace(SPEC, code=kept), settings)
     write(tmp_path, other="x = 2\n")
     (inner / "base.yaml").write_text("a: 2\n")
     subprocess.run([*git, "commit", "-qam", "two"], check=True)
@@ -191,7 +194,7 @@ def test_changes_are_not_both_accepted_and_undone(begun: Any) -> None:
 @pytest.mark.parametrize("changes", ["refuse", "as it was"])
 def test_a_damaged_snapshot_is_said(begun: Any, changes: str) -> None:
     spec, settings = begun
-    place = settings.folder("one") / snapshot.FOLDER / spec["code"]["snapshot"]
+    place = settings.folder("one") / snapshot.FOLDER / spec.code.snapshot
     (place / "source.zip").write_bytes(b"x")
     with pytest.raises(
         WrongState, match=r"is damaged \(source.zip was changed\).*--accept-changes"
@@ -202,8 +205,7 @@ def test_a_damaged_snapshot_is_said(begun: Any, changes: str) -> None:
 
 def test_a_search_whose_code_was_never_kept_goes_on(begun: Any) -> None:
     spec, settings = begun
-    del spec["code"]
-    assert code((spec, settings)).found is not None
+    assert code((replace(spec, code=None), settings)).found is not None
 
 
 # The whole way, through Ray

@@ -17,6 +17,7 @@ from raysearch.events.log import Store
 from raysearch.provenance import snapshot
 from raysearch.provenance.environment import current_environment, differences, packages
 from raysearch.provenance.sources import LARGEST, gather
+from raysearch.sweeps.search_spec import CodeState, to_plain
 from raysearch.tracking.audit import audit
 from tests.raysearch.events import streams
 
@@ -46,15 +47,15 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def kept(folder: Path, here: Path, **options: Any) -> tuple[dict[str, str], dict[str, Any]]:
+def kept(folder: Path, here: Path, **options: Any) -> tuple[CodeState, dict[str, Any]]:
     """What is kept of a folder, in another one, and its manifest."""
     code = snapshot.keep(folder, here, ["mine"], [here / "runs"], 1, **options)
-    return code, snapshot.manifest(folder, code["snapshot"])
+    return code, snapshot.manifest(folder, code.snapshot)
 
 
 def test_the_working_tree_is_kept_not_the_commit(project: Path, tmp_path: Path) -> None:
     code, said = kept(tmp_path, project)
-    [path] = snapshot.unpack(tmp_path, code["snapshot"], tmp_path / "there")
+    [path] = snapshot.unpack(tmp_path, code.snapshot, tmp_path / "there")
     files = {file.name: file.read_text() for file in path.iterdir()}
     assert files == {"mine.py": "rate = 2\n", "new module.py": "new = True\n"}
     assert said["roots"][0]["commit"] == git(project, "rev-parse", "HEAD").strip()
@@ -63,7 +64,7 @@ def test_the_working_tree_is_kept_not_the_commit(project: Path, tmp_path: Path) 
 
 def test_the_diff_makes_the_working_tree_of_the_commit(project: Path, tmp_path: Path) -> None:
     code, _ = kept(tmp_path, project)
-    patch = tmp_path / "code" / code["snapshot"] / "diff.patch"
+    patch = tmp_path / "code" / code.snapshot / "diff.patch"
     git(tmp_path, "clone", "-q", str(project), str(tmp_path / "clone"))
     git(tmp_path / "clone", "apply", "--binary", str(patch))
     for name in ("mine.py", "picture.bin", "new module.py"):
@@ -168,8 +169,8 @@ def test_other_code_is_another_snapshot_and_named(project: Path, tmp_path: Path)
     first, _ = kept(tmp_path, project)
     (project / "mine.py").write_text("rate = 3\n")
     other, _ = kept(tmp_path, project, known=first)
-    assert other["source"] != first["source"] and other["versions"] == first["versions"]
-    assert snapshot.changed(tmp_path, first["snapshot"], other["snapshot"]) == "mine.py"
+    assert other.source != first.source and other.versions == first.versions
+    assert snapshot.changed(tmp_path, first.snapshot, other.snapshot) == "mine.py"
 
 
 @pytest.mark.parametrize("name", ["source.zip", "diff.patch", "versions.json", "manifest.json"])
@@ -177,21 +178,21 @@ def test_other_code_is_another_snapshot_and_named(project: Path, tmp_path: Path)
 def test_check_finds_a_damaged_snapshot(project: Path, tmp_path: Path, name: str, how: str) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'raysearch.db'}"), tmp_path / "runs" / "one"
     code, _ = kept(folder, project)
-    store.create("one", {**streams.SPEC, "search": "one", "code": code})
+    store.create("one", streams.spec(search="one", code=to_plain(code)))
     assert audit(store, "one", folder, "none", []) == []
-    file = folder / "code" / code["snapshot"] / name
+    file = folder / "code" / code.snapshot / name
     file.unlink() if how == "is missing" else file.write_bytes(file.read_bytes() + b" ")
     found = [str(one) for one in audit(store, "one", folder, "none", [])]
-    assert found == [f"search: code: {code['snapshot']}: {name} {how}"]
+    assert found == [f"search: code: {code.snapshot}: {name} {how}"]
     with pytest.raises(ValueError, match=f"is damaged: {name} {how}"):
-        snapshot.unpack(folder, code["snapshot"], tmp_path / "there")
+        snapshot.unpack(folder, code.snapshot, tmp_path / "there")
 
 
 def test_a_damaged_snapshot_is_kept_anew(project: Path, tmp_path: Path) -> None:
     first, _ = kept(tmp_path, project)
-    (tmp_path / "code" / first["snapshot"] / "source.zip").unlink()
+    (tmp_path / "code" / first.snapshot / "source.zip").unlink()
     assert kept(tmp_path, project, known=first)[0] == first
-    assert snapshot.damage(tmp_path, first["snapshot"]) == []
+    assert snapshot.damage(tmp_path, first.snapshot) == []
 
 
 def test_the_archive_depends_on_contents_alone(project: Path, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_the_archive_depends_on_contents_alone(project: Path, tmp_path: Path) ->
     os.utime(project / "mine.py", (1, 1))
     time.sleep(0.01)
     assert kept(tmp_path / "other", project)[0] == first
-    archive = (tmp_path / "code" / first["snapshot"] / "source.zip").read_bytes()
+    archive = (tmp_path / "code" / first.snapshot / "source.zip").read_bytes()
     assert zipfile.ZipFile(io.BytesIO(archive)).testzip() is None
 
 

@@ -143,7 +143,14 @@ def test_the_report_has_a_table_and_lines_in_the_curves(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_evaluated_have_their_own_rows() -> None:
-    trained = {"search": "before", "trial": 0, "checkpoint": "", "params": {}}
+    trained = {
+        "search": "before",
+        "trial": 0,
+        "checkpoint": "",
+        "params": {},
+        "config": {},
+        "distributions": {},
+    }
     hand = Hand(metrics=SEGMENTS, evaluates={"search": "before", "trials": [trained]})
     for slots, blocks in ((4, 0.3), (9, 0.8)):
         number = hand.trial(str(slots), 0.5, evaluates=trained)

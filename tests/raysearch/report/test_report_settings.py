@@ -66,8 +66,9 @@ def test_trials_of_many_varying_values_have_a_curve_each() -> None:
     view = cases.evaluating().view()
     found = curves_of(view, UP, "knn.k")
     assert list(found) == [f"trial {number}" for number in range(6)]
-    link = view.spec["evaluates"]["trials"][3]
-    assert found["trial 3"][20.0].mean == pytest.approx(goodness(link["params"]) - 0.04)
+    link = view.spec.evaluates and view.spec.evaluates.trials[3]
+    assert link is not None
+    assert found["trial 3"][20.0].mean == pytest.approx(goodness(link.params) - 0.04)
 
 
 def test_the_picture_is_drawn_for_evaluations_only(tmp_path: Path) -> None:

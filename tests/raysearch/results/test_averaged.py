@@ -13,6 +13,7 @@ from raysearch.results.answer import answer_lines
 from raysearch.results.averaged import long_mean, long_means
 from raysearch.settings import Settings
 from raysearch.sweeps import catalog
+from raysearch.sweeps.search_spec import MetricSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, sweep
 from tests.raysearch.events.streams import Hand
@@ -40,7 +41,7 @@ MEAN = {"name": "val/loss", "direction": "minimize", "reduce": "mean(5)"}
     ],
 )
 def test_more_than_half_of_the_reports_is_too_much(reduce: str, made: int, words: str) -> None:
-    found = long_mean({"name": "val/loss", "reduce": reduce}, made)
+    found = long_mean(MetricSpec("val/loss", "minimize", reduce), made)
     assert bool(found) == bool(words) and words in found
 
 
@@ -88,7 +89,7 @@ def test_an_evaluation_of_finished_trials_has_no_curve() -> None:
 def test_no_sweep_that_ships_averages_over_more_than_half_of_its_curve(name: str) -> None:
     configs: list[Any] = [point.config for point in Space(SWEEPS[name]).preview(64)]
     found = [config.evaluations_made() for config in configs]
-    metrics = [{"name": one.name, "reduce": one.reduce} for one in SWEEPS[name].metrics]
+    metrics = [MetricSpec(one.name, one.direction, one.reduce) for one in SWEEPS[name].metrics]
     assert not [long_mean(one, made) for one in metrics for made in found if made is not None
                 if long_mean(one, made)]  # fmt: skip
 
@@ -123,4 +124,4 @@ def averaged(trial: Any) -> Supervised:
 def test_a_plan_says_it_before_anything_starts(epochs: int, is_long: bool) -> None:
     request = Request(f"{__name__}:averaged", {"training.epochs": epochs})
     spec = plan(request, Settings.locate("runs"), Machine.here(), quick=True).spec
-    assert bool(spec.get("warnings")) == is_long
+    assert bool(spec.warnings) == is_long

@@ -33,8 +33,7 @@ from tests.raysearch.study.driving import Drive, Listed, events_of, make_study, 
 
 def _driven(folder: Path, trials: int, pruner: str = "median:warmup=2,startup=5") -> Any:
     """A search driven to the middle: its view, and the study that decides for it."""
-    spec = {**streams.SPEC, **spec_of(toys.BRANCHING, "random", pruner, trials)}
-    spec["metrics"] = [{**spec["metrics"][0], "reduce": "last"}]
+    spec = spec_of(toys.BRANCHING, "random", pruner, trials)
     study, log, store = make_study(folder, toys.BRANCHING, spec)
     drive = Drive(study, log, random.Random(0))
     while not drive.ended:

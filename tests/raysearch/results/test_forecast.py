@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from raysearch.results.forecast import expected_runs
+from tests.raysearch.specs import make_spec
 
 
 @pytest.mark.parametrize(
@@ -17,11 +18,11 @@ from raysearch.results.forecast import expected_runs
         ({"trials": 24, "repeats": 3, "finalists": 3, "distinct": 2}, 2 + 3 * 2),
         ({"trials": 24, "repeats": 3, "finalists": 3, "distinct": 20}, 20 + 3 * 4),
         ({"trials": 24, "repeats": 1, "finalists": 3, "distinct": 20}, 20),
-        ({"trials": 5, "repeats": None, "finalists": 3, "distinct": 20}, 5),
+        ({"trials": 5, "repeats": 1, "finalists": 3, "distinct": 20}, 5),
         ({"trials": None, "repeats": 3, "finalists": 3, "distinct": 20}, None),
         ({"trials": 24, "repeats": 3, "finalists": 3}, 24 + 3 * 4),
         ({"trials": None, "repeats": 3, "points": 6, "distinct": 6}, 18),
     ],
 )
 def test_a_search_runs_no_more_than_its_space_has(spec: dict[str, Any], runs: int | None) -> None:
-    assert expected_runs(spec) == runs
+    assert expected_runs(make_spec(**spec)) == runs

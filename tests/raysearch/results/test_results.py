@@ -70,7 +70,7 @@ def test_following_event_by_event_equals_reading(store: Store, tmp_path: Path) -
 def test_an_unfinished_trial_waits_after_an_interruption_and_runs_after_a_resume(
     store: Store, tmp_path: Path
 ) -> None:
-    log = store.create("one", {**streams.SPEC})
+    log = store.create("one", streams.spec())
     streams.ask(log, 0)
     streams.begin(log, 0, tmp_path)
     path = streams.report(log, 0, 1, 0.5, 0.5, tmp_path)

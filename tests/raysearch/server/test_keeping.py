@@ -105,7 +105,7 @@ def submit(supervisor: Supervisor, **options: Any) -> str:
 def begin(supervisor: Supervisor, name: str) -> EventLog:
     """The search of a submission, as its driver begins it: one trial."""
     settings = supervisor.settings()
-    log = Store(settings.store).create(name, {**streams.SPEC, "search": name})
+    log = Store(settings.store).create(name, streams.spec(search=name))
     streams.ask(log, 0)
     return log
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from raysearch.events.log import Event, EventLog, Store
 from raysearch.study.study import Log, Proposal, Study
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
+from tests.raysearch.specs import make_spec
 
 LENGTH = 9
 """Reports of a whole trial, at fidelity 1, 2, … 9."""
@@ -26,17 +28,17 @@ def spec_of(
     pruner: str = "none",
     trials: int | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
-    """The part of a specification that a study reads."""
-    return {
-        "search": "driven",
-        "metrics": [{"name": m.name, "direction": m.direction} for m in sweep.metrics],
-        "fidelity": sweep.fidelity,
-        "sampler": sampler,
-        "pruner": pruner,
-        "trials": trials,
-        "seed": seed,
-    }
+) -> SearchSpec:
+    """A specification as far as a study reads it."""
+    return make_spec(
+        search="driven",
+        metrics=[{"name": m.name, "direction": m.direction} for m in sweep.metrics],
+        fidelity=sweep.fidelity,
+        sampler=sampler,
+        pruner=pruner,
+        trials=trials,
+        seed=seed,
+    )
 
 
 class Listed:
@@ -54,12 +56,10 @@ class Listed:
         """Nothing waits."""
 
 
-def make_study(
-    folder: Path, sweep: Sweep, spec: Mapping[str, Any]
-) -> tuple[Study, EventLog, Store]:
+def make_study(folder: Path, sweep: Sweep, spec: SearchSpec) -> tuple[Study, EventLog, Store]:
     """A new study in a store of its own."""
     store = Store(f"sqlite:///{folder / 'events.db'}")
-    log = store.create(spec["search"], spec)
+    log = store.create(spec.search, spec)
     return Study(Space(sweep), spec, log), log, store
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from raysearch.study.evaluations import Evaluations
 from raysearch.study.study import Proposal, Study
+from raysearch.sweeps.search_spec import EvaluatedTrial, EvaluatedTrials, SearchSpec
 from raysearch.sweeps.space import Space
 from tests.raysearch.study.driving import events_of, frozen, make_study, spec_of
 from tests.raysearch.toys import CONDITIONAL, Toy, swept
@@ -37,9 +37,9 @@ def depths(trial: Any) -> Trained:
 RATES = swept(rates, evaluates="toys.conditional")
 
 
-def trials(*kinds: str) -> list[dict[str, Any]]:
+def trials(*kinds: str) -> list[EvaluatedTrial]:
     """Finished trials of the conditional sweep, one of each kind of optimiser."""
-    found: list[dict[str, Any]] = []
+    found: list[EvaluatedTrial] = []
     for number, kind in enumerate(kinds):
         params: dict[str, Any] = {"optimizer.kind": kind, "depth": 2}
         params[f"optimizer[{kind}].lr"] = 0.01 * (number + 1)
@@ -47,21 +47,21 @@ def trials(*kinds: str) -> list[dict[str, Any]]:
             params["optimizer.momentum"] = 0.5
         point = Space(CONDITIONAL).point(params)
         found.append(
-            {
-                "search": "trained",
-                "trial": number,
-                "config": point.config.to_json(),
-                "params": point.params,
-                "distributions": {name: d.to_json() for name, d in point.distributions.items()},
-                "checkpoint": f"/somewhere/{number}.pt",
-            }
+            EvaluatedTrial(
+                search="trained",
+                trial=number,
+                config=point.config.to_json(),
+                params=point.params,
+                distributions={name: d.to_json() for name, d in point.distributions.items()},
+                checkpoint=f"/somewhere/{number}.pt",
+            )
         )
     return found
 
 
-def spec(*kinds: str) -> dict[str, Any]:
-    evaluates = {"search": "trained", "trials": trials(*kinds)}
-    return {**spec_of(RATES, sampler="grid"), "evaluates": evaluates}
+def spec(*kinds: str) -> SearchSpec:
+    evaluates = EvaluatedTrials("trained", tuple(trials(*kinds)))
+    return replace(spec_of(RATES, sampler="grid"), evaluates=evaluates)
 
 
 def drain(study: Study, count: int | None = None, state: Any = "complete") -> list[Proposal]:
@@ -90,9 +90,9 @@ def test_all_trials_with_the_first_setting_come_before_any_with_the_second(
 def test_a_pair_is_the_trial_with_the_setting_and_no_more(tmp_path: Path) -> None:
     study, _, _ = make_study(tmp_path, RATES, spec("adam", "sgd"))
     last, evaluated = drain(study)[-1], trials("adam", "sgd")[1]
-    assert last.config == {**evaluated["config"], "rate": 0.2}
-    assert last.params == {**evaluated["params"], "rate": 0.2}
-    assert last.evaluates == {key: evaluated[key] for key in ("search", "trial", "checkpoint")}
+    assert last.config == {**evaluated.config, "rate": 0.2}
+    assert last.params == {**evaluated.params, "rate": 0.2}
+    assert last.evaluates == evaluated.link()
 
 
 def test_trials_of_two_branches_keep_their_distributions(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_value_fixed_by_the_user_is_set_in_each_trial() -> None:
     assert [one.point.config.value_at("rate") for one in pairs] == [0.1, 0.1]
 
 
-def refusal(function: Any, evaluated: list[Mapping[str, Any]]) -> str:
+def refusal(function: Any, evaluated: list[EvaluatedTrial]) -> str:
     space = Space(swept(function, name="toys.readers", evaluates="toys.conditional"))
     with pytest.raises(ValueError) as error:
         Evaluations(space, evaluated).check()
@@ -161,7 +161,7 @@ def test_a_setting_that_a_trial_cannot_have_is_refused() -> None:
         return Toy(heads=trial.suggest_categorical("heads", [2, 4]))
 
     narrow = trials("adam")[0]
-    narrow["config"] = {**narrow["config"], "width": 2, "heads": 2}
+    narrow = replace(narrow, config={**narrow.config, "width": 2, "heads": 2})
     assert "trial 0 of trained: heads must divide width (2), got 4" in refusal(heads, [narrow])
 
 

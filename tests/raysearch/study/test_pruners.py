@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -93,7 +94,7 @@ def test_hyperband_with_auto_takes_the_length_of_the_first_completed_trial() -> 
     spec = spec_of(CONTINUOUS, "random", "hyperband:max=auto")
     study = Study(Space(CONTINUOUS), spec, Listed())
     assert [run(study, [value] * 9) for value in (0.5,)] == [0]
-    given = Study(Space(CONTINUOUS), {**spec, "pruner": "hyperband:max=9"}, Listed())
+    given = Study(Space(CONTINUOUS), replace(spec, pruner="hyperband:max=9"), Listed())
     assert run(given, [0.5] * 9) == 0
     values = [0.6, 0.1, 0.7, 0.2, 0.3, 0.8, 0.1, 0.2, 0.9]
     for value in values:

@@ -11,6 +11,7 @@ import pytest
 from raysearch.events.log import Event
 from raysearch.study.samplers.view import Bound
 from raysearch.study.study import Study
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from tests.raysearch.study.driving import (
     Drive,
@@ -136,9 +137,7 @@ def with_few(study: Study) -> Study:
     return study
 
 
-def prefixes(
-    folder: Path, pruner: str
-) -> tuple[dict[str, Any], list[Event], list[tuple[Any, ...]]]:
+def prefixes(folder: Path, pruner: str) -> tuple[SearchSpec, list[Event], list[tuple[Any, ...]]]:
     """A drive with its events, and its study at the end."""
     spec = spec_of(BRANCHING, "tpe", pruner)
     study, log, store = make_study(folder, BRANCHING, spec)

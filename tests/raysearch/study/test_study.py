@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from raysearch.events.log import Event
 from raysearch.study.samplers.named import check_sampler
 from raysearch.study.study import Proposal, Study
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from tests.raysearch.study.driving import (
     Drive,
@@ -369,10 +370,10 @@ def test_a_decision_does_not_wait_for_a_sampler() -> None:
     assert statistics.median(drive.waits) < statistics.median(computed) / 5
 
 
-def thousand(spec: Mapping[str, Any]) -> list[Event]:
+def thousand(spec: SearchSpec) -> list[Event]:
     """The events of a random search of 1,000 trials."""
     log = Listed()
-    study = Study(Space(CONTINUOUS), {**spec, "sampler": "random", "trials": 1000}, log)
+    study = Study(Space(CONTINUOUS), replace(spec, sampler="random", trials=1000), log)
     drive = Drive(study, log, random.Random(0))
     while drive.running or not drive.ended:
         drive.step()

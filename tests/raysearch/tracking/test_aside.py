@@ -48,8 +48,8 @@ ARTIFACTS = [
 def odd_search(settings: Settings) -> Store:
     """A search of one trial in which nothing is called as it should be."""
     store, folder = Store(settings.store), settings.folder("one")
-    spec = {**streams.SPEC, "search": "one", "question": "a\0b\udcff", "tracking_uri": None}
-    log = store.create("one", {**spec, "tags": {"a@b/": "x\0"}, "notes": "y" * 9000})
+    said = {"search": "one", "question": "a\0b\udcff", "notes": "y" * 9000}
+    log = store.create("one", streams.spec(**said, tags={"a@b/": "x\0"}))
     streams.ask(log, 0, config={"k@": 1, "": 2, "long" * 100: "v" * 9000, "/x": "\udcff\0"})
     streams.begin(log, 0, folder)
     (folder / "0000/attempt-1/a.txt").write_text("a")

@@ -150,7 +150,7 @@ def test_an_event_whose_costs_are_damaged_is_one_that_cannot_be_read() -> None:
 def spent(tmp_path: Path) -> tuple[Store, Path]:
     """A search of two trials, of which the second says its costs."""
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
-    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log = store.create("one", streams.spec(search="one"))
     for number in range(2):
         streams.ask(log, number)
         streams.begin(log, number, folder)

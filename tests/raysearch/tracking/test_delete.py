@@ -13,6 +13,7 @@ from raysearch.events.database import CURSORS, EVENTS, REQUESTS
 from raysearch.events.log import SearchIsRunning, Store
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import delete, sync
 from raysearch.tracking.mlflow.address import client_of
@@ -36,7 +37,7 @@ def counts(store: Store, search: str) -> list[int]:
 
 
 def begin(store: Store, name: str) -> None:
-    store.create(name, {**streams.SPEC, "search": name})
+    store.create(name, streams.spec(search=name))
     store.request(name, {"action": "stop"})
     store.set_cursor(name, "mlflow", 1)
 
@@ -58,7 +59,7 @@ def test_a_driver_on_a_server_deletes_what_it_holds(on_server: str) -> None:
         begin(store, "one")
         store.delete("one")
         with pytest.raises(ValueError, match="was lost"):
-            store.create("one", {})  # the lock went with it
+            store.create("one", UNKNOWN)  # the lock went with it
     with store.lock("one", folder):
         begin(store, "one")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from raysearch.tracking.mlflow.names import artifact_path, key
 from raysearch.tracking.mlflow.runs import reported_name, summary_name
+from tests.raysearch.specs import make_spec
 
 ODD = {
     "val/AR@100": "val/AR_0x40_100",
@@ -84,6 +85,6 @@ def test_no_artifact_leads_out_of_its_run(name: str) -> None:
 
 
 def test_a_reported_metric_is_never_that_by_which_trials_are_sorted() -> None:
-    spec = {"metrics": [{"name": "val/loss"}]}
+    spec = make_spec(metrics=[{"name": "val/loss", "direction": "minimize"}])
     assert reported_name("val/loss", spec) == "val/loss"
     assert key(reported_name("objective/val_loss", spec)) != summary_name("val/loss")

@@ -21,6 +21,7 @@ from raysearch.events import database
 from raysearch.events.log import SearchIsRunning, Store
 from raysearch.passwords import hidden, without_password
 from raysearch.results.view import SearchView
+from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import delete, sync
 from raysearch.tracking.mlflow.address import client_of
@@ -120,7 +121,7 @@ def test_a_driver_whose_connection_was_cut_goes_on_if_nobody_else_drove(
     store: Store, postgres: Postgres
 ) -> None:
     with lock_of(store) as lock:
-        log = store.create("one", {})
+        log = store.create("one", UNKNOWN)
         assert postgres.cut(store.url, holding=True) == 1
         assert lock_of(store).holder() is None
         lock.check()
@@ -133,7 +134,7 @@ def test_a_driver_whose_lock_another_one_took_stops_and_writes_nothing_more(
     store: Store, postgres: Postgres
 ) -> None:
     with lock_of(store) as lock:
-        log = store.create("one", {})
+        log = store.create("one", UNKNOWN)
         postgres.cut(store.url, holding=True)
         with another_driver(store.url):
             with pytest.raises(ValueError, match="'one' was lost .*another process took it"):
@@ -162,7 +163,7 @@ def test_a_driver_that_lost_its_lock_holds_nobody_up(store: Store, postgres: Pos
 def test_readers_and_writers_go_on_after_their_connections_were_cut(
     store: Store, postgres: Postgres
 ) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     for step in range(20):
         log.append("report", 0, commit=True, step=step)
         if step % 5 == 0:
@@ -197,7 +198,7 @@ def lost(store: Store, postgres: Postgres, when: str) -> Generator[list[int]]:
 def test_a_commit_whose_answer_was_lost_is_there_once(
     store: Store, postgres: Postgres, when: str
 ) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     with lost(store, postgres, when) as count:
         log.append("report", 0, step=0)
         log.append("report", 0, commit=True, step=1)
@@ -217,7 +218,7 @@ def test_requests_and_cursors_are_there_once(store: Store, postgres: Postgres, w
 
 
 def test_a_commit_that_is_still_under_way_is_waited_for(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     other = sa.create_engine(store.url, poolclass=sa.NullPool).connect()
     log.append("report", 0, step=0)
     row = {"search": "one", "seq": 2, "trial": 0, "kind": "report", "body": '{"step":0}'}
@@ -234,7 +235,7 @@ def test_a_commit_that_is_still_under_way_is_waited_for(store: Store) -> None:
 
 
 def test_events_of_another_writer_are_never_taken_for_ones_own(store: Store) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     store.log("one").append("report", 0, commit=True, step=7)
     with pytest.raises(ValueError, match="another process wrote event 2 of search 'one'"):
         log.append("report", 0, commit=True, step=1)
@@ -246,7 +247,7 @@ def test_a_server_that_restarts_loses_nothing_and_ends_no_driver(
     store: Store, postgres: Postgres
 ) -> None:
     with lock_of(store) as lock:
-        log = store.create("one", {})
+        log = store.create("one", UNKNOWN)
         log.append("report", 0, commit=True, step=0)
         postgres.stop()
         restart = threading.Timer(1.0, postgres.start)
@@ -263,7 +264,7 @@ def test_a_server_that_restarts_loses_nothing_and_ends_no_driver(
 def test_a_server_that_stays_away_is_named_in_one_sentence(
     store: Store, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = store.create("one", {})
+    log = store.create("one", UNKNOWN)
     with lock_of(store) as lock:
         postgres.stop()
         monkeypatch.setattr(database, "PATIENCE", 0.5)

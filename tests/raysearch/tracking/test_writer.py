@@ -90,7 +90,7 @@ def test_an_artifact_has_the_name_that_it_was_given_not_that_of_its_file(
     tmp_path: Path, tracking: str
 ) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
-    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log = store.create("one", streams.spec(search="one"))
     streams.ask(log, 0)
     streams.begin(log, 0, folder)
     path = folder / "0000/attempt-1/a.pth"
@@ -112,7 +112,7 @@ def test_the_winner_is_uploaded_with_its_checkpoint_if_that_is_what_was_reported
     tmp_path: Path, tracking: str, way: str
 ) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
-    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log = store.create("one", streams.spec(search="one"))
     streams.ask(log, 0)
     streams.begin(log, 0, folder)
     path = folder / streams.report(log, 0, 1, 0.5, 0.5, folder)
@@ -234,7 +234,7 @@ def test_a_trial_that_its_user_stopped_is_killed_one_that_never_began_too(
     tmp_path: Path, tracking: str
 ) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
-    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log = store.create("one", streams.spec(search="one"))
     streams.ask(log, 0)
     streams.begin(log, 0, folder)
     log.append("requested", 0, commit=True, request=1, action="stop", trial=0)
@@ -258,7 +258,7 @@ def test_a_trial_that_its_user_stopped_is_killed_one_that_never_began_too(
 def test_searches_of_one_name_in_two_stores_share_nothing(tmp_path: Path, tracking: str) -> None:
     for number, who in enumerate(("ann", "bob")):
         store, folder = Store(f"sqlite:///{tmp_path / who / 'events.db'}"), tmp_path / who / "one"
-        log = store.create("one", {**streams.SPEC, "search": "one", "seed": number})
+        log = store.create("one", streams.spec(search="one", seed=number))
         streams.trial(log, 0, folder)
         log.append("finished", commit=True, reason="", best=0)
         sync(store, "one", tracking, folder)
@@ -416,7 +416,7 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
     uri = f"http://127.0.0.1:{unused_port}"
     tracker = Tracker(store, "one", uri, folder)
-    log = store.create("one", {**streams.SPEC, "search": "one"})
+    log = store.create("one", streams.spec(search="one"))
     log.listeners.append(lambda event: tracker.wake())
     tracker.start()
     streams.trial(log, 0, folder)  # nobody is there

@@ -20,6 +20,7 @@ from raysearch.trial.group.launcher import mark_of, trainer
 from raysearch.trial.group.workers import Group
 from raysearch.trial.job import Job, Message
 from tests.raysearch.command import wait_until
+from tests.raysearch.specs import make_spec
 from tests.trainables import groups
 from tests.trainables.groups import TWENTY_STEPS
 
@@ -174,4 +175,4 @@ def test_parts_of_gpus_reach_ray_train(
 def test_a_host_holds_what_its_trial_needs_unless_workers_do(
     spec: dict[str, Any], resources: dict[str, float]
 ) -> None:
-    assert host_resources(spec) == resources
+    assert host_resources(make_spec(**spec)) == resources
