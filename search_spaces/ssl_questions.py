@@ -290,7 +290,7 @@ SIZES: Mapping[str, Settings] = {
     question="Which network is best on infrared, of those that are equally large?",
     tags={"question": "Q14"},
     choices=choices(network=SIZES),
-    notes="Parameters stand with each trial, and cost/… says how long a step takes.",
+    notes="Parameters and multiply-adds stand with each trial, and cost/latency_ms in the results.",
 )
 def equal_sizes(trial: Trial) -> Pretraining:
     """A vision transformer, ConvNeXt, MobileNetV3, ResNet."""

@@ -129,10 +129,9 @@ def probed(trial: Trial) -> Pretraining:
     tags={"date": "2023-02-22"},
 )
 def pictured(trial: Trial) -> Pretraining:
-    """Grad-CAM and attention of more boxes, of the networks of X37."""
-    return pretraining(
-        {"evaluation.figures.attention": 16}, one_of(trial, "evaluation.figures.grad_cam", 32)
-    )
+    """Grad-CAM and attention of more boxes, and of their whole pictures, of the networks of X37."""
+    more: Settings = {"evaluation.figures.attention": 16, "evaluation.figures.boxes": 16}
+    return pretraining(more, one_of(trial, "evaluation.figures.grad_cam", 32))
 
 
 MODALITIES: Mapping[str, Settings] = {

@@ -79,6 +79,22 @@ def labels(trial: Trial) -> Segmentation:
 
 
 @sweep(
+    name="ssl.segmentation_views",
+    metrics=[Metric("val/cluster_miou", "maximize", reduce="best")],
+    sampler="grid",
+    fidelity="evaluations",
+    stated=4,
+    question="Do codes gain by crops of training pictures, or by moving with what they are of?",
+    tags={"question": "X44"},
+    notes="Published are five crops of half the sides, and an alignment of weight 0.",
+)
+def views(trial: Trial) -> Segmentation:
+    """MassMIND, whole or five crops of each picture × with and without alignment."""
+    crops = one_of(trial, "data.five_crop", None, 0.5)
+    return segmentation(MASSMIND, crops, one_of(trial, "alignment.weight", 0.0, 0.1))
+
+
+@sweep(
     name="ssl.segmentation_constants",
     metrics=[Metric("val/cluster_miou", "maximize", reduce="best")],
     sampler="grid",
@@ -111,3 +127,25 @@ def small(trial: Trial) -> Segmentation:
         "correspondence.random_shift": trial.suggest_float("correspondence.random_shift", 0.2, 1.2),
     }
     return segmentation(SMALL, signal, shifts)
+
+
+@sweep(
+    name="ssl.segmentation_unlabelled",
+    metrics=[Metric("val/clusters_used", "maximize")],
+    sampler="grid",
+    fidelity="evaluations",
+    stated=4,
+    question="Into what do codes divide scenes of which no class is known?",
+    tags={"question": "X44"},
+    notes="To be looked at: no score says whether clusters mean anything. For pictures without "
+    "masks take data.classes=none in any sweep of segmentation.",
+)
+def unlabelled(trial: Trial) -> Segmentation:
+    """CLEVR without masks, few or many clusters × whole scenes or five crops of each."""
+    scenes: Settings = {
+        **{name: one for name, one in SMALL.items() if not name.startswith("data.")},
+        "data.name": "clevr",
+        "data.classes": "none",
+    }
+    number = one_of(trial, "probes.extra_clusters", 7, 27)
+    return segmentation(scenes, number, one_of(trial, "data.five_crop", None, 0.5))

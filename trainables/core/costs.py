@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -17,11 +17,13 @@ class Costs:
     """The costs of the steps since the last report, by the clock on the wall.
 
     Of a step counts what is between asking for its batch and the end of its update; evaluating,
-    saving and reporting do not.
+    saving and reporting do not. What is `fixed` was measured before the first.
     """
 
-    def __init__(self, batch_size: int, device: torch.device) -> None:
-        self._batch_size, self._device = batch_size, device
+    def __init__(
+        self, batch_size: int, device: torch.device, fixed: Mapping[str, float] | None = None
+    ) -> None:
+        self._batch_size, self._device, self._fixed = batch_size, device, dict(fixed or {})
         self._begun = self._waited = self._seconds = 0.0
         self._steps = 0
 
@@ -49,6 +51,7 @@ class Costs:
         `cost/images_per_second`, examples of the whole batch, all workers together; and, as far as
         this process has got, evaluations included, `cost/host_memory_mib`, its largest resident
         memory, and on a GPU `cost/device_memory_mib`, the most that tensors have taken there.
+        Beside them is what is fixed.
         """
         found: dict[str, float] = {}
         if self._steps:
@@ -64,4 +67,4 @@ class Costs:
         if self._device.type == "cuda":
             most = torch.cuda.max_memory_allocated(self._device)
             found["cost/device_memory_mib"] = most / _MIB
-        return found
+        return found | self._fixed

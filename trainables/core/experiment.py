@@ -183,6 +183,13 @@ class Experiment(nn.Module, ABC):
         """The networks that `compile` and `channels_last` are for."""
         return ()
 
+    def costs(self) -> dict[str, float]:
+        """What the networks cost by themselves, once they are on their device: `cost/…` by name.
+
+        Said with the costs of steps, which nothing compares: a clock is never the same.
+        """
+        return {}
+
     def after_backward(self, step: int) -> None:
         """Called when the gradients of a step are there, before clipping; with SAM, both times."""
 

@@ -61,17 +61,18 @@ def train(experiment: Experiment, session: Session) -> None:
     if not restored:  # later attempts know it from the first
         facts |= measuring.references(experiment, evaluations, session)
     position = checkpoint.load(restored, experiment, optimizer) if restored else Position()
+    costs = Costs(settings.batch_size, device, _fixed_costs(experiment, session))
     measuring.prepare(experiment.networks(), settings)
     session.describe({**facts, **measuring.facts_of(experiment, device)})
     if not total:
-        return _leave_untrained(session, position, experiment, optimizer)
+        return _leave_untrained(session, position, experiment, optimizer, costs)
     model = distributed.wrap(experiment)
 
     if not position.step:
         _keep(session, position, experiment)
 
     parameters = [one for one in experiment.parameters() if one.requires_grad]
-    averages, costs = Averages(position.unreported, device), Costs(settings.batch_size, device)
+    averages = Averages(position.unreported, device)
     experiment.train()
     steps = range(position.step + 1, total + 1)
     batches = islice(experiment.batches(position.step + 1), len(steps))
@@ -107,8 +108,7 @@ def train(experiment: Experiment, session: Session) -> None:
             saved = _save(session, position, experiment, optimizer) if saves else None
 
             # All of it is said in one report, and the answer may be to end here.
-            said = {"costs": costs.take()} if hears_costs(session) else {}
-            session.report(step, metrics, saved, **said)
+            session.report(step, metrics, saved, **_told(costs, session))
             if distributed.first(session.should_stop()):
                 return None if saves else _leave(session, position, experiment, optimizer)
 
@@ -139,8 +139,23 @@ def _leave(
     session.report(position.step, {}, _save(session, position, experiment, optimizer))
 
 
+def _fixed_costs(experiment: Experiment, session: Session) -> dict[str, float]:
+    """What the networks cost by themselves, where it is said."""
+    is_said = hears_costs(session) and not distributed.rank()
+    return experiment.costs() if is_said else {}
+
+
+def _told(costs: Costs, session: Session) -> dict[str, Any]:
+    """The costs since the last report, for sessions that hear them."""
+    return {"costs": costs.take()} if hears_costs(session) else {}
+
+
 def _leave_untrained(
-    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+    session: Session,
+    position: Position,
+    experiment: Experiment,
+    optimizer: Optimizer,
+    costs: Costs,
 ) -> None:
     """Measures and saves the networks as they start: all that a run without steps does."""
     settings, examples = experiment.config.training, experiment.num_examples
@@ -148,7 +163,8 @@ def _leave_untrained(
     for evaluation in experiment.evaluations():
         if evaluation.split != "test":
             metrics |= measuring.made(experiment, evaluation, session, last=True)
-    session.report(position.step, metrics, _save(session, position, experiment, optimizer))
+    saved = _save(session, position, experiment, optimizer)
+    session.report(position.step, metrics, saved, **_told(costs, session))
 
 
 def backward(

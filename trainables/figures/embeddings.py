@@ -131,10 +131,12 @@ def class_maps(path: Path, panels: Sequence[ClassPoints], names: Sequence[str]) 
 
 
 def _draw_classes(panel: Any, shown: ClassPoints, names: Sequence[str]) -> None:
+    """Points with thin edges, without which yellow is hardly seen; the fewer, the larger."""
     labels = shown.labels.long().cpu()
+    given = {"s": min(28.0, max(7.0, 9000 / len(labels))), "linewidths": 0.3, "alpha": 0.85}
     for label in labels.unique().tolist():
         own, shade = shown.points[labels == label], color(label + 1)
-        panel.scatter(*own.T, s=9, color=shade, label=names[label], linewidths=0, alpha=0.8)
+        panel.scatter(*own.T, color=shade, label=names[label], edgecolors="0.25", **given)
     panel.set_title(shown.title, fontsize=11)
 
 

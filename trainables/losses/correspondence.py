@@ -140,3 +140,18 @@ def alike_by_colour(images: Tensor, codes: Tensor, places: Tensor, kernel: Kerne
 def reconstructed(found: Tensor, features: Tensor) -> Tensor:
     """−mean cosine of what is made of codes with features, both [B, D, h, w]; −1 at best."""
     return -functional.cosine_similarity(found, features, dim=1, eps=_SMALLEST).mean()
+
+
+def aligned(codes: Tensor, changed: Tensor, places: Tensor) -> Tensor:
+    """−mean cosine of codes of changed images with those of the places that these show.
+
+    Between −1 (codes move with what they are of) and 1: the term of alignment in the code of
+    Hamilton et al. (2022), whose weight is 0 in their settings.
+
+    Args:
+        codes: of images [B, E, h, w].
+        changed: of changed images [B, E, h, w].
+        places: of the latter in the former [B, h · w, 2], as of `sampled`.
+    """
+    here = sampled(codes, places)
+    return -functional.cosine_similarity(here, changed.flatten(2), dim=1, eps=_SMALLEST).mean()

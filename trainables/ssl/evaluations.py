@@ -112,12 +112,15 @@ class Embedding(_Drawn):
 class Figures(_Drawn):
     """Pictures of the last evaluation, each of so many validation images (0: none).
 
+    With `draw_every` all but the views are drawn every so many steps of training too, under names
+    that end in the step (0: at the last time alone).
     `views`: of training images, all views. `attention`: of the class token, with the places that
     have `attention_mass` of it. `grad_cam`: what makes an image like the mean of its class.
     `boxes`: of images that are boxes, the same in the box and in its whole picture.
     `correspondence`: pairs of images of one class, and what in them is like given places.
     """
 
+    draw_every: Natural = 0
     views: Natural = 4
     embedding: Embedding = Embedding()
     attention: Natural = 4

@@ -29,7 +29,16 @@ from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
 from trainables.figures.classification import confusion_matrix
 from trainables.metrics.classification import confusion, scores
-from trainables.ssl import calibration, changing, controls, corrupting, landscapes, networks, strong
+from trainables.ssl import (
+    calibration,
+    changing,
+    controls,
+    corrupting,
+    costing,
+    landscapes,
+    networks,
+    strong,
+)
 from trainables.ssl.answering import ClassifierAnswers
 from trainables.ssl.config import Supervised
 from trainables.ssl.labelling import labelled
@@ -75,6 +84,7 @@ class SupervisedExperiment(Experiment):
             facts |= {**told, "data.trained_on": self.num_examples}
         return {
             **facts,
+            **costing.facts(self.network, self._shape, _classified),
             "data.name": self.facts.name,
             **({"data.classes": list(self.facts.classes)} if settings.is_own else {}),
             "data.fingerprint": self._data.fingerprint,
@@ -182,6 +192,16 @@ class SupervisedExperiment(Experiment):
         """The network."""
         return (self.network,)
 
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        """Of an image as the network is given it."""
+        return self.facts.channels, self.facts.image_size, self.facts.image_size
+
+    def costs(self) -> dict[str, float]:
+        """How long the network takes for an image, and for a batch of them."""
+        size = self.config.training.batch_size
+        return costing.costs(self.network, self._shape, size, _classified)
+
     def evaluations(self) -> list[Evaluation]:
         """The same on the validation and the test split; corruption, changes, landscape."""
         every, val, test = self.config.training.evaluate_every, self._data.val, self._data.test
@@ -276,3 +296,7 @@ class SupervisedExperiment(Experiment):
             images = self._noisy(split.take(positions), positions).to(device)
             parts.append(self.network(images).float())
         return torch.cat(parts)
+
+
+def _classified(network: nn.Module, images: Tensor) -> Tensor:
+    return network(images)

@@ -199,8 +199,7 @@ def look(
         values["layer_scale"] = max(scales.values())
     if places is not None:
         values["path_share"] = places.share
-    drawn = _pictures(settings, found, None if places is None else places.places)
-    return Evaluated(values, drawn, files=_files(settings, found))
+    return Evaluated(values, _pictures(settings, found, places), files=_files(settings, found))
 
 
 def _ways(
@@ -245,12 +244,13 @@ def _numbers(found: Landscape) -> dict[str, float]:
 
 
 def _pictures(
-    settings: Settings, found: Landscape, path: Tensor | None
+    settings: Settings, found: Landscape, path: paths.Projected | None
 ) -> dict[str, Callable[[Path], None]]:
     """A curve; or contours, areas, a heat map and a surface, with a path [n, 2] on them."""
     title = f"{settings.direction} directions, norm {settings.norm}"
-    if settings.plane == "path":
-        title = "the plane in which training moved most"
+    if path is not None:
+        title = "the plane in which training moved most" if settings.plane == "path" else title
+        title += f": {path.share:.0%} of its path"
     if len(found.axes) == 1:
         accuracies = found.values[:, 1] if found.values.shape[-1] > 1 else None
         given = {"accuracies": accuracies, "title": title}
@@ -260,7 +260,7 @@ def _pictures(
         "clips": settings.heights == "clipped_log",
     }
     whole = (*found.axes, found.losses)
-    drawn["trajectory"] = path
+    drawn["trajectory"] = None if path is None else path.places
     styles = {
         style: partial(_plane, whole=whole, style=style, title=title, **drawn)
         for style in ("contour", "filled", "heat")

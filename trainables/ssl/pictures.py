@@ -45,7 +45,8 @@ class Pictures:
         self._settings = experiment.config.evaluation.figures
 
     def draw(self, last: bool) -> Evaluated:
-        """All that is asked for, at the last time; `tsne_purity` and `pca_purity` are values.
+        """All that is asked for, at the last time; before it, if it is drawn during training, all
+        but the views, with the step behind its name. `tsne_purity` and `pca_purity` are values.
 
         They are the shares of the 10 nearest points on a map that are of a point's class. Features
         are forgotten then: nothing is measured behind pictures.
@@ -59,14 +60,15 @@ class Pictures:
             "boxes": (asked.boxes, self._boxes),
             "correspondence": (asked.correspondence, self._correspondence),
         }
+        if not last:
+            makers = {k: one for k, one in makers.items() if asked.draw_every and k != "views"}
+        ending = "" if last else f"-{self._experiment.step:08d}"
         with self._experiment.learner.evaluating():
             for name, (number, make) in makers.items():
-                if not (last and number):
-                    continue
-                made = unless_it_fails(f"pictures: {name}", make)
+                made = unless_it_fails(f"pictures: {name}", make) if number else None
                 if made is not None:
                     found.values.update(made.values)
-                    found.figures.update(made.figures)
+                    found.figures.update({f"{k}{ending}": v for k, v in made.figures.items()})
         self._features.forget()
         return found
 
@@ -78,11 +80,11 @@ class Pictures:
         made = experiment.views("train", positions, "pictures", 0, positions)
         kinds = [name for name in ("large_views", "small_views") if name in made]
         notes = [
-            f"large: {settings.size} px, {settings.min_area:g} … {settings.max_area:g} of area"
+            f"large: {settings.size} px, {settings.min_area:.2g} … {settings.max_area:.2g} of area"
         ]
         if isinstance(settings, MultiCrop) and settings.small.number:
             low, high = settings.small.area
-            notes.append(f"small: {settings.small_size} px, {low:g} … {high:g}")
+            notes.append(f"small: {settings.small_size} px, {low:.2g} … {high:.2g} of area")
         draw = partial(
             view_sheet,
             sources=train.pixels(positions),

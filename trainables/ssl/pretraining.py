@@ -19,8 +19,19 @@ from trainables.core.schedules import SCHEDULES, cosine_between, cosine_of_dino
 from trainables.data.balance import balanced
 from trainables.data.digits import Digits
 from trainables.data.images import Images, Split, load
+from trainables.layers.backbones import Backbone
 from trainables.layers.projectors import UnitLinear
-from trainables.ssl import beside, changing, corrupting, landscapes, networks, strong, views
+from trainables.layers.vit import ViT
+from trainables.ssl import (
+    beside,
+    changing,
+    corrupting,
+    costing,
+    landscapes,
+    networks,
+    strong,
+    views,
+)
 from trainables.ssl.building import learner
 from trainables.ssl.config import Pretraining
 from trainables.ssl.features import Features
@@ -49,6 +60,8 @@ class PretrainingExperiment(Experiment):
 
     def __init__(self, config: Pretraining) -> None:
         super().__init__(config)
+        self.step = 0
+        """That of evaluations, for the names of pictures; each step says it again, so no state."""
         self.facts = config.data.facts()
         self._labelled: Split | None = None
         self.learner = learner(config, self.facts.channels, len(self.facts.classes))
@@ -83,6 +96,7 @@ class PretrainingExperiment(Experiment):
         sizes = {name: len(self.split(name)) for name in ("train", "val", "test")}
         return {
             **facts,
+            **costing.facts(self.learner.kept.backbone, self._shape, _embedded),
             "data.name": self.facts.name,
             **({"data.classes": list(self.facts.classes)} if settings.is_own else {}),
             "data.fingerprint": self.data.fingerprint,
@@ -237,6 +251,18 @@ class PretrainingExperiment(Experiment):
     def after_update(self, step: int) -> None:
         """Teacher and centre move."""
         self.learner.after_update(self.moment(step))
+        self.step = step
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        """Of an image as the network is given it: as large as large views."""
+        side = self.learner.kept.side
+        return self.facts.channels, side, side
+
+    def costs(self) -> dict[str, float]:
+        """How long the network that one goes on with takes for an image, and for a batch."""
+        size = self.config.training.batch_size
+        return costing.costs(self.learner.kept.backbone, self._shape, size, _embedded)
 
     def evaluations(self) -> list[Evaluation]:
         """Neighbours and probe on the validation and on the test split; health, pictures, accuracy
@@ -269,7 +295,8 @@ class PretrainingExperiment(Experiment):
             found.append(
                 Evaluation(beside.NAME, "val", beside.Beside(self, features, measuring).measure, 0)
             )
-        return [*found, Evaluation("pictures", "val", Pictures(self, features).draw, every)]
+        often = self.config.evaluation.figures.draw_every or every
+        return [*found, Evaluation("pictures", "val", Pictures(self, features).draw, often)]
 
 
 @torch.no_grad()
@@ -282,3 +309,8 @@ def clip_each(parameters: Iterable[nn.Parameter], bound: float) -> None:
         if parameter.grad is not None:
             norm = torch.linalg.vector_norm(parameter.grad)
             parameter.grad.mul_((bound / (norm + 1e-6)).clamp(max=1.0))
+
+
+def _embedded(network: nn.Module, images: Tensor) -> Tensor:
+    assert isinstance(network, ViT | Backbone)
+    return network.embed(images)

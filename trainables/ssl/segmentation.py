@@ -16,13 +16,13 @@ from trainables.core.optimizers import build
 from trainables.core.randomness import uniform
 from trainables.core.schedules import SCHEDULES
 from trainables.data import neighbours
-from trainables.data.scenes.choosing import pixels
 from trainables.layers.patches import IMAGENET
 from trainables.ssl import segmentation_data
 from trainables.ssl.config import Segmentation
+from trainables.ssl.segmentation_clusters import ClusterUse
 from trainables.ssl.segmentation_data import Coded, Part, SegmentedScenes
 from trainables.ssl.segmentation_measuring import Measuring
-from trainables.ssl.segmentation_model import Compared, Look, Segmenter
+from trainables.ssl.segmentation_model import Changed, Compared, Look, Segmenter
 
 PROBES = "probes"
 """The name of the group of parameters that have a rate of their own."""
@@ -40,6 +40,7 @@ class SegmentationExperiment(Experiment):
     config: Segmentation  # pyright: ignore[reportIncompatibleVariableOverride]
     data: SegmentedScenes
     _nearest: Tensor | None
+    _versions: Part | None
 
     def __init__(self, config: Segmentation) -> None:
         super().__init__(config)
@@ -52,6 +53,7 @@ class SegmentationExperiment(Experiment):
         self.data = SegmentedScenes(config.data, config.features, config.seed)
         facts = self.data.facts()
         self._nearest = self.data.nearest(given.neighbours) if given.neighbour_weight else None
+        self._versions = self.data.changed(config.alignment) if config.alignment.weight else None
         return facts
 
     @property
@@ -76,20 +78,25 @@ class SegmentationExperiment(Experiment):
             near = neighbours.drawn(self._nearest, rows, draw, given.neighbours)
             batch |= self._look("near", near, other)
         if self.config.colours.weight:
-            part = self.data.train()
             mean, deviation = (torch.tensor(one)[:, None, None] for one in IMAGENET)
-            seen = pixels(part.scenes, part.positions[rows.numpy()])
+            seen = segmentation_data.seen(self.data.train(), rows)
             batch["images"] = (seen - mean) / deviation
+        if self._versions is not None:
+            number = self.config.alignment.versions
+            draw = uniform(seed, "versions", step, places, 1)[:, 0]
+            versions = rows * number + (draw * number).long()
+            coded = segmentation_data.taken(self._versions, versions)
+            batch["changed_codes"] = coded.codes
+            batch |= {} if coded.scales is None else {"changed_scales": coded.scales}
+            batch["changed_places"] = self.data.places(versions)
         return batch
 
     def _look(self, name: str, rows: Tensor, coordinates: Tensor) -> Batch:
         part = self.data.train()
         coded = segmentation_data.taken(part, rows)
-        found = {
-            f"{name}_codes": coded.codes,
-            f"{name}_labels": self.data.labels(part, rows),
-            f"{name}_coordinates": coordinates,
-        }
+        found = {f"{name}_codes": coded.codes, f"{name}_coordinates": coordinates}
+        if self.config.data.class_names:
+            found[f"{name}_labels"] = self.data.labels(part, rows)
         return found if coded.scales is None else {**found, f"{name}_scales": coded.scales}
 
     def forward(self, batch: Batch, step: int) -> Loss:
@@ -99,6 +106,11 @@ class SegmentationExperiment(Experiment):
         if "images" in batch:
             count = self.config.colours.places
             draws = uniform(self.config.seed, "colours", step, torch.arange(count), 2)
+        changed = None
+        if "changed_codes" in batch:
+            coded = Coded(batch["changed_codes"], batch.get("changed_scales"))
+            maps = self.maps(self.data.train(), coded)
+            changed = Changed(maps, batch["changed_places"].to(maps))
         compared = Compared(
             self._seen("own", batch),
             near,
@@ -106,13 +118,14 @@ class SegmentationExperiment(Experiment):
             batch["other_coordinates"],
             batch.get("images"),
             draws,
+            changed,
         )
         return self.network.compare(compared, distributed.gather)
 
     def _seen(self, name: str, batch: Batch) -> Look:
         coded = Coded(batch[f"{name}_codes"], batch.get(f"{name}_scales"))
         features = self.maps(self.data.train(), coded)
-        return Look(features, batch[f"{name}_labels"], batch[f"{name}_coordinates"])
+        return Look(features, batch.get(f"{name}_labels"), batch[f"{name}_coordinates"])
 
     def maps(self, part: Part, coded: Coded) -> Tensor:
         """Maps [B, D, h, w] in the precision of the networks."""
@@ -169,8 +182,20 @@ class SegmentationExperiment(Experiment):
         }
 
     def evaluations(self) -> list[Evaluation]:
-        """Classes of pixels on the validation and on the test split."""
+        """Classes of pixels on the validation and on the test split, or how clusters are used."""
         every, measuring = self.config.training.evaluate_every, Measuring(self)
+        if not self.config.data.class_names:
+            look = ClusterUse(self, measuring)
+            return [
+                Evaluation(
+                    split,
+                    split,
+                    partial(look.measure, split),
+                    every=0 if split == "test" else every,
+                    references=partial(look.references, split),
+                )
+                for split in ("val", "test")
+            ]
         return [
             Evaluation(
                 split,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from trainables.core import liveness
 from trainables.core.measuring import device_of_runs
-from trainables.core.randomness import generator
-from trainables.data import features, neighbours
+from trainables.core.randomness import generator, uniform
+from trainables.data import aligned, features, neighbours
 from trainables.data.features import FeatureStore, Stored
 from trainables.data.scenes.catalog import SCENE_SETS
 from trainables.data.scenes.choosing import Positions, chosen, pixels
@@ -25,7 +26,7 @@ from trainables.layers.frozen_maps import FrozenMaps, map_shape, seen_size
 from trainables.layers.patches import own_size
 from trainables.layers.weights import locate
 from trainables.ssl.own_maps import OwnMaps, digest, network_of
-from trainables.ssl.segmentation_settings import Maps, Segmented
+from trainables.ssl.segmentation_settings import Alignment, Maps, Segmented
 
 _AT_ONCE, _LOOKED_AT = 64, 512
 
@@ -38,11 +39,15 @@ class Coded(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The scenes of a split that are looked at, and their maps; with mirror images two each."""
+    """The scenes of a split that are looked at, and their maps; with mirror images two each.
+
+    With a `ratio` each is one of the five crops of a scene, in turn.
+    """
 
     scenes: Scenes
     positions: Positions
     store: FeatureStore
+    ratio: float | None = None
 
 
 class SegmentedScenes:
@@ -51,7 +56,8 @@ class SegmentedScenes:
     def __init__(self, data: Segmented, maps: Maps, seed: int) -> None:
         self._data, self._maps, self._seed = data, maps, seed
         self.store: Store = open_store(data.folder(), data.copy_to)
-        self.order = self._chosen()
+        self._ratio = data.five_crop
+        self.order = np.repeat(self._chosen(), 1 if self._ratio is None else aligned.FIVE)
         self.network, self._facts = self._network()
         self._parts: dict[tuple[str, int | None, bool], Part] = {}
 
@@ -112,33 +118,82 @@ class SegmentedScenes:
         }
 
     def train(self) -> Part:
-        """The training scenes, in their order."""
-        return self._part("train", self.order, mirrors=False)
+        """The training scenes in their order, or five crops of each, one behind the other."""
+        return self._part("train", self.order, mirrors=False, ratio=self._ratio)
 
     def measured(self, split: str, most: int | None, *, mirrors: bool) -> Part:
         """The first scenes of a split (None: all), with their mirror images or without."""
         positions = np.arange(len(self.store.splits[split]), dtype=np.int64)[:most]
         return self._part(split, positions, mirrors=mirrors)
 
-    def _part(self, split: str, positions: Positions, *, mirrors: bool) -> Part:
+    def changed(self, settings: Alignment) -> Part:
+        """Changed versions of the training images, those of an image one behind the other.
+
+        A version is a function of the scene, the crop and its number.
+        """
+        part, number = self.train(), settings.versions
+        crops = np.arange(len(self.order)) % aligned.FIVE if self._ratio is not None else 0
+        which = self.order * aligned.FIVE + crops
+        each = torch.from_numpy(np.repeat(which, number) * number)
+        numbers = each + torch.arange(number).repeat(len(which))
+        draws = uniform(0, "changed images", 0, numbers, aligned.DRAWS)
+        self._windows = aligned.windows(draws[:, :4], settings.smallest_area)
+
+        def look(rows: Positions) -> Tensor:
+            images = seen(part, torch.from_numpy(rows // number))
+            given = draws[torch.from_numpy(rows)]
+            return aligned.changed(images, given, settings.smallest_area, settings.strength)
+
+        facts = {"versions": settings.model_dump(exclude={"weight"})}
+        store = self._stored("train", self.order, number, look, facts, ratio=self._ratio)
+        self.network.forget()
+        return Part(part.scenes, np.repeat(self.order, number), store)
+
+    def places(self, versions: Tensor) -> Tensor:
+        """Where the places of changed versions [B] come from, [B, h · w, 2]."""
+        chosen = aligned.Windows(*(one[versions] for one in self._windows))
+        return aligned.places(chosen, (self.network.shape.rows, self.network.shape.columns))
+
+    def _part(
+        self, split: str, positions: Positions, *, mirrors: bool, ratio: float | None = None
+    ) -> Part:
         key = split, len(positions), mirrors
         if key not in self._parts:
             scenes = self.store.splits[split]
-            store = self._computed(split, positions, mirrors=mirrors)
-            self._parts[key] = Part(scenes, positions, store)
+            store = self._computed(split, positions, mirrors=mirrors, ratio=ratio)
+            self._parts[key] = Part(scenes, positions, store, ratio)
             self.network.forget()
         return self._parts[key]
 
-    def _computed(self, split: str, positions: Positions, *, mirrors: bool) -> FeatureStore:
+    def _computed(
+        self, split: str, positions: Positions, *, mirrors: bool, ratio: float | None
+    ) -> FeatureStore:
         """Maps of scenes, opened or built first; a scene's mirror image comes behind it."""
-        scenes, device, shape = self.store.splits[split], device_of_runs(), self.network.shape
-        each = 2 if mirrors else 1
+        scenes, each = self.store.splits[split], 2 if mirrors else 1
+
+        def look(rows: Positions) -> Tensor:
+            images = _cropped(pixels(scenes, positions[rows // each]), rows, ratio)
+            is_mirror = torch.from_numpy(rows % each == 1)[:, None, None, None]
+            return torch.where(is_mirror, images.flip(3), images)
+
+        facts: dict[str, object] = {"mirrors": mirrors}
+        return self._stored(split, positions, each, look, facts, ratio=ratio)
+
+    def _stored(
+        self,
+        split: str,
+        positions: Positions,
+        each: int,
+        look: Callable[[Positions], Tensor],
+        facts: Mapping[str, object],
+        *,
+        ratio: float | None,
+    ) -> FeatureStore:
+        """Maps of what is looked at, `each` of a position, opened or built first."""
+        device, shape = device_of_runs(), self.network.shape
 
         def compute(rows: Positions) -> Tensor:
-            images = pixels(scenes, positions[rows // each])
-            is_mirror = torch.from_numpy(rows % each == 1)[:, None, None, None]
-            images = torch.where(is_mirror, images.flip(3), images)
-            return self.network(images.to(device)).flatten(2).mT
+            return self.network(look(rows).to(device)).flatten(2).mT
 
         return features.store(
             Path(self._data.root),
@@ -148,7 +203,8 @@ class SegmentedScenes:
                 "scenes": self.store.fingerprint,
                 "split": split,
                 "positions": hashlib.sha256(positions.tobytes()).hexdigest(),
-                "mirrors": mirrors,
+                **facts,
+                **({} if ratio is None else {"five_crop": ratio}),
                 "of": "maps",
             },
             kind=self._maps.store,
@@ -170,7 +226,7 @@ class SegmentedScenes:
             num_background=self.store.num_background,
             are_classes=bool(SCENE_SETS[self._data.name].classes),
         )
-        return torch.from_numpy(found)
+        return _cropped(torch.from_numpy(found), rows.numpy(), part.ratio)
 
     def nearest(self, count: int) -> Tensor:
         """The nearest training scenes of each, [N, count], by their pooled maps.
@@ -190,6 +246,19 @@ class SegmentedScenes:
             coded = to(taken(part, rows), device_of_runs())
             directions.append(neighbours.pooled([self.maps(part, coded)]))
         return neighbours.nearest(torch.cat(directions), count).cpu()
+
+
+def seen(part: Part, rows: Tensor) -> Tensor:
+    """Images [B, 3, H, W] in 0…1 of some rows, or the crops that they are."""
+    images = pixels(part.scenes, part.positions[rows.numpy()])
+    return _cropped(images, rows.numpy(), part.ratio)
+
+
+def _cropped(images: Tensor, rows: Positions, ratio: float | None) -> Tensor:
+    """Images, or maps of labels, [B, …, H, W], or the crops of them that rows are."""
+    if ratio is None:
+        return images
+    return aligned.five_crop(images, torch.from_numpy(rows % aligned.FIVE), ratio)
 
 
 def taken(part: Part, rows: Tensor) -> Coded:

@@ -19,7 +19,6 @@ from trainables.core import liveness
 from trainables.core.experiment import Evaluated, References
 from trainables.core.randomness import generator
 from trainables.data.features import identity
-from trainables.data.scenes.choosing import pixels
 from trainables.data.scores import kept_scores
 from trainables.figures.semantic import class_table
 from trainables.layers.kmeans import first_centroids, kmeans
@@ -46,8 +45,10 @@ Kinds = dict[str, Tensor]
 """What is predicted of each pixel, by how."""
 
 
-class _Look(NamedTuple):
-    """Images [B, 3, H, W] in 0…1, classes [B, H, W], maps [B, D, h, w], and mirror images' maps."""
+class Look(NamedTuple):
+    """Images [B, 3, H, W] in 0…1, classes [B, H, W] (all 0 where there are none), maps
+    [B, D, h, w], and mirror images' maps.
+    """
 
     images: Tensor
     labels: Tensor
@@ -61,9 +62,9 @@ class _Counted:
 
     classes: int
     counts: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    shown: list[tuple[_Look, Kinds]] = field(default_factory=list[tuple[_Look, Kinds]])
+    shown: list[tuple[Look, Kinds]] = field(default_factory=list[tuple[Look, Kinds]])
 
-    def add(self, look: _Look, kinds: dict[str, tuple[Tensor, int]]) -> None:
+    def add(self, look: Look, kinds: dict[str, tuple[Tensor, int]]) -> None:
         """Counts predictions, each with the number of what may be predicted."""
         for name, (predicted, number) in kinds.items():
             found = tally(predicted, look.labels, self.classes, number)
@@ -90,8 +91,8 @@ class Measuring:
         """
         counted = _Counted(len(self._names))
         with_field = last and self._settings.crf
-        for look in self._looks(self._part(split)):
-            kinds = self._predicted(look, with_field)
+        for look in self.looks(self.part(split)):
+            kinds = self.predicted(look, with_field)
             counted.add(look, kinds)
             missing = self._settings.pictures - sum(len(one.images) for one, _ in counted.shown)
             if last and missing > 0:
@@ -117,7 +118,7 @@ class Measuring:
         colours of pixels, `features`: of the directions of the frozen features, fitted to training
         images. They do not depend on the run, and are kept for all.
         """
-        config, data, part = self._experiment.config, self._experiment.data, self._part(split)
+        config, data, part = self._experiment.config, self._experiment.data, self.part(split)
         facts = [
             "segmentation", data.store.fingerprint, config.data.classes, part.store.fingerprint,
             data.train().store.fingerprint, config.probes.extra_clusters,
@@ -127,13 +128,13 @@ class Measuring:
 
     def _references(self, split: str) -> References:
         clusters = len(self._names) + self._experiment.config.probes.extra_clusters
-        by_colour = _Clusters(self._fitted(lambda look: look.images), clusters, spherical=False)
-        by_features = _Clusters(self._fitted(_features), clusters, spherical=True)
+        by_colour = Clusters(self.fitted(lambda look: look.images), clusters, spherical=False)
+        by_features = Clusters(self.fitted(features_of), clusters, spherical=True)
         most = int(self._training_classes().argmax())
         counted = _Counted(len(self._names))
-        for look in self._looks(self._part(split)):
+        for look in self.looks(self.part(split)):
             size = (look.labels.shape[1], look.labels.shape[2])
-            features = functional.interpolate(_features(look), size, mode="bilinear")
+            features = functional.interpolate(features_of(look), size, mode="bilinear")
             always = torch.full_like(look.labels, most)
             kinds = {
                 "linear": (always, len(self._names)),
@@ -157,11 +158,12 @@ class Measuring:
         }
         return {"majority": majority, **found}
 
-    def _part(self, split: str) -> Part:
+    def part(self, split: str) -> Part:
+        """The scenes of a split that are measured."""
         settings = self._settings
         return self._experiment.data.measured(split, settings.scenes, mirrors=settings.mirrors)
 
-    def _looks(self, part: Part, most: int | None = None) -> Iterator[_Look]:
+    def looks(self, part: Part, most: int | None = None) -> Iterator[Look]:
         """The scenes of a part in batches, on the device of the networks."""
         experiment, device = self._experiment, next(self._experiment.parameters()).device
         number = len(part.positions)
@@ -175,31 +177,41 @@ class Measuring:
                 )
                 for own in range(each)
             ]
-            yield _Look(
-                pixels(part.scenes, part.positions[rows.numpy()]).to(device),
-                experiment.data.labels(part, rows).to(device),
+            images = segmentation_data.seen(part, rows).to(device)
+            labels = torch.zeros_like(images[:, 0], dtype=torch.uint8)
+            if self._names:
+                labels = experiment.data.labels(part, rows).to(device)
+            yield Look(
+                images,
+                labels,
                 maps[0],
                 maps[1] if each == 2 else None,
             )
 
-    def _predicted(self, look: _Look, with_field: bool) -> dict[str, tuple[Tensor, int]]:
+    def predicted(self, look: Look, with_field: bool) -> dict[str, tuple[Tensor, int]]:
         """Clusters and classes of pixels, each with how many there are."""
+        logits, cosines = self.read(look)
+        found = {"cluster": cosines}
+        if logits is not None:
+            found["linear"] = logits
+        if with_field:  # cosines times 2, as the published code has it
+            found["cluster_crf"] = mean_field(look.images, 2 * cosines)
+            if logits is not None:
+                found["linear_crf"] = mean_field(look.images, logits)
+        return {name: (one.argmax(1), one.shape[1]) for name, one in found.items()}
+
+    def read(self, look: Look) -> tuple[Tensor | None, Tensor]:
+        """Logits of classes, if there are any, and cosines with clusters, of pixels."""
         network = self._experiment.network
         codes = network.codes(look.maps)
         if look.mirrored is not None:
             codes = with_mirror(codes, network.codes(look.mirrored))
-        size = (look.labels.shape[1], look.labels.shape[2])
-        logits, cosines = network.read(codes, size)
-        found = {"cluster": cosines, "linear": logits}
-        if with_field:  # cosines times 2, as the published code has it
-            found["cluster_crf"] = mean_field(look.images, 2 * cosines)
-            found["linear_crf"] = mean_field(look.images, logits)
-        return {name: (one.argmax(1), one.shape[1]) for name, one in found.items()}
+        return network.read(codes, (look.labels.shape[1], look.labels.shape[2]))
 
-    def _fitted(self, of: Callable[[_Look], Tensor]) -> Tensor:
+    def fitted(self, of: Callable[[Look], Tensor]) -> Tensor:
         """Vectors [1, N, …] of places of training images, drawn always the same."""
         part = self._experiment.data.train()
-        found = [of(look).movedim(1, -1).flatten(0, -2) for look in self._looks(part, _FITTED)]
+        found = [of(look).movedim(1, -1).flatten(0, -2) for look in self.looks(part, _FITTED)]
         vectors = torch.cat(found)
         kept = torch.randperm(len(vectors), generator=generator(0, "vectors"))[:_VECTORS]
         return vectors[kept.to(vectors.device)].float()[None]
@@ -245,7 +257,7 @@ _HEADS = {
 }
 
 
-class _Clusters:
+class Clusters:
     """K-means of vectors [1, N, D], by which others have a cluster too."""
 
     def __init__(self, vectors: Tensor, number: int, *, spherical: bool) -> None:
@@ -262,5 +274,6 @@ class _Clusters:
         return (2 * scores - self._centroids.square().sum(1)[:, None, None]).argmax(1)
 
 
-def _features(look: _Look) -> Tensor:
+def features_of(look: Look) -> Tensor:
+    """The frozen features."""
     return look.maps

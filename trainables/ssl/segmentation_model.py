@@ -18,6 +18,7 @@ from trainables.losses.correspondence import (
     Kernel,
     Pair,
     Places,
+    aligned,
     alike_by_colour,
     correspond,
     derangements,
@@ -32,18 +33,27 @@ Gather = Callable[[Tensor], Tensor]
 
 
 class Look(NamedTuple):
-    """Images of a batch: maps [B, D, h, w], labels [B, H, W], places [B, N, 2] in −1…1."""
+    """Images of a batch: maps [B, D, h, w], labels [B, H, W] (None: there are no classes), places
+    [B, N, 2] in −1…1.
+    """
 
     features: Tensor
-    labels: Tensor
+    labels: Tensor | None
     coordinates: Tensor
+
+
+class Changed(NamedTuple):
+    """Maps of changed images [B, D, h, w], and where their places come from [B, h · w, 2]."""
+
+    features: Tensor
+    places: Tensor
 
 
 class Compared(NamedTuple):
     """What a batch is compared by: the images, neighbours of them (None: nobody asks for them),
     draws [B, P] of which others stand for each, places [B, N, 2] of what an image is compared with,
     and, for the term of colours, standardised images [B, 3, H, W] and draws [M, 2] of places (None:
-    there is no such term).
+    there is no such term); and changed images of the same (None: nobody asks for them).
     """
 
     own: Look
@@ -52,10 +62,12 @@ class Compared(NamedTuple):
     there: Tensor
     images: Tensor | None = None
     colour_places: Tensor | None = None
+    changed: Changed | None = None
 
 
 class Segmenter(nn.Module):
     """A head on feature maps, a linear probe and clusters; a decoder if features are to come back.
+    Without classes there is no linear probe.
 
     Args:
         config: the settings.
@@ -70,14 +82,15 @@ class Segmenter(nn.Module):
         self.head = CodeHead(
             features=features, width=head.width, dropout=head.dropout, is_deep=head.layers == 2
         )
-        self.linear = LinearProbe(width=head.width, classes=classes)
+        self.linear = LinearProbe(width=head.width, classes=classes) if classes else None
         clusters = classes + config.probes.extra_clusters
         self.clusters = ClusterProbe(width=head.width, clusters=clusters)
         self.decoder = nn.Conv2d(head.width, features, 1) if config.reconstruction_weight else None
 
     def probes(self) -> list[nn.Parameter]:
         """The parameters that read and teach nothing."""
-        return [*self.linear.parameters(), *self.clusters.parameters()]
+        linear = [] if self.linear is None else self.linear.parameters()
+        return [*linear, *self.clusters.parameters()]
 
     def codes(self, features: Tensor) -> Tensor:
         """Maps [B, D, h, w] → codes [B, E, h, w]."""
@@ -97,12 +110,18 @@ class Segmenter(nn.Module):
         if batch.images is not None and batch.colour_places is not None:
             terms["colours"] = self._colours(batch.images, codes, batch.colour_places)
             total = total + settings.colours.weight * terms["colours"]
+        if batch.changed is not None:
+            other = self.codes(batch.changed.features)
+            terms["alignment"] = aligned(codes, other, batch.changed.places)
+            total = total + settings.alignment.weight * terms["alignment"]
         seen = codes.detach()
-        summed = cross_entropy(self.linear(seen).to(seen.dtype), own.labels)
-        count = gather(summed.pixels[None].to(seen.dtype)).sum().clamp(min=1)
-        terms["linear"] = gather(summed.total[None]).sum() / count
+        if self.linear is not None and own.labels is not None:
+            summed = cross_entropy(self.linear(seen).to(seen.dtype), own.labels)
+            count = gather(summed.pixels[None].to(seen.dtype)).sum().clamp(min=1)
+            terms["linear"] = gather(summed.total[None]).sum() / count
+            total = total + terms["linear"]
         terms["clusters"] = self.clusters(seen)[0]
-        return Loss(total + terms["linear"] + terms["clusters"], terms)
+        return Loss(total + terms["clusters"], terms)
 
     def _correspondence(
         self, batch: Compared, codes: Tensor, gather: Gather
@@ -150,7 +169,7 @@ class Segmenter(nn.Module):
 
         Those have a channel more, of pixels whose class is not known.
         """
-        if self.settings.signal == "features":
+        if self.settings.signal == "features" or look.labels is None:
             return self.head.drop(look.features)
         labels = look.labels.long()
         labels = labels.where((labels >= 0) & (labels < self.classes), self.classes)
@@ -167,12 +186,13 @@ class Segmenter(nn.Module):
         places = (draws * given.size).long().T.to(images.device)
         return alike_by_colour(images, functional.normalize(codes, dim=1), places, kernel)
 
-    def read(self, codes: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def read(self, codes: Tensor, size: tuple[int, int]) -> tuple[Tensor | None, Tensor]:
         """Codes enlarged to H × W pixels (bilinear), and what probes make of them: logits
-        [B, C, H, W] and cosines [B, K, H, W].
+        [B, C, H, W] (None: there are no classes) and cosines [B, K, H, W].
         """
         large = functional.interpolate(codes, size, mode="bilinear", align_corners=False)
-        return self.linear(large), self.clusters(large)[1]
+        logits = None if self.linear is None else self.linear(large)
+        return logits, self.clusters(large)[1]
 
 
 class _Maps(NamedTuple):

@@ -19,19 +19,36 @@ from trainables.settings.ranges import Count, Natural, NonNegative, Positive, Ra
 from trainables.settings.scenes import Scenes
 from trainables.settings.schedules import Schedule
 
-Property = Literal["any", "size", "material", "shape", "color", "digit", "garment"]
+Property = Literal["any", "none", "size", "material", "shape", "color", "digit", "garment"]
+NO_CLASSES = "none"
+"""Of pixels whose classes nobody knows, or is to look at."""
 
 
 class Segmented(Scenes):
     """Scenes, and by which property of an object its pixels have a class.
 
     By `any` there are two classes, background and object; of a set whose masks are classes, these.
+    By `none` there are no classes, as sets without masks have it: there are pictures of clusters.
+    With `five_crop` training images are the corners and the middle of each scene, with sides of so
+    much of its sides (null: whole scenes); evaluated are whole ones.
     """
 
     classes: Property = "any"
+    five_crop: Annotated[float, Field(gt=0.1, lt=1)] | None = None
+
+    def void(self) -> frozenset[str]:
+        """As of any scenes; crops that are none."""
+        found = super().void()
+        return found | {"five_crop"} if self.five_crop is None else found
 
     @model_validator(mode="after")
     def _there_are_such_classes(self) -> Segmented:
+        if self.classes == NO_CLASSES:
+            return self
+        if not SCENE_SETS[self.name].has_masks:
+            raise ValueError(
+                f"classes must be none for {self.name}, which has no masks, got {self.classes!r}"
+            )
         try:
             classes(SCENE_SETS[self.name], self.classes)
         except LookupError as error:
@@ -40,7 +57,9 @@ class Segmented(Scenes):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the classes of pixels, by index."""
+        """Of the classes of pixels, by index; none if nobody knows them."""
+        if self.classes == NO_CLASSES:
+            return ()
         return classes(SCENE_SETS[self.name], self.classes)
 
 
@@ -153,10 +172,29 @@ class ColourTerm(Config):
         return frozenset() if self.weight else frozenset(type(self).model_fields)
 
 
+class Alignment(Config):
+    """Codes that move with what they are of, with a `weight` (0: no such term).
+
+    Of each training image there are so many changed `versions`, the same in all runs: a window of
+    at least `smallest_area`, half of them mirrored, its colours times 1 ± `strength`. Their maps
+    are computed with the others, and one of them is drawn in each step.
+    """
+
+    weight: NonNegative = 0.0
+    versions: Count = 4
+    smallest_area: Annotated[float, Field(gt=0.05, le=1)] = 0.8
+    strength: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+    def void(self) -> frozenset[str]:
+        """All if there is no such term."""
+        return frozenset() if self.weight else frozenset(type(self).model_fields)
+
+
 class Probes(Config):
     """What reads classes off the codes and teaches them nothing: its rate, and more clusters.
 
-    There are as many clusters as classes, and `extra_clusters`, which no class is matched with.
+    There are as many clusters as classes, and `extra_clusters`, which no class is matched with;
+    where there are no classes these are all.
     """
 
     lr: Positive = 5e-3
@@ -204,6 +242,7 @@ class SegmentationConfig(ExperimentConfig):
     correspondence: Correspondence = Correspondence()
     reconstruction_weight: NonNegative = 0.0
     colours: ColourTerm = ColourTerm()
+    alignment: Alignment = Alignment()
     probes: Probes = Probes()
     optimizer: Annotated[Adam | AdamW, Field(discriminator="kind")] = Adam()
     schedule: Schedule = Schedule(kind="constant", warm_up=0.0)
@@ -215,6 +254,35 @@ class SegmentationConfig(ExperimentConfig):
     def void(self) -> frozenset[str]:
         """A reconstruction that weighs nothing."""
         return frozenset() if self.reconstruction_weight else frozenset({"reconstruction_weight"})
+
+    def unreported(self, metric: str) -> str | None:
+        """The sentence on why no run reports a metric; None if it may."""
+        evaluation, _, value = metric.partition("/")
+        is_none, of_use = self.data.classes == NO_CLASSES, value.startswith("clusters_")
+        if evaluation not in ("val", "test") or is_none == of_use:
+            return None
+        if is_none:
+            return (
+                f"metric {metric} needs classes, and data.classes is 'none'; look at "
+                f"{evaluation}/clusters_used and at the pictures"
+            )
+        return f"metric {metric} is of scenes without classes; take data.classes 'none'"
+
+    @model_validator(mode="after")
+    def _what_has_no_classes_needs_none(self) -> SegmentationConfig:
+        if self.data.classes != NO_CLASSES:
+            return self
+        if self.signal == "labels":
+            raise ValueError(
+                "signal must be 'features' with data.classes 'none', of which there are no labels, "
+                "got 'labels'"
+            )
+        if self.probes.extra_clusters < 2:
+            raise ValueError(
+                f"probes.extra_clusters must be at least 2 with data.classes 'none', where these "
+                f"are all clusters, got {self.probes.extra_clusters}; try 27"
+            )
+        return self
 
     def missing(self) -> str | None:
         """The sentence on scenes or weights that are not there."""

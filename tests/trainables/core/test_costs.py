@@ -58,7 +58,8 @@ def test_the_largest_memory_is_that_of_this_process() -> None:
 def test_each_report_has_them_and_no_metric_is_one(tmp_path: Path) -> None:
     session = runs.run(EVERYTHING, tmp_path)
     assert session.costs.keys() == session.reports.keys()
-    assert all(costs.keys() == NAMES for costs in session.costs.values())
+    own = {"cost/latency_ms", "cost/latency_of_batch_ms"}
+    assert all(costs.keys() == NAMES | own for costs in session.costs.values())
     assert not any(name.startswith("cost/") for said in session.reports.values() for name in said)
 
 
@@ -99,3 +100,29 @@ def test_a_run_by_hand_keeps_them_in_a_file_of_their_own(tmp_path: Path) -> None
         {"step": 3, "train/loss": 1.0},
         {"step": 3, "cost/step_seconds": 0.5},
     ]
+
+
+def test_what_a_network_costs_is_said_with_its_steps_and_never_as_a_fact(tmp_path: Path) -> None:
+    class Hearing(LocalSession):
+        heard: dict[str, float]
+
+        def report(
+            self,
+            step: int,
+            metrics: Mapping[str, float],
+            checkpoint: Path | None = None,
+            *,
+            costs: Mapping[str, float] | None = None,
+        ) -> None:
+            self.heard = dict(costs or {})
+            super().report(step, metrics, checkpoint)
+
+    session = Hearing(tmp_path)
+    SupervisedExperiment.run(EVERYTHING.with_values({"training.steps": 2}).to_json(), session)
+    single, batch = (session.heard[f"cost/latency{one}_ms"] for one in ("", "_of_batch"))
+    assert 0 < single < 1000 and batch < 1000
+    assert not any("latency" in name for name in session.facts)
+    facts = session.facts
+    assert facts["network.parameters"] == facts["parameters"]
+    assert isinstance(facts["network.multiply_adds"], int) and facts["network.multiply_adds"] > 1000
+    assert facts["network.image_size"] == 8

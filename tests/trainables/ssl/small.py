@@ -60,7 +60,8 @@ def provide(root: Path) -> None:
 def values(config: ExperimentConfig) -> dict[str, Any]:
     """Settings that make a configuration small."""
     if isinstance(config, Segmentation):
-        return SEGMENTATION
+        has_classes = config.data.classes != "none"
+        return SEGMENTATION if has_classes else {**SEGMENTATION, "data.classes": "none"}
     corrupted: dict[str, Any] = {}
     if isinstance(config, Supervised | Pretraining) and config.evaluation.corruption.images:
         corrupted["evaluation.corruption.images"] = 4

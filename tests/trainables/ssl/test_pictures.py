@@ -155,6 +155,22 @@ def test_one_that_fails_ends_no_run_and_the_others_are_drawn(
     assert 0 <= session.reports[1]["pictures/tsne_purity"] <= 1
 
 
+def test_they_are_drawn_during_training_under_names_of_their_own(tmp_path: Path) -> None:
+    """All but the views, at the steps that are asked for; those of the last time as ever."""
+    off = {f"evaluation.figures.{one}": 0 for one in ("grad_cam", "embedding.points", "views")}
+    values = {"training.steps": 3, "evaluation.health": 0, "evaluation.figures.draw_every": 2}
+    config = made("simclr", data__limit=100).with_values({**off, **values})
+    session = LocalSession(tmp_path)
+    PretrainingExperiment.run(config.to_json(), session)
+    drawn = {name for name in session.artifacts if "pictures" in name}
+    assert drawn == {
+        f"figures/pictures-{name}{step}.png"
+        for name in ("attention", "correspondence")
+        for step in ("-00000002", "")
+    }
+    assert config.digest() != config.with_values({"evaluation.figures.draw_every": 0}).digest()
+
+
 def test_a_network_that_collapsed_is_drawn(tmp_path: Path) -> None:
     experiment = loaded("simclr")
     with torch.no_grad():

@@ -16,12 +16,15 @@ from torch.nn import functional
 from tests.trainables.groups import together
 from tests.trainables.ssl import segmenting, small
 from trainables.core import loop
+from trainables.core.randomness import uniform
 from trainables.core.session import LocalSession
+from trainables.data import aligned
 from trainables.data.scenes.catalog import SCENE_SETS
 from trainables.data.scenes.choosing import pixels
 from trainables.losses.correspondence import Places, correspond, derangements, sampled
 from trainables.metrics.mean_field import mean_field
 from trainables.metrics.semantic import cluster_scores, tally
+from trainables.ssl import segmentation_data
 from trainables.ssl.config import Pretraining, Segmentation
 from trainables.ssl.own_maps import digest
 from trainables.ssl.pretraining import PretrainingExperiment
@@ -130,6 +133,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(root: Path, signal: str) -> N
     }
     for name, term in terms.items():
         torch.testing.assert_close(found.terms[name], term)
+    assert network.linear is not None and own.labels is not None
     logits = functional.interpolate(
         network.linear(network.head(own.features)), (32, 40), mode="bilinear"
     )
@@ -209,6 +213,7 @@ def test_scores_are_those_of_pixels_one_by_one(root: Path, mirrors: bool) -> Non
     positions = np.arange(4)
     images, labels = pixels(scenes, positions), torch.from_numpy(scenes.labels(positions)).long()
     network = experiment.network
+    assert network.linear is not None
     with torch.no_grad():
         found = experiment.evaluations()[0].function(True)
         codes = network.head(experiment.data.network(images))
@@ -265,7 +270,7 @@ def test_too_few_images_and_too_deep_a_layer_are_refused_by_their_settings(root:
         ValueError, match="data.classes must be one of any for massmind, got 'shape'"
     ):
         made(root, data__classes="shape")
-    with pytest.raises(ValueError, match="data.name must be a set with masks, and clevr has none"):
+    with pytest.raises(ValueError, match="data.classes must be none for clevr, which has no masks"):
         made(root, data__name="clevr")
 
 
@@ -331,3 +336,117 @@ def test_others_are_looked_at_at_places_of_their_own_without_neighbours_too(root
         for one in (batch, {**batch, "other_coordinates": batch["own_coordinates"]})
     ]
     assert losses[0] != losses[1]
+
+
+def test_five_crops_of_a_scene_are_images_with_their_classes(root: Path) -> None:
+    whole, five = loaded(root), loaded(root, data__five_crop=0.5)
+    assert five.num_examples == 5 * whole.num_examples
+    part, rows = five.data.train(), torch.tensor([3, 4, 15])
+    scenes = whole.data.train()
+    one, other = pixels(scenes.scenes, scenes.positions[[0, 3]])
+    images = segmentation_data.seen(part, rows)
+    wanted = torch.stack([one[:, 16:, 20:], one[:, 8:24, 10:30], other[:, :16, :20]])
+    assert torch.equal(images, wanted)
+    first, fourth = whole.data.labels(scenes, torch.tensor([0, 3]))
+    labels = five.data.labels(part, rows)
+    assert torch.equal(labels, torch.stack([first[16:, 20:], first[8:24, 10:30], fourth[:16, :20]]))
+    coded = segmentation_data.taken(part, rows)
+    maps = five.data.network(images)
+    torch.testing.assert_close(five.maps(part, coded), maps, atol=5e-3, rtol=5e-3)
+    found = five.evaluations()[0]
+    assert found.split == "val" and len(five.data.measured("val", 4, mirrors=False).store) == 4
+
+
+@pytest.mark.parametrize("ratio", [None, 0.5])
+def test_codes_of_changed_images_are_aligned_with_the_places_they_show(
+    root: Path, ratio: float | None
+) -> None:
+    weight = {"alignment__weight": 0.5, "alignment__versions": 3, "head__dropout": 0.0}
+    experiment = loaded(root, **weight, data__five_crop=ratio)
+    batch, part = experiment.batch(1), experiment.data.train()
+    found = experiment(batch, 1)
+    which = uniform(experiment.config.seed, "versions", 1, torch.arange(4), 1)[:, 0]
+    rows = batch["examples"]
+    crops = torch.zeros_like(rows) if ratio is None else rows % 5
+    scenes = torch.from_numpy(part.positions[rows.numpy()])
+    numbers = (5 * scenes + crops) * 3 + (3 * which).long()
+    draws = uniform(0, "changed images", 0, numbers, 9)
+    images = aligned.changed(segmentation_data.seen(part, rows), draws, 0.8, 0.3)
+    head, shape = experiment.network.head, experiment.data.network.shape
+    places = aligned.places(aligned.windows(draws[:, :4], 0.8), (shape.rows, shape.columns))
+    own = sampled(head(experiment._seen("own", batch).features), places)
+    changed = head(experiment.data.network(images)).flatten(2)
+    term = -functional.cosine_similarity(own, changed, dim=1).mean()
+    torch.testing.assert_close(found.terms["alignment"], term, atol=2e-3, rtol=2e-3)
+    others = loaded(root, head__dropout=0.0, data__five_crop=ratio)
+    others.load_state_dict(experiment.state_dict())
+    rest = others(others.batch(1), 1).total
+    torch.testing.assert_close(found.total, rest + 0.5 * found.terms["alignment"])
+
+
+def test_no_alignment_and_no_crops_are_no_part_of_a_configuration() -> None:
+    plain = Segmentation()
+    assert plain.with_values({"alignment.versions": 9}).digest() == plain.digest()
+    assert "five_crop" not in plain.canonical()["data"]
+    for values in ({"alignment.weight": 0.1}, {"data.five_crop": 0.5}):
+        assert plain.with_values(values).digest() != plain.digest()
+
+
+@pytest.mark.slow
+def test_without_classes_clusters_are_looked_at_and_nothing_else(tmp_path: Path) -> None:
+    clevr = SCENE_SETS["clevr"]
+    write_set("clevr", clevr.folder(tmp_path, made=True, image_size=32), scenes=20, image_size=32)
+    crop: dict[str, Any] = {"image_size": 32, "crop": "none"}
+    clevr.prepare(tmp_path, progress=lambda done, total: None, made=True, **crop)
+    experiment = loaded(
+        tmp_path,
+        data__name="clevr",
+        data__classes="none",
+        data__crop="none",
+        probes__extra_clusters=5,
+    )
+    batch, network = experiment.batch(1), experiment.network
+    assert network.linear is None and len(network.clusters.centroids) == 5
+    assert not any("labels" in name for name in batch)
+    assert "linear" not in experiment(batch, 1).terms
+    experiment.eval()
+    with torch.inference_mode():
+        found = experiment.evaluations()[0].function(True)
+    part = experiment.data.measured("val", 4, mirrors=True)
+    images = pixels(part.scenes, part.positions)
+    with torch.no_grad():
+        codes = network.head(experiment.data.network(images))
+        other = network.head(experiment.data.network(images.flip(3))).flip(3)
+        codes = (codes + other) / 2
+        large = functional.interpolate(codes, images.shape[2:], mode="bilinear")
+        directions = functional.normalize(network.clusters.centroids, dim=1)
+        cosines = torch.einsum("behw,ke->bkhw", functional.normalize(large, dim=1), directions)
+    shares = cosines.argmax(1).flatten().bincount(minlength=5) / cosines[:, 0].numel()
+    used = float(torch.exp(-(shares[shares > 0] * shares[shares > 0].log()).sum()))
+    assert found.values["clusters_used"] == pytest.approx(used, rel=0.02)
+    best = float(cosines.amax(1).mean())
+    assert found.values["clusters_cosine"] == pytest.approx(best, abs=5e-3)
+    assert set(found.values) == {"clusters_used", "clusters_cosine"}
+    with torch.inference_mode():
+        blind = experiment.evaluations()[0].references
+        rows = blind() if blind is not None else {}
+    assert rows.keys() == {"colours", "features"}
+    assert all(1 < row["clusters_used"] <= 5 for row in rows.values())
+    found.figures["segments"](tmp_path / "segments.png")
+    assert (tmp_path / "segments.png").stat().st_size > 2000
+
+
+def test_what_needs_classes_is_refused_where_there_are_none() -> None:
+    plain = Segmentation()
+    bare = {"data.classes": "none", "probes.extra_clusters": 27}
+    none = plain.with_values(bare)
+    assert "data.classes is 'none'" in (none.unreported("val/cluster_miou") or "")
+    assert "take data.classes 'none'" in (plain.unreported("val/clusters_used") or "")
+    assert none.unreported("val/clusters_used") is plain.unreported("val/linear_miou") is None
+    for values, sentence in (
+        ({"data.classes": "none"}, "probes.extra_clusters must be at least 2 .*, got 0; try 27"),
+        ({**bare, "signal": "labels"}, "signal must be 'features' with data.classes 'none'"),
+        ({"data.name": "clevr"}, "data.classes must be none for clevr, which has no masks"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            plain.with_values(values)
