@@ -83,6 +83,39 @@ def long_tail(trial: Trial) -> Pretraining:
     )
 
 
+BY_DINO: Settings = {
+    "data.labels_from.weights_file": "data/dino/cifar10.pt",
+    "data.labels_from.weights_part": "teacher",
+}
+"""A checkpoint of a finished trial."""
+TAUGHT: Mapping[str, Settings] = {
+    "supcon": {**VIEWS, "method.kind": "supcon"},
+    "cross_entropy": {**VIEWS, "method.kind": "cross_entropy"},
+}
+
+
+@logged(
+    "X58",
+    "2022-12-03",
+    question="Can a network be trained with labels that another one, pretrained, has given?",
+    stated=12,
+    notes="An idea. Say which trial: data.labels_from.weights_file=…. How many pictures it labels "
+    "rightly stands with each run, beside the majority: data.labels_from.",
+    method=TAUGHT,
+)
+def labels(trial: Trial) -> Pretraining:
+    """The known labels alone, or those of all pictures, by neighbours or a probe × how many labels
+    are known × SupCon or cross-entropy.
+    """
+    return pretraining(
+        LONG,
+        BY_DINO,
+        one_of(trial, "data.labels_from.by", "nobody", "neighbours", "probe"),
+        labelled(trial, "method", TAUGHT),
+        one_of(trial, "data.labels_share", 0.01, 0.1),
+    )
+
+
 FOCAL: Mapping[str, Settings] = {
     "none": {"views.local_crop_input_factor": 2.0},
     "focal": {**VIEWS, "method.kind": "focal", "method.gamma": 2.0},
@@ -129,6 +162,17 @@ SHARPNESS: Mapping[str, Settings] = {
 }
 """AdamW alone, uphill by all weights and examples, and by shares of them as published."""
 NETWORKS = ("resnet26", "vit_tiny_patch16_224", "convnext_atto")
+DINO_TRIALS = "data/dino"
+"""The folder with a checkpoint of a trial of DINO for each of these, NAME.pt."""
+STARTED: Mapping[str, Settings] = {
+    "drawn": {},
+    "dino": {
+        "model.pretrained": True,
+        "model.weights_file": f"{DINO_TRIALS}/NAME.pt",
+        "model.weights_part": "teacher",
+    },
+}
+"""As it is drawn, or from the teacher of a finished trial."""
 
 
 def supervised(*settings: Settings) -> Supervised:
@@ -140,22 +184,23 @@ def supervised(*settings: Settings) -> Supervised:
     name="ssl.X15",
     metrics=[Metric("val/accuracy", "maximize")],
     sampler="grid",
-    stated=9,
-    question="Do SAM and ESAM help ResNet, ViT and ConvNeXt alike?",
+    stated=18,
+    question="Do SAM and ESAM help ResNet, ViT and ConvNeXt alike, pretrained or not?",
     tags={"date": "2022-11-13"},
-    choices=choices(sharpness=SHARPNESS),
-    notes="Pretrained ones too: model.pretrained=true model.weights_file=…, a network at a time. "
-    "ASAM: optimizer.adaptive=true.",
+    choices=choices(sharpness=SHARPNESS, start=STARTED),
+    notes="Trials of DINO are of ssl.pretraining on CIFAR-10 with the same model.name, "
+    "model.image_size=64 and views.size=32; copy their checkpoints to data/dino/NAME.pt, or leave "
+    "them out: choice.start=drawn. ASAM: optimizer.adaptive=true.",
 )
 def sharpness(trial: Trial) -> Supervised:
-    """{AdamW, SAM, ESAM} × three networks, none of them pretrained."""
+    """{AdamW, SAM, ESAM} × three networks × as drawn or from a finished trial of DINO."""
     common: Settings = {"training.epochs": 100, "model.image_size": 64, "optimizer.lr": 1e-3}
-    return supervised(
-        SUPERVISED,
-        labelled(trial, "sharpness", SHARPNESS),
-        common,
-        one_of(trial, "model.name", *NETWORKS),
-    )
+    sharp = labelled(trial, "sharpness", SHARPNESS)
+    name = one_of(trial, "model.name", *NETWORKS)
+    start = labelled(trial, "start", STARTED)
+    if start:
+        start = {**start, "model.weights_file": f"{DINO_TRIALS}/{name['model.name']}.pt"}
+    return supervised(SUPERVISED, sharp, common, name, start)
 
 
 OLD: Settings = {

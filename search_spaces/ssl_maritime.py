@@ -77,6 +77,28 @@ def at_sea(*settings: Settings) -> Pretraining:
     return pretraining(CIFAR, NOTES, SEA, *settings)
 
 
+SAILING = ("SAILING_BOAT", "SAILING_BOAT_WITH_CLOSED_SAILS", "SAILING_BOAT_WITH_OPEN_SAILS")
+"""Three of the labels."""
+
+
+@logged(
+    "X30",
+    "2023-01-21",
+    question="What does DINO learn from sailing boats, at the first try?",
+    notes="Noted is a kNN accuracy of 0.05. Why, and what changed it: ssl.five_percent.",
+)
+def first_try(trial: Trial) -> Pretraining:
+    """The largest box of each picture, small views of half the side and 20 to 50 % of the box."""
+    first: Settings = {
+        "views.local_crop_input_factor": 2.0,
+        "views.small.min_area": NOTES["views.small.min_area"],
+        "views.small.max_area": NOTES["views.small.max_area"],
+        "data.boxes.crop": "largest",
+        "data.boxes.classes": list(SAILING),
+    }
+    return at_sea(first)
+
+
 @logged(
     "X32",
     "2023-01-25",

@@ -1,10 +1,7 @@
 """Sweeps of questions on representation learning: one for each, on sets that are small and free.
 
-    raysearch data get fashion_mnist cifar10
-    raysearch search ssl.strips
-
-Nothing declares why pictures should be standardised as ImageNet is (Q6): they are with their own
-training split, and for a pretrained network with what it was trained on.
+raysearch data get fashion_mnist cifar10
+raysearch search ssl.strips
 """
 
 from __future__ import annotations
@@ -227,6 +224,21 @@ def channels(trial: Trial) -> Pretraining:
     modes = ("copy3", "red", "green", "blue", "mean", "sum", "stem1to3")
     further: Settings = {"training.steps": 300, "training.evaluate_every": 300}
     return pretraining(LITE0, further, one_of(trial, "model.channel_mode", *modes))
+
+
+@asked(
+    name="ssl.standards",
+    stated=6,
+    question="Why standardise other pictures by the mean and the deviation of ImageNet?",
+    tags={"question": "Q6"},
+    choices=choices(start=TWO_STARTS),
+    notes="For networks that begin as they are drawn; pretrained ones see pictures as they were "
+    "trained, by whatever these are standardised.",
+)
+def standards(trial: Trial) -> Pretraining:
+    """By their own training split, by ImageNet, by nothing × DINO, cross-entropy."""
+    standard = one_of(trial, "data.standardise", "own", "imagenet", "none")
+    return pretraining(SMALL, LONGER, labelled(trial, "start", TWO_STARTS), standard)
 
 
 # Networks and length --------------------------------------------------------------------------

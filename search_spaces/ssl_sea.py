@@ -93,6 +93,34 @@ def channel_modes(trial: Trial) -> Pretraining:
     return embedded(one_of(trial, "model.channel_mode", *modes))
 
 
+PUBLISHED = (
+    "convnextv2_base",
+    "convnextv2_tiny",
+    "convnextv2_atto",
+    "convnextv2_huge",
+    "mobilevitv2_200",
+)
+WEIGHTS: Mapping[str, Settings] = {
+    name: {"model.name": name, "model.weights_file": f"data/weights/{name}.safetensors"}
+    for name in PUBLISHED
+}
+"""Networks of timm whose weights come in no package; each in a file of its own."""
+
+
+@logged(
+    "X38",
+    "2023-03-02",
+    question="Which pretrained network tells boats apart without being trained further?",
+    stated=5,
+    notes="Noted are 0.807, 0.787, 0.80, 0.78 and 0.713 of 150 boxes: but for the last, they "
+    "cannot be told apart. Put timm's weights into data/weights.",
+    network=WEIGHTS,
+)
+def published(trial: Trial) -> Pretraining:
+    """Four sizes of ConvNeXt V2, and a MobileViT V2."""
+    return embedded(labelled(trial, "network", WEIGHTS))
+
+
 CLEAN: Mapping[str, Settings] = {
     "clean": {"data.boxes.min_crop_size": 32},
     "less_clean": {"data.boxes.min_crop_size": 1},

@@ -12,8 +12,8 @@ import typer
 
 from raysearch.cli.application import app
 from raysearch.driver.plan import parse_overrides
+from raysearch.results.flat import flat
 from raysearch.sweeps.space import Space
-from raysearch.tracking.mlflow.names import flat
 from search_spaces import osc, osc_small
 from search_spaces.osc_settings import DROP_INS
 from tests.osc_sweeps import DROPS, LETTERS, SWEEPS, check_labels, offered, space

@@ -21,9 +21,9 @@ def _from_1(body: Body) -> dict[str, Any]:
 
     Where one was not written it had no effect. Groups of workers, limits of a trial's time, of disk
     and of failures, repeats of the best, evaluations of finished trials, known results, requests,
-    users and priorities, kept code, warnings and the count of points came one after another. The tracking address was
-    written down also where it was the default of the folder of runs; now it is null there, so that
-    a folder of runs can be moved.
+    users and priorities, kept code, warnings and the count of points came one after another. The
+    tracking address was written down also where it was the default of the folder of runs; now it is
+    null there, so that a folder of runs can be moved.
     """
     later: dict[str, Any] = {
         "workers": 1,

@@ -166,11 +166,12 @@ class Store:
             except (ValueError, TypeError):
                 bodies = list(self._bodies(search, rows))
             for row, body in zip(rows, bodies, strict=True):
-                if not _is_event(row, body):
-                    raise self._damaged(search, row[0], "it is none of a search")
-                if what := misfit(row[2], body):
-                    raise self._damaged(search, f"{row[0]} ({row[2]})", what)
-                yield Event(row[0], search, row[1], row[2], row[3], body)
+                seq, about, kind, time, _ = row
+                if not _is_event(about, kind, time, body):
+                    raise self._damaged(search, seq, "it is none of a search")
+                if what := misfit(kind, body):
+                    raise self._damaged(search, f"{seq} ({kind})", what)
+                yield Event(seq, search, about, kind, time, body)
             after = rows[-1][0] if len(rows) == page else last
 
     def readable(self, search: str) -> Iterator[Event]:
@@ -186,10 +187,10 @@ class Store:
             with suppress(ValueError, TypeError):
                 body = decode(self._page(sa.select(EVENTS.c.body).where(*here))[0][0])
             with suppress(ValueError, IndexError):
-                row = (seq, *self._page(sa.select(*columns).where(*here))[0])
-                if _is_event(row, {}):
-                    is_read = type(body) is dict and not misfit(row[2], body)
-                    yield Event(seq, search, row[1], row[2], row[3], body if is_read else {})
+                about, kind, time = self._page(sa.select(*columns).where(*here))[0]
+                if _is_event(about, kind, time, {}):
+                    is_read = type(body) is dict and not misfit(kind, body)
+                    yield Event(seq, search, about, kind, time, body if is_read else {})
 
     def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """One by one, to name the one that cannot be read."""
@@ -366,10 +367,10 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _is_event(row: Sequence[Any], body: object) -> bool:
+def _is_event(trial: object, kind: object, time: object, body: object) -> bool:
     """Whether what a damaged file may hold in any column is an event."""
-    trial = row[1] is None or type(row[1]) is int
-    return trial and type(row[2]) is str and type(row[3]) is int and type(body) is dict
+    is_of_a_search = type(kind) is str and type(time) is int and type(body) is dict
+    return is_of_a_search and (trial is None or type(trial) is int)
 
 
 def _row(event: Event) -> dict[str, Any]:

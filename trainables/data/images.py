@@ -19,6 +19,7 @@ from trainables.data.catalog import ROOT, DataSet
 from trainables.data.choosing import TailShape, stratified, tailed
 from trainables.data.digits import Digits
 from trainables.data.joined import NO_LABEL, Joined
+from trainables.data.standardising import Standard, restandardised
 from trainables.data.thermal import CountsSplit, Reading
 from trainables.data.thermal import statistics as thermal_statistics
 
@@ -120,6 +121,7 @@ def load(
     form: Mapping[str, Any] | None = None,
     labels_share: float = 1.0,
     copy_to: str | None = None,
+    standardise: Standard = "own",
 ) -> Digits | Images:
     """A set of the catalogue in its splits; of a folder of images that at `path`.
 
@@ -136,7 +138,8 @@ def load(
 
     Of a `labels_share` below 1 only that share of training images, the same of each class, is in
     `train`, and all are in `with_unlabelled`; what images are standardised with does not change.
-    The arrays are copied below `copy_to` first, as `copying.copied` does it.
+    The arrays are copied below `copy_to` first, as `copying.copied` does it. Images are
+    standardised by the training split, or as `standardise` says (`standardising.stated`).
 
     Raises:
         LookupError: the set is not there. ValueError: its files are damaged, the limit is below
@@ -148,15 +151,11 @@ def load(
             f"got {limit}"
         )
     if data_set.name == "digits":
-        return _few_labels(_digits(seed, limit, long_tail, tail_shape), labels_share, seed)
+        whole = restandardised(_digits(seed, limit, long_tail, tail_shape), standardise)
+        return _few_labels(whole, labels_share, seed)
     reading = None if thermal is None else Reading(**thermal)
     bits: Literal[8, 16] = 8 if reading is None else 16
-    own = dict(boxes or {})
-    is_alone = own.pop("empty_alone", False)
-    if data_set.name == "boxes" and path is not None and boxes is not None:
-        made, said = arrays.cut(data_set, root, path, bits, seed, **own), None
-    else:
-        made, said = arrays.made(data_set, root, path, bits, **(form or {}))
+    made, said = _made(data_set, root, path, bits, seed, boxes, form)
     made = beside(made, copy_to)
     chosen = _splits(data_set, made, seed)
     if limit is not None and limit < len(chosen["train"][1]):
@@ -165,10 +164,31 @@ def load(
         part, indices = chosen["train"]
         kept = tailed(made.parts[part].labels[indices], long_tail, tail_shape, seed)
         chosen = {**chosen, "train": (part, indices[kept])}
-    found = _few_labels(_images(made, chosen, reading, said), labels_share, seed)
-    if is_alone and isinstance(found.with_unlabelled, Joined):
-        return replace(found, with_unlabelled=found.with_unlabelled.second)
-    return found
+    whole = restandardised(_images(made, chosen, reading, said), standardise)
+    found = _few_labels(whole, labels_share, seed)
+    return _without_first(found) if boxes and boxes.get("empty_alone") else found
+
+
+def _made(
+    data_set: DataSet,
+    root: Path,
+    path: Path | None,
+    bits: Literal[8, 16],
+    seed: int,
+    boxes: Mapping[str, Any] | None,
+    form: Mapping[str, Any] | None,
+) -> tuple[Cached, Indices | None]:
+    """The arrays of a set, and labels of its training images that are other than the true ones."""
+    if data_set.name == "boxes" and path is not None and boxes is not None:
+        own = {name: value for name, value in boxes.items() if name != "empty_alone"}
+        return arrays.cut(data_set, root, path, bits, seed, **own), None
+    return arrays.made(data_set, root, path, bits, **(form or {}))
+
+
+def _without_first(found: Images) -> Images:
+    """Of images without labels only those that come behind the training split."""
+    assert isinstance(found.with_unlabelled, Joined)
+    return replace(found, with_unlabelled=found.with_unlabelled.second)
 
 
 def _splits(data_set: DataSet, made: Cached, seed: int) -> dict[str, tuple[str, Indices]]:

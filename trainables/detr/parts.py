@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,7 @@ from trainables.data.detection.catalog import DETECTION_SETS
 from trainables.data.detection.facts import DetectionSet
 from trainables.settings import optimizers
 from trainables.settings.backbones import missing_weights
+from trainables.settings.contents import by_content
 from trainables.settings.ranges import Count, Natural, NonNegative, Positive, Rate
 
 Sides = Annotated[tuple[Count, ...], Field(min_length=1)]
@@ -131,6 +133,9 @@ class Backbone(Config):
     def void(self) -> frozenset[str]:
         """No file is read without pretrained weights."""
         return frozenset() if self.pretrained else frozenset({"weights_file"})
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return by_content(super()._canonical(plain), "weights_file")
 
     def missing(self) -> str | None:
         """The sentence on pretrained weights that are not there; None if nothing is missing."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.settings.backbones import missing_weights
+from trainables.settings.contents import by_content
 from trainables.settings.ranges import Count, Positive, Rate
 
 Ratio = Annotated[float, Field(ge=0.5, le=8)]
@@ -80,6 +82,9 @@ class TimmBackbone(Config):
         """No file is read without pretrained weights, and what is frozen drops no paths."""
         file = frozenset[str]() if self.pretrained else frozenset({"weights_file"})
         return file | {"drop_path"} if self.frozen else file
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return by_content(super()._canonical(plain), "weights_file")
 
     def missing(self) -> str | None:
         """The sentence on pretrained weights that are not there; None if nothing is missing."""

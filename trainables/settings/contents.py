@@ -1,19 +1,25 @@
-"""Files as settings: what is in them counts, and not where they lie."""
+"""Files and folders as settings: what is in them counts, and not where they lie."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+_SPLITS = ("train", "val", "test")
+
 
 def by_content(canonical: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The canonical form of a part, in which the files of some fields are `sha256:…` of theirs.
 
-    A field that is void or null stays so. A file that is not there, of which no run can begin, is
-    its path. A folder is the checkpoints in it, whatever they are called.
+    A folder of checkpoints is `sha256:…` of what is in them, whatever they are called. Any other
+    folder is `files:…`, of the names and sizes of all that is below it but hidden files: its bytes,
+    which may be many gigabytes, are in the fingerprint of the data of each run, and digests are
+    asked for at each point of a space. A field that is void or null stays so. What is not there, of
+    which no run can begin, is its path.
     """
     found = {name: canonical[name] for name in names if canonical.get(name) is not None}
     return {**canonical, **{name: _content(file) for name, file in found.items()}}
@@ -21,14 +27,36 @@ def by_content(canonical: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _content(path: str) -> str:
     file = Path(path).expanduser()
-    if file.is_dir():
-        parts = sorted(_content(str(one)) for one in file.rglob("*.pt"))
+    if file.is_dir() and (checkpoints := [*file.rglob("*.pt")]):
+        parts = sorted(_content(str(one)) for one in checkpoints)
         return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
     try:
+        if file.is_dir():
+            return f"files:{_listing(file.absolute(), _stamps(file))}"
         facts = file.stat()
         return f"sha256:{_sha256(file, facts.st_size, facts.st_mtime_ns)}"
     except OSError:
         return path
+
+
+def _stamps(folder: Path) -> tuple[int, ...]:
+    """When the folder, those in it, and those in its splits were last changed."""
+    inside = sorted(folder.glob("*/"))
+    classes = [one for split in _SPLITS for one in sorted((folder / split).glob("*/"))]
+    return tuple(one.stat().st_mtime_ns for one in [folder, *inside, *classes])
+
+
+@lru_cache(64)
+def _listing(folder: Path, stamps: tuple[int, ...]) -> str:
+    """Of names and sizes; found once as long as no folder changes."""
+    digest = hashlib.sha256()
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            path = os.path.join(place, name)
+            size = os.stat(path).st_size
+            digest.update(f"{Path(path).relative_to(folder).as_posix()}\0{size}\n".encode())
+    return digest.hexdigest()
 
 
 @lru_cache(256)

@@ -34,7 +34,5 @@ def missing_checkpoint(path: str, file: str | None) -> str | None:
 
 
 def of_content(canonical: dict[str, Any]) -> dict[str, Any]:
-    """The canonical form of a model, in which a checkpoint is its content, wherever it lies."""
-    if canonical.get("weights_part") is None:
-        return canonical
+    """The canonical form of a model, in which its file is its content, wherever it lies."""
     return by_content(canonical, "weights_file")

@@ -48,8 +48,9 @@ class Images(Config):
     `labels_share`: of so many training images, the same share of each class, labels are known; what
     sees labels learns from these alone, and neighbours and probes are of them (1: of all).
     `labels_from` has a network of an earlier trial label what is trained on; evaluations have the
-    true labels.
-    `thermal` says what is looked at of one's own pictures of 16 bits. `boxes` are cut out of
+    true labels. Images are `standardise`d by mean and deviation of their `own` training split, by
+    those of ImageNet, or by none; pretrained networks see them as they were trained, whatever it
+    is. `thermal` says what is looked at of one's own pictures of 16 bits. `boxes` are cut out of
     pictures that are listed in a file at `path`, JSON of COCO or `samples.json` of FiftyOne, or of
     what masks in a folder there show, as those of MassMIND (`trainables.data.detection.instances`).
 
@@ -75,6 +76,7 @@ class Images(Config):
     balanced: bool = False
     labels_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     labels_from: LabelsFrom = LabelsFrom()
+    standardise: Literal["own", "imagenet", "none"] = "own"
     thermal: Thermal = Thermal()
     boxes: Boxes = Boxes()
     noisy_labels: Literal[0, 1, 5, 25, 50] = 0
@@ -106,12 +108,12 @@ class Images(Config):
             )
         if self.noisy_labels:
             raise ValueError(
-                f"noisy_labels must be 0 with data.labels_from.weights_file, by which images are "
-                f"labelled, got {self.noisy_labels}"
+                f"noisy_labels must be 0 with data.labels_from.by {self.labels_from.by!r}, since "
+                f"images are labelled otherwise, got {self.noisy_labels}"
             )
         if self.name == "boxes" and self.boxes.takes_empty:
             raise ValueError(
-                f"boxes.empty_pictures must be 'none' with data.labels_from.weights_file, since "
+                f"boxes.empty_pictures must be 'none' with data.labels_from.by, since "
                 f"nothing in them can be labelled, got {self.boxes.empty_pictures!r}"
             )
         return self
@@ -123,6 +125,8 @@ class Images(Config):
             void.add("balanced")
         if self.labels_share == 1:
             void.add("labels_share")
+        if self.standardise == "own":
+            void.add("standardise")
         form = {name: getattr(self, name) for name in _FORM}
         void |= {name for name, value in form.items() if not value or self.name != "folder"}
         if self.name == "boxes":
@@ -131,7 +135,7 @@ class Images(Config):
         return frozenset(void | of_own | {"boxes"})
 
     def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        return by_content(super()._canonical(plain), "classes_file")
+        return by_content(super()._canonical(plain), "path", "classes_file", "test_path")
 
     @property
     def is_own(self) -> bool:
@@ -149,6 +153,7 @@ class Images(Config):
             "form": form if self.name == "folder" else None,
             "labels_share": self.labels_share,
             "copy_to": self.copy_to,
+            "standardise": self.standardise,
         }
 
     def _form(self) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.core.training import Training
 from trainables.settings.backbones import missing_weights
+from trainables.settings.contents import by_content
 from trainables.settings.ranges import Count
 from trainables.settings.scenes import Scenes
 from trainables.settings.schedules import HalfLives
@@ -176,6 +178,9 @@ class Features(Config):
     def void(self) -> frozenset[str]:
         """No file is read without pretrained weights."""
         return frozenset() if self.pretrained else frozenset({"weights_file"})
+
+    def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        return by_content(super()._canonical(plain), "weights_file")
 
     def missing(self) -> str | None:
         """The sentence on pretrained weights that are not there; None if nothing is missing."""

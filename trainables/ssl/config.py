@@ -324,6 +324,12 @@ class Pretraining(ExperimentConfig):
                 f"data.balanced must be false where method.kind {self.method.kind!r} learns from "
                 f"images without labels too (data.labels_share below 1, data.unlabelled), got true"
             )
+        if data.balanced and getattr(self.method, "adjustment", 0.0):
+            raise ValueError(
+                "data.balanced must be false where method.adjustment is above 0, which corrects "
+                "for uneven classes as well: with both each class counts the less the more images "
+                "it has, got true"
+            )
         return self
 
     @model_validator(mode="after")

@@ -146,6 +146,11 @@ class _Trial(NamedTuple):
     def _network(self, settings: Settings, data: Digits | Images, classes: int) -> nn.Module:
         """Features of images, or their logits for so many classes, if there are any."""
         config = self.config
+        if config.data.standardise != settings.standardise:
+            raise ValueError(
+                f"data.standardise must be {config.data.standardise!r}, as in the checkpoint "
+                f"{self.file.path}, by which images are labelled, got {settings.standardise!r}"
+            )
         if isinstance(config, Supervised):
             self._check_side(settings.side)
         if isinstance(config.model, controls.Control):

@@ -102,7 +102,7 @@ class Corruption(Config):
 
     def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """In which order corruptions are listed does not count, and all of them are all."""
-        found = by_content(super()._canonical(plain), "reference")
+        found = by_content(super()._canonical(plain), "reference", "path")
         if "corruptions" in found:
             found["corruptions"] = None if self.names == NAMES else sorted(self.names)
         return found

@@ -102,7 +102,7 @@ class Maps(Config):
         return missing_weights("features", self.backbone, self.weights_file)
 
     def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        return by_content(super()._canonical(plain), "checkpoint")
+        return by_content(super()._canonical(plain), "checkpoint", "weights_file")
 
 
 class Head(Config):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ COLDEST, HOTTEST = -80.0, 2000.0
 """°C of count 0 and of count 65535."""
 _LABELS = tuple(COUNTS)
 _EYES = {"thermal_left": "l", "thermal_right": "r"}
+_OUTSIDE = 2.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def write_thermal(
     size: tuple[int, int] = (96, 128),
     frames: int = 2,
     seed: int = 0,
+    empty: int = 0,
 ) -> Path:
     """Writes pictures of 16 bits, `boxes.json` as of COCO and `samples.json` as of FiftyOne, and
     `coarse.json`, which has seven groups of labels.
@@ -84,6 +86,7 @@ def write_thermal(
         size: height and width of the pictures.
         frames: pictures of each eye in a sequence.
         seed: of all that is drawn.
+        empty: so many sequences show the sea alone, and have no boxes; they come last.
     """
     order = draws("things", seed)
     labels = [
@@ -91,9 +94,9 @@ def write_thermal(
     ]
     shuffled = [labels[one] for one in order.permutation(len(labels))]
     samples: list[dict[str, Any]] = []
-    for number, label in enumerate(shuffled):
+    for number, label in enumerate([*shuffled, *[None] * empty]):
         draw = draws("sequence", seed, number)
-        thing = _thing(label, draw)
+        thing = _thing(label, draw) if label else replace(_thing(_LABELS[0], draw), place=_OUTSIDE)
         name = f"Trip_{number // 8 + 1:02}_Seq_{number % 8 + 1}"
         (folder / "Thermal_Images_16Bit" / name).mkdir(parents=True, exist_ok=True)
         for frame in range(frames):
@@ -146,7 +149,7 @@ def _sample(
     file: str,
     eye: str,
     group: str,
-    label: str,
+    label: str | None,
     box: tuple[float, float, float, float],
     size: tuple[int, int],
 ) -> dict[str, Any]:
@@ -154,15 +157,14 @@ def _sample(
     x, y, width, height = box
     if eye == "thermal_right":  # drawn from the right below
         x, y, width, height = x + width, y + height, -width, -height
+    found = [{"_cls": "Detection", "label": label, "bounding_box": [x, y, width, height]}]
     return {
         "filepath": file,
         "metadata": {"_cls": "ImageMetadata", "width": size[1], "height": size[0]},
         "group": {"_cls": "Group", "_id": {"$oid": group}, "name": eye},
         "ground_truth_det": {
             "_cls": "Detections",
-            "detections": [
-                {"_cls": "Detection", "label": label, "bounding_box": [x, y, width, height]}
-            ],
+            "detections": found if label else [],
         },
     }
 

@@ -153,7 +153,8 @@ def test_a_sigkill_loses_only_what_was_not_committed(store: Store) -> None:
     url = store.url
     code = (
         "import os, signal; from raysearch.events.log import Store\n"
-        f"log = Store({url!r}).create('one', {{}})\n"
+        "from raysearch.sweeps.search_spec import UNKNOWN\n"
+        f"log = Store({url!r}).create('one', UNKNOWN)\n"
         "for step in range(10): log.append('report', 0, commit=step == 6, step=step)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -10,7 +10,7 @@ import torch
 from tests.trainables.ssl.pretrained import loaded
 from trainables.core.randomness import uniform
 from trainables.data.balance import balanced
-from trainables.ssl.config import Supervised
+from trainables.ssl.config import Pretraining, Supervised
 from trainables.ssl.experiment import SupervisedExperiment
 
 TAIL: dict[str, Any] = {"data.balanced": True, "data.long_tail.factor": 0.1}
@@ -57,3 +57,14 @@ def test_a_batch_is_balanced_and_its_share_is_what_the_whole_has(kind: str) -> N
 def test_batches_as_they_come_are_no_setting() -> None:
     assert "balanced" not in Supervised().canonical().get("data", {})
     assert Supervised().digest() != Supervised().with_values({"data.balanced": True}).digest()
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "focal", "paco", "gpaco", "multi_task"])
+def test_uneven_classes_are_corrected_once(kind: str) -> None:
+    base: dict[str, Any] = {"method.kind": kind, "views.small.count": 0}
+    both = {"data.balanced": True, "method.adjustment": 0.5}
+    for one in both:
+        Pretraining().with_values({**base, one: both[one]})
+    with pytest.raises(ValueError, match="data.balanced must be false where method.adjustment is"):
+        Pretraining().with_values({**base, **both})
+    Pretraining().with_values({**base, **both, "method.adjustment": 0.0})

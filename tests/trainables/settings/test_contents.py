@@ -10,9 +10,12 @@ import pytest
 
 from trainables.core.training import ExperimentConfig
 from trainables.data.corruptions.severities import NAMES
+from trainables.detr.config import Detection
+from trainables.osc.config import Representation
 from trainables.settings.contents import by_content
 from trainables.ssl.config import Pretraining, Segmentation, Supervised
 
+TIMM = {"model.kind": "timm", "model.pretrained": True}
 CORRUPTION = "evaluation.corruption."
 BOXES = {"data.name": "boxes", "data.path": "boxes.json"}
 MEASURED = {f"{CORRUPTION}images": 5}
@@ -22,6 +25,12 @@ FILES = [
     (Pretraining, "data.boxes.coarse_map", BOXES),
     (Supervised, f"{CORRUPTION}reference", MEASURED),
     (Pretraining, f"{CORRUPTION}reference", MEASURED),
+    (Pretraining, "data.path", {**BOXES, "data.path": "none.json"}),
+    (Supervised, "model.weights_file", TIMM),
+    (Pretraining, "model.weights_file", TIMM),
+    (Segmentation, "features.weights_file", {}),
+    (Representation, "backbone.weights_file", {"backbone.kind": "timm"}),
+    (Detection, "backbone.weights_file", {}),
 ]
 
 
@@ -40,6 +49,38 @@ def test_another_content_is_another_run_and_another_place_is_not(
     assert other.digest() != before == one.digest()
     first.rename(tmp_path / "moved")
     assert kind().with_values({**values, name: str(tmp_path / "moved")}).digest() == before
+
+
+FOLDER = {"data.name": "folder", "data.path": "none"}
+FOLDERS = [
+    (Supervised, "data.path", FOLDER),
+    (Pretraining, "data.test_path", FOLDER),
+    (Supervised, f"{CORRUPTION}path", MEASURED),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "values"), FOLDERS)
+def test_a_folder_is_the_names_and_sizes_of_its_files(
+    kind: type[ExperimentConfig], name: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        for file in ("train/ant/1.png", "train/bee/2.png", "test/ant/3.png"):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(file.encode())
+    (second / ".hidden").touch()
+    (second / "train" / ".thumbs").mkdir()
+    (second / "train" / ".thumbs" / "1.png").touch()
+    one, other = (kind().with_values({**values, name: str(each)}) for each in (first, second))
+    before = one.digest()
+    assert before == other.digest() != kind().with_values(values).digest()
+    (second / "train/ant/4.png").touch()
+    added = other.digest()
+    (second / "train/ant/4.png").rename(second / "train/ant/5.png")
+    renamed = other.digest()
+    assert len({before, added, renamed}) == 3 and one.digest() == before
+    (second / "train/ant/5.png").unlink()
+    assert other.digest() == before
 
 
 def test_a_file_that_is_not_there_is_its_path_and_null_stays_null() -> None:

@@ -37,6 +37,7 @@ def test_a_folder_needs_a_path() -> None:
 
 def test_what_only_a_folder_needs_is_void() -> None:
     asked = {
+        "standardise",
         "copy_to",
         "balanced",
         "labels_share",

@@ -7,8 +7,10 @@ from typing import Any
 
 from tests.trainables import small_scenes
 from tests.trainables.data import files
+from trainables.core import checkpoint
 from trainables.core.training import ExperimentConfig
 from trainables.ssl.config import Pretraining, Segmentation, Supervised
+from trainables.ssl.pretraining import PretrainingExperiment
 from trainables.synthetic.thermal import write_thermal
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -54,7 +56,28 @@ def provide(root: Path) -> None:
         files.write_images(root / name / "val", 1)
     (root / "imagenette2-160" / "noisy_imagenette.csv").touch()
     files.write_images(root / "imagewang-160" / "unsup", 1)
-    write_thermal(root / "sea", share=0.015, size=(120, 180))
+    write_thermal(root / "sea", share=0.025, size=(120, 180), empty=3)
+    for name in ("convnextv2_base", "convnextv2_tiny", "convnextv2_atto", "convnextv2_huge"):
+        _touch(root / "weights" / f"{name}.safetensors")
+    _touch(root / "weights" / "mobilevitv2_200.safetensors")
+    for name in ("resnet26", "vit_tiny_patch16_224", "convnext_atto"):
+        _touch(root / "dino" / f"{name}.pt")
+    _save_trial(root / "dino" / "cifar10.pt")
+
+
+def _touch(path: Path) -> None:
+    """A file whose weights nobody reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def _save_trial(path: Path) -> None:
+    """A checkpoint of DINO on digits, as it was drawn."""
+    start = Pretraining()
+    config = start.with_values(values(start))
+    experiment = PretrainingExperiment.create(config.to_json())
+    optimizer = experiment.optimizer(experiment.parameter_groups())
+    checkpoint.save(path, checkpoint.Position(), experiment, optimizer, config)
 
 
 def values(config: ExperimentConfig) -> dict[str, Any]:
@@ -95,6 +118,8 @@ def values(config: ExperimentConfig) -> dict[str, Any]:
     found |= {f"method.head.{k}": v for k, v in HEADS[config.method.kind].items()}
     if config.model.kind == "timm":
         found |= {"model.name": "test_resnet", "model.drop_path": 0.0, "views.size": 32}
+        if config.model.weights_file is not None:
+            found["model.pretrained"] = False
     else:
         found |= {"model.patch_size": 2, "model.width": 8}
         found |= {"model.layers": 2, "model.heads": 2, "model.mlp_ratio": 1.0}

@@ -40,11 +40,20 @@ def supervised(**values: Any) -> Supervised:
     return Supervised().with_values({**model, **ALL, **values})
 
 
-def answering(folder: Path) -> tuple[str, SupervisedExperiment]:
+NETWORKS: dict[str, dict[str, Any]] = {
+    "vit": {},
+    "timm": {"model.kind": "timm", "model.name": "test_resnet", "model.image_size": 32},
+    "convolution": {"model.kind": "convolution"},
+}
+
+
+def answering(folder: Path, kind: str) -> tuple[str, SupervisedExperiment]:
     """A checkpoint of a classifier that names several classes."""
-    experiment = SupervisedExperiment.create(supervised().to_json())
+    vit = {f"model.{name}": value for name, value in VIT.items()} if kind == "vit" else {}
+    config = Supervised().with_values({**vit, **ALL, **NETWORKS[kind]})
+    experiment = SupervisedExperiment.create(config.to_json())
     experiment.load()
-    head: Any = experiment.network.head
+    head: Any = [one for one in experiment.modules() if isinstance(one, torch.nn.Linear)][-1]
     torch.nn.init.normal_(head.weight)
     with torch.no_grad():
         head.bias.copy_(-experiment.eval().predict(experiment._data.train).mean(0))
@@ -53,8 +62,9 @@ def answering(folder: Path) -> tuple[str, SupervisedExperiment]:
     return str(path), experiment.eval()
 
 
-def test_a_classifier_labels_as_it_answers(tmp_path: Path) -> None:
-    file, there = answering(tmp_path)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_classifier_labels_as_it_answers(tmp_path: Path, kind: str) -> None:
+    file, there = answering(tmp_path, kind)
     with torch.no_grad():
         expected = there.predict(there._data.train).argmax(1)
     here, facts = labelled("supcon", {**ALL, **by(file)})
@@ -154,6 +164,8 @@ def test_the_digest_is_of_the_content_and_of_how_it_labels(tmp_path: Path) -> No
     assert one.digest() == other.digest() != base.digest()
     assert one.digest() != base.with_values(by(file, "probe")).digest()
     assert one.digest() == one.with_values({"data.labels_from.least_confidence": 0.0}).digest()
+    assert base.digest() == base.with_values(by(file, "nobody")).digest()
+    assert base.with_values(by("none.pt", "nobody")).missing() is None
     plain = made("simclr").with_values(FEW)
     assert plain.with_values(by(file, "probe")).digest() == plain.digest()
     assert plain.with_values(by("none.pt", "probe")).missing() is None
@@ -165,6 +177,10 @@ def test_the_digest_is_of_the_content_and_of_how_it_labels(tmp_path: Path) -> No
         (by("a.pt", "probe"), r"labels_share must be below 1 with data.labels_from.by 'probe'.* 1"),
         (by("a.pt", part="teacher"), "by must be 'neighbours' or 'probe' with .*'teacher'"),
         ({"data.labels_from.weights_file": "a.pt"}, "weights_part must be 'student' or 'teacher'"),
+        (
+            {"data.labels_from.by": "probe"},
+            "weights_file must be a checkpoint .* 'probe', got null",
+        ),
         ({**by("a.pt"), "data.noisy_labels": 5}, "noisy_labels must be 0 with .* got 5"),
     ],
 )

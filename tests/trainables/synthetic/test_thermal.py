@@ -53,3 +53,18 @@ def test_the_same_seed_makes_the_same(tmp_path: Path) -> None:
 
 def test_degrees_are_counts() -> None:
     assert counts_of(np.array([-80.0, 10.0, 50.0, 2000.0])).tolist() == [0, 2836, 4096, 65535]
+
+
+def test_sequences_of_the_sea_alone_come_last_and_change_no_other(tmp_path: Path) -> None:
+    plain, more = (
+        write_thermal(tmp_path / str(empty), share=0.001, size=(24, 32), empty=empty)
+        for empty in (0, 2)
+    )
+    one, other = (json.loads((each / "boxes.json").read_text()) for each in (plain, more))
+    number = len(one["images"])
+    assert other["annotations"] == one["annotations"] and other["images"][:number] == one["images"]
+    alone = other["images"][number:]
+    assert len(alone) == 2 * 2 * 2  # sequences, frames, eyes
+    for image in alone:
+        counts = np.asarray(Image.open(more / image["file_name"]))
+        assert counts.max() < counts_of(np.array([16.5]))[0]  # things are 20 degrees and more

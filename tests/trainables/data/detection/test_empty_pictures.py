@@ -125,6 +125,6 @@ def test_where_all_have_boxes_there_is_nothing_to_take(sea: Path, tmp_path: Path
 def test_nothing_in_them_is_labelled() -> None:
     values: dict[str, Any] = {"data.name": "boxes", "data.path": "a.json"}
     values |= {"data.boxes.empty_pictures": "beside", "data.labels_from.weights_file": "a.pt"}
-    values |= {"data.labels_from.weights_part": "student"}
+    values |= {"data.labels_from.weights_part": "student", "data.labels_from.by": "classifier"}
     with pytest.raises(ValueError, match="empty_pictures must be 'none' with data.labels_from"):
         Pretraining().with_values(values)
