@@ -91,6 +91,44 @@ def methods(trial: Trial) -> Pretraining:
     return pretraining(SMALL, CONTRAST, rate, area, own)
 
 
+BESIDE: Mapping[str, Settings] = {
+    "cross_entropy": merged(
+        SMALL,
+        CONTRAST,
+        {"method.kind": "cross_entropy", "training.steps": 1500, "training.evaluate_every": 300},
+    ),
+    "pretrained": {
+        "data.name": "fashion_mnist",
+        "data.limit": 10_000,
+        **CONTRAST,
+        "model.kind": "timm",
+        "model.name": "tf_efficientnet_lite0",
+        "model.pretrained": True,
+        "model.image_size": 64,
+        "method.kind": "simclr",
+        "training.steps": 0,
+        "evaluation.health": 0,
+        "evaluation.neighbours.bank": 5000,
+    },
+}
+"""Labels for the same network and pictures; and another network, as it was published."""
+
+
+@sweep(
+    name="ssl.methods_beside",
+    metrics=[Metric("val/knn", "maximize")],
+    sampler="grid",
+    stated=2,
+    question="What do labels, or a network that saw ImageNet, give on the same pictures?",
+    tags={"question": "X35", "size": "small"},
+    choices=choices(beside=BESIDE),
+    notes="Rows beside ssl.methods_small; both saw labels, of these pictures or of others.",
+)
+def beside(trial: Trial) -> Pretraining:
+    """Trained with labels in as many steps, and a pretrained network without any."""
+    return pretraining(labelled(trial, "beside", BESIDE))
+
+
 @sweep(
     name="ssl.teacher_small",
     metrics=[Metric("val/student/knn", "maximize")],
