@@ -57,7 +57,7 @@ def write(folder: Path, trials: int, reports: int) -> int:
 
 
 def recover(folder: Path, profile: bool) -> None:
-    """Does what `raysearch.search.resume` does before it drives on; prints what it took."""
+    """Does what `raysearch.driver.search.resume` does before it drives on; prints what it took."""
     settings, name = Settings.locate(folder), "inside"
     store = Store(settings.store)
     spec = spec_of(name, next(store.events(name)).body)

@@ -1,4 +1,4 @@
-"""What is shown to a user as one sentence; everything else is a fault of raysearch."""
+"""Errors that a user is shown as one sentence; everything else is a fault of raysearch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things live: the folder of runs, the store, the tracking server, the packages of sweeps."""
+"""Settings of a place: the folder of runs, the store, the tracking server, packages of sweeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done with searches that exist: filter, note, tag, compare, report, export, delete."""
+"""Verbs on searches that exist: filter, note, tag, compare, report, export, delete."""
 
 from __future__ import annotations
 

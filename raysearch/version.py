@@ -1,4 +1,4 @@
-"""Which raysearch this is, as it says of itself over the network and beside a newer one."""
+"""The version of raysearch, as it is said over the network and beside a newer one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that ends with whoever waits for it, and so does all that it has started."""
+"""A program that ends, with all that it has started, when whoever waits for it is gone."""
 
 from __future__ import annotations
 

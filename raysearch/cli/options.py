@@ -1,4 +1,4 @@
-"""What the commands share: the application, its options, and how bad input is said."""
+"""The application and the options that commands share, and how bad input is said."""
 
 from __future__ import annotations
 

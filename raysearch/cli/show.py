@@ -1,4 +1,4 @@
-"""What the commands print: the words and tables that a person, or a script, reads."""
+"""Words and tables that commands print for a person or a script."""
 
 from __future__ import annotations
 

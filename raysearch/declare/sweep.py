@@ -1,5 +1,25 @@
 """The former place of `raysearch.sweeps.sweep`: the same names, for sweeps written before it."""
 
-from raysearch.sweeps.sweep import Config, Metric, Resources, Sweep, Trial, sweep
+from raysearch.sweeps.sweep import (
+    Config,
+    Direction,
+    Fidelity,
+    Incomplete,
+    Metric,
+    Resources,
+    Sweep,
+    Trial,
+    sweep,
+)
 
-__all__ = ["Config", "Metric", "Resources", "Sweep", "Trial", "sweep"]
+__all__ = [
+    "Config",
+    "Direction",
+    "Fidelity",
+    "Incomplete",
+    "Metric",
+    "Resources",
+    "Sweep",
+    "Trial",
+    "sweep",
+]

@@ -1,4 +1,4 @@
-"""What one attempt at a trial is told: its job, made of the trial and the settings of a search."""
+"""The job of one attempt at a trial, made of the trial and the settings of a search."""
 
 from __future__ import annotations
 

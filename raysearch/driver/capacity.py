@@ -1,4 +1,4 @@
-"""What a cluster may still become: the nodes that its autoscaler may add to those that live."""
+"""The nodes that the autoscaler of a cluster may add to those that live."""
 
 from __future__ import annotations
 

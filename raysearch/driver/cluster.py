@@ -158,7 +158,7 @@ def _abroad() -> dict[str, Any]:
 
 @contextmanager
 def joined(address: str | None) -> Generator[Machine]:
-    """What there is to run on. A cluster stays joined, unless what follows fails."""
+    """The resources of Ray. A cluster stays joined, unless what follows fails."""
     if address is None:
         yield Machine.here()
         return

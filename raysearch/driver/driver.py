@@ -1,4 +1,4 @@
-"""What lives while a search is driven: Ray and its Tune, the threads, the conductor."""
+"""The driver of a search while it runs: Ray and its Tune, the threads, the conductor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which finished trials a sweep evaluates that states `evaluates=`."""
+"""The finished trials that a sweep with `evaluates=` evaluates."""
 
 from __future__ import annotations
 

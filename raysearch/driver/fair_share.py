@@ -1,4 +1,4 @@
-"""Who gets how many slots of a cluster: strict priority, then fair shares; pure, no Ray."""
+"""Slots of a cluster for each search: strict priority, then fair shares; pure, no Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the news of an attempt: events, decisions, and how its trial ends."""
+"""Outcomes of an attempt: the events, decisions and end of its trial that its news lead to."""
 
 from __future__ import annotations
 

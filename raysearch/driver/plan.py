@@ -1,4 +1,4 @@
-"""From a request to the specification of a search: everything that can be wrong is found here."""
+"""From a request to the specification of a search, with all checks of what is asked for."""
 
 from __future__ import annotations
 

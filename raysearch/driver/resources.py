@@ -1,4 +1,4 @@
-"""What there is to run on, what a trial needs of it, and how many trials fit at once."""
+"""Resources: what a machine or cluster has, what a trial needs, how many trials fit at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEVICES = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to run on: CPUs, GPUs, and bytes of memory; of a cluster in all, and its nodes.
+    """The resources to run on: CPUs, GPUs, and bytes of memory; of a cluster in all, and its nodes.
 
     No trial's worker is spread over two nodes: what fits is counted on each.
     """

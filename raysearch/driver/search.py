@@ -1,4 +1,4 @@
-"""One search from start to end: composes the rooms."""
+"""One search from start to end: begun or resumed, driven, tested and reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The slots of a search on a cluster: how many the broker grants, and who leaves when it is fewer.
-
-The broker is known by its name alone: it belongs to the service, which stands above.
-"""
+"""The slots of a search on a cluster: how many the broker grants, and who leaves if it is fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our decisions as Ray Tune's Searcher and TrialScheduler: a thin shell, thought is elsewhere."""
+"""Ray Tune's Searcher and TrialScheduler, which pass its questions on to the conductor."""
 
 from __future__ import annotations
 

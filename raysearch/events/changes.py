@@ -1,4 +1,4 @@
-"""What may be said of a search after it began, and how that changes its specification."""
+"""Changes of a search after it began: events, and the specification that they lead to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type each field of an event has that readers rely on: damage may leave valid JSON."""
+"""Types of the fields of each event that readers rely on: damage may leave valid JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is equal, and what is not, between a trial as it was recorded and the same one run again."""
+"""Comparison of a trial as it was recorded with the same one run again."""
 
 from __future__ import annotations
 

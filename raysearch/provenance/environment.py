@@ -1,4 +1,4 @@
-"""What decides numbers besides the code: packages, Python, processor, environment variables."""
+"""The environment that decides numbers: packages, Python, processor, environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a search comes from: commit, user, versions of libraries."""
+"""The origin of a search: commit, user, versions of libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of the code of a search, so that a trial can be run again as it was."""
+"""Snapshots of the code of a search, from which a trial can be run again as it was."""
 
 from __future__ import annotations
 

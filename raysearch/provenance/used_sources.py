@@ -1,4 +1,4 @@
-"""Which of the kept files a module uses: found by reading them, nothing is imported."""
+"""The kept files that a module uses: found by reading them, nothing is imported."""
 
 from __future__ import annotations
 

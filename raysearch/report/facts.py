@@ -1,4 +1,4 @@
-"""What a report says in words: what early stopping saved, why trials failed, commands to repeat."""
+"""Facts of a report in words: savings by early stopping, failures, commands to repeat it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the study is told of a trial while it runs."""
+"""The curve of a trial, as the study is told of it while it runs."""
 
 from __future__ import annotations
 

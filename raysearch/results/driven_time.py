@@ -1,4 +1,4 @@
-"""How long a search was driven: the pauses between its drivers are left out."""
+"""The time for which a search was driven: pauses between its drivers are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why trials failed or were infeasible, those that failed alike together."""
+"""Reasons why trials failed or were infeasible, those that failed alike together."""
 
 from __future__ import annotations
 

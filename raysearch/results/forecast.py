@@ -1,4 +1,4 @@
-"""How long a search will take and how much disk, from the trials that were measured."""
+"""Forecast of the time and disk that a search will take, from the trials that were measured."""
 
 from __future__ import annotations
 

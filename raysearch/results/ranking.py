@@ -1,4 +1,4 @@
-"""Where the configurations of a search stand over their seeds: who won, and who ties."""
+"""The ranking of configurations over their seeds: who won, and who ties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What methods that learn nothing score on the objectives, as trials say it of themselves."""
+"""Reference rows: scores of what learns nothing on the objectives, as trials say them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read of a search whose events are damaged: enough to delete it."""
+"""The readable part of a search whose events are damaged: enough to delete it."""
 
 from __future__ import annotations
 

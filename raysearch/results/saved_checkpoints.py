@@ -1,4 +1,4 @@
-"""What was recorded of a checkpoint when it was reported, and whether it still is that one."""
+"""Checkpoints as recorded when they were reported, compared with the files now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the test split said, over the seeds of the winner and of the default configuration."""
+"""Test scores over the seeds of the winner and of the default configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the events of a search add up to: its trials, the best of them, tables of them."""
+"""The view of a search: what its events add up to, its trials and the best of them."""
 
 from __future__ import annotations
 

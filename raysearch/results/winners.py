@@ -1,4 +1,4 @@
-"""Who won a search, and so is evaluated on the test split."""
+"""The winners of a search, which are evaluated on the test split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before every door: the token, the size of what is sent, and faults of our own."""
+"""Checks before each request: the token, the size of what is sent; and faults of our own."""
 
 from __future__ import annotations
 

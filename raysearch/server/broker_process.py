@@ -1,4 +1,4 @@
-"""A process that sees to it that the broker of slots is there, also after Ray has lost it."""
+"""The process that keeps the broker of slots alive, also after Ray has lost it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster has, as its head's dashboard says it, and what may come."""
+"""The capacity of a cluster, as its head's dashboard says it, and what may come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drives a search that was submitted: what its job on the head runs."""
+"""The program that a job on the head runs: it drives a search that was submitted."""
 
 from __future__ import annotations
 

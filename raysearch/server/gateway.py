@@ -1,4 +1,4 @@
-"""The HTTP address of the head: who may come in, and which door leads where."""
+"""The HTTP gateway of the head: its routes, and who may use them."""
 
 from __future__ import annotations
 

@@ -45,6 +45,12 @@ def _refused(name: str, said: str) -> str:
     return text
 
 
+def _driver_in(code: Path) -> str:
+    """The module that drives a search, in what was sent: with it may come an earlier raysearch."""
+    former = code / "raysearch" / "serve" / "driving.py"
+    return "raysearch.serve.driving" if former.is_file() else "raysearch.server.driver_process"
+
+
 class Jobs:
     """The job server of a cluster, at the address of its dashboard.
 
@@ -59,7 +65,7 @@ class Jobs:
 
         It finds all secrets in the folder of state: none is in its command or its environment.
         """
-        command = [sys.executable, "-m", "raysearch.server.driver_process", name, str(self._state)]
+        command = [sys.executable, "-m", _driver_in(code), name, str(self._state)]
         environment = {"PYTHONPATH": str(code), "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT)}
         number, deadline = len(before) + 1, time.monotonic() + _AGENT
         with self._client() as client:

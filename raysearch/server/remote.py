@@ -58,7 +58,7 @@ class Remote:
         return self._ask("GET", "/cluster").json()
 
     def machine(self) -> Machine:
-        """What there is to run on."""
+        """The resources of its cluster."""
         nodes = self.cluster()["nodes"]
         return Machine.cluster(Machine(one["cpus"], one["gpus"], one["memory"]) for one in nodes)
 

@@ -1,4 +1,4 @@
-"""What may be asked of the service: names, arguments, submissions, each with its bounds."""
+"""Requests to the service: names, arguments, submissions, each with its bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running service says of itself to all on the head: its addresses, passwords and parts."""
+"""The state of a running service for all on the head: its addresses, passwords and parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was submitted: a record for each search, its code, and a name that nobody else has."""
+"""Submissions: a record for each search, its code, and a name that nobody else has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the head adds to the verbs about searches that were submitted: no search yet, or no more."""
+"""Answers of the head about submitted searches that have not begun, or are gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps what was submitted driven: begins drivers, and begins those anew that died."""
+"""The supervisor of submitted searches: begins drivers, and begins those anew that died."""
 
 from __future__ import annotations
 

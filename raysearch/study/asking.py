@@ -1,4 +1,4 @@
-"""What is run next: suggestions computed ahead, failed trials again, repeats of the best."""
+"""The next trial: suggestions computed ahead, failed trials again, repeats of the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kinds of failure there are and what each means for the trial and the search."""
+"""Kinds of failure, and what each means for the trial and the search."""
 
 from __future__ import annotations
 

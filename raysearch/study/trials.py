@@ -1,4 +1,4 @@
-"""All that decisions depend on: the trials of a search, as its events left them."""
+"""The trials of a search as its events left them: all that decisions depend on."""
 
 from __future__ import annotations
 

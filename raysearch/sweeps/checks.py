@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a sweep, found before any trial, in one sentence each."""
+"""Checks of a sweep before any trial; what is wrong is one sentence each."""
 
 from __future__ import annotations
 

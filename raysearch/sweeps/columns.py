@@ -1,4 +1,4 @@
-"""Names of the columns of a table, each for one thing: parameters, metrics, and what we say."""
+"""Names of the columns of a table, each for one thing: a parameter, a metric, a fact of ours."""
 
 from __future__ import annotations
 

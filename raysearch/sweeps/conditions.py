@@ -1,4 +1,4 @@
-"""When a conditional parameter is asked for, read off the points that were seen."""
+"""Conditions of parameters, read off the points that were seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that the service knows of a data set: what it is, where it is looked for, how it is got."""
+"""Data sets as the service sees them: what each is, where it is looked for, how it is got."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error says about a name that is not on offer."""
+"""Errors about names that are not on offer, with the nearest ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same values give the same configuration: without it no search could be resumed."""
+"""Repeatability of a sweep: the same values give the same configuration."""
 
 from __future__ import annotations
 

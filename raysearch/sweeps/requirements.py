@@ -1,4 +1,4 @@
-"""What a search needs and is not there, such as its data or a metric: asked before any trial."""
+"""Requirements of a search that are not met, such as data or a metric, before any trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader of Python raises for content that is none of its kind, told as bad input."""
+"""Errors of readers of Python for content that is none of their kind, as bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep's function gets as its trial: records what is asked, and answers from anywhere."""
+"""The trial that a sweep's function gets: records what is asked, and answers from anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which checkpoints of a trial are kept, the last one and the best one, and how others go."""
+"""Retention of a trial's checkpoints: the last one and the best one, and how others go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of end an exception is, by all that is behind it: its causes, and those of a group."""
+"""Kinds of end of an exception, by all that is behind it: its causes, and those of a group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial's process is told, and the messages it sends back: plain data, no torch, no Ray."""
+"""The job of a trial's process, and the messages it sends back: plain data, no torch, no Ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a trial's own process's alone: its line to the host, its random state, its end."""
+"""A trial's own process: its line to the host, its random state, its end."""
 
 from __future__ import annotations
 

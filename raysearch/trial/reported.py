@@ -1,4 +1,4 @@
-"""What an attempt has reported at its last step, and what may be said of it."""
+"""The reports of an attempt at its last step, and what may be added to them."""
 
 from __future__ import annotations
 

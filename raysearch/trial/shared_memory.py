@@ -1,4 +1,4 @@
-"""What an attempt made in /dev/shm (shared memory, semaphores), and its removal."""
+"""Shared memory and semaphores that an attempt made in /dev/shm, and their removal."""
 
 from __future__ import annotations
 

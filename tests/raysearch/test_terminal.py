@@ -32,7 +32,7 @@ from tests.raysearch.test_texts import acts
 
 ROOT = Path(raysearch.__file__).parent
 ONLY = {"terminal.py"}
-IN_A_TRIAL = {"run/process.py", "run/again.py", "run/rank.py", "run/own.py"}
+IN_A_TRIAL = {"trial/session.py", "trial/group/rank.py", "trial/own_process.py"}
 """What prints to the log of a trial."""
 
 
@@ -57,6 +57,11 @@ def written(tree: ast.AST) -> list[tuple[int, str]]:
 def test_one_file_writes_to_the_terminal(file: Path) -> None:
     if str(file.relative_to(ROOT)) not in ONLY | IN_A_TRIAL:
         assert written(ast.parse(file.read_text())) == []
+
+
+def test_each_file_that_may_write_is_there_and_does() -> None:
+    for file in ONLY | IN_A_TRIAL:
+        assert written(ast.parse((ROOT / file).read_text()))
 
 
 def test_the_walk_sees_what_it_looks_for() -> None:
@@ -315,9 +320,9 @@ def test_a_table_takes_texts_as_they_are() -> None:
 @pytest.mark.slow
 def test_a_fault_of_ours_is_told_with_its_traceback_and_nothing_that_acts() -> None:
     code = (
-        "from raysearch import cli\n"
+        "from raysearch.cli import application\n"
         "def broken(arguments): raise KeyError('tags \\x1b[31m\\u202e', '\\udce9')\n"
-        "cli.app = broken\ncli.main([])"
+        "application.app = broken\napplication.main([])"
     )
     for redirect in ("", "> /dev/full", ">&-"):
         done = program(code, redirect=redirect)

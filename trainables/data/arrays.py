@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,15 @@ from trainables.data import cifar, folder, idx, places, published
 from trainables.data.cache import Cached, cached, identity
 from trainables.data.catalog import DataSet
 from trainables.data.detection import crops, cutting
+from trainables.data.root import ROOT
 from trainables.data.sequences import Sight
+
+
+class Sights(NamedTuple):
+    """Where examples are seen, by part, in its order; and all pictures, with examples or not."""
+
+    parts: dict[str, list[Sight]]
+    pictures: tuple[str, ...]
 
 
 def cut(
@@ -34,7 +42,7 @@ def cut(
         LookupError: a picture is not there. ValueError: the list, or a picture, is damaged.
     """
     found = crops.crops(path, seed, crops.Options(**options), root)
-    place = Path(pictures or (path if path.is_dir() else path.parent))
+    place = crops.place_of(path, pictures)
     files = [place / file for file in dict.fromkeys(box.file for box in found.every)]
     if missing := next((file for file in files if not file.is_file()), None):
         raise LookupError(
@@ -100,14 +108,15 @@ def sights(
     boxes: Mapping[str, Any] | None,
     form: Mapping[str, Any] | None,
     classes: Sequence[str] | None = None,
-) -> dict[str, list[Sight]]:
-    """Where each example of a folder, or of a list of `boxes`, is seen, by part, in its order.
+    root: Path = ROOT,
+) -> Sights:
+    """Where each example of a folder, or of a list of `boxes`, is seen.
 
     Arguments are those of `trainables.data.images.load`; `classes` are listed ones.
     """
     if boxes is not None:
-        found = crops.crops(path, seed, crops.Options(**boxes["options"]))
-        return {
+        found = crops.crops(path, seed, crops.Options(**boxes["options"]), root)
+        parts = {
             name: [
                 Sight(
                     one.file,
@@ -121,6 +130,8 @@ def sights(
             ]
             for name in crops.SPLITS
         }
+        return Sights(parts, found.pictures)
     given = {name: one for name, one in (form or {}).items() if name in ("unlabelled", "test_path")}
     listed = folder.files(path, classes, **given)
-    return {name: [Sight(str(image)) for image, _ in images] for name, images in listed.items()}
+    parts = {name: [Sight(str(image)) for image, _ in own] for name, own in listed.items()}
+    return Sights(parts, tuple(one.picture for own in parts.values() for one in own))

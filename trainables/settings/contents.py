@@ -15,21 +15,30 @@ _SPLITS = ("train", "val", "test")
 def by_content(canonical: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The canonical form of a part, in which the files of some fields are `sha256:…` of theirs.
 
-    A folder of checkpoints is `sha256:…` of what is in them, whatever they are called. Any other
-    folder is `files:…`, of the names and sizes of all that is below it but hidden files: its bytes,
-    which may be many gigabytes, are in the fingerprint of the data of each run, and digests are
-    asked for at each point of a space. A field that is void or null stays so. What is not there, of
-    which no run can begin, is its path.
+    A folder is `files:…`, of the names and sizes of all that is below it but hidden files: its
+    bytes, which may be many gigabytes, are in the fingerprint of the data of each run, and digests
+    are asked for at each point of a space. A field that is void or null stays so. What is not
+    there, of which no run can begin, is its path.
     """
     found = {name: canonical[name] for name in names if canonical.get(name) is not None}
     return {**canonical, **{name: _content(file) for name, file in found.items()}}
 
 
+def by_checkpoints(canonical: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The same of a field that is a folder of checkpoints (`*.pt`): `sha256:…` of what is in them,
+    whatever they are called. Of one without any it is as of any folder.
+    """
+    path = canonical.get(name)
+    checkpoints = [] if path is None else [*Path(path).expanduser().rglob("*.pt")]
+    if not checkpoints:
+        return by_content(canonical, name)
+    parts = sorted(_content(str(one)) for one in checkpoints)
+    content = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    return {**canonical, name: f"sha256:{content}"}
+
+
 def _content(path: str) -> str:
     file = Path(path).expanduser()
-    if file.is_dir() and (checkpoints := [*file.rglob("*.pt")]):
-        parts = sorted(_content(str(one)) for one in checkpoints)
-        return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()}"
     try:
         if file.is_dir():
             return f"files:{_listing(file.absolute(), _stamps(file))}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from trainables.core.config import Config
-from trainables.settings.contents import by_content
+from trainables.settings.contents import by_checkpoints
 from trainables.settings.ranges import Count, Natural, Positive
 
 _FEWEST = 4
@@ -90,7 +90,7 @@ class Landscape(Config):
         )
 
     def _canonical(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        return by_content(super()._canonical(plain), "path")
+        return by_checkpoints(super()._canonical(plain), "path")
 
     def unreported(self, metric: str, place: str) -> str | None:
         """The sentence on why no run reports a metric; begins with it, names a path below `place`;

@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
 NAME = "beside"
 """Of the evaluation."""
-_OF_TRAINING = ("limit", "labels_share", "long_tail", "balanced", "unlabelled", "noisy_labels")
-"""What of images says only which of them are learned from."""
+_OF_TRAINING = (
+    "limit", "labels_share", "labels_from", "long_tail", "balanced", "unlabelled", "noisy_labels",
+    "standardise",
+)  # fmt: skip
+"""What of images says only which of them are learned from, and how they were seen."""
 _NAMES = ("this one", "the other")
 
 
@@ -242,7 +245,7 @@ def opened(file: Path, part: str | None, like: Experiment) -> Other:
     config = _configuration(saved, file)
     with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         kind = SupervisedExperiment if isinstance(config, Supervised) else type(like)
-        found: Any = kind.create(config.to_json())
+        found: Any = kind.create(_with_true_labels(config).to_json())
         found.load()
         saved.restore(found)
     if isinstance(found, SupervisedExperiment):
@@ -276,6 +279,13 @@ def _configuration(saved: checkpoint.Saved, file: Path) -> Pretraining | Supervi
             f"'timm'), got {found.model.kind!r} ({file})"
         )
     return found
+
+
+def _with_true_labels(config: Pretraining | Supervised) -> Pretraining | Supervised:
+    """A configuration whose labels nobody else gives: nothing is learned here, and the checkpoint
+    that gave them need not be there any more.
+    """
+    return config.with_values({"data.labels_from.by": "nobody"})
 
 
 def _images(config: Pretraining | Supervised) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ def in_pictures(
     A whole picture is seen as large as a box is, its sides made equal.
     """
     data, network, split = experiment.config.data, experiment.learner.kept, experiment.split("val")
-    given = data.boxes.arguments()
+    given: dict[str, Any] = {**data.boxes.arguments(), "root": Path(data.root)}
     found = boxed(split, "val", positions, Path(data.path or ""), data.split_seed, **given)
     seen = [one.seen for one in found]
     side = (data.side, data.side)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,12 @@ Figures = dict[str, Callable[[Path], None]]
 def calibration(name: str, probabilities: Tensor, labels: Tensor) -> dict[str, float]:
     """`<name>_ece`, the expected calibration error, and `<name>_brier`, of probabilities [N, C].
 
-    Without a name they are `ece` and `brier`.
+    Without a name they are `ece` and `brier`. Of a network that has diverged, whose probabilities
+    are not finite, both are not a number.
     """
     start = f"{name}_" if name else ""
+    if not bool(probabilities.isfinite().all()):
+        return {f"{start}ece": math.nan, f"{start}brier": math.nan}
     error = of_probabilities(probabilities.cpu(), labels).error
     return {f"{start}ece": error, f"{start}brier": brier(probabilities.cpu(), labels)}
 
@@ -46,9 +50,12 @@ def drawn(
     """The reliability diagram of probabilities [N, C] of the images of a split, beside the class
     that most of the training images [C] are of; and `number` images that it was surest of wrongly.
 
-    They are `<name>_reliability` and `<name>_wrong`; images are read when they are drawn.
+    They are `<name>_reliability` and `<name>_wrong`; images are read when they are drawn. There are
+    none of probabilities that are not finite.
     """
     start, probabilities = f"{name}_" if name else "", probabilities.detach().cpu()
+    if not bool(probabilities.isfinite().all()):
+        return {}
     found = of_probabilities(probabilities, split.labels)
     most = int(counts.argmax())
     right = float((split.labels == most).double().mean())

@@ -216,14 +216,15 @@ class Changing:
             boxes=given["boxes"],
             form=given["form"],
             classes=classes,
+            root=Path(of.root),
         )
-        part = next(name for name in ("all", "val", "train") if name in found)
+        part = next(name for name in ("all", "val", "train") if name in found.parts)
         split = self._images
         assert isinstance(split, MappedSplit | CountsSplit)
         pairs = sequences.neighbouring(
-            [found[part][one] for one in split.indices.tolist()],
+            [found.parts[part][one] for one in split.indices.tolist()],
             self._images.labels.tolist(),
-            (one.picture for own in found.values() for one in own),
+            found.pictures,
             self._settings.frames,
         )
         chosen = torch.isin(pairs.anchors, self._positions)

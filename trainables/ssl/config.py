@@ -151,7 +151,7 @@ class Supervised(ExperimentConfig):
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
-        return self.evaluation.unreported(metric) or _unchanged(metric, self)
+        return self.evaluation.unreported(metric) or _unchanged(metric, self, None)
 
     @field_validator("model", mode="before")
     @classmethod
@@ -192,18 +192,24 @@ _OF_CLASSIFIERS = ("accuracy", "recall", "ece", "brier")
 """How the names of what only classifiers have begin."""
 
 
-def _unchanged(metric: str, config: Supervised | Pretraining) -> str | None:
-    """The sentence on an answer to changed images that nobody gives."""
-    place, channels = "evaluation.natural", config.data.num_channels
-    return config.evaluation.natural.unreported(metric, place, channels)
+_CLASSIFIER = (
+    "a classifier, which method.kind {!r} does not give; take cross_entropy, focal, paco, gpaco "
+    "or multi_task, or dino with method.focal.weight above 0"
+)
+_OTHERS = "somebody else than the classifier to answer"
+
+
+def _unchanged(metric: str, config: Any, lacks: dict[str, str] | None) -> str | None:
+    """The sentence on an answer to changed images that nobody gives (None: none but a network)."""
+    lacks = lacks if lacks is not None else {"probe": _OTHERS, "classifier": _OTHERS}
+    given = "evaluation.natural", config.data.num_channels, lacks
+    return config.evaluation.natural.unreported(metric, *given)
 
 
 def _check_changes(config: Supervised | Pretraining) -> None:
     """Raises ValueError if images cannot be changed as it is said."""
-    data = config.data
-    said = config.evaluation.natural.refused(
-        "evaluation.natural", data.num_channels, data.name, has_files=data.is_own
-    )
+    data, asked = config.data, config.evaluation.natural
+    said = asked.refused("evaluation.natural", data.num_channels, data.name, has_files=data.is_own)
     if said is not None:
         raise ValueError(said)
 
@@ -264,22 +270,20 @@ class Pretraining(ExperimentConfig):
         """The sentence on why no run reports a metric; None if it may."""
         evaluation, *network, value = metric.split("/")
         is_scored, own = evaluation in ("val", "test"), self.method.has_classifier
-        if is_scored and not own and "/".join([*network, value]).startswith(_OF_CLASSIFIERS):
-            return (
-                f"metric {metric} needs a classifier, which method.kind {self.method.kind!r} does "
-                f"not give; take cross_entropy, focal, paco, gpaco or multi_task, or dino with "
-                f"method.focal.weight above 0"
-            )
-        if network and network[0] != "recall" and not self.method.has_teacher:
+        lacks = {} if own else {"classifier": _CLASSIFIER.format(self.method.kind)}
+        if is_scored and lacks and "/".join([*network, value]).startswith(_OF_CLASSIFIERS):
+            return f"metric {metric} needs {lacks['classifier']}"
+        if not self.evaluation.probe.steps:
+            lacks["probe"] = "a probe; take evaluation.probe.steps of at least 1"
+        if is_scored and network and network[0] != "recall" and not self.method.has_teacher:
             return (
                 f"metric {metric} needs a teacher, which method.kind {self.method.kind!r} does not "
                 f"give; take dino, byol, moco or paco"
             )
-        if said := self.evaluation.unreported(metric) or _unchanged(metric, self):
+        if said := self.evaluation.unreported(metric) or _unchanged(metric, self, lacks):
             return said
-        if value.startswith("probe") and not self.evaluation.probe.steps:
-            return f"metric {metric} needs a probe; take evaluation.probe.steps of at least 1"
-        return None
+        is_probed = value.startswith("probe") and "probe" in lacks
+        return f"metric {metric} needs {lacks['probe']}" if is_probed else None
 
     def sides(self) -> dict[str, int]:
         """The sides of views in pixels by the paths that set them, the large ones first."""

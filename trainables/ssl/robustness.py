@@ -172,17 +172,21 @@ class NaturalChanges(Config):
             )
         return None
 
-    def unreported(self, metric: str, place: str, channels: int) -> str | None:
+    def unreported(
+        self, metric: str, place: str, channels: int, lacks: Mapping[str, str]
+    ) -> str | None:
         """The sentence on why no training reports a metric; begins with it, names a path below
-        `place`; None if it may.
+        `place`; None if it may. `lacks` says what those need who do not answer, by name.
         """
         evaluation, _, rest = metric.partition("/")
         if evaluation != "natural":
             return None
         if not self.images:
             return f"metric {metric} needs images to change; take {place}.images of at least 1"
-        kind = rest.rpartition("/")[2].partition("_")[0]
-        made = self.strengths(channels)
+        who, _, name = rest.rpartition("/")
+        if who in lacks:
+            return f"metric {metric} needs {lacks[who]}"
+        kind, made = name.partition("_")[0], self.strengths(channels)
         if kind == "frames" and not self.frames:
             return f"metric {metric} needs neighbouring frames; take {place}.frames of at least 1"
         if kind in ("right", "same") and not made:
@@ -191,4 +195,10 @@ class NaturalChanges(Config):
             return f"metric {metric} needs images of 3 channels, and these have 1"
         if kind in type(self).model_fields and kind not in (*made, "frames"):
             return f"metric {metric} needs a strength; list one in {place}.{kind}"
+        number = name.rpartition("_")[2]
+        if number.isdecimal() and not 1 <= int(number) <= len(made.get(kind, ())):
+            return (
+                f"metric {metric} needs so many strengths; {place}.{kind} lists "
+                f"{len(made.get(kind, ()))}"
+            )
         return None

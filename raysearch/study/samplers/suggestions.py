@@ -1,4 +1,4 @@
-"""What a sampler is asked, and what it answers."""
+"""Questions to a sampler and its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sampler sees of a search: not all finished trials where that costs, and all complete."""
+"""The view that a sampler has of a search: its trials, bounded where looking at all costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where MLflow is: its address checked, its client made quiet and quick to give up."""
+"""The address of MLflow, checked, and its client, made quiet and quick to give up."""
 
 from __future__ import annotations
 

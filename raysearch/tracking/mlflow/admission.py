@@ -1,4 +1,4 @@
-"""Whether MLflow's server lets us in, and how it is said that it does not."""
+"""Admission to MLflow's server: whether it lets us in, and the sentence if it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits to be written to one MLflow run: as few requests as can be, harmless when repeated."""
+"""Requests that wait for one MLflow run: as few as can be, harmless when repeated."""
 
 from __future__ import annotations
 

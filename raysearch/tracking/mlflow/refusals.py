@@ -1,4 +1,4 @@
-"""What MLflow will never take, told from an MLflow that cannot be reached."""
+"""Requests that MLflow will never take, told from an MLflow that cannot be reached."""
 
 from __future__ import annotations
 

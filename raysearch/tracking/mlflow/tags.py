@@ -1,4 +1,4 @@
-"""What is said of a search, and how its trials hang together, as MLflow has it: tags, metrics."""
+"""Tags and metrics in MLflow of a search and of how its trials hang together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the workers of a group arrive: a socket of their host; who comes must know the key."""
+"""The socket of a host at which the workers of a group arrive; who comes must know the key."""
 
 from __future__ import annotations
 

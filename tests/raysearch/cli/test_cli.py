@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import raysearch.cli
 from raysearch.cli.application import app
 from raysearch.cli.options import plainly
 from raysearch.driver.plan import parse_memory, parse_overrides, parse_time
@@ -172,3 +173,11 @@ def test_a_full_disk_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None
         full.write(b"x")
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err.startswith("error: no space is left on the disk: make some")
+
+
+def test_a_script_of_an_earlier_installation_still_starts_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        raysearch.cli.main(["stop", "--help"])  # what such a script imports
+    assert ended.value.code == 0 and " stop [OPTIONS]" in capsys.readouterr().out

@@ -132,6 +132,19 @@ def test_a_job_has_the_code_in_its_path_and_no_secret_in_it(
     )
 
 
+def test_what_was_sent_with_an_earlier_raysearch_is_driven_by_the_module_that_it_has(
+    supervisor: Supervisor, ray: JobServer
+) -> None:
+    submit(supervisor)
+    former = supervisor.settings().runs / ".code/c0de/raysearch/serve/driving.py"
+    former.parent.mkdir(parents=True)
+    former.touch()
+    submit(supervisor)
+    first, second = (ray.jobs[f"raysearch-own-{number}"]["asked"] for number in (1, 2))
+    assert " -m raysearch.server.driver_process own-1 " in first["entrypoint"]
+    assert " -m raysearch.serve.driving own-2 " in second["entrypoint"]
+
+
 def test_a_driver_that_runs_is_let_run(supervisor: Supervisor, ray: JobServer) -> None:
     begin(supervisor, submit(supervisor))
     supervisor.tend()

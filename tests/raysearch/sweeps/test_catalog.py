@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import raysearch.declare.sweep as former
+import raysearch.sweeps.sweep as current
 from raysearch.errors import BadSetting
 from raysearch.sweeps.catalog import experiments, find_experiment, find_sweep, sweeps
 
@@ -65,6 +67,19 @@ SPACES = ["corner_spaces"]
 def test_sweeps_are_named_by_module_and_function_unless_they_have_a_name() -> None:
     names = ["first.narrow", "first.B.1", "second.narrow", "wide_too"]
     assert list(sweeps(SPACES)) == names
+
+
+@pytest.mark.parametrize(
+    "name", "Config Direction Fidelity Incomplete Metric Resources Sweep Trial sweep".split()
+)
+def test_the_former_place_of_a_name_has_the_same_one(name: str) -> None:
+    assert getattr(former, name) is getattr(current, name)
+
+
+def test_a_sweep_that_imports_from_the_former_place_is_found(tmp_path: Path) -> None:
+    text = SWEEPS.format(name="former").replace("raysearch.sweeps.sweep", "raysearch.declare.sweep")
+    (tmp_path / "corner_former.py").write_text(text)
+    assert find_sweep("corner_former:wide", SPACES).name == "former"
 
 
 def test_a_sweep_is_found_by_name_last_part_or_reference() -> None:

@@ -51,6 +51,15 @@ def test_another_content_is_another_run_and_another_place_is_not(
     assert kind().with_values({**values, name: str(tmp_path / "moved")}).digest() == before
 
 
+def test_a_checkpoint_among_images_hides_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "step.pt").write_bytes(b"weights")
+    config = Supervised().with_values({"data.name": "folder", "data.path": str(tmp_path)})
+    before = config.digest()
+    (tmp_path / "train" / "cat.png").write_bytes(b"image")
+    assert config.digest() != before
+
+
 FOLDER = {"data.name": "folder", "data.path": "none"}
 FOLDERS = [
     (Supervised, "data.path", FOLDER),

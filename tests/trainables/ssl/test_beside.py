@@ -57,6 +57,25 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(experiment, tmp_path_factory.mktemp("other") / "dino.pt")
 
 
+def test_another_way_to_learn_from_the_same_images_may_stand_beside(tmp_path: Path) -> None:
+    """One that was taught by labels of a network which is gone, and saw images in 0…1."""
+    values = {**LIMIT, "data__standardise": "none"}
+    config = made("simclr", **values)
+    labels = {"weights_file": str(tmp_path / "gone.pt"), "weights_part": "student"}
+    taught = config.with_values(
+        {"data.labels_from.by": "probe", "data.labels_share": 0.5}
+        | {f"data.labels_from.{name}": one for name, one in labels.items()}
+    )
+    experiment = drawn(config)
+    experiment.config = taught
+    other = saved(experiment, tmp_path / "taught.pt")
+    found = beside(made("simclr", **LIMIT), other).values
+    [alone] = [one for one in drawn(config).evaluations() if one.name == "val"]
+    with torch.inference_mode():
+        wanted = alone.function(False).values["knn"]
+    assert found["knn"] == pytest.approx(wanted)
+
+
 def test_a_network_beside_itself_agrees_in_everything(tmp_path: Path) -> None:
     config = made("simclr", evaluation__probe__steps=20, **LIMIT)
     file = saved(drawn(config), tmp_path / "own.pt")

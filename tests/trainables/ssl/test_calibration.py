@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_what_only_classifiers_have_is_said() -> None:
         assert "needs a classifier" in str(Pretraining().unreported(name))
     assert "needs a probe" in str(Pretraining().unreported("val/probe_ece"))
     assert Supervised().unreported("val/ece") is None
+
+
+def test_a_network_that_has_diverged_is_measured_and_not_refused() -> None:
+    experiment = SupervisedExperiment(Supervised().with_values({"data.limit": 50}))
+    experiment.load()
+    with torch.no_grad():
+        for one in experiment.network.parameters():
+            one.fill_(math.nan)
+    [val] = [one for one in experiment.eval().evaluations() if one.name == "val"]
+    with torch.inference_mode():
+        found = val.function(True)
+    assert math.isnan(found.values["ece"]) and math.isnan(found.values["brier"])
+    assert set(found.figures) == {"confusion"}

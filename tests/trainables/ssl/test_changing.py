@@ -6,11 +6,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.trainables.runs import EVERYTHING, run
-from tests.trainables.ssl.pretrained import loaded
+from tests.trainables.ssl.pretrained import loaded, made
 from tests.trainables.ssl.test_measuring import features, voted
 from trainables.core.measuring import references
 from trainables.core.randomness import uniform
@@ -168,7 +170,61 @@ def test_what_cannot_be_measured_is_refused(values: dict[str, Any], sentence: st
 
 def test_metrics_that_no_run_reports_are_said() -> None:
     config = Supervised().with_values({"evaluation.natural.images": 5})
-    assert config.unreported("natural/right") is config.unreported("natural/probe/same") is None
+    assert config.unreported("natural/right") is None
+    assert config.unreported("natural/translation_right_4") is None
+    assert "lists 4" in (config.unreported("natural/translation_right_5") or "")
     assert "needs images of 3 channels" in (config.unreported("natural/hue_right") or "")
     assert "evaluation.natural.frames" in (config.unreported("natural/frames_right") or "")
     assert "evaluation.natural.images" in (Supervised().unreported("natural/right") or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "probe", "wanted"),
+    [
+        ("simclr", 0, {"right"}),
+        ("simclr", 5, {"right", "probe/right"}),
+        ("cross_entropy", 5, {"right", "probe/right", "classifier/right"}),
+        ("dino", 0, {"right"}),
+    ],
+)
+def test_who_answers_may_be_optimised_and_nobody_else(
+    method: str, probe: int, wanted: set[str]
+) -> None:
+    values: dict[str, Any] = {"evaluation__natural__images": 9, "evaluation__probe__steps": probe}
+    config = made(method, **values)
+    every = {"right", "probe/right", "classifier/right"}
+    assert {one for one in every if config.unreported(f"natural/{one}") is None} == wanted
+
+
+def test_a_classifier_alone_answers_without_a_name() -> None:
+    config = Supervised().with_values({"evaluation.natural.images": 5})
+    for who in ("probe", "classifier"):
+        assert "classifier" in (config.unreported(f"natural/{who}/right") or "")
+
+
+def test_frames_of_masks_have_the_empty_ones_between_and_keep_to_their_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five frames the third is empty, so that the second and the fourth are no neighbours."""
+    monkeypatch.chdir(tmp_path)
+    for kind in ("images", "masks"):
+        (tmp_path / "sea" / kind).mkdir(parents=True)
+    for sequence in range(20):
+        for frame in range(5):
+            image, mask = np.full((24, 32), 60 + frame, np.uint8), np.zeros((24, 32), np.uint8)
+            mask[4:16, 4:16] = 0 if frame == 2 else 3 + sequence % 2
+            for kind, pixels in (("images", image + 40 * mask), ("masks", mask)):
+                name = f"{1000 * sequence}_{frame:06d}.png"
+                Image.fromarray(pixels).save(tmp_path / "sea" / kind / name)
+    values = {
+        "data": {"name": "boxes", "path": "sea", "root": "kept", "image_size": 8, "channels": 1,
+                 "boxes": {"min_crop_size": 1, "time_gap": 5, "val_share": 0.3}},
+        "evaluation": {"natural": {"images": 1000, "frames": 1}},
+    }  # fmt: skip
+    experiment = SupervisedExperiment(Supervised.model_validate(values))
+    experiment.load()
+    found = [one for one in experiment.evaluations() if one.name == "natural"][0]
+    pairs: Any = found.function.__self__._pairs  # pyright: ignore[reportFunctionMemberAccess]
+    assert len(pairs.anchors) == len(experiment.data.val) > 10
+    assert (pairs.anchors // 2 == pairs.neighbours // 2).all()  # 0 with 1, and 3 with 4
+    assert not (tmp_path / "data").exists() and (tmp_path / "kept").exists()

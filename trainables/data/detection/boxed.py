@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.detection.crops import Options, crops
+from trainables.data.detection.crops import Options, crops, place_of
 from trainables.data.detection.cutting import enlarged, opened_picture
 from trainables.data.detection.listing import Corners
 from trainables.data.folder import rounded
 from trainables.data.images import MappedSplit, Split
+from trainables.data.root import ROOT
 from trainables.data.thermal import CountsSplit
 
 _WHITE = 255.0
@@ -45,10 +46,13 @@ def boxed(
     options: Mapping[str, Any],
     pictures: str | None,
     cut: Mapping[str, Any],
+    empty_alone: bool = False,
+    root: Path = ROOT,
 ) -> list[Boxed]:
     """The pictures of examples at positions [n] of a split of this name, read in full.
 
-    The other arguments are those with which the split was made (`trainables.data.images.load`).
+    The other arguments are those with which the split was made (`trainables.data.images.load`);
+    what is learned from pictures without boxes does not matter.
 
     Raises:
         LookupError: the list of boxes, or a picture, is not there any more.
@@ -56,8 +60,8 @@ def boxed(
     """
     if not isinstance(split, MappedSplit | CountsSplit):
         raise ValueError(f"split must be of boxes, got {type(split).__name__}")
-    every = [box for box in crops(path, seed, Options(**options)).boxes if box.split == name]
-    place = path.parent if pictures is None else Path(pictures)
+    every = [box for box in crops(path, seed, Options(**options), root).boxes if box.split == name]
+    place = place_of(path, pictures)
     channels, bits = split.part.images.shape[1], 8 * split.part.images.dtype.itemsize
     found: list[Boxed] = []
     for number in split.indices[positions.numpy()].tolist():

@@ -61,13 +61,15 @@ class Box:
 class Crops:
     """The classes, sorted, of all splits; the boxes in the order of their files; the labels that
     were dropped since a split has none of them; and, as boxes, whole pictures that have none, where
-    they are asked for. Their split is called `unsup`, and their labels mean nothing.
+    they are asked for. Their split is called `unsup`, and their labels mean nothing. `pictures` are
+    the files of all that are listed, with boxes or without.
     """
 
     classes: tuple[str, ...]
     boxes: tuple[Box, ...]
     dropped: tuple[str, ...]
     empty: tuple[Box, ...] = ()
+    pictures: tuple[str, ...] = ()
 
     @property
     def every(self) -> tuple[Box, ...]:
@@ -144,7 +146,14 @@ def _crops(path: Path, seed: int, options: Options, root: Path, stamps: tuple[in
     if options.takes_empty:
         apart = {group for group, split in zip(groups, splits, strict=True) if split != "train"}
         empty = _empty(pictures, number, apart, classes[0])
-    return Crops(classes, tuple(boxes), dropped, empty)
+    return Crops(classes, tuple(boxes), dropped, empty, tuple(one.file for one in pictures))
+
+
+def place_of(path: Path, pictures: str | None) -> Path:
+    """The folder that files of a list of boxes, or of a folder of masks, are below: `pictures`, or
+    where they are listed if it is None.
+    """
+    return Path(pictures or (path if path.is_dir() else path.parent))
 
 
 def _empty(

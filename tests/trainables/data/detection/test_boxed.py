@@ -14,6 +14,7 @@ from trainables.data.detection.boxed import boxed
 from trainables.data.detection.cutting import cut
 from trainables.data.images import load
 from trainables.settings.images import Images as Settings
+from trainables.synthetic.maritime import scene, write
 from trainables.synthetic.thermal import write_thermal
 
 
@@ -46,6 +47,25 @@ def test_what_is_seen_of_a_picture_is_the_example(
             high, wide = one.picture.shape[1:]
             assert (right - left) * wide == pytest.approx((bottom - top) * high)
         assert left <= one.corners[0] and bottom >= one.corners[3]
+
+
+def test_pictures_of_a_folder_of_masks_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "sea", (scene(0, one, image_size=64) for one in range(24)), 24)
+    settings = Settings().with_values(
+        {"name": "boxes", "path": "sea", "root": "kept", "image_size": 12, "boxes.min_crop_size": 1,
+         "boxes.val_share": 0.3}
+    )  # fmt: skip
+    root, path = Path("kept"), Path("sea")
+    data = load(settings.facts(), root=root, path=path, **settings.arguments())
+    given: dict[str, Any] = {**settings.boxes.arguments(), "root": root}
+    (found,) = boxed(data.val, "val", torch.tensor([0]), path, 0, **given)
+    image = Image.fromarray((255 * found.picture).byte().movedim(0, -1).numpy())
+    again = cut(image, found.corners, 12, **given["cut"]) / 255
+    assert abs(again - data.val.pixels(torch.tensor([0]))[0].numpy()).max() < 0.006
+    assert not (tmp_path / "data").exists()
 
 
 def resized(image: Image.Image, corners: Any, **form: Any) -> Any:
