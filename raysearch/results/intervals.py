@@ -89,9 +89,9 @@ def difference(first: Mapping[int, float], second: Mapping[int, float]) -> Diffe
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of at least one value, of any that are finite."""
+    """The mean of at least one value, of any that are finite; of equal ones exactly that."""
     try:
-        return math.fsum(values) / len(values)
+        return min(max(math.fsum(values) / len(values), min(values)), max(values))
     except OverflowError:
         return float(sum(map(Fraction, values)) / len(values))
 

@@ -76,3 +76,10 @@ def test_values_that_explode_have_a_mean_and_a_wide_interval(large: float) -> No
     assert gap is not None and gap.is_tie and math.isfinite(gap.low) and math.isfinite(gap.mean)
     assert mean([large, large, large]) == pytest.approx(large)
     assert reduce_objective([large] * 4, "mean(3)", "minimize") == pytest.approx(large)
+
+
+@pytest.mark.parametrize("value", [0.813, 0.1, 1e-300, -0.7])
+@pytest.mark.parametrize("count", [2, 3, 6, 7])
+def test_equal_values_have_themselves_as_mean_and_no_width(value: float, count: int) -> None:
+    found = interval([value] * count)
+    assert (found.low, found.mean, found.high) == (value, value, value)
