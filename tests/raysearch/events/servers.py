@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from raysearch.tracking.mlflow.address import server_environment
 
+_PORTS = range(20_000, 32_000)
+"""Below those that the system gives to outgoing connections, above those of Ray's workers."""
+
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, and that no connection is given by the system meanwhile."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:

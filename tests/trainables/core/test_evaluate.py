@@ -63,7 +63,10 @@ def test_a_split_is_chosen(
 ) -> None:
     session = evaluate(EVERYTHING, tmp_path, trained.checkpoints[7], split)
     assert {name.partition("/")[0] for name in session.reports[7]} == {"progress", *names}
-    assert set(session.artifacts) == {f"figures/{name}-confusion.png" for name in names}
+    drawn = ("confusion", "reliability", "wrong")
+    assert set(session.artifacts) == {
+        f"figures/{name}-{figure}.png" for name in names for figure in drawn
+    }
 
 
 def test_the_test_split_scores_as_at_the_end_of_a_search(
