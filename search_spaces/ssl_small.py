@@ -172,5 +172,5 @@ def channels(trial: Trial) -> Pretraining:
         "training.steps": 0,
         "evaluation.health": 0,
     }
-    large: Settings = {"data.name": "fashion_mnist", "data.limit": 10_000}
-    return pretraining(large, CONTRAST, shown)
+    garments: Settings = {"data.name": "fashion_mnist", "data.limit": 6000}
+    return pretraining(garments, CONTRAST, shown)
