@@ -57,7 +57,3 @@ def main(arguments: list[str] | None = None) -> Any:
         lost = lost_output()
         if lost is not None and lost.errno != errno.EPIPE:  # the status is that of the command
             say(f"standard output did not take all that was written: {lost.strerror}", err=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -114,7 +114,7 @@ class Conductor:
         """The next attempt to start, or None if there is no room for one, or none to start."""
         if self.halt or self.pausing:
             return None
-        if len(self._live) >= self._slots.free:
+        if len(self._live) >= self._slots.limit:
             self._look_ahead()
             return None
         if any(live.alone for live in self._live.values()):
@@ -176,7 +176,7 @@ class Conductor:
         Only on a cluster, where others may wait for what they hold.
         """
         self._slots.hosts = hosts
-        useful = min(self._slots.free, self.claim()[0])
+        useful = min(self._slots.limit, self.claim()[0])
         return self._slots.grant is not None and len(self._live) >= useful
 
     def claim(self) -> tuple[int, int]:

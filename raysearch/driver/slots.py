@@ -50,12 +50,12 @@ class Slots:
         self._left_over = 0
 
     @property
-    def free(self) -> int:
+    def limit(self) -> int:
         """How many trials may run at once."""
         if self.grant is None:
             return self.concurrent
-        free = min(self.concurrent, self.grant)
-        return min(free, self._left_over) if time.monotonic() - self._lost_at < _TELLS else free
+        limit = min(self.concurrent, self.grant)
+        return min(limit, self._left_over) if time.monotonic() - self._lost_at < _TELLS else limit
 
     def lost(self, running: int) -> None:
         """The host of a trial is gone, and with it perhaps a node: so many others still live.
@@ -91,7 +91,7 @@ class Slots:
         nothing to go on from.
         """
         staying = [one for one in running if not self.has_asked(one)]
-        surplus = max(len(staying) - self.free, 0)
+        surplus = max(len(staying) - self.limit, 0)
         able = [one for one in staying if self._can_leave(one)]
         able.sort(key=lambda one: one.begun or 0.0, reverse=True)
         chosen = any(one is live for one in able[:surplus])
