@@ -254,7 +254,7 @@ def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, 
     It is an artifact of the search, unless the search is running: then it is only a file. The
     objectives are also drawn `by` one setting, or by two, as `a,b`.
     """
-    from raysearch.report.writing import write_report
+    from raysearch.pages.writing import write_report
     from raysearch.results.factors import read_factors
 
     factors = () if by is None else read_factors(by)

@@ -17,10 +17,10 @@ from raysearch.errors import KINDS, BadSetting, UnknownName, Unreachable
 from raysearch.events.encoding import decode
 from raysearch.events.log import Event
 from raysearch.files import make_folder
+from raysearch.pages.writing import PAGE
 from raysearch.passwords import hidden
 from raysearch.provenance.archive import Package
 from raysearch.provenance.unarchive import unpack
-from raysearch.report.writing import PAGE
 from raysearch.results.finding import Finding
 from raysearch.results.view import SearchView
 from raysearch.server.state import token

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from raysearch.errors import KINDS, BadSetting
-from raysearch.report.writing import PAGE
+from raysearch.pages.writing import PAGE
 from raysearch.server.state import ServiceState
 from raysearch.server.verbs import BAD_INPUT, Commands
 from raysearch.settings import Settings

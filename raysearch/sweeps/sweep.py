@@ -129,7 +129,8 @@ class Resources:
     `workers` above 1 train it together: each sees its share of each batch, and has so many `cpus`
     and `gpus`, whole ones or a part of one (0.5: two share it). `memory` is a size such as `800M`
     for the whole trial (None: an equal share of the machine); `patience` is the time in seconds
-    without a word (a report, `session.alive()`) after which a trial counts as hanging.
+    without a word (a report, `session.alive()`) after which a trial counts as hanging; several
+    workers have at least 300 s until their first word.
     """
 
     cpus: float = 1.0

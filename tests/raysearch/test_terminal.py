@@ -27,7 +27,7 @@ from raysearch.terminal import letters, make_console, print_csv, print_json, tab
 from tests.raysearch.events import streams
 from tests.raysearch.events.streams import Hand
 from tests.raysearch.odd import ODD
-from tests.raysearch.report.report_streams import choice
+from tests.raysearch.pages.report_streams import choice
 from tests.raysearch.test_texts import acts
 
 ROOT = Path(raysearch.__file__).parent

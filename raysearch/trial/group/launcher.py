@@ -17,7 +17,8 @@ from raysearch.trial.group.rank import attend
 from raysearch.trial.job import Job
 
 START_LIMIT = 300.0
-"""Seconds in which all workers of a group must have arrived; 15 to 20 on two quiet cores."""
+"""Seconds in which all workers of a group must have arrived, 15 to 20 on two quiet cores, and then
+at least so many until the first word of the experiment."""
 _BEYOND_PATIENCE = 600
 """Seconds by which collectives are more patient than the host: others wait while rank 0 evaluates.
 """

@@ -77,7 +77,7 @@ class Group:
         self._kernel_kills = kernel_kills()
         self._began = self._last_message = self._last_memory = time.monotonic()
         self._looked = self._began
-        self._ended = False
+        self._ended = self._spoken = False
         give_back_orphans(Path(job.root))
         set_mark(job, secrets.randbelow(1 << 20) + 1)
         invitation = self._listener.invitation()
@@ -97,6 +97,7 @@ class Group:
         deadline = time.monotonic() + timeout
         while True:
             message = self._heard(max(min(deadline - time.monotonic(), _TICK), 0.0))
+            self._spoken |= message is not None
             if message is not None and message["kind"] == ALIVE:
                 self._last_message, message = time.monotonic(), None
             message = message or self._broken()
@@ -274,8 +275,10 @@ class Group:
         self._looked = now
         if len(self._ranks) < self.job.workers:
             return None
-        if now - self._last_message > self.job.patience:
-            message = f"no report for {self.job.patience:g} s"
+        # The imports of many workers at once, and their first step, may take long.
+        patience = self.job.patience if self._spoken else max(self.job.patience, START_LIMIT)
+        if now - self._last_message > patience:
+            message = f"no report for {patience:g} s"
             return {"kind": "end", "outcome": "hang", "message": message}
         if now - self._last_memory < _MEMORY_EVERY:
             return None

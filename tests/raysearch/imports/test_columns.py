@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from raysearch.report.tables import trials_table
+from raysearch.pages.tables import trials_table
 from raysearch.results.compare import compare
 from raysearch.results.view import columns_of, rows
 from raysearch.study.known_trials import read_known

@@ -8,7 +8,7 @@ import pytest
 
 from raysearch.driver.plan import Request, plan
 from raysearch.driver.resources import Machine
-from raysearch.report import answer as said
+from raysearch.pages import answer as said
 from raysearch.results.answer import answer_lines
 from raysearch.results.averaged import long_mean, long_means
 from raysearch.settings import Settings

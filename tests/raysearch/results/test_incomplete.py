@@ -10,8 +10,8 @@ import pytest
 
 from raysearch.driver.progress import best_table, headline
 from raysearch.errors import BadSetting
-from raysearch.report import answer as said
-from raysearch.report.tables import ranking_table, trials_table
+from raysearch.pages import answer as said
+from raysearch.pages.tables import ranking_table, trials_table
 from raysearch.results.answer import answer, answer_lines, summary
 from raysearch.results.compare import compare
 from raysearch.results.ranking import ranking, winner

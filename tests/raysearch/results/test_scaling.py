@@ -13,13 +13,13 @@ from raysearch import verbs
 from raysearch.cli import show_scaling
 from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.report.canvas import Picture
-from raysearch.report.objectives import Objective
-from raysearch.report.scaling import draw_scaling
+from raysearch.pages.canvas import Picture
+from raysearch.pages.objectives import Objective
+from raysearch.pages.scaling import draw_scaling
 from raysearch.results import power_law
 from raysearch.results.scaling import scaling
 from raysearch.results.view import SearchView
-from tests.raysearch.report import report_streams as streams
+from tests.raysearch.pages import report_streams as streams
 
 SIZES = (100, 200, 400, 800, 1600)
 ALL = {"type": "int", "low": 100, "high": 1600, "log": True, "step": None}

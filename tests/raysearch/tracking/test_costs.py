@@ -14,7 +14,7 @@ import pytest
 from raysearch.errors import BadSetting
 from raysearch.events.log import Store
 from raysearch.events.schema import misfit
-from raysearch.report.tables import trials_table
+from raysearch.pages.tables import trials_table
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.study.known_trials import read_known

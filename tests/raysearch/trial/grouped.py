@@ -23,7 +23,7 @@ class Dying(Precise):
 
 
 def run(config: dict[str, Any], session: Any) -> None:
-    """Twenty steps; or rank 0 is at work for 50 seconds and says so; or a rank hangs, raises, or is
+    """Twenty steps; or rank 0 is at work for 20 seconds and says so; or a rank hangs, raises, or is
     killed if this is no second attempt; or both start processes that hide, and are killed."""
     way = config["way"]
     if way == "hide":
@@ -40,7 +40,7 @@ def run(config: dict[str, Any], session: Any) -> None:
         dist.barrier()
     if way == "live":
         session.report(1, {"score": 0.0})
-        for _ in range(500 if dist.get_rank() == 0 else 0):
+        for _ in range(200 if dist.get_rank() == 0 else 0):
             session.alive()
             time.sleep(0.1)
         dist.barrier()

@@ -132,16 +132,16 @@ class TestGroups:
         assert process_tree.gone(hidden, 120)
 
     def test_one_that_says_that_it_lives_is_not_ended(self, tmp_path: Path) -> None:
-        """It is at work for 50 s, and its patience is 40 s, as of the next one, which hangs."""
-        messages, group = run_to_the_end(attempt(tmp_path, "live", patience=40.0))
-        assert [said["kind"] for said in messages] == ["report", "end"]
+        """It is at work for 20 s, and its patience is 15 s, as of the next one, which hangs."""
+        messages, group = run_to_the_end(attempt(tmp_path, "live", patience=15.0))
+        assert [said["kind"] for said in messages] == ["report", "end"], messages
         assert messages[-1]["outcome"] == "complete" and nothing_is_held(group)
 
     def test_one_that_hangs_in_a_collective_is_ended_after_its_patience(
         self, tmp_path: Path
     ) -> None:
-        messages, group = run_to_the_end(attempt(tmp_path, "hang", patience=40.0))
-        assert [said["kind"] for said in messages] == ["report", "end"]
+        messages, group = run_to_the_end(attempt(tmp_path, "hang", patience=15.0))
+        assert [said["kind"] for said in messages] == ["report", "end"], messages
         assert messages[-1]["outcome"] == "hang" and len(group.pids) == 2
         assert nothing_is_held(group)
 

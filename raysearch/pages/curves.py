@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from raysearch.report.axes import brief
-from raysearch.report.canvas import (
+from raysearch.pages.axes import brief
+from raysearch.pages.canvas import (
     BLUE,
     GREEN,
     MUTED,
@@ -31,7 +31,7 @@ from raysearch.report.canvas import (
     plain,
     width_of,
 )
-from raysearch.report.objectives import (
+from raysearch.pages.objectives import (
     Objective,
     called,
     completed,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from raysearch.report.writing import write_report
+from raysearch.pages.writing import write_report
 from raysearch.results.view import SearchView, rows
-from tests.raysearch.report import report_cases as cases
-from tests.raysearch.report.report_pages import Page
+from tests.raysearch.pages import report_cases as cases
+from tests.raysearch.pages.report_pages import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from raysearch.report.canvas import (
+from raysearch.pages.canvas import (
     BLUE,
     GREEN,
     NARROW,
@@ -21,7 +21,7 @@ from raysearch.report.canvas import (
     named,
     width_of,
 )
-from raysearch.report.objectives import Objective
+from raysearch.pages.objectives import Objective
 from raysearch.results.intervals import Interval, interval
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.sweep import bare

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from raysearch.driver.plan import parse_overrides
-from raysearch.report.answer import answer
-from raysearch.report.facts import failures, repeat_command, savings, shell
-from raysearch.report.words import elapsed, listed, number, ranges
-from raysearch.report.writing import write_report
+from raysearch.pages.answer import answer
+from raysearch.pages.facts import failures, repeat_command, savings, shell
+from raysearch.pages.words import elapsed, listed, number, ranges
+from raysearch.pages.writing import write_report
 from raysearch.results.ranking import winner
 from raysearch.results.view import SearchView, rows
 from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.texts import block
 from tests.raysearch.odd import ODD
-from tests.raysearch.report import report_cases as cases
-from tests.raysearch.report import report_streams as streams
-from tests.raysearch.report.report_pages import Page
+from tests.raysearch.pages import report_cases as cases
+from tests.raysearch.pages import report_streams as streams
+from tests.raysearch.pages.report_pages import Page
 from tests.raysearch.test_texts import acts
 from tests.raysearch.toys import Adam, Toy, Training
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from raysearch.report.axes import brief
-from raysearch.report.canvas import (
+from raysearch.pages.axes import brief
+from raysearch.pages.canvas import (
     BLUE,
     INK,
     NARROW,
@@ -18,7 +18,7 @@ from raysearch.report.canvas import (
     legend,
     width_of,
 )
-from raysearch.report.objectives import (
+from raysearch.pages.objectives import (
     Objective,
     drawn,
     far_out,

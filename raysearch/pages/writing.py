@@ -24,8 +24,8 @@ def write_report(view: SearchView, folder: Path, by: Sequence[str] = ()) -> Path
     Raises:
         UnknownName, BadSetting: no trial has a setting of `by`, or it has too many values.
     """
-    from raysearch.report.page import render
-    from raysearch.report.pictures import draw
+    from raysearch.pages.page import render
+    from raysearch.pages.pictures import draw
 
     make_folder(folder)
     fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raysearch.report.facts import savings, seconds_of
-from raysearch.report.objectives import drawn, objectives
-from raysearch.report.words import elapsed, listed, number, share
+from raysearch.pages.facts import savings, seconds_of
+from raysearch.pages.objectives import drawn, objectives
+from raysearch.pages.words import elapsed, listed, number, share
 from raysearch.results.averaged import long_means
 from raysearch.results.forecast import expected_runs
 from raysearch.results.ranking import Rank, winner

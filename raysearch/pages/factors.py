@@ -9,8 +9,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from raysearch.report.axes import word
-from raysearch.report.canvas import (
+from raysearch.pages.axes import word
+from raysearch.pages.canvas import (
     BLUE,
     INK,
     MUTED,
@@ -21,7 +21,7 @@ from raysearch.report.canvas import (
     plain,
     width_of,
 )
-from raysearch.report.objectives import Objective, completed, far_out, limits, within
+from raysearch.pages.objectives import Objective, completed, far_out, limits, within
 from raysearch.results.factors import Factor
 from raysearch.results.references import ordered, reference_rows
 from raysearch.results.view import SearchView

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from raysearch.report.axes import brief
-from raysearch.report.canvas import (
+from raysearch.pages.axes import brief
+from raysearch.pages.canvas import (
     BLUE,
     FAINT,
     INK,
@@ -24,7 +24,7 @@ from raysearch.report.canvas import (
     star,
     width_of,
 )
-from raysearch.report.objectives import (
+from raysearch.pages.objectives import (
     Objective,
     called,
     drawn,

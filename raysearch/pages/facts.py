@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from raysearch.report.objectives import drawn
+from raysearch.pages.objectives import drawn
 from raysearch.results.failure_reasons import failed_alike, reason_of
 from raysearch.results.flat import flat
 from raysearch.results.view import SearchView, TrialView

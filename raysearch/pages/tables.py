@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from raysearch.report.making import evaluated, value_of
-from raysearch.report.objectives import objectives
-from raysearch.report.words import listed, number
+from raysearch.pages.making import evaluated, value_of
+from raysearch.pages.objectives import objectives
+from raysearch.pages.words import listed, number
 from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import reference_rows
 from raysearch.results.tables import cost_names

@@ -10,8 +10,8 @@ from statistics import median
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from raysearch.report.axes import Axis, varying_axes
-from raysearch.report.canvas import (
+from raysearch.pages.axes import Axis, varying_axes
+from raysearch.pages.canvas import (
     BLUE,
     INK,
     ORANGE,
@@ -23,7 +23,7 @@ from raysearch.report.canvas import (
     star,
     width_of,
 )
-from raysearch.report.objectives import (
+from raysearch.pages.objectives import (
     Objective,
     drawn,
     far_out,

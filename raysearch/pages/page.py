@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from raysearch.report import answer, making, tables
-from raysearch.report.canvas import Picture
-from raysearch.report.facts import failures
-from raysearch.report.objectives import objectives
-from raysearch.report.pictures import Pictures, kind_of
-from raysearch.report.words import listed
+from raysearch.pages import answer, making, tables
+from raysearch.pages.canvas import Picture
+from raysearch.pages.facts import failures
+from raysearch.pages.objectives import objectives
+from raysearch.pages.pictures import Pictures, kind_of
+from raysearch.pages.words import listed
 from raysearch.results.view import SearchView
 from raysearch.texts import block, cut, encodable, visible
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from raysearch.report.objectives import Objective
-from raysearch.report.settings_curves import curves_of, draw_settings, setting_of
+from raysearch.pages.objectives import Objective
+from raysearch.pages.settings_curves import curves_of, draw_settings, setting_of
 from raysearch.results.intervals import interval
-from tests.raysearch.report import report_cases as cases
-from tests.raysearch.report.report_streams import Stream, choice, goodness
+from tests.raysearch.pages import report_cases as cases
+from tests.raysearch.pages.report_streams import Stream, choice, goodness
 
 UP = Objective(0, "val/accuracy", "maximize", "best")
 VALUES = {"mean": [0.8, 0.7, 0.9], "constant": [0.5, 0.6, 0.4]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from raysearch.report.canvas import (
+from raysearch.pages.canvas import (
     BLUE,
     INK,
     NARROW,
@@ -15,7 +15,7 @@ from raysearch.report.canvas import (
     plain,
     width_of,
 )
-from raysearch.report.objectives import completed, objectives
+from raysearch.pages.objectives import completed, objectives
 from raysearch.results.view import SearchView
 
 ENOUGH = 20

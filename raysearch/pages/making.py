@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysearch.pages.facts import repeat_command, runs_option, shell
+from raysearch.pages.objectives import drawn, objectives
+from raysearch.pages.words import elapsed, moment, number, ranges
 from raysearch.provenance.snapshot import in_words
-from raysearch.report.facts import repeat_command, runs_option, shell
-from raysearch.report.objectives import drawn, objectives
-from raysearch.report.words import elapsed, moment, number, ranges
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.search_spec import GitState, SearchSpec
 from raysearch.sweeps.sweep import bare

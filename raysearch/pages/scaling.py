@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.report.canvas import (
+from raysearch.pages.canvas import (
     BLUE,
     INK,
     NARROW,
@@ -17,7 +17,7 @@ from raysearch.report.canvas import (
     dress,
     width_of,
 )
-from raysearch.report.objectives import Objective
+from raysearch.pages.objectives import Objective
 from raysearch.results.scaling import BEYOND, scaling
 from raysearch.results.view import SearchView
 

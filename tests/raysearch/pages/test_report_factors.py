@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.report.canvas import Picture
-from raysearch.report.factors import cells_of, draw_factors
-from raysearch.report.objectives import Objective, completed
-from raysearch.report.writing import write_report
+from raysearch.pages.canvas import Picture
+from raysearch.pages.factors import cells_of, draw_factors
+from raysearch.pages.objectives import Objective, completed
+from raysearch.pages.writing import write_report
 from raysearch.results.factors import factors_of, read_factors
 from raysearch.results.view import SearchView
-from tests.raysearch.report import report_streams as streams
-from tests.raysearch.report.report_pages import Page
+from tests.raysearch.pages import report_streams as streams
+from tests.raysearch.pages.report_pages import Page
 
 UP = Objective(0, "val/accuracy", "maximize", "best")
 KIND, PATCH = "optimizer.kind", "model.patch_size"

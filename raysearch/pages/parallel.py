@@ -15,8 +15,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from raysearch.report.axes import Axis, brief, varying_axes
-from raysearch.report.canvas import (
+from raysearch.pages.axes import Axis, brief, varying_axes
+from raysearch.pages.canvas import (
     FAINT,
     INK,
     MUTED,
@@ -26,7 +26,7 @@ from raysearch.report.canvas import (
     plain,
     width_of,
 )
-from raysearch.report.objectives import (
+from raysearch.pages.objectives import (
     Objective,
     completed,
     far_out,

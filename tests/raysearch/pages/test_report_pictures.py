@@ -11,11 +11,11 @@ import optuna
 import pytest
 from matplotlib.figure import Figure
 
-import raysearch.report
-from raysearch.report import curves, history, importance, parallel, pareto, slices
-from raysearch.report.axes import Axis, brief, varying_axes
-from raysearch.report.canvas import Picture
-from raysearch.report.objectives import (
+import raysearch.pages
+from raysearch.pages import curves, history, importance, parallel, pareto, slices
+from raysearch.pages.axes import Axis, brief, varying_axes
+from raysearch.pages.canvas import Picture
+from raysearch.pages.objectives import (
     Objective,
     far_out,
     limits,
@@ -26,8 +26,8 @@ from raysearch.report.objectives import (
 from raysearch.results.ranking import winner
 from raysearch.results.view import SearchView
 from raysearch.sweeps.sweep import bare
-from tests.raysearch.report import report_cases as cases
-from tests.raysearch.report import report_streams as streams
+from tests.raysearch.pages import report_cases as cases
+from tests.raysearch.pages import report_streams as streams
 
 UP = Objective(0, "val/accuracy", "maximize", "best")
 DOWN = Objective(0, "val/loss", "minimize", "last")
@@ -231,7 +231,7 @@ def test_labels_name_the_metric_and_the_unit_of_fidelity(view: SearchView, tmp_p
 
 
 def test_nothing_in_a_report_touches_the_global_state_of_matplotlib() -> None:
-    for file in Path(raysearch.report.__path__[0]).glob("*.py"):
+    for file in Path(raysearch.pages.__path__[0]).glob("*.py"):
         names = [
             alias.name
             for node in ast.walk(ast.parse(file.read_text()))

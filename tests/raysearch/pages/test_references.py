@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from raysearch.report import answer as said
-from raysearch.report.canvas import Picture
-from raysearch.report.curves import draw_curves
-from raysearch.report.objectives import objectives
-from raysearch.report.tables import reference_table
+from raysearch.pages import answer as said
+from raysearch.pages.canvas import Picture
+from raysearch.pages.curves import draw_curves
+from raysearch.pages.objectives import objectives
+from raysearch.pages.tables import reference_table
 from raysearch.results.answer import answer, answer_lines
 from raysearch.results.compare import compare
 from raysearch.results.ranking import winner

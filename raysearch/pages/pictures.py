@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysearch.report.canvas import Picture
-from raysearch.report.curves import draw_curves
-from raysearch.report.factors import draw_factors
-from raysearch.report.history import draw_history
-from raysearch.report.importance import draw_importance, importances
-from raysearch.report.objectives import Objective, objectives
-from raysearch.report.parallel import draw_parallel
-from raysearch.report.pareto import draw_front
-from raysearch.report.scaling import draw_scaling
-from raysearch.report.settings_curves import draw_settings
-from raysearch.report.slices import draw_slices
+from raysearch.pages.canvas import Picture
+from raysearch.pages.curves import draw_curves
+from raysearch.pages.factors import draw_factors
+from raysearch.pages.history import draw_history
+from raysearch.pages.importance import draw_importance, importances
+from raysearch.pages.objectives import Objective, objectives
+from raysearch.pages.parallel import draw_parallel
+from raysearch.pages.pareto import draw_front
+from raysearch.pages.scaling import draw_scaling
+from raysearch.pages.settings_curves import draw_settings
+from raysearch.pages.slices import draw_slices
 from raysearch.results.factors import factors_of
 from raysearch.results.view import SearchView
 

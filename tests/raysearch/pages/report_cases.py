@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from tests.raysearch.report.report_streams import (
+from tests.raysearch.pages.report_streams import (
     ACCURACY,
     LOG,
     TIME,
