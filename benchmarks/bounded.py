@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from raysearch.events.log import Event
+from raysearch.events.schema import Fact
 from raysearch.study.samplers.from_optuna import Tpe
 from raysearch.study.study import Study
 from raysearch.sweeps.search_spec import UNKNOWN, MetricSpec, SearchSpec
@@ -154,11 +155,9 @@ class Listed:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> None:
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> None:
         """Keeps an event."""
-        self.events.append(Event(len(self.events), "bounded", trial, kind, 0, body))
+        self.events.append(Event(len(self.events), "bounded", trial, 0, fact))
 
     def flush(self) -> None:
         """Nothing waits."""

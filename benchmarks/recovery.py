@@ -60,7 +60,7 @@ def recover(folder: Path, profile: bool) -> None:
     """Does what `raysearch.driver.search.resume` does before it drives on; prints what it took."""
     settings, name = Settings.locate(folder), "inside"
     store = Store(settings.store)
-    spec = spec_of(name, next(store.events(name)).body)
+    spec = spec_of(name, next(store.events(name)).body.plain())
     space = Space(find_sweep(spec.sweep, settings.sweeps), spec.fixed)
     marks = [("", time.process_time())]
     wall, profiler = time.perf_counter(), cProfile.Profile()

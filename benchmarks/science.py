@@ -43,6 +43,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.curves import KNOBS, Curves, target
+from raysearch.events.schema import Fact
 from raysearch.study.study import Study
 from raysearch.sweeps.search_spec import UNKNOWN, MetricSpec
 from raysearch.sweeps.space import Space
@@ -97,9 +98,7 @@ def networks(trial: Trial) -> Network:
 class Silent:
     """A log that keeps nothing: a simulation is not resumed."""
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> None:
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> None:
         """Nothing."""
 
     def flush(self) -> None:

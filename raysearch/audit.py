@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from raysearch.errors import WrongState
 from raysearch.events.log import Store
+from raysearch.events.schema import Fact
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.study.study import Study
@@ -34,9 +35,7 @@ def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
 class _Unwritten:
     """A log that writes nothing: whoever compares may not complete what a driver began."""
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> None:
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> None:
         """Nothing."""
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.events.log import SearchIsRunning, Store
+from raysearch.events.schema import ArtifactWritten, Fact, Noted, Tagged
 from raysearch.passwords import hidden
 from raysearch.provenance.search_folder import is_moved, remove
 from raysearch.results.opening import store_of, view_of
@@ -114,7 +115,7 @@ def note(names: Sequence[str], text: str, settings: Settings) -> dict[str, str]:
     """
     if not text.strip():
         raise BadSetting(f"a note must have at least one letter, got {text!r}")
-    return say(names, "noted", {"notes": text}, settings)
+    return say(names, Noted(text), settings)
 
 
 def named(names: Sequence[str], group: str | None, settings: Settings) -> list[str]:
@@ -152,12 +153,10 @@ def tag(
                 raise UnknownName(
                     f"search {name!r} has no tag {key!r}{on_offer(key, view.spec.tags)}"
                 )
-    return say(names, "tagged", {"tags": dict(tags), "group": group}, settings)
+    return say(names, Tagged(dict(tags), group), settings)
 
 
-def say(
-    names: Sequence[str], kind: str, body: Mapping[str, Any], settings: Settings
-) -> dict[str, str]:
+def say(names: Sequence[str], fact: Fact, settings: Settings) -> dict[str, str]:
     """Writes an event about searches, or lets the driver of a running one write it.
 
     Returns, by search, why MLflow does not have it yet: empty if it does, or will by its driver.
@@ -167,23 +166,23 @@ def say(
     """
     for name in names:
         view_of(name, settings)
-    return {name: _say(name, kind, body, settings) for name in dict.fromkeys(names)}
+    return {name: _say(name, fact, settings) for name in dict.fromkeys(names)}
 
 
-def _say(name: str, kind: str, body: Mapping[str, Any], settings: Settings) -> str:
+def _say(name: str, fact: Fact, settings: Settings) -> str:
     store, view = view_of(name, settings)
     is_asked, deadline = False, time.monotonic() + _PATIENCE
     while True:
         try:
             with store.lock(name, settings.folder(name)):
-                if not (is_asked and _is_said(store, view, kind, body)):
-                    store.log(name).append(kind, commit=True, **body)
+                if not (is_asked and _is_said(store, view, fact)):
+                    store.log(name).append(fact, commit=True)
             break
         except SearchIsRunning:
             if not is_asked:
                 is_asked = True
-                store.request(name, {"action": kind, **body})
-            if _is_said(store, view, kind, body):
+                store.request(name, {"action": fact.kind, **fact.plain()})
+            if _is_said(store, view, fact):
                 return ""
             if time.monotonic() > deadline:
                 raise
@@ -191,8 +190,9 @@ def _say(name: str, kind: str, body: Mapping[str, Any], settings: Settings) -> s
     return _synced(store, name, settings)
 
 
-def _is_said(store: Store, view: SearchView, kind: str, body: Mapping[str, Any]) -> bool:
-    return any(event.body == body for event in store.events(view.search, view.last, kinds=[kind]))
+def _is_said(store: Store, view: SearchView, fact: Fact) -> bool:
+    later = store.events(view.search, view.last, kinds=[type(fact)])
+    return any(event.body == fact for event in later)
 
 
 def _synced(store: Store, name: str, settings: Settings) -> str:
@@ -263,9 +263,8 @@ def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, 
     page = write_report(view, folder, factors)
     try:
         with store.lock(name, folder):
-            store.log(name).append(
-                "artifact", commit=True, name="report", path=str(page.parent.relative_to(folder))
-            )
+            place = str(page.parent.relative_to(folder))
+            store.log(name).append(ArtifactWritten("report", place), commit=True)
     except SearchIsRunning:
         return page, "the search is running"
     return page, _synced(store, name, settings)

@@ -19,6 +19,8 @@ from raysearch.driver.own_ray import RayLost
 from raysearch.driver.slots import Slots
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog
+from raysearch.events.reading import fact_of
+from raysearch.events.schema import Noted, Requested, Started, Tagged
 from raysearch.study.failures import Failures
 from raysearch.study.study import Study
 from raysearch.sweeps.search_spec import SearchSpec, to_plain
@@ -283,14 +285,8 @@ class Conductor:
         if live.role is None:
             own = job.restored is not None and live.evaluates is None
             live.restored_step = live.last.step if own and live.last is not None else None
-            self.log.append(
-                "started",
-                live.number,
-                commit=True,
-                attempt=live.attempt,
-                folder=name,
-                restored=self._outcomes.relative(str(job.restored)) if own else None,
-            )
+            restored = self._outcomes.relative(str(job.restored)) if own else None
+            self.log.append(Started(live.attempt, name, restored), live.number, commit=True)
         self._live[live.number] = live
         for other in self._live.values():
             other.shared = len(self._live) > 1 or other.shared
@@ -345,11 +341,11 @@ class Conductor:
     def _follow(self, number: int, body: dict[str, Any]) -> None:
         """Turns a request into an event, and does what it asks for."""
         action, trial = body["action"], body.get("trial")
-        if action in ("noted", "tagged"):
+        if action in (Noted.kind, Tagged.kind):
             said = {key: value for key, value in body.items() if key != "action"}
-            self.log.append(action, commit=True, **said)
+            self.log.append(fact_of(action, said), commit=True)
             return
-        self.log.append("requested", trial, commit=True, request=number, **body)
+        self.log.append(Requested(action, number, trial), trial, commit=True)
         if action == "stop" and trial is None:
             self.halt = self.halt or Halted("stopped", BY_REQUEST)
         elif action == "stop":

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.driver.tune_loop import tune
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog, Lock, Store
+from raysearch.events.schema import Ended, Finished, Interrupted, Noticed, Paused, Stopped
 from raysearch.provenance.resumed_code import changed_meanwhile
 from raysearch.results.view import SearchView
 from raysearch.results.winners import roles_to_test
@@ -48,6 +49,10 @@ _COMES_OUT, _LEAVES = 20.0, 100.0
 Ray's library then lets go of it."""
 INTERRUPTED = 130
 """The exit status of an interrupted search."""
+
+_ENDS: Mapping[str, type[Ended]] = {
+    each.kind: each for each in (Finished, Interrupted, Stopped, Paused)
+}
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ class Driver:
 
     def _failures(self) -> Failures:
         """How trials ended since the search was stopped last, for failures or otherwise."""
-        stops = self._store.events(self._spec.search, kinds=["stopped"])
+        stops = self._store.events(self._spec.search, kinds=[Stopped])
         since = max((event.seq for event in stops), default=0)
         ended = [trial for trial in self._view.trials.values() if (trial.told or 0) > since]
         ended = [trial for trial in ended if trial.duplicate_of is None and trial.origin != "known"]
@@ -204,10 +209,10 @@ class Driver:
         with suppress(RaysearchError, OSError):  # then the next resume says what is damaged
             said = changed_meanwhile(self._view.spec, self._settings, self._paths)
             if said:
-                self._log.append("noticed", text=said)
+                self._log.append(Noticed(said))
         best = self._view.best()
         number = best.number if best is not None else None
-        self._log.append(halt.state, commit=True, reason=halt.reason, best=number)
+        self._log.append(_ENDS[halt.state](halt.reason, number), commit=True)
         return halt
 
     def _tracker(self) -> Any:

@@ -10,7 +10,19 @@ from operator import itemgetter
 from typing import Any
 
 from raysearch.costs import COSTS
+from raysearch.events import schema
 from raysearch.events.log import Event
+from raysearch.events.schema import (
+    ArtifactWritten,
+    Asked,
+    CheckpointDamaged,
+    CheckpointSaved,
+    Decided,
+    Fact,
+    Failed,
+    Started,
+    Told,
+)
 from raysearch.study.failures import KINDS
 from raysearch.study.study import State
 from raysearch.sweeps.search_spec import SearchSpec, to_plain
@@ -170,45 +182,48 @@ def unfinished(events: Iterable[Event], spec: SearchSpec) -> list[LiveTrial]:
     trials: dict[int, LiveTrial] = {}
     begun: dict[int, int] = {}
     events = list(events)
-    told = {event.trial for event in events if event.kind == "told"}
+    told = {event.trial for event in events if isinstance(event.body, Told)}
     for event in events:
         if event.trial is None or event.trial in told:
             continue
-        body = event.body
-        if event.kind == "asked" and body.get("duplicate_of") is None:
+        fact = event.body
+        if isinstance(fact, Asked) and fact.duplicate_of is None:
             retention = Retention.of(map(to_plain, spec.metrics))
             trials[event.trial] = LiveTrial(
-                event.trial, body["config"], body["seed"], body["origin"], retention
+                event.trial, fact.config, fact.seed, fact.origin, retention
             )
-            trials[event.trial].evaluates = body.get("evaluates")
+            trials[event.trial].evaluates = fact.evaluates
         elif event.trial in trials:
-            _follow(trials[event.trial], event.kind, body, names)
-            if event.kind != "started":  # how long it has run, as far as it has said something
+            _follow(trials[event.trial], fact, names)
+            if not isinstance(fact, Started):  # how long it has run, as far as it said
                 since = begun.get(event.trial, event.time)
                 trials[event.trial].spent += max(event.time - since, 0) / 1000
             begun[event.trial] = event.time
     return [trials[number] for number in sorted(trials)]
 
 
-def _follow(live: LiveTrial, kind: str, body: Mapping[str, Any], names: list[str]) -> None:
-    if kind == "started":
-        live.attempt, live.own = max(live.attempt, int(body["attempt"])), Reported()
-    elif kind == "report":
-        kept = Kept.read(body, body["checkpoint"]) if body["checkpoint"] else None
-        with suppress(InvalidMessage):  # events from before steps had to go on
-            live.take(int(body["step"]), body["metrics"], kept, names)
-            live.take_costs(int(body["step"]), body.get("costs") or {})
-        live.is_compared |= body["fidelity"] is not None
-    elif kind == "checkpoint":
-        live.retention.add(Kept.read(body, body["path"], body["value"]))
-    elif kind == "damaged":
-        live.retention.damaged(body["path"])
-    elif kind == "artifact":
-        live.artifacts.add(body["path"])
-    elif kind == "failed":
-        step = live.last.step if live.last else None
-        live.failures.append(Failure(body["kind"], body.get("digest") or "", step))
-        if not body.get("again", True):  # its driver was killed before it told it
-            live.settled = (KINDS[body["kind"]].state, f"{body['kind']}: {body['message']}")
-    elif kind == "decision":
-        live.settled = ("pruned", body["reason"])
+def _follow(live: LiveTrial, fact: Fact, names: list[str]) -> None:
+    match fact:
+        case Started(attempt=attempt):
+            live.attempt, live.own = max(live.attempt, attempt), Reported()
+        case schema.Reported():
+            kept = Kept.read(fact.plain(), fact.checkpoint) if fact.checkpoint else None
+            with suppress(InvalidMessage):  # events from before steps had to go on
+                live.take(fact.step, fact.metrics, kept, names)
+                live.take_costs(fact.step, fact.costs or {})
+            live.is_compared |= fact.fidelity is not None
+        case CheckpointSaved():
+            live.retention.add(Kept.read(fact.plain(), fact.path, fact.value))
+        case CheckpointDamaged(path=path):
+            live.retention.damaged(path)
+        case ArtifactWritten(path=path):
+            live.artifacts.add(path)
+        case Failed(cause=cause):
+            step = live.last.step if live.last else None
+            live.failures.append(Failure(cause, fact.digest, step))
+            if not fact.again:  # its driver was killed before it told it
+                live.settled = (KINDS[cause].state, f"{cause}: {fact.message}")
+        case Decided(reason=reason):
+            live.settled = ("pruned", reason)
+        case _:
+            pass

@@ -12,6 +12,18 @@ from typing import Any
 from raysearch.driver.live_trial import Failure, LiveTrial, Taken
 from raysearch.driver.retention import reported, unneeded, written
 from raysearch.events.log import EventLog
+from raysearch.events.schema import (
+    ArtifactWritten,
+    CheckpointDamaged,
+    CheckpointSaved,
+    Described,
+    Differed,
+    Failed,
+    Noticed,
+    Refused,
+    Reported,
+    Tested,
+)
 from raysearch.integrity import damage
 from raysearch.results.reductions import reduce_objective
 from raysearch.study.failures import KINDS, Failures, traceback_digest, verdict
@@ -64,19 +76,19 @@ class Outcomes:
         """Facts of a trial; those that its attempt has just said are nothing new."""
         if message["facts"] != live.facts:
             live.facts = message["facts"]
-            self._log.append("described", live.number, facts=live.facts)
+            self._log.append(Described(dict(message["facts"])), live.number)
 
     def artifact(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """A file that a trial has written."""
         path = f"{live.number:04d}/{message['path']}"
         live.artifacts.add(path)
-        self._log.append("artifact", live.number, name=message["name"], path=path)
+        self._log.append(ArtifactWritten(message["name"], path), live.number)
 
     def damaged(self, live: LiveTrial, path: str, what: str) -> None:
         """A checkpoint that is not as it was when it was reported: the trial goes on without it."""
         live.retention.damaged(path)
-        said = {"attempt": live.attempt, "path": path, "what": what[:500]}
-        self._log.append("damaged", live.number, commit=True, **said)
+        damage = CheckpointDamaged(path, what[:500], live.attempt)
+        self._log.append(damage, live.number, commit=True)
 
     def weed(self, live: LiveTrial) -> None:
         """Looks for checkpoints that are gone, or of another size, where they are needed next."""
@@ -109,7 +121,7 @@ class Outcomes:
         """A report that its session refused: it counts for nothing, and is on record."""
         if live.role is None:
             said = {name: message[name] for name in ("step", "metrics", "message")}
-            self._log.append("refused", live.number, attempt=live.attempt, **said)
+            self._log.append(Refused(live.attempt, **said), live.number)
 
     def _append(
         self,
@@ -125,19 +137,17 @@ class Outcomes:
         if is_whole and (taken.completes or self._progress in taken.fresh):
             fidelity = self._fidelity(live, metrics)
         values = self.reduced(live) if is_whole and (taken.completes or fidelity) else None
-        self._log.append(
-            "report",
-            live.number,
-            commit=kept is not None,
-            attempt=live.attempt,
-            step=step,
-            fidelity=fidelity,
-            metrics=taken.fresh,
-            values=values,
+        reported = Reported(
+            step,
+            taken.fresh,
+            fidelity,
+            values,
             checkpoint=kept.path if kept is not None else None,
-            **({"costs": dict(costs)} if costs else {}),
+            attempt=live.attempt,
+            costs=dict(costs) or None,
             **(kept.facts() if kept is not None else {}),
         )
+        self._log.append(reported, live.number, commit=kept is not None)
         live.is_compared |= fidelity is not None
         if values is None or fidelity is None or live.settled is not None:
             return
@@ -152,18 +162,16 @@ class Outcomes:
                 f"attempt {attempt} was given the checkpoint of step {live.restored_step} and "
                 f"began at step {step}: does the experiment use session.restored()?"
             )
-            self._log.append("noticed", number, attempt=attempt, step=step, text=text)
+            self._log.append(Noticed(text, attempt, step), number)
         if taken.other:
             known = live.reported.get(step, {})
             before = {name: known.get(name) for name in taken.other}
-            self._log.append(
-                "differed", number, attempt=attempt, step=step, metrics=taken.other, before=before
-            )
+            self._log.append(Differed(attempt, step, taken.other, before), number)
 
     def _checkpoint(self, live: LiveTrial, kept: Kept | None) -> None:
         if kept is not None and live.last is not None:
-            said = {"step": kept.step, "path": kept.path, "value": live.last.value}
-            self._log.append("checkpoint", live.number, commit=True, **said, **kept.facts())
+            saved = CheckpointSaved(kept.step, kept.path, live.last.value, **kept.facts())
+            self._log.append(saved, live.number, commit=True)
 
     def _diverge(self, live: LiveTrial, step: int, lost: Mapping[str, float]) -> None:
         shown = ", ".join(f"{name} = {value}" for name, value in lost.items())
@@ -238,7 +246,7 @@ class Outcomes:
             f"{listed(found)}{nearest(self._progress, found)} (fidelity='evaluations' counts "
             f"reports)"
         )
-        self._log.append("noticed", commit=True, text=text)
+        self._log.append(Noticed(text), commit=True)
 
     def end_test(self, live: LiveTrial, message: Mapping[str, Any]) -> Ended:
         """The end of an evaluation on the test split; it is tried again at least once."""
@@ -249,14 +257,7 @@ class Outcomes:
         if kind is not None and live.attempt <= max(kind.again, 1):
             return Ended(again=True)
         error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
-        self._log.append(
-            "tested",
-            live.number,
-            commit=True,
-            role=live.role,
-            metrics=live.metrics,
-            error=error,
-        )
+        self._log.append(Tested(live.role, live.metrics, error), live.number, commit=True)
         return Ended()
 
     def settle(self, live: LiveTrial) -> list[str]:
@@ -313,17 +314,9 @@ class Outcomes:
             with suppress(OSError):  # a full disk, which may be what has failed
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(traceback, encoding="utf-8")
-        self._log.append(
-            "failed",
-            live.number,
-            commit=True,
-            attempt=live.attempt,
-            kind=kind,
-            message=message,
-            traceback=self.relative(str(file)) if file.exists() else None,
-            again=again,
-            digest=digest,
-        )
+        where = self.relative(str(file)) if file.exists() else None
+        failure = Failed(kind, message, again, live.attempt, where, digest)
+        self._log.append(failure, live.number, commit=True)
 
     def relative(self, path: str) -> str:
         """A path as events have it: relative to the folder of the search."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from raysearch.driver.retention import kept_of, places_of, unneeded
 from raysearch.errors import WrongState
 from raysearch.events.log import EventLog
+from raysearch.events.schema import CheckpointsRemoved
 from raysearch.results.forecast import bytes_of, disk_used
 from raysearch.results.view import SearchView
 from raysearch.results.winners import roles_to_test
@@ -60,7 +61,7 @@ def keep_quota(view: SearchView, folder: Path, log: EventLog, limit: int) -> Non
         total -= bytes_of(trial)
         places = places_of(kept_of(trial), trial.artifacts.values(), folder)
         reason = f"deleted for the disk quota of {limit} bytes"
-        log.append("removed", trial.number, commit=True, path=trial.best_checkpoint, reason=reason)
+        log.append(CheckpointsRemoved(reason, trial.best_checkpoint), trial.number, commit=True)
         remove(places, folder)
         if total <= limit:
             return

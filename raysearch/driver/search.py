@@ -22,6 +22,7 @@ from raysearch.driver.resources import Machine, fits
 from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.events.locks import claim
 from raysearch.events.log import EventLog, Store
+from raysearch.events.schema import ArtifactWritten, Recoded, Resumed
 from raysearch.files import make_folder
 from raysearch.passwords import hidden
 from raysearch.provenance.resumed_code import Changes, chosen, code_of, modules_of
@@ -221,10 +222,10 @@ def _resume(
                 view.apply(event)
         del events, written  # a long search has a gigabyte of them
         clocks = Clocks(begun, time_box, spent)
-        at_once = fewer.get("concurrent", view.spec.concurrent)
+        at_once = view.spec.concurrent if fewer is None else fewer
         _follow(view, log, listener)
         command = hidden(" ".join(["raysearch", *sys.argv[1:]]))
-        log.append("resumed", commit=True, command=command, left=left, **fewer)
+        log.append(Resumed(command, left, fewer), commit=True)
         if code.found is not None:
             _say_code(log, view, _keep_code(view.spec, settings, code.found))
         driver = Driver(settings, store, lock, log, view, study, clocks, code.paths, own, at_once)
@@ -306,20 +307,20 @@ def retry(
     return resume(name, settings, listener, change=change, **said)
 
 
-def _fewer(spec: SearchSpec, settings: Settings) -> dict[str, int]:
-    """How many trials run at once here, if fewer than the search began with fit; or nothing."""
+def _fewer(spec: SearchSpec, settings: Settings) -> int | None:
+    """How many trials run at once here, if fewer than the search began with fit."""
     if settings.address is not None:
-        return {}  # nodes may come and go
+        return None  # nodes may come and go
     machine = Machine.here()
     at_once, before = fits(spec, machine), spec.concurrent
     if at_once >= before:
-        return {}
+        return None
     tell(
         f"search {spec.search!r} goes on with {at_once} trials at once, not {before}, since "
         f"only {machine.cpus} CPUs and {machine.gpus} GPUs are here; each with "
         f"{spec.threads} threads as before"
     )
-    return {"concurrent": at_once}
+    return at_once
 
 
 def require(name: str, store: Store) -> None:
@@ -374,11 +375,11 @@ def _keep_code(spec: SearchSpec, settings: Settings, found: Sources | None = Non
 def _say_code(log: EventLog, view: SearchView, code: CodeState) -> None:
     """Says that the search goes on with other code; and lets MLflow have it, once."""
     if code != view.spec.code:
-        log.append("recoded", commit=True, code=to_plain(code))
+        log.append(Recoded(to_plain(code)), commit=True)
     path = f"{FOLDER}/{code.snapshot}"
     if path not in view.artifacts.values():
         name = FOLDER if FOLDER not in view.artifacts else f"{FOLDER}-{code.snapshot[:8]}"
-        log.append("artifact", commit=True, name=name, path=path)
+        log.append(ArtifactWritten(name, path), commit=True)
 
 
 def _follow(view: SearchView, log: EventLog, listener: Listener | None) -> SearchView:

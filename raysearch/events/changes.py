@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
+from raysearch.events.schema import Extended, Fact, Noted, Recoded, Tagged
 from raysearch.sweeps.search_spec import CodeState, SearchSpec, read_part
 
-Body = Mapping[str, Any]
 
-
-def _extended(spec: SearchSpec, body: Body) -> SearchSpec:
-    return replace(spec, trials=body["trials"], time=body.get("time"))
-
-
-def _noted(spec: SearchSpec, body: Body) -> SearchSpec:
-    return replace(spec, notes=body["notes"])
-
-
-def _tagged(spec: SearchSpec, body: Body) -> SearchSpec:
-    tags = {**spec.tags, **body["tags"]}
-    group = body.get("group")
-    return replace(
-        spec,
-        tags={name: value for name, value in tags.items() if value is not None},
-        group=spec.group if group is None else group,
-    )
-
-
-def _recoded(spec: SearchSpec, body: Body) -> SearchSpec:
-    return replace(spec, code=read_part(CodeState, body["code"], "code"))
-
-
-CHANGES: Mapping[str, Callable[[SearchSpec, Body], SearchSpec]] = {
-    "extended": _extended,
-    "noted": _noted,
-    "tagged": _tagged,
-    "recoded": _recoded,
-}
-"""What may be said of a search after it began: such an event changes its specification."""
+def changed(spec: SearchSpec, fact: Fact) -> SearchSpec:
+    """The specification after an event; the same if that is no change of it."""
+    match fact:
+        case Extended(trials=trials, time=time):
+            return replace(spec, trials=trials, time=time)
+        case Noted(notes=notes):
+            return replace(spec, notes=notes)
+        case Tagged(tags=tags, group=group):
+            known = {**spec.tags, **tags}
+            return replace(
+                spec,
+                tags={name: value for name, value in known.items() if value is not None},
+                group=spec.group if group is None else group,
+            )
+        case Recoded(code=code):
+            return replace(spec, code=read_part(CodeState, code, "code"))
+        case _:
+            return spec

@@ -28,7 +28,8 @@ from raysearch.events.database import (
 )
 from raysearch.events.encoding import decode, decode_all, encode
 from raysearch.events.locks import FileLock, Lock, SearchIsRunning, ServerLock
-from raysearch.events.schema import misfit
+from raysearch.events.reading import fact_of
+from raysearch.events.schema import Created, Fact, Unknown
 from raysearch.files import full_disk
 from raysearch.passwords import hidden
 from raysearch.sweeps.search_spec import SearchSpec
@@ -49,9 +50,13 @@ class Event(NamedTuple):
     seq: int
     search: str
     trial: int | None
-    kind: str
     time: int
-    body: dict[str, Any]
+    body: Fact
+
+    @property
+    def kind(self) -> str:
+        """The kind of its body, as it is written."""
+        return self.body.kind
 
 
 class Store:
@@ -132,7 +137,7 @@ class Store:
         if self.exists(search):
             raise BadSetting(f"--name {search!r} is in use; choose another name")
         log = EventLog(self, search, 0)
-        log.append("created", commit=True, **spec.to_body())
+        log.append(Created(spec.to_body()), commit=True)
         return log
 
     def log(self, search: str) -> EventLog:
@@ -143,7 +148,7 @@ class Store:
         self,
         search: str,
         after: int = 0,
-        kinds: Iterable[str] | None = None,
+        kinds: Iterable[type[Fact]] | None = None,
         trial: int | None = None,
         page: int = _PAGE,
     ) -> Iterator[Event]:
@@ -154,7 +159,7 @@ class Store:
         last = self._last(search)
         where = [EVENTS.c.search == search, EVENTS.c.seq <= last]
         if kinds is not None:
-            where.append(EVENTS.c.kind.in_(list(kinds)))
+            where.append(EVENTS.c.kind.in_([each.kind for each in kinds]))
         if trial is not None:
             where.append(EVENTS.c.trial == trial)
         columns = (EVENTS.c.seq, EVENTS.c.trial, EVENTS.c.kind, EVENTS.c.time, EVENTS.c.body)
@@ -169,13 +174,15 @@ class Store:
                 seq, about, kind, time, _ = row
                 if not _is_event(about, kind, time, body):
                     raise self._damaged(search, seq, "it is none of a search")
-                if what := misfit(kind, body):
-                    raise self._damaged(search, f"{seq} ({kind})", what)
-                yield Event(seq, search, about, kind, time, body)
+                try:
+                    fact = fact_of(kind, body)
+                except ValueError as error:
+                    raise self._damaged(search, f"{seq} ({kind})", str(error)) from None
+                yield Event(seq, search, about, time, fact)
             after = rows[-1][0] if len(rows) == page else last
 
     def readable(self, search: str) -> Iterator[Event]:
-        """The events of a damaged search, one by one; of one that cannot be read the body is empty.
+        """The events of a damaged search, one by one; what cannot be read says nothing.
 
         Those of which not even the rest can be read are passed over.
         """
@@ -183,14 +190,16 @@ class Store:
         numbers = sa.select(EVENTS.c.seq).where(EVENTS.c.search == search).order_by(EVENTS.c.seq)
         for (seq,) in self._page(numbers):
             here = (EVENTS.c.search == search, EVENTS.c.seq == seq)
-            body: dict[str, Any] = {}
+            body: dict[str, Any] | None = None
             with suppress(ValueError, TypeError):
                 body = decode(self._page(sa.select(EVENTS.c.body).where(*here))[0][0])
             with suppress(ValueError, IndexError):
                 about, kind, time = self._page(sa.select(*columns).where(*here))[0]
                 if _is_event(about, kind, time, {}):
-                    is_read = type(body) is dict and not misfit(kind, body)
-                    yield Event(seq, search, about, kind, time, body if is_read else {})
+                    fact: Fact = Unknown(kind, {})
+                    with suppress(ValueError):
+                        fact = fact_of(kind, body) if type(body) is dict else fact
+                    yield Event(seq, search, about, time, fact)
 
     def _bodies(self, search: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """One by one, to name the one that cannot be read."""
@@ -336,13 +345,11 @@ class EventLog:
     _buffer: list[Event] = field(default_factory=list[Event])
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> Event:
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> Event:
         """Appends an event; with `commit` it is durable, with all before it, when this returns."""
         with self._lock:
             self.last += 1
-            event = Event(self.last, self.search, trial, kind, now(), body)
+            event = Event(self.last, self.search, trial, now(), fact)
             self._buffer.append(event)
             if commit or len(self._buffer) >= _BUFFERED:
                 self.flush()
@@ -380,7 +387,7 @@ def _row(event: Event) -> dict[str, Any]:
         "trial": event.trial,
         "kind": event.kind,
         "time": event.time,
-        "body": encode(event.body),
+        "body": encode(event.body.plain()),
     }
 
 

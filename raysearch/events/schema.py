@@ -1,156 +1,366 @@
-"""Types of the fields of each event that readers rely on: damage may leave valid JSON."""
+"""The kinds of events, a class each: what a search writes down, in the order of its life.
+
+Readers match on the class; the writer takes nothing else. A field with a default was not always
+written, or is not always known. Paths are relative to the folder of the search, `step` is in
+optimiser steps, `values` are the objectives as their metrics reduce them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from raysearch.texts import shown
-
-_STATES = ("complete", "pruned", "failed", "infeasible")
+TrialState = Literal["complete", "pruned", "failed", "infeasible"]
 """The states that a trial is told to have ended in."""
 
-
-class _Type(NamedTuple):
-    """The types of a value, those of the values in it, and the texts that it may be (all: any)."""
-
-    words: str
-    types: frozenset[type]
-    inner: frozenset[type] | None = None
-    known: tuple[str, ...] = ()
-
-    def fits(self, value: Any) -> bool:
-        if type(value) not in self.types:
-            return False
-        if self.inner is not None and value:
-            return self.inner.issuperset(
-                map(type, value.values() if type(value) is dict else value)
-            )
-        return not self.known or value in self.known
+_FILE = frozenset({"bytes", "sha256", "source", "copied"})
+"""What is written of the file of a checkpoint, as far as it is known."""
 
 
-def _of(words: str, *types: type) -> _Type:
-    return _Type(words, frozenset(types))
+@dataclass(slots=True)
+class Fact:
+    """What an event says, beside its number, its trial and its time.
 
-
-def _maybe(one: _Type) -> _Type:
-    return one._replace(words=f"{one.words} or null", types=one.types | {type(None)})
-
-
-def _each(many: _Type, one: _Type) -> _Type:
-    """A list or mapping of values of one type."""
-    return _Type(f"{many.words} of which each is {one.words}", many.types, one.types)
-
-
-_WHOLE, _NUMBER, _TEXT = _of("a whole number", int), _of("a number", int, float), _of("a text", str)
-_MAPPING, _LIST = _of("a mapping", dict), _of("a list", list)
-_FLAG = _of("true or false", bool)
-_NUMBERS = _each(_MAPPING, _NUMBER)
-_VALUES = _maybe(_each(_LIST, _maybe(_NUMBER)))
-_STATE = _Type(f"one of {', '.join(_STATES)}", _TEXT.types, known=_STATES)
-
-_FILE = {
-    "bytes": _maybe(_WHOLE),
-    "sha256": _maybe(_TEXT),
-    "source": _maybe(_TEXT),
-    "copied": _maybe(_FLAG),
-}
-_FIELDS: dict[str, dict[str, _Type]] = {
-    "created": {
-        "metrics": _each(_LIST, _MAPPING),
-        "sweep": _TEXT,
-        "fixed": _MAPPING,
-        "tags": _MAPPING,
-        "notes": _TEXT,
-    },
-    "asked": {
-        "params": _MAPPING,
-        "distributions": _each(_MAPPING, _MAPPING),
-        "config": _MAPPING,
-        "digest": _TEXT,
-        "seed": _WHOLE,
-        "origin": _TEXT,
-        "duplicate_of": _maybe(_WHOLE),
-        "repeat_of": _maybe(_WHOLE),
-        "retry_of": _maybe(_WHOLE),
-        "evaluates": _maybe(_MAPPING),
-        "study_attrs": _maybe(_MAPPING),
-    },
-    "started": {"attempt": _WHOLE, "folder": _TEXT, "restored": _maybe(_TEXT)},
-    "described": {"facts": _MAPPING},
-    "report": {
-        "step": _WHOLE,
-        "fidelity": _maybe(_WHOLE),
-        "metrics": _NUMBERS,
-        "values": _VALUES,
-        "checkpoint": _maybe(_TEXT),
-        "costs": _NUMBERS,
-        **_FILE,
-    },
-    "checkpoint": {"step": _WHOLE, "path": _TEXT, "value": _maybe(_NUMBER), **_FILE},
-    "damaged": {"path": _TEXT, "what": _TEXT},
-    "artifact": {"name": _TEXT, "path": _TEXT},
-    "noticed": {"text": _TEXT},
-    "differed": {"step": _WHOLE, "metrics": _NUMBERS, "before": _each(_MAPPING, _maybe(_NUMBER))},
-    "refused": {"step": _WHOLE, "metrics": _NUMBERS, "message": _TEXT},
-    "failed": {"attempt": _WHOLE, "kind": _TEXT, "message": _TEXT, "again": _FLAG},
-    "told": {
-        "state": _STATE,
-        "values": _VALUES,
-        "reason": _TEXT,
-        "best_step": _maybe(_WHOLE),
-        "best_checkpoint": _maybe(_TEXT),
-        "duplicate_of": _maybe(_WHOLE),
-    },
-    "tested": {"role": _maybe(_TEXT), "metrics": _maybe(_NUMBERS), "error": _maybe(_TEXT)},
-    "removed": {"path": _maybe(_TEXT), "reason": _TEXT},
-    "requested": {"action": _TEXT},
-    "noted": {"notes": _TEXT},
-    "tagged": {"tags": _MAPPING, "group": _maybe(_TEXT)},
-    "extended": {"trials": _maybe(_WHOLE), "time": _maybe(_NUMBER)},
-    "recoded": {"code": _MAPPING},
-    "resumed": {"left": _maybe(_NUMBER), "concurrent": _maybe(_WHOLE)},
-}
-
-
-_MOST_SHAPES = 1000
-_SHAPES: dict[tuple[object, ...], list[tuple[str, frozenset[type]]]] = {}
-"""Kinds, fields and their types that were met and fit, with the types that values in them may have:
-of a long search nearly all events have one of a few shapes."""
-
-
-def misfit(kind: str, body: Mapping[str, Any]) -> str:
-    """A sentence on the first field that is of another type than it was written with, or nothing.
-
-    A field that is missing is seen where it is read: earlier versions wrote fewer.
+    `unsaid` are fields that are left out where they are None; `written` has the names under which
+    fields are written that are not their own.
     """
-    shape = (kind, *body, *map(type, body.values()))
-    inside = _SHAPES.get(shape)
-    if inside is None:
-        return _learn(shape, kind, body)
-    for name, types in inside:
-        value = body[name]
-        if not types.issuperset(map(type, value.values() if type(value) is dict else value)):
-            return _misfit(kind, body)
-    return ""
+
+    kind: ClassVar[str] = ""
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+    written: ClassVar[Mapping[str, str]] = {}
+
+    def plain(self) -> dict[str, Any]:
+        """As it is written."""
+        names, unsaid, written = self.__match_args__, self.unsaid, self.written
+        found = {written.get(name, name): getattr(self, name) for name in names}
+        for name in unsaid:
+            if found[name] is None:
+                del found[name]
+        return found
 
 
-def _learn(shape: tuple[object, ...], kind: str, body: Mapping[str, Any]) -> str:
-    """The same of an event of a new shape, which is remembered if its fields fit."""
-    if wrong := _misfit(kind, body):
-        return wrong
-    there = [(name, each) for name, each in _FIELDS.get(kind, {}).items() if name in body]
-    if len(_SHAPES) < _MOST_SHAPES and not any(each.known for _, each in there):
-        _SHAPES[shape] = [
-            (name, each.inner)
-            for name, each in there
-            if each.inner is not None and body[name] is not None
-        ]
-    return ""
+@dataclass(slots=True)
+class Created(Fact):
+    """A search began: its specification, of which `formats` knows each version. The first event."""
+
+    kind: ClassVar[str] = "created"
+    body: Mapping[str, Any]
+
+    def plain(self) -> dict[str, Any]:
+        """The specification itself."""
+        return dict(self.body)
 
 
-def _misfit(kind: str, body: Mapping[str, Any]) -> str:
-    for name, expected in _FIELDS.get(kind, {}).items():
-        if name in body and not expected.fits(body[name]):
-            return f"{name} must be {expected.words}, got {shown(body[name])}"
-    return ""
+@dataclass(slots=True)
+class Asked(Fact):
+    """A trial was proposed: its point of the space, its configuration, and by what.
+
+    `origin` is `default`, `sampler`, `repeat`, `retry` or `known`. `duplicate_of` is an earlier
+    trial of the same configuration and seed: it is told the same. `study_attrs` and `system_attrs`
+    are what the sampler keeps with Optuna's study and trial.
+    """
+
+    kind: ClassVar[str] = "asked"
+    unsaid: ClassVar[frozenset[str]] = frozenset({"repeat_of", "retry_of", "evaluates"})
+    params: dict[str, Any]
+    distributions: dict[str, dict[str, Any]]
+    config: dict[str, Any]
+    digest: str
+    seed: int
+    origin: str
+    duplicate_of: int | None = None
+    system_attrs: dict[str, Any] | None = None
+    study_attrs: dict[str, Any] | None = None
+    repeat_of: int | None = None
+    retry_of: int | None = None
+    evaluates: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Started(Fact):
+    """An attempt at a trial began, from its start or from a checkpoint."""
+
+    kind: ClassVar[str] = "started"
+    attempt: int
+    folder: str
+    restored: str | None = None
+
+
+@dataclass(slots=True)
+class Described(Fact):
+    """What a trial says of itself: its data, its number of parameters, its versions."""
+
+    kind: ClassVar[str] = "described"
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reported(Fact):
+    """Metrics after a step. Several of one step add up.
+
+    `fidelity` (epochs, samples or evaluations) and `values` are there once all objectives of the
+    step are. The checkpoint of the step has its size, its hash, where it was copied from.
+    """
+
+    kind: ClassVar[str] = "report"
+    unsaid: ClassVar[frozenset[str]] = _FILE | {"costs"}
+    step: int
+    metrics: dict[str, float]
+    fidelity: int | None = None
+    values: list[float] | None = None
+    checkpoint: str | None = None
+    attempt: int | None = None
+    costs: dict[str, float] | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    source: str | None = None
+    copied: bool | None = None
+
+
+@dataclass(slots=True)
+class Decided(Fact):
+    """The pruner ends a trial at a report."""
+
+    kind: ClassVar[str] = "decision"
+    step: int | None
+    fidelity: int | None
+    decision: str
+    reason: str
+
+
+@dataclass(slots=True)
+class AttrsChanged(Fact):
+    """What Optuna's pruner keeps with a trial, such as its bracket."""
+
+    kind: ClassVar[str] = "attrs"
+    system_attrs: dict[str, Any]
+
+
+@dataclass(slots=True)
+class CheckpointSaved(Fact):
+    """A checkpoint without news: of a step that was reported before, or of a trial told to stop."""
+
+    kind: ClassVar[str] = "checkpoint"
+    unsaid: ClassVar[frozenset[str]] = _FILE
+    step: int
+    path: str
+    value: float | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    source: str | None = None
+    copied: bool | None = None
+
+
+@dataclass(slots=True)
+class CheckpointDamaged(Fact):
+    """A checkpoint is not as it was when it was reported: the trial goes on without it."""
+
+    kind: ClassVar[str] = "damaged"
+    path: str
+    what: str
+    attempt: int | None = None
+
+
+@dataclass(slots=True)
+class CheckpointsRemoved(Fact):
+    """The checkpoints of a trial that has ended were removed, for room or by request."""
+
+    kind: ClassVar[str] = "removed"
+    reason: str
+    path: str | None = None
+
+
+@dataclass(slots=True)
+class ArtifactWritten(Fact):
+    """A trial, or the search, has written a file or folder for people to look at."""
+
+    kind: ClassVar[str] = "artifact"
+    name: str
+    path: str
+
+
+@dataclass(slots=True)
+class Noticed(Fact):
+    """Something that its user should know, in a sentence."""
+
+    kind: ClassVar[str] = "noticed"
+    unsaid: ClassVar[frozenset[str]] = frozenset({"attempt", "step"})
+    text: str
+    attempt: int | None = None
+    step: int | None = None
+
+
+@dataclass(slots=True)
+class Differed(Fact):
+    """An attempt reported otherwise than an earlier one did: the trial is not repeatable."""
+
+    kind: ClassVar[str] = "differed"
+    attempt: int
+    step: int
+    metrics: dict[str, float]
+    before: dict[str, float | None]
+
+
+@dataclass(slots=True)
+class Refused(Fact):
+    """A report that its session refused: it counts for nothing."""
+
+    kind: ClassVar[str] = "refused"
+    attempt: int
+    step: int
+    metrics: dict[str, float]
+    message: str
+
+
+@dataclass(slots=True)
+class Failed(Fact):
+    """An attempt failed: `cause` is a kind of `study.failures`; `again`: another one follows."""
+
+    kind: ClassVar[str] = "failed"
+    written: ClassVar[Mapping[str, str]] = {"cause": "kind"}
+    cause: str
+    message: str
+    again: bool = True
+    attempt: int | None = None
+    traceback: str | None = None
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class Retried(Fact):
+    """Its user wants a failed trial to be run again, as a new one."""
+
+    kind: ClassVar[str] = "retried"
+
+
+@dataclass(slots=True)
+class Told(Fact):
+    """How a trial ended; `constraint` is 1 where samplers should learn to avoid its place."""
+
+    kind: ClassVar[str] = "told"
+    state: TrialState
+    values: list[float] | None
+    reason: str
+    constraint: int = 0
+    best_step: int | None = None
+    best_checkpoint: str | None = None
+    duplicate_of: int | None = None
+
+
+@dataclass(slots=True)
+class Tested(Fact):
+    """The metrics of the test split of a trial that has ended, or why there are none."""
+
+    kind: ClassVar[str] = "tested"
+    role: str | None
+    metrics: dict[str, float] | None
+    error: str | None = ""
+
+
+@dataclass(slots=True)
+class Requested(Fact):
+    """Another process asked the driver for something: to stop the search, or a trial."""
+
+    kind: ClassVar[str] = "requested"
+    action: str
+    request: int | None = None
+    trial: int | None = None
+
+
+@dataclass(slots=True)
+class Noted(Fact):
+    """The notes of a search were replaced."""
+
+    kind: ClassVar[str] = "noted"
+    notes: str
+
+
+@dataclass(slots=True)
+class Tagged(Fact):
+    """Tags of a search were set, or taken away where they are null; perhaps its group."""
+
+    kind: ClassVar[str] = "tagged"
+    tags: dict[str, str | None]
+    group: str | None = None
+
+
+@dataclass(slots=True)
+class Extended(Fact):
+    """A search may have so many trials in all, and take so many seconds; null: no limit."""
+
+    kind: ClassVar[str] = "extended"
+    trials: int | None
+    time: float | None = None
+
+
+@dataclass(slots=True)
+class Recoded(Fact):
+    """A search goes on with other code."""
+
+    kind: ClassVar[str] = "recoded"
+    code: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Resumed(Fact):
+    """A driver goes on with a search that an earlier one left at that time (ms since 1970)."""
+
+    kind: ClassVar[str] = "resumed"
+    unsaid: ClassVar[frozenset[str]] = frozenset({"concurrent"})
+    command: str = ""
+    left: float | None = None
+    concurrent: int | None = None
+
+
+@dataclass(slots=True)
+class Ended(Fact):
+    """A driver ended; `best` is the best trial so far."""
+
+    reason: str = ""
+    best: int | None = None
+
+
+@dataclass(slots=True)
+class Finished(Ended):
+    """A search is finished: nothing is left to do."""
+
+    kind: ClassVar[str] = "finished"
+
+
+@dataclass(slots=True)
+class Interrupted(Ended):
+    """A signal ended the driver."""
+
+    kind: ClassVar[str] = "interrupted"
+
+
+@dataclass(slots=True)
+class Stopped(Ended):
+    """A search was stopped: by request, by a failure of all trials, by a limit."""
+
+    kind: ClassVar[str] = "stopped"
+
+
+@dataclass(slots=True)
+class Paused(Ended):
+    """The time box of the driver is over: the same command goes on."""
+
+    kind: ClassVar[str] = "paused"
+
+
+@dataclass(slots=True)
+class Unknown(Fact):
+    """An event of a kind that this version does not know: a newer one wrote it."""
+
+    name: str
+    body: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Its kind, as it is written."""
+        return self.name
+
+    def plain(self) -> dict[str, Any]:
+        """What was written."""
+        return dict(self.body)

@@ -11,6 +11,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
+from raysearch.events.schema import CheckpointSaved, Recoded, Reported, Started
 from raysearch.provenance import snapshot
 from raysearch.provenance.comparison import (
     Row,
@@ -138,7 +139,7 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
     if not trial.reports:
         raise BadSetting(f"trial {number} of {name!r} reported nothing that could be compared")
     if trial.evaluates is not None:
-        saved, path = Saved.read({"step": 0, **trial.evaluates}), trial.evaluates["checkpoint"]
+        saved, path = _evaluated(trial.evaluates), trial.evaluates["checkpoint"]
         what = saved.damage(Path(path))
         if what:
             raise BadSetting(
@@ -146,26 +147,34 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
             )
     codes = _codes(store, view, number)
     past = _Past(view, trial, codes, _environment_then(view, codes[0], folder))
-    kinds = ("report", "checkpoint")
-    for event in store.events(name, kinds=kinds, trial=number):
-        path = event.body["checkpoint" if event.kind == "report" else "path"]
+    for event in store.events(name, kinds=(Reported, CheckpointSaved), trial=number):
+        fact = event.body
+        if not isinstance(fact, Reported | CheckpointSaved):
+            continue
+        path, step = fact.checkpoint if isinstance(fact, Reported) else fact.path, fact.step
         if path and (folder / path).exists():
-            step, what = event.body["step"], damage_of(path, trial.checkpoints, folder)
+            what = damage_of(path, trial.checkpoints, folder)
             if what:
                 past.damaged[step] = what
             else:
                 past.checkpoints[step] = folder / path
         if path and path == trial.best_checkpoint and (trial.tested.get("metrics") or {}):
-            past.test_step = event.body["step"]
+            past.test_step = step
     return past
+
+
+def _evaluated(evaluates: Mapping[str, Any]) -> Saved:
+    """What is known of the checkpoint that a trial only evaluates."""
+    known = (evaluates.get(name) for name in ("bytes", "sha256", "source"))
+    return Saved(0, *known, copied=bool(evaluates.get("copied")))
 
 
 def _codes(store: Store, view: SearchView, number: int) -> list[str | None]:
     """The snapshots that the attempts of a trial ran from, each once, the first one first."""
     code, found = view.begun.code, list[str | None]()
-    for event in store.events(view.search, kinds=("recoded", "started")):
-        if event.kind == "recoded":
-            code = read_part(CodeState, event.body["code"], "code")
+    for event in store.events(view.search, kinds=(Recoded, Started)):
+        if isinstance(event.body, Recoded):
+            code = read_part(CodeState, event.body.code, "code")
         elif event.trial == number:
             found.append(code.snapshot if code else None)
     return list(dict.fromkeys(found))

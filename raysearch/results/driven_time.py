@@ -6,8 +6,18 @@ import math
 from dataclasses import dataclass, field
 
 from raysearch.events.log import Event
+from raysearch.events.schema import (
+    ArtifactWritten,
+    Created,
+    Extended,
+    Noted,
+    Recoded,
+    Resumed,
+    Retried,
+    Tagged,
+)
 
-_SAID = ("noted", "tagged", "extended", "retried", "recoded", "artifact")
+_SAID = (Noted, Tagged, Extended, Retried, Recoded, ArtifactWritten)
 """What is written of a search between two drivers too."""
 
 
@@ -28,9 +38,10 @@ class Driven:
         `left` of a `resumed` is the end of the span before it: the next driver completes what a
         killed one had begun, before it says that it goes on.
         """
-        if event.kind in ("created", "resumed"):
-            if self.spans and event.body.get("left") is not None:
-                self.spans[-1][1] = min(self.spans[-1][1], int(event.body["left"]))
+        if isinstance(event.body, (Created, Resumed)):
+            left = event.body.left if isinstance(event.body, Resumed) else None
+            if self.spans and left is not None:
+                self.spans[-1][1] = min(self.spans[-1][1], int(left))
             self.spans.append([event.time, event.time])
         elif self.spans and not _is_said(event):
             self.spans[-1][1] = event.time
@@ -42,4 +53,5 @@ class Driven:
 
 
 def _is_said(event: Event) -> bool:
-    return event.kind in _SAID and (event.trial is None or event.kind == "retried")
+    said = event.body
+    return isinstance(said, _SAID) and (event.trial is None or isinstance(said, Retried))

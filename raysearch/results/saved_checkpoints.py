@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from raysearch.events.schema import (
+    CheckpointDamaged,
+    CheckpointSaved,
+    CheckpointsRemoved,
+    Reported,
+)
 from raysearch.integrity import damage
 
 if TYPE_CHECKING:
@@ -26,10 +32,9 @@ class Saved(NamedTuple):
     copied: bool = False
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Saved:
+    def of(cls, fact: Reported | CheckpointSaved) -> Saved:
         """As an event has it."""
-        facts = (body.get(name) for name in ("bytes", "sha256", "source"))
-        return cls(int(body["step"]), *facts, copied=bool(body.get("copied")))
+        return cls(fact.step, fact.bytes, fact.sha256, fact.source, bool(fact.copied))
 
     def damage(self, path: Path) -> str:
         """What is wrong with the file or folder there; empty if it is as it was."""
@@ -50,17 +55,17 @@ def damage_of(path: str, saved: Mapping[str, Saved], folder: Path) -> str:
 # Events
 
 
-def checkpoint(trial: TrialView, event: Event) -> None:
+def checkpoint(trial: TrialView, fact: CheckpointSaved, event: Event) -> None:
     """One that came without metrics, or at a step that was reported before."""
-    trial.last_checkpoint = event.body["path"]
-    trial.checkpoints[event.body["path"]] = Saved.read(event.body)
+    trial.last_checkpoint = fact.path
+    trial.checkpoints[fact.path] = Saved.of(fact)
 
 
-def damaged(trial: TrialView, event: Event) -> None:
+def damaged(trial: TrialView, fact: CheckpointDamaged, event: Event) -> None:
     """One that was met and was not as it was when it was reported."""
-    trial.damaged[event.body["path"]] = event.body["what"]
+    trial.damaged[fact.path] = fact.what
 
 
-def removed(trial: TrialView, event: Event) -> None:
+def removed(trial: TrialView, fact: CheckpointsRemoved, event: Event) -> None:
     """Those of a trial were deleted, for the disk quota."""
-    trial.best_checkpoint, trial.removed = None, event.body["reason"]
+    trial.best_checkpoint, trial.removed = None, fact.reason

@@ -5,14 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysearch.errors import BadSetting, WrongState
-from raysearch.events.changes import CHANGES
+from raysearch.events.changes import changed
 from raysearch.events.formats import spec_of
 from raysearch.events.log import Event, Store
+from raysearch.events.schema import (
+    ArtifactWritten,
+    Asked,
+    CheckpointDamaged,
+    CheckpointSaved,
+    CheckpointsRemoved,
+    Created,
+    Described,
+    Differed,
+    Ended,
+    Fact,
+    Failed,
+    Noticed,
+    Refused,
+    Reported,
+    Requested,
+    Resumed,
+    Started,
+    Tested,
+    Told,
+)
 from raysearch.results import saved_checkpoints
 from raysearch.results.driven_time import Driven
 from raysearch.results.endings import ENDED
@@ -159,56 +180,58 @@ class SearchView:
         if event.seq <= self.last:
             return
         self.last = event.seq
-        if event.kind in ("told", "removed"):
+        fact = event.body
+        if isinstance(fact, Told | CheckpointsRemoved):
             self.told = event.seq
         self.driven.take(event)
         if event.trial is None:
             self._apply_to_search(event)
-        elif event.kind == "asked":
-            self._ask(event.trial, event.body)
+        elif isinstance(fact, Asked):
+            self._ask(event.trial, fact)
         elif event.trial in self.trials:
-            _FOLLOW.get(event.kind, _ignore)(self.trials[event.trial], event)
-            self.trials[event.trial].has_spoken = event.kind != "started"
+            _FOLLOW.get(type(fact), _ignore)(self.trials[event.trial], fact, event)
+            self.trials[event.trial].has_spoken = not isinstance(fact, Started)
 
     def _apply_to_search(self, event: Event) -> None:
-        body = event.body
-        if event.kind == "created":
-            self.spec = self.begun = spec_of(event.search, body)
-            self.created, self._body = event.time, body
-        elif event.kind == "resumed":
-            self.state, self.reason, self.at_once = "running", "", body.get("concurrent")
-            for trial in self.trials.values():
-                if trial.state == "running":
-                    trial.state = "waiting"
-        elif event.kind in CHANGES:
-            self.spec = CHANGES[event.kind](self.spec, body)
-        elif event.kind == "artifact":
-            self.artifacts[body["name"]] = body["path"]
-        elif event.kind == "noticed":
-            self.notices.append(body["text"])
-        elif event.kind in ("finished", "interrupted", "stopped", "paused"):
-            self.state, self.reason = event.kind, str(body.get("reason") or "")
-            for trial in self.trials.values():
-                if trial.state == "running":
-                    trial.state = "waiting"
+        match event.body:
+            case Created(body=body):
+                self.spec = self.begun = spec_of(event.search, body)
+                self.created, self._body = event.time, body
+            case Resumed(concurrent=concurrent):
+                self.state, self.reason, self.at_once = "running", "", concurrent
+                self._await()
+            case ArtifactWritten(name=name, path=path):
+                self.artifacts[name] = path
+            case Noticed(text=text):
+                self.notices.append(text)
+            case Ended() as fact:
+                self.state, self.reason = fact.kind, fact.reason
+                self._await()
+            case fact:
+                self.spec = changed(self.spec, fact)
 
-    def _ask(self, number: int, body: dict[str, Any]) -> None:
+    def _await(self) -> None:
+        """No driver runs them now: what ran waits for the next one."""
+        for trial in self.trials.values():
+            if trial.state == "running":
+                trial.state = "waiting"
+
+    def _ask(self, number: int, asked: Asked) -> None:
         self.trials[number] = TrialView(
             number=number,
-            params={bare(name): value for name, value in body["params"].items()},
-            distributions=body["distributions"],
-            config=body["config"],
-            digest=body["digest"],
-            seed=body["seed"],
-            origin=body["origin"],
-            duplicate_of=body.get("duplicate_of"),
-            repeat_of=body.get("repeat_of"),
-            retry_of=body.get("retry_of"),
-            evaluates=body.get("evaluates"),
+            params={bare(name): value for name, value in asked.params.items()},
+            distributions=asked.distributions,
+            config=asked.config,
+            digest=asked.digest,
+            seed=asked.seed,
+            origin=asked.origin,
+            duplicate_of=asked.duplicate_of,
+            repeat_of=asked.repeat_of,
+            retry_of=asked.retry_of,
+            evaluates=asked.evaluates,
         )
-        failed = self.trials.get(body.get("retry_of", -1))
-        if failed is not None:
-            failed.retried_by = number
+        if asked.retry_of is not None and asked.retry_of in self.trials:
+            self.trials[asked.retry_of].retried_by = number
 
     @property
     def is_begun(self) -> bool:
@@ -291,28 +314,28 @@ def _what(error: Exception) -> str:
     return str(error) if isinstance(error, BadSetting) else f"{type(error).__name__} {error}"
 
 
-def _ignore(trial: TrialView, event: Event) -> None:
+def _ignore(trial: TrialView, fact: Fact, event: Event) -> None:
     """An event that changes nothing of a trial."""
 
 
-def _started(trial: TrialView, event: Event) -> None:
+def _started(trial: TrialView, fact: Started, event: Event) -> None:
     trial.state = "running"
     trial.started = trial.started or event.time
-    trial.attempts.append({**event.body, "time": event.time})
+    trial.attempts.append({**fact.plain(), "time": event.time})
 
 
-def _described(trial: TrialView, event: Event) -> None:
-    trial.facts.update(event.body["facts"])
+def _described(trial: TrialView, fact: Described, event: Event) -> None:
+    trial.facts.update(fact.facts)
 
 
-def _report(trial: TrialView, event: Event) -> None:
+def _report(trial: TrialView, fact: Reported, event: Event) -> None:
     """Several reports of one step are one: the later ones add metrics, and perhaps the values."""
-    body, step = event.body, event.body["step"]
-    fidelity, values, metrics = body["fidelity"], body["values"], body["metrics"]
-    if body["checkpoint"]:
-        trial.checkpoints[body["checkpoint"]] = Saved.read(body)
-    if costs := body.get("costs"):
-        trial.costs[step] = {**costs, **trial.costs.get(step, {})}
+    step, fidelity, metrics = fact.step, fact.fidelity, fact.metrics
+    values = fact.values
+    if fact.checkpoint:
+        trial.checkpoints[fact.checkpoint] = Saved.of(fact)
+    if fact.costs:
+        trial.costs[step] = {**fact.costs, **trial.costs.get(step, {})}
     if trial.reports and step < trial.reports[-1][0]:
         return
     if trial.reports and step == trial.reports[-1][0]:
@@ -323,75 +346,74 @@ def _report(trial: TrialView, event: Event) -> None:
         fidelity = fidelity if known is None else known
         values, metrics = values if before is None else before, {**metrics, **others}
     trial.reports.append((step, fidelity, values, metrics))
-    if body["checkpoint"]:
-        trial.last_checkpoint = body["checkpoint"]
+    if fact.checkpoint:
+        trial.last_checkpoint = fact.checkpoint
 
 
-def _noticed(trial: TrialView, event: Event) -> None:
-    trial.notices.append(event.body["text"])
+def _noticed(trial: TrialView, fact: Noticed, event: Event) -> None:
+    trial.notices.append(fact.text)
 
 
-def _refused(trial: TrialView, event: Event) -> None:
-    trial.refused.append(event.body)
+def _refused(trial: TrialView, fact: Refused, event: Event) -> None:
+    trial.refused.append(fact.plain())
 
 
-def _differed(trial: TrialView, event: Event) -> None:
+def _differed(trial: TrialView, fact: Differed, event: Event) -> None:
     if trial.differed:
         return
-    body = event.body
-    name, value = next(iter(body["metrics"].items()))
-    before = body["before"][name]
+    name, value = next(iter(fact.metrics.items()))
+    before = fact.before[name]
     known = "which was passed before" if before is None else f"where it was {before} before"
     trial.differed = (
-        f"not repeatable: attempt {body['attempt']} reported {name} = {value} at step "
-        f"{body['step']}, {known}"
+        f"not repeatable: attempt {fact.attempt} reported {name} = {value} at step "
+        f"{fact.step}, {known}"
     )
 
 
-def _artifact(trial: TrialView, event: Event) -> None:
-    trial.artifacts[event.body["name"]] = event.body["path"]
+def _artifact(trial: TrialView, fact: ArtifactWritten, event: Event) -> None:
+    trial.artifacts[fact.name] = fact.path
 
 
-def _failed(trial: TrialView, event: Event) -> None:
-    trial.failures.append({**event.body, "time": event.time})
-    if event.body["again"]:
+def _failed(trial: TrialView, fact: Failed, event: Event) -> None:
+    trial.failures.append({**fact.plain(), "time": event.time})
+    if fact.again:
         trial.state = "waiting"
 
 
-def _told(trial: TrialView, event: Event) -> None:
+def _told(trial: TrialView, fact: Told, event: Event) -> None:
     if trial.told is not None:  # written twice: `check` says so, and the first one holds
         return
-    body = event.body
-    state = "known" if trial.origin == "known" else body["state"]
-    trial.state = "duplicate" if body.get("duplicate_of") is not None else state
-    trial.values = body["values"]
-    trial.reason = body["reason"]
-    trial.best_checkpoint = body["best_checkpoint"]
-    trial.duplicate_of = body.get("duplicate_of")
+    state = "known" if trial.origin == "known" else fact.state
+    trial.state = "duplicate" if fact.duplicate_of is not None else state
+    trial.values = fact.values
+    trial.reason = fact.reason
+    trial.best_checkpoint = fact.best_checkpoint
+    trial.duplicate_of = fact.duplicate_of
     trial.ended, trial.told = event.time, event.seq
 
 
-def _requested(trial: TrialView, event: Event) -> None:
-    trial.stop_requested |= event.body["action"] == "stop"
+def _requested(trial: TrialView, fact: Requested, event: Event) -> None:
+    trial.stop_requested |= fact.action == "stop"
 
 
-def _tested(trial: TrialView, event: Event) -> None:
-    trial.tested = dict(event.body)
+def _tested(trial: TrialView, fact: Tested, event: Event) -> None:
+    trial.tested = fact.plain()
 
 
-_FOLLOW = {
-    "started": _started,
-    "described": _described,
-    "report": _report,
-    "checkpoint": saved_checkpoints.checkpoint,
-    "damaged": saved_checkpoints.damaged,
-    "artifact": _artifact,
-    "noticed": _noticed,
-    "differed": _differed,
-    "refused": _refused,
-    "failed": _failed,
-    "told": _told,
-    "requested": _requested,
-    "tested": _tested,
-    "removed": saved_checkpoints.removed,
+_FOLLOW: Mapping[type[Fact], Callable[[TrialView, Any, Event], None]] = {
+    Started: _started,
+    Described: _described,
+    Reported: _report,
+    CheckpointSaved: saved_checkpoints.checkpoint,
+    CheckpointDamaged: saved_checkpoints.damaged,
+    ArtifactWritten: _artifact,
+    Noticed: _noticed,
+    Differed: _differed,
+    Refused: _refused,
+    Failed: _failed,
+    Told: _told,
+    Requested: _requested,
+    Tested: _tested,
+    CheckpointsRemoved: saved_checkpoints.removed,
 }
+"""What changes of a trial."""

@@ -187,7 +187,7 @@ def _add_searches(app: FastAPI, supervisor: Supervisor, commands: Commands) -> N
         def lines() -> Iterator[str]:
             for event in supervisor.store().events(name, after):
                 said = {key: getattr(event, key) for key in ("seq", "trial", "kind", "time")}
-                yield encode({**said, "body": event.body}) + "\n"
+                yield encode({**said, "body": event.body.plain()}) + "\n"
 
         return StreamingResponse(lines(), media_type=_LINES)
 

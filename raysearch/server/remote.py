@@ -16,6 +16,7 @@ from raysearch.driver.resources import Machine
 from raysearch.errors import KINDS, BadSetting, UnknownName, Unreachable
 from raysearch.events.encoding import decode
 from raysearch.events.log import Event
+from raysearch.events.reading import fact_of
 from raysearch.files import make_folder
 from raysearch.pages.writing import PAGE
 from raysearch.passwords import hidden
@@ -89,7 +90,9 @@ class Remote:
         place = f"/events/{_name(name)}"
         with self._ask("GET", place, params={"after": after}, stream=True) as answer:
             for line in self._lines(answer):
-                yield Event(search=name, **decode(line))
+                said = decode(line)
+                body = fact_of(said["kind"], said["body"])
+                yield Event(said["seq"], name, said["trial"], said["time"], body)
 
     def state(self, name: str) -> dict[str, Any]:
         """`state`, `holder` (who drives it), `folder`, and of a submission `reason`, `lines`."""

@@ -12,6 +12,7 @@ from typing import Any
 from raysearch.driver.plan import make_request
 from raysearch.errors import UnknownName
 from raysearch.events.log import Store, now
+from raysearch.events.schema import CheckpointSaved, Reported, Told
 from raysearch.passwords import hidden
 from raysearch.results.view import SearchView
 from raysearch.server.jobs import Jobs
@@ -21,7 +22,7 @@ from raysearch.settings import Settings
 from raysearch.verbs import state_of
 
 _LONGEST = 300.0
-_GETS_ON = ("report", "checkpoint", "told")
+_GETS_ON = (Reported, CheckpointSaved, Told)
 """The kinds of events that show that a driver does something."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from raysearch.errors import BadSetting, RaysearchError
+from raysearch.events.schema import Asked, Extended, Fact, Retried, Told
 from raysearch.study.evaluations import Evaluations
 from raysearch.study.pruners import make_pruner
 from raysearch.study.repeats import Repeats
@@ -31,9 +32,7 @@ _SWITCH_INTERVAL = 0.0001
 class Log(Protocol):
     """Where events go: the search's own log, or a list for who only looks."""
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> Any:
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> Any:
         """Appends an event; with `commit` it is durable when this returns."""
         ...
 
@@ -161,12 +160,12 @@ class Proposals:
         """
         with self._lock:
             entry = self._trials.entries[number]
-            state = entry.told["state"] if entry.told is not None else "running"
+            state = entry.told.state if entry.told is not None else "running"
             if state not in ("failed", "infeasible"):
                 raise BadSetting(f"trial {number} must have failed to be run again, got {state}")
             if entry.retried_by is not None or number in self._trials.retries:
                 raise BadSetting(f"trial {number} must not have been run again before")
-            self._write("retried", number, {}, commit=True)
+            self._log.append(Retried(), number, commit=True)
             self._trials.retries.append(number)
 
     def learn(self) -> None:
@@ -181,15 +180,15 @@ class Proposals:
                     self._ask(Suggestion(self._space.point(known.params), "known"), None)
                 entry = self._trials.entries[number]
                 if entry.told is None:
-                    body = told("complete", list(known.values), "known before the search")
-                    self._write("told", number, body)
-                    self._take_told(entry, body)
+                    end = Told("complete", list(known.values), "known before the search")
+                    self._log.append(end, number)
+                    self._take_told(entry, end)
             self._log.flush()
 
     def extend(self, trials: int | None, time: float | None = None) -> None:
         """Writes that there may be `trials` trials in all, and that it may take `time` seconds."""
         with self._lock:
-            self._log.append("extended", commit=True, trials=trials, time=time)
+            self._log.append(Extended(trials, time), commit=True)
             self._budget, self._exhausted = trials, False
 
     def prepare(self, count: int) -> None:
@@ -270,73 +269,52 @@ class Proposals:
         first = self._trials.firsts.get(point.key)
         if "retry_of" in suggestion.links:
             first = None  # its failed twin is no answer
-        body = self._ask(suggestion, first, commit=first is None)
+        asked = self._ask(suggestion, first, commit=first is None)
         if first is not None:
             self._tell_twins(self._trials.entries[first])
             return None
         return Proposal(
             number,
             point.params,
-            body["config"],
+            asked.config,
             point.digest,
             point.seed,
             suggestion.origin,
             suggestion.links.get("evaluates"),
         )
 
-    def _ask(
-        self, suggestion: Suggestion, first: int | None, *, commit: bool = False
-    ) -> dict[str, Any]:
-        """Takes in and writes that a point is asked: the body of that event."""
+    def _ask(self, suggestion: Suggestion, first: int | None, *, commit: bool = False) -> Asked:
+        """Takes in and writes that a point is asked."""
         point, number = suggestion.point, len(self._trials.entries)
-        body = {
-            "params": point.params,
-            "distributions": {name: d.to_json() for name, d in point.distributions.items()},
-            "config": point.config.to_json(),
-            "digest": point.digest,
-            "seed": point.seed,
-            "origin": suggestion.origin,
-            "duplicate_of": first,
-            "system_attrs": suggestion.system_attrs,
-            "study_attrs": suggestion.study_attrs,
+        asked = Asked(
+            point.params,
+            {name: d.to_json() for name, d in point.distributions.items()},
+            point.config.to_json(),
+            point.digest,
+            point.seed,
+            suggestion.origin,
+            first,
+            suggestion.system_attrs,
+            suggestion.study_attrs,
             **suggestion.links,
-        }
-        self._trials.ask(body)
-        self._write("asked", number, body, commit=commit)
-        return body
+        )
+        self._trials.ask(asked)
+        self._log.append(asked, number, commit=commit)
+        return asked
 
     def _tell_twins(self, first: Entry) -> None:
         """Tells the duplicates that wait for a trial its result, if there is one."""
         for number in first.twins if first.told is not None else ():
             twin = self._trials.entries[number]
             if twin.told is None and first.told is not None:
-                body = {**first.told, "best_checkpoint": None, "duplicate_of": first.number}
-                self._write("told", number, body)
-                self._take_told(twin, body)
+                end = replace(first.told, best_checkpoint=None, duplicate_of=first.number)
+                self._log.append(end, number)
+                self._take_told(twin, end)
 
-    def _take_told(self, entry: Entry, body: dict[str, Any]) -> None:
-        self._trials.tell(entry.number, body)
-        if body["state"] == "complete" and entry.duplicate_of is None and not entry.is_known:
+    def _take_told(self, entry: Entry, end: Told) -> None:
+        self._trials.tell(entry.number, end)
+        if end.state == "complete" and entry.duplicate_of is None and not entry.is_known:
             self._pruner.completed(self._trials.optuna(entry.number))
-
-    def _write(
-        self, kind: str, number: int, body: Mapping[str, Any], *, commit: bool = False
-    ) -> None:
-        self._log.append(kind, number, commit=commit, **body)
-
-
-def told(state: str, values: list[float] | None, reason: str, **more: Any) -> dict[str, Any]:
-    """The body of the event that says how a trial ended."""
-    body: dict[str, Any] = {
-        "state": state,
-        "values": values,
-        "reason": reason,
-        "constraint": int(state == "infeasible"),
-        "best_step": None,
-        "best_checkpoint": None,
-        "duplicate_of": None,
-    }
-    return {**body, **more}
 
 
 @contextmanager

@@ -79,8 +79,8 @@ class Repeats:
     def _values(self, entry: Entry) -> list[float] | None:
         """Its objectives as costs, if it completed here and was none of the repeats."""
         told = entry.told
-        if told is None or told["state"] != "complete" or entry.duplicate_of is not None:
+        if told is None or told.state != "complete" or entry.duplicate_of is not None:
             return None
         if entry.repeat_of is not None or entry.is_known:
             return None
-        return [sign * value for sign, value in zip(self._signs, told["values"], strict=True)]
+        return [sign * value for sign, value in zip(self._signs, told.values or (), strict=True)]

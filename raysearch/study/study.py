@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 from raysearch.errors import BadSetting
 from raysearch.events.log import Event
-from raysearch.study.asking import Log, Proposal, Proposals, told
+from raysearch.events.schema import (
+    Asked,
+    AttrsChanged,
+    Decided,
+    Extended,
+    Reported,
+    Requested,
+    Retried,
+    Told,
+)
+from raysearch.study.asking import Log, Proposal, Proposals
 from raysearch.study.trials import Entry
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
@@ -64,17 +74,12 @@ class Study(Proposals):
         if ends and not entry.ending:
             entry.ending = True
             fidelity = trial.last_step
-            body = {
-                "step": step,
-                "fidelity": fidelity,
-                "decision": "prune",
-                "reason": f"pruned at {self._fidelity} {fidelity}",
-            }
-            self._write("decision", entry.number, body)
+            reason = f"pruned at {self._fidelity} {fidelity}"
+            self._log.append(Decided(step, fidelity, "prune", reason), entry.number)
         attrs = self._trials.optuna(entry.number).system_attrs
         changed = {key: value for key, value in attrs.items() if known.get(key) != value}
         if changed:
-            self._write("attrs", entry.number, {"system_attrs": changed})
+            self._log.append(AttrsChanged(changed), entry.number)
         return ends
 
     # Telling
@@ -98,19 +103,19 @@ class Study(Proposals):
         with self._lock:
             entry = self._trials.entries[number]
             if entry.told is not None:
-                raise BadSetting(f"trial {number} was told before: {entry.told['state']}")
+                raise BadSetting(f"trial {number} was told before: {entry.told.state}")
             if state == "complete" and values is None:
                 raise BadSetting(f"trial {number} must have values to be complete, got none")
-            body = told(
+            end = Told(
                 state,
-                values,
+                None if values is None else list(values),
                 reason,
-                constraint=int(constraint or state == "infeasible"),
-                best_step=best_step,
-                best_checkpoint=best_checkpoint,
+                int(constraint or state == "infeasible"),
+                best_step,
+                best_checkpoint,
             )
-            self._write("told", number, body)
-            self._take_told(entry, body)
+            self._log.append(end, number)
+            self._take_told(entry, end)
             self._tell_twins(entry)
             self._log.flush()
 
@@ -137,42 +142,42 @@ class Study(Proposals):
         return study
 
     def _replay(self, event: Event) -> None:
-        number, body = event.trial, event.body
-        if number is not None and event.kind != "asked" and number >= len(self._trials.entries):
-            return  # of a trial that was never asked: `check` says so
-        if event.kind == "report" and number is not None:
-            if _is_compared(body) and not self._trials.entries[number].ending:
-                self._trials.gather(number, body["fidelity"], body["values"])
+        number, fact = event.trial, event.body
+        if isinstance(fact, Extended):
+            self._budget = fact.trials
+        if number is None:
             return
-        if number is not None:
+        if isinstance(fact, Asked):
             self._trials.settle(number)
-        if event.kind == "asked":
-            self._trials.ask(body)
-        elif event.kind == "extended":
-            self._budget = body["trials"]
-        elif number is None:
+            self._trials.ask(fact)
             return
-        elif event.kind == "retried":
-            self._trials.retries.append(number)
-        elif event.kind == "told":
-            if self._trials.entries[number].told is None:  # else written twice: the first one holds
-                self._take_told(self._trials.entries[number], dict(body))
-        elif event.kind == "decision" or (event.kind == "requested" and body["action"] == "stop"):
-            self._trials.entries[number].ending = True
-        elif event.kind == "attrs":
-            self._trials.set_attrs(number, body["system_attrs"])
+        if number >= len(self._trials.entries):
+            return  # of a trial that was never asked: `check` says so
+        entry = self._trials.entries[number]
+        if isinstance(fact, Reported):
+            if fact.fidelity is not None and fact.values is not None and not entry.ending:
+                self._trials.gather(number, fact.fidelity, fact.values)
+            return
+        self._trials.settle(number)
+        match fact:
+            case Retried():
+                self._trials.retries.append(number)
+            case Told() if entry.told is None:  # else written twice: the first one holds
+                self._take_told(entry, fact)
+            case Decided() | Requested(action="stop"):
+                entry.ending = True
+            case AttrsChanged(system_attrs=attrs):
+                self._trials.set_attrs(number, attrs)
+            case _:
+                pass
 
     def _complete(self, last: Event) -> None:
         """Decides again on a last report, or on its pruning, where nothing was written after it."""
-        number, body = last.trial, last.body
-        if number is None or last.kind not in ("report", "decision"):
+        number, fact = last.trial, last.body
+        if number is None or not isinstance(fact, Reported | Decided):
             return
         entry, trial = self._trials.entries[number], self._trials.optuna(number)
-        open_report = last.kind == "report" and _is_compared(body) and not entry.ending
-        at_it = trial.last_step is not None and trial.last_step == body["fidelity"]
-        if entry.told is None and at_it and (open_report or last.kind == "decision"):
-            self._decide(entry, body["step"])
-
-
-def _is_compared(report: Mapping[str, Any]) -> bool:
-    return report["values"] is not None and report["fidelity"] is not None
+        is_open = isinstance(fact, Decided) or (fact.values is not None and not entry.ending)
+        at_it = trial.last_step is not None and trial.last_step == fact.fidelity
+        if entry.told is None and at_it and is_open:
+            self._decide(entry, fact.step)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from raysearch.events.schema import Asked, Told
 from raysearch.study.samplers.suggestions import cell
 from raysearch.study.samplers.view import Bound, Ranking
 from raysearch.study.storages import FEASIBLE_ATTRS, INFEASIBLE_ATTRS, Evidence, running_trial
@@ -44,7 +45,7 @@ class Entry:
     is_known: bool = False
     twins: list[int] = field(default_factory=list[int])
     ending: bool = False
-    told: dict[str, Any] | None = None
+    told: Told | None = None
 
     @property
     def is_measure(self) -> bool:
@@ -91,25 +92,25 @@ class Trials:
         self.duplicates = 0
         """How many of the last trials were duplicates in a row."""
 
-    def ask(self, body: Mapping[str, Any]) -> None:
+    def ask(self, asked: Asked) -> None:
         """Takes in a new trial."""
-        number, first = len(self.entries), body["duplicate_of"]
+        number, first = len(self.entries), asked.duplicate_of
         distributions = {
-            name: distribution_from_json(data) for name, data in body["distributions"].items()
+            name: distribution_from_json(data) for name, data in asked.distributions.items()
         }
-        trial = running_trial(number, body["params"], distributions, body["system_attrs"])
+        trial = running_trial(number, asked.params, distributions, asked.system_attrs or {})
         self.study.add_trial(trial)
-        entry = Entry(number, body["digest"], body["seed"], first, body.get("repeat_of"))
-        entry.is_default = body["origin"] == "default"
-        entry.is_known = body["origin"] == "known"
+        entry = Entry(number, asked.digest, asked.seed, first, asked.repeat_of)
+        entry.is_default = asked.origin == "default"
+        entry.is_known = asked.origin == "known"
         self.entries.append(entry)
-        self._count(entry, body.get("retry_of"))
-        self.cells.add(cell(body["params"], body["seed"]))
-        self.study_attrs.update(body.get("study_attrs", {}))
+        self._count(entry, asked.retry_of)
+        self.cells.add(cell(asked.params, asked.seed))
+        self.study_attrs.update(asked.study_attrs or {})
         if entry.is_known:
             self._storage.hide(number)
         if first is None:
-            self.firsts[body["digest"], body["seed"]] = number
+            self.firsts[asked.digest, asked.seed] = number
             self.duplicates = 0
         else:
             self.entries[first].twins.append(number)
@@ -158,10 +159,10 @@ class Trials:
         for key, value in attrs.items():
             self._storage.set_trial_system_attr(number, key, value)
 
-    def tell(self, number: int, body: dict[str, Any]) -> None:
+    def tell(self, number: int, end: Told) -> None:
         """Takes in how a trial ended."""
-        entry, state = self.entries[number], body["state"]
-        entry.told = body
+        entry, state = self.entries[number], end.state
+        entry.told = end
         self.untold.discard(number)
         self.untold_repeats.discard(number)
         self.set_attrs(number, INFEASIBLE_ATTRS if state == "infeasible" else FEASIBLE_ATTRS)
@@ -170,15 +171,15 @@ class Trials:
             self._storage.extend_curve(number, list(curve.items()))
         if state in ("failed", "infeasible"):
             self._storage.hide(number)
-        self._storage.set_trial_state_values(number, _STATES[state], self._values(number, body))
+        self._storage.set_trial_state_values(number, _STATES[state], self._values(number, end))
         self._ranking.add(self.optuna(number))
 
-    def _values(self, number: int, body: Mapping[str, Any]) -> list[float] | None:
+    def _values(self, number: int, end: Told) -> list[float] | None:
         """As Optuna's `tell` has them (it copies all deeply): of a pruned trial the last value."""
-        if body["state"] == "complete":
-            return [float(value) for value in body["values"]]
+        if end.state == "complete":
+            return [float(value) for value in cast("list[float]", end.values)]
         trial = self.optuna(number)
-        if _STATES[body["state"]] is TrialState.PRUNED and trial.last_step is not None:
+        if _STATES[end.state] is TrialState.PRUNED and trial.last_step is not None:
             return [trial.intermediate_values[trial.last_step]]
         return None
 

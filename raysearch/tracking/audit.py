@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from raysearch.events.log import Event, Store
+from raysearch.events.log import Store
+from raysearch.events.schema import Asked, Recoded, Reported, Requested, Retried, Told
 from raysearch.provenance.snapshot import damage
 from raysearch.results.curve import curve_of
 from raysearch.results.finding import Finding
@@ -83,13 +84,13 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
         if event.seq != last + 1:
             found.append(Finding(None, "events", f"{last + 1} to {event.seq - 1} are missing"))
         last = event.seq
-        if event.trial is None or event.kind == "requested":
+        if event.trial is None or isinstance(event.body, Requested):
             continue
-        if event.kind != "asked" and event.trial not in view.trials:
+        if not isinstance(event.body, Asked) and event.trial not in view.trials:
             found.append(Finding(event.trial, "events", f"{event.kind} but never asked"))
-        if event.kind == "report":
-            found += _check_report(steps, event)
-        if event.kind == "told":
+        if isinstance(event.body, Reported):
+            found += _check_report(steps, event.trial, event.body)
+        if isinstance(event.body, Told):
             if event.trial in told:
                 found.append(Finding(event.trial, "events", "told twice"))
             told.add(event.trial)
@@ -99,16 +100,18 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
                 found.append(
                     Finding(trial.number, "events", "the search is finished, it is not told")
                 )
-        again = {event.trial or 0 for event in store.events(view.search, kinds=["retried"])}
+        again = {event.trial or 0 for event in store.events(view.search, kinds=[Retried])}
         for number in sorted(again & set(view.trials)):
             if view.trials[number].retried_by is None:
                 found.append(Finding(number, "events", "was to be run again, and was not"))
     return found + _check_twice(view)
 
 
-def _check_report(steps: dict[int, tuple[int, set[str]]], event: Event) -> list[Finding]:
+def _check_report(
+    steps: dict[int, tuple[int, set[str]]], number: int, fact: Reported
+) -> list[Finding]:
     """Steps go on, and what is said of one in several reports is said once."""
-    number, step, metrics = event.trial or 0, event.body["step"], set(event.body["metrics"])
+    step, metrics = fact.step, set(fact.metrics)
     last, names = steps.get(number, (step - 1, set[str]()))
     steps[number] = (step, metrics | (names if step == last else set()))
     if step < last:
@@ -165,7 +168,8 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
 
 def _check_code(store: Store, view: SearchView, folder: Path) -> list[Finding]:
     """Whether all code that the search ran from is kept as it was."""
-    later = [event.body["code"] for event in store.events(view.search, kinds=["recoded"])]
+    events = store.events(view.search, kinds=[Recoded])
+    later = [event.body.code for event in events if isinstance(event.body, Recoded)]
     codes = [read_part(CodeState, code, "code") for code in later]
     codes += [view.begun.code] if view.begun.code is not None else []
     return [

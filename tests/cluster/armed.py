@@ -15,6 +15,7 @@ from typing import Any
 
 from raysearch.cli.application import main
 from raysearch.events.log import Event, EventLog
+from raysearch.events.schema import Fact
 from raysearch.tracking.mlflow.outbox import Outbox
 from tests.raysearch.killing import die
 
@@ -45,13 +46,13 @@ def arm(file: Path) -> None:
         file.unlink(missing_ok=True)
         die()
 
-    def deadly_append(self: EventLog, kind: str, /, *arguments: Any, **body: Any) -> Event:
+    def deadly_append(self: EventLog, fact: Fact, *arguments: Any, **options: Any) -> Event:
         nonlocal committing
-        if due("before", kind):
+        if due("before", fact.kind):
             die_now()
-        committing = committing or due("in", kind)
-        last = due("after", kind)
-        appended = append(self, kind, *arguments, **body)
+        committing = committing or due("in", fact.kind)
+        last = due("after", fact.kind)
+        appended = append(self, fact, *arguments, **options)
         if last:
             die_now()
         return appended

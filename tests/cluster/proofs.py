@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.events.log import Store
+from raysearch.events.schema import Told
 from raysearch.results.view import SearchView, TrialView
 from tests.cluster import written
 from trainables.core import checkpoint
@@ -56,7 +57,7 @@ def prove(
     proof = Proof()
     view = SearchView.read(store, name)
     proof.must(view.state == "finished", f"the search is {view.state}: {view.reason}")
-    told = [int(event.trial or 0) for event in store.events(name, kinds=["told"])]
+    told = [int(event.trial or 0) for event in store.events(name, kinds=[Told])]
     proof.must(sorted(told) == sorted(view.trials), f"told were {told} of {sorted(view.trials)}")
     for trial in view.trials.values():
         proof.must(trial.state == "complete", f"trial {trial.number} is {trial.state}")

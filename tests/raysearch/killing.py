@@ -15,6 +15,7 @@ from typing import Any
 
 from raysearch.cli.application import main
 from raysearch.events.log import Event, EventLog
+from raysearch.events.schema import Fact
 
 
 def die() -> None:
@@ -27,15 +28,15 @@ def arm(moment: str, kind: str, count: int) -> None:
     append, flush = EventLog.append, EventLog.flush
     seen = 0
 
-    def deadly_append(self: EventLog, event: str, *arguments: Any, **body: Any) -> Event:
+    def deadly_append(self: EventLog, fact: Fact, *arguments: Any, **options: Any) -> Event:
         nonlocal seen
-        seen += event == kind
-        due = event == kind and seen == count
+        seen += fact.kind == kind
+        due = fact.kind == kind and seen == count
         if due and moment == "before":
             die()
         if due and moment == "in":
             EventLog.flush = deadly_flush  # type: ignore[method-assign]
-        appended = append(self, event, *arguments, **body)
+        appended = append(self, fact, *arguments, **options)
         if due:
             die()
         return appended

@@ -17,6 +17,7 @@ from raysearch.results import opening
 from raysearch.settings import Settings
 from raysearch.verbs import Filter, parse_tags
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
         said = {"search": name, "folder": str(folder), "group": group, "tracking_uri": "none"}
         log = store.create(name, streams.spec(**said))
         streams.trial(log, 0, folder)
-        log.append("finished", commit=True, reason="", best=0)
+        log.append(fact("finished", reason="", best=0), commit=True)
     return settings
 
 
@@ -129,7 +130,7 @@ def driver(settings: Settings) -> Iterator[list[str]]:
                 for number, _, body in store.requests("one", seen):
                     seen = number
                     said = {key: value for key, value in body.items() if key != "action"}
-                    log.append(body["action"], commit=True, **said)
+                    log.append(fact(body["action"], **said), commit=True)
                     followed.append(body["action"])
 
     thread = threading.Thread(target=drive)

@@ -243,7 +243,7 @@ def _ends(store: Store, view: SearchView) -> dict[str, dict[int, float]]:
     then, found = SearchView(view.search), dict[str, dict[int, float]]()
     for event in store.events(view.search):
         then.apply(event)
-        if event.trial is None and event.kind in ANSWERED:
+        if event.trial is None and isinstance(event.body, ANSWERED):
             for name, value in winner_metrics(then).items():
                 found.setdefault(name, {})[event.seq] = value
     return found

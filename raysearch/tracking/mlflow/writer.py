@@ -13,6 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.events.log import Event, Store
+from raysearch.events.schema import (
+    ArtifactWritten,
+    Asked,
+    CheckpointsRemoved,
+    Described,
+    Ended,
+    Extended,
+    Finished,
+    Noted,
+    Reported,
+    Requested,
+    Resumed,
+    Started,
+    Stopped,
+    Tagged,
+    Tested,
+    Told,
+)
 from raysearch.results.flat import flat
 from raysearch.results.ranking import winner
 from raysearch.results.saved_checkpoints import damage_of
@@ -40,10 +58,9 @@ from raysearch.tracking.mlflow.tags import (
 )
 from raysearch.tracking.mlflow.views import TAG, shared_view, view_key
 
-_ENDS = ("finished", "stopped", "interrupted", "paused")
-ANSWERED = ("finished", "stopped")
+ANSWERED = (Finished, Stopped)
 """Ends after which the winner is uploaded."""
-_SAID = ("noted", "tagged", "extended")
+_SAID = (Noted, Tagged, Extended)
 _GROUP = 200
 """Events that are written together: what goes to one run among them is one request."""
 _PAUSES = (0.0, 0.2, 1.0)
@@ -156,7 +173,7 @@ class Writer:
         events: list[Event] = []
         for event in islice(self.store.events(self.search, cursor, page=_GROUP), _GROUP):
             events.append(event)
-            if event.kind in _ENDS:
+            if isinstance(event.body, Ended):
                 break
         return events
 
@@ -173,7 +190,7 @@ class Writer:
         if parent is not None:  # last: it says that the others were written
             parent.tags[WRITTEN] = str(events[-1].seq)
             self._send(parent)
-        self._refresh_view(self._runs, ends=events[-1].kind in _ENDS)
+        self._refresh_view(self._runs, ends=isinstance(events[-1].body, Ended))
 
     def _send(self, outbox: Outbox) -> None:
         try:
@@ -200,55 +217,59 @@ class Writer:
     # Events
 
     def _write(self, event: Event, runs: Runs) -> None:
-        if event.trial is not None and event.kind != "requested":
+        fact = event.body
+        if event.trial is not None and not isinstance(fact, Requested):
             self._write_trial(event.trial, event, runs)
-        elif event.kind == "resumed":
+        elif isinstance(fact, Resumed):
             outbox = self._outbox(runs.parent)
             outbox.status = "RUNNING"
             outbox.tags |= {"raysearch.state": "running", "raysearch.reason": ""}
-        elif event.kind in _SAID:
+        elif isinstance(fact, _SAID):
             outbox = self._outbox(runs.parent)
             outbox.tags |= search_tags(self.view)
             outbox.only = OWNED
-        elif event.kind == "artifact":
-            self._upload_folder(runs.parent, event.body["path"], event.body["name"])
-        elif event.kind in _ENDS:
-            self._end(event, runs)
+        elif isinstance(fact, ArtifactWritten):
+            self._upload_folder(runs.parent, fact.path, fact.name)
+        elif isinstance(fact, Ended):
+            self._end(event, fact, runs)
 
     def _write_trial(self, number: int, event: Event, runs: Runs) -> None:
         trial = self.view.trials.get(number)
         if trial is None:
             return
         if trial.duplicate_of is not None:
-            if event.kind == "asked":
+            if isinstance(event.body, Asked):
                 self._link(self.view.trials[trial.duplicate_of], event, runs)
             return
-        run, body = runs.of(trial, event.time), event.body
+        run = runs.of(trial, event.time)
         self._whose[run] = f"trial {number}"
         outbox = self._outbox(run)
-        if event.kind == "asked":
-            self._ask(outbox, trial)
-            if trial.retry_of is not None:
-                self._link(self.view.trials[trial.retry_of], event, runs)
-        elif event.kind == "started":
-            self._start(outbox, trial.number, body["attempt"], runs)
-        elif event.kind == "described":
-            self._describe(outbox, body["facts"])
-        elif event.kind == "report":
-            for name, value in {**body["metrics"], **body.get("costs", {})}.items():
-                shown = reported_name(name, self.view.spec)
-                outbox.metric(shown, value, event.time, body["step"])
-        elif event.kind == "artifact":
-            self._upload(run, body["path"], body["name"])
-        elif event.kind == "removed":
-            self._link(trial, event, runs)
-        elif event.kind == "told" and event.seq == trial.told:
-            self._tell(outbox, trial, event, runs)
-        elif event.kind == "tested":
-            step = trial.reports[-1][0] if trial.reports else 0
-            for name, value in body["metrics"].items():
-                outbox.metric(reported_name(name, self.view.spec), value, event.time, step)
-            outbox.tags["raysearch.test"] = body["role"]
+        match event.body:
+            case Asked():
+                self._ask(outbox, trial)
+                if trial.retry_of is not None:
+                    self._link(self.view.trials[trial.retry_of], event, runs)
+            case Started(attempt=attempt):
+                self._start(outbox, trial.number, attempt, runs)
+            case Described(facts=facts):
+                self._describe(outbox, facts)
+            case Reported() as fact:
+                for name, value in {**fact.metrics, **(fact.costs or {})}.items():
+                    shown = reported_name(name, self.view.spec)
+                    outbox.metric(shown, value, event.time, fact.step)
+            case ArtifactWritten(name=name, path=path):
+                self._upload(run, path, name)
+            case CheckpointsRemoved():
+                self._link(trial, event, runs)
+            case Told() as fact if event.seq == trial.told:
+                self._tell(outbox, trial, fact, event, runs)
+            case Tested() as fact:
+                step = trial.reports[-1][0] if trial.reports else 0
+                for name, value in (fact.metrics or {}).items():
+                    outbox.metric(reported_name(name, self.view.spec), value, event.time, step)
+                outbox.tags["raysearch.test"] = fact.role or ""
+            case _:
+                pass
 
     def _link(self, trial: TrialView, event: Event, runs: Runs) -> None:
         """Says how a trial hangs together with others."""
@@ -278,16 +299,15 @@ class Writer:
             name, digest = str(facts.get("data.name", "data")), str(facts["data.fingerprint"])
             outbox.dataset(name, digest, facts.get("data.split_sizes") or {})
 
-    def _tell(self, outbox: Outbox, trial: TrialView, event: Event, runs: Runs) -> None:
-        body = event.body
+    def _tell(self, outbox: Outbox, trial: TrialView, fact: Told, event: Event, runs: Runs) -> None:
         step = trial.reports[-1][0] if trial.reports else 0
-        for metric, value in zip(self.view.spec.metrics, body["values"] or [], strict=False):
+        for metric, value in zip(self.view.spec.metrics, fact.values or [], strict=False):
             outbox.metric(summary_name(metric.name), value, event.time, step)
         outbox.tags["raysearch.state"] = trial.state
-        outbox.tags["raysearch.reason"] = body["reason"] or body["state"]
+        outbox.tags["raysearch.reason"] = fact.reason or fact.state
         outbox.status, outbox.ended = status_of(trial), event.time
-        if body["values"] and trial.state == "complete":
-            self._search_curve(trial, body["values"][0], event, runs)
+        if trial.is_feasible and trial.values:
+            self._search_curve(trial, trial.values[0], event, runs)
 
     def _search_curve(self, trial: TrialView, value: float, event: Event, runs: Runs) -> None:
         """The trial's value and the best so far, on the parent, by the number of the trial."""
@@ -302,7 +322,7 @@ class Writer:
         parent.metric("search/trial_value", value, event.time, trial.number)
         parent.metric("search/best", best, event.time, trial.number)
 
-    def _end(self, event: Event, runs: Runs) -> None:
+    def _end(self, event: Event, fact: Ended, runs: Runs) -> None:
         for trial in self.view.trials.values():
             if trial.state == "waiting" and trial.duplicate_of is None:
                 outbox = self._outbox(runs.of(trial, event.time))
@@ -310,17 +330,17 @@ class Writer:
                 outbox.status, outbox.ended = "KILLED", event.time
                 runs.opened.discard(trial.number)
         best, parent = self.view.best(), self._outbox(runs.parent)
-        parent.tags["raysearch.state"] = event.kind
-        parent.tags["raysearch.reason"] = event.body.get("reason") or event.kind
+        parent.tags["raysearch.state"] = fact.kind
+        parent.tags["raysearch.reason"] = fact.reason or fact.kind
         if best is not None:
             parent.tags["raysearch.best_trial"] = str(best.number)
             parent.tags["raysearch.best_run_id"] = runs.of(best, event.time)
             parent.tags["raysearch.answer"] = str(winner(self.view))
-        if best is not None and event.kind in ANSWERED:
+        if best is not None and isinstance(fact, ANSWERED):
             self._keep_winner(runs.of(best, event.time), best)
             for name, value in winner_metrics(self.view).items():
                 parent.metric(name, value, event.time, event.seq)
-        parent.status = "FINISHED" if event.kind == "finished" else "KILLED"
+        parent.status = "FINISHED" if isinstance(fact, Finished) else "KILLED"
         parent.ended = event.time
 
     def _keep_winner(self, run: str, best: TrialView) -> None:

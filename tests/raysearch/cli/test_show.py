@@ -28,6 +28,7 @@ from raysearch.results.test_scores import MOST_WINNERS, on_test_split
 from raysearch.results.view import SearchView
 from raysearch.results.winners import roles_to_test
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.events.streams import Hand
 from tests.raysearch.specs import make_spec
 
@@ -311,13 +312,15 @@ def test_a_trial_is_starting_until_its_process_has_said_something(tmp_path: Path
     log = store.create("one", streams.spec())
     for number in range(2):
         streams.ask(log, number)
-        log.append("started", number, attempt=1, folder=f"{number:04d}/attempt-1", restored=None)
+        log.append(
+            fact("started", attempt=1, folder=f"{number:04d}/attempt-1", restored=None), number
+        )
     streams.report(log, 1, 3, 0.5, 0.5, tmp_path)
     log.flush()
     view = SearchView.read(store, "one")
     assert [view.trials[number].doing for number in (0, 1)] == ["starting", "running"]
     assert "1 running, 1 starting" in headline(view).plain
-    log.append("started", 1, attempt=2, folder="0001/attempt-2", restored=None)
+    log.append(fact("started", attempt=2, folder="0001/attempt-2", restored=None), 1)
     log.flush()
     again = SearchView.read(store, "one")
     assert again.trials[1].doing == "starting", "each attempt loads what it needs"
@@ -359,8 +362,8 @@ def test_list_and_status_say_how_the_seeds_ended_and_how_many_threads_there_are(
         streams.ask(log, seed, like=0, seed=seed)
         streams.begin(log, seed, folder)
         streams.tell(log, seed, state, value)
-    log.append("resumed", commit=True, command="", left=None, concurrent=1)
-    log.append("finished", commit=True, reason="", best=0)
+    log.append(fact("resumed", command="", left=None, concurrent=1), commit=True)
+    log.append(fact("finished", reason="", best=0), commit=True)
 
     def said(*words: str) -> str:
         done = CliRunner().invoke(app, [*words, "--runs", str(tmp_path)])

@@ -10,11 +10,13 @@ import pytest
 from raysearch.driver.attempts import Limits
 from raysearch.driver.live_trial import LiveTrial, unfinished
 from raysearch.driver.outcomes import _needed
+from raysearch.events.schema import Described, Told
 from raysearch.results.reductions import reduce_objective
 from raysearch.study.study import Study
 from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
+from tests.raysearch.events.facts import fact
 from tests.raysearch.searches.sweeps import broken, chain, chain_grid
 
 
@@ -102,9 +104,9 @@ def test_an_objective_that_is_not_finite_is_infeasible_and_not_tried_again(
     deleted = stage.report(job, 2, score)
     assert deleted == [str(Path(job.folder) / "checkpoints/2.pt")]
     assert stage.state(job) == "infeasible"
-    told = [event for event in stage.store.events("one", kinds=["told"])]
-    assert told[0].body["constraint"] == 1
-    assert "val/score" in told[0].body["reason"]
+    told = [event for event in stage.store.events("one", kinds=[Told])]
+    assert told[0].body.plain()["constraint"] == 1
+    assert "val/score" in told[0].body.plain()["reason"]
 
 
 def test_a_trial_that_never_reports_the_objective_fails_with_its_name(stage: Stage) -> None:
@@ -217,7 +219,7 @@ def test_a_decided_end_is_told_at_resume_without_another_attempt(tmp_path: Path)
     job = stage.start()
     stage.report(job, 2, 0.5)
     stage.log.append(
-        "decision", job.trial, commit=True, step=2, fidelity=2, decision="prune", reason="r"
+        fact("decision", step=2, fidelity=2, decision="prune", reason="r"), job.trial, commit=True
     )
     events = list(stage.store.events("one"))
     stage.log = stage.store.log("one")
@@ -273,7 +275,7 @@ def test_facts_that_are_said_again_are_one_event(stage: Stage) -> None:
     stage.end(job, "killed")
     stage.say(stage.start(), kind="describe", facts={"a": 1})  # it is no longer starting
     stage.log.flush()
-    events = [event.body for event in stage.store.events("one") if event.kind == "described"]
+    events = [event.body.plain() for event in stage.store.events("one", kinds=[Described])]
     assert [event["facts"]["a"] for event in events] == [1, 2, 1, 1]
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from raysearch.driver.live_trial import unfinished
 from raysearch.driver.retention import best_of
+from raysearch.events.schema import Told
 from raysearch.results.answer import answer, damage_lines
 from raysearch.tracking.audit import _check_checkpoints, _check_events
 from raysearch.trial.job import Job
 from raysearch.trial.storage import Storage
 from tests.raysearch.driver.stage import Stage
+from tests.raysearch.events.facts import fact
 from tests.raysearch.searches.sweeps import chain_grid
 
 
@@ -93,7 +95,7 @@ def test_of_a_trial_that_runs_or_waits_the_last_one_is_checked(stage: Stage) -> 
     assert len(findings(stage)) == 1
     last.unlink()
     assert findings(stage) == []  # it may have been superseded meanwhile
-    stage.log.append("interrupted", commit=True, reason="SIGINT")
+    stage.log.append(fact("interrupted", reason="SIGINT"), commit=True)
     assert "last checkpoint" in findings(stage)[0] and "is missing" in findings(stage)[0]
 
 
@@ -198,8 +200,8 @@ def test_events_of_an_earlier_version_are_judged_by_what_they_have(stage: Stage)
 
 def tell_again(stage: Stage, number: int, **other: object) -> None:
     """The event of a told trial once more, as a copied row of the table; behind the end."""
-    told = next(e for e in stage.store.events("one", kinds=["told"]) if e.trial == number)
-    stage.log.append("told", number, commit=True, **{**told.body, **other})
+    told = next(e for e in stage.store.events("one", kinds=[Told]) if e.trial == number)
+    stage.log.append(fact("told", **{**told.body.plain(), **other}), number, commit=True)
 
 
 @pytest.mark.parametrize("other", [{}, {"values": [0.99]}, {"state": "failed", "values": None}])
@@ -219,8 +221,8 @@ def test_a_trial_that_was_told_twice_stays_as_it_was_first_told(
 
 def test_a_trial_that_was_told_and_never_asked_is_a_finding(stage: Stage) -> None:
     finished(stage, 0.5)
-    told = next(stage.store.events("one", kinds=["told"]))
-    stage.log.append("told", 77, commit=True, **told.body)
+    told = next(stage.store.events("one", kinds=[Told]))
+    stage.log.append(fact("told", **told.body.plain()), 77, commit=True)
     assert findings(stage) == ["trial 77: events: told but never asked"]
     stage.resume()
     assert stage.start().trial == 1

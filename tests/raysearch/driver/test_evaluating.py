@@ -22,6 +22,7 @@ from raysearch.sweeps.space import Space
 from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import NOWHERE, json_of, label, raysearch, view_of
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from trainables.core.checkpoint import fingerprint
 from trainables.ssl.config import Supervised
 
@@ -46,11 +47,11 @@ def readers(store: Store, settings: Settings, name: str, *scores: float) -> None
     for number, score in enumerate(scores):
         config = Supervised().with_values({"optimizer.lr": 0.001 * (number + 1)})
         body: Any = {"params": {}, "distributions": {}, "config": config.to_json(), "seed": 0}
-        log.append("asked", number, **body, digest=config.digest(), origin="sampler")
+        log.append(fact("asked", **body, digest=config.digest(), origin="sampler"), number)
         streams.begin(log, number, folder)
         path = streams.report(log, number, 1, score, score, folder)
         streams.tell(log, number, "complete", score, path)
-    log.append("finished", commit=True, reason="", best=0)
+    log.append(fact("finished", reason="", best=0), commit=True)
 
 
 def noise() -> Space:
@@ -61,7 +62,7 @@ def test_a_damaged_search_takes_nothing_away_from_the_others(
     places: tuple[Store, Settings],
 ) -> None:
     readers(*places, "a", 0.5)
-    places[0].log("hurt").append("created", commit=True, state=1)
+    places[0].log("hurt").append(fact("created", state=1), commit=True)
     assert evaluated(noise(), None, None, *places).search == "a"
     with pytest.raises(WrongState, match="'hurt' is damaged"):
         evaluated(noise(), "hurt", None, *places)

@@ -13,6 +13,7 @@ from raysearch.driver.live_trial import unfinished
 from raysearch.driver.quota import QuotaExceededError, finish_removals, keep_quota
 from raysearch.results.forecast import disk_used
 from tests.raysearch.driver.stage import Stage
+from tests.raysearch.events.facts import fact
 from tests.raysearch.searches.sweeps import chain_grid
 
 HOUR = 3600.0
@@ -183,6 +184,6 @@ def test_a_quota_never_takes_the_best_one_nor_the_default(tmp_path: Path) -> Non
 def test_a_removal_that_a_kill_cut_off_is_finished_by_the_next_driver(tmp_path: Path) -> None:
     stage = filled(tmp_path)
     path = stage.view().trials[3].best_checkpoint
-    stage.log.append("removed", 3, commit=True, path=path, reason="said, and then killed")
+    stage.log.append(fact("removed", path=path, reason="said, and then killed"), 3, commit=True)
     finish_removals(stage.view(), stage.folder)
     assert kept(stage) == [0, 1, 2, 4]

@@ -15,6 +15,7 @@ from raysearch.trial.job import Job
 from raysearch.trial.storage import Storage
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.driver.test_limits import filled
+from tests.raysearch.events.facts import fact
 from tests.raysearch.searches.sweeps import chain_grid
 
 
@@ -64,7 +65,7 @@ def test_a_path_that_is_no_checkpoint_is_never_deleted(tmp_path: Path, path: str
     stage = filled(tmp_path / "runs/one")
     (stage.folder / "0001/x").mkdir()
     kept = {"step": 3, "path": path, "value": 1.0}
-    stage.log.append("checkpoint", 3, commit=True, **kept)
+    stage.log.append(fact("checkpoint", **kept), 3, commit=True)
     before = sorted(stage.folder.rglob("*"))
     keep_quota(stage.view(), stage.folder, stage.log, 4500)
     gone = {str(one.relative_to(stage.folder)) for one in before if not one.exists()}
@@ -102,7 +103,7 @@ def test_what_was_never_reported_stays_with_a_completed_trial(tmp_path: Path) ->
     remove(stage.end(job, "complete") or [], tmp_path)
     mine = ["figure.png", "vocabulary.json"]
     assert sorted(path.name for path in folder.iterdir()) == ["2.pt", "6.pt", *mine]
-    stage.log.append("removed", 0, commit=True, path="", reason="for room")
+    stage.log.append(fact("removed", path="", reason="for room"), 0, commit=True)
     finish_removals(stage.view(), stage.folder)
     assert sorted(path.name for path in folder.iterdir()) == mine
     assert _check_checkpoints(stage.view(), stage.view().trials[0], tmp_path) == []

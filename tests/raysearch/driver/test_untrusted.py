@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raysearch.events.schema import Differed
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.searches.sweeps import broken
 
@@ -192,7 +193,7 @@ def test_what_a_later_attempt_says_otherwise_is_kept_beside_it(tmp_path: Path) -
     assert trial.differed == (
         "not repeatable: attempt 2 reported val/score = 0.3 at step 2, where it was 0.2 before"
     )
-    kept = [event.body for event in stage.store.events("one", kinds=["differed"])]
+    kept = [event.body.plain() for event in stage.store.events("one", kinds=[Differed])]
     assert [(body["attempt"], body["step"]) for body in kept] == [(2, 2), (2, 3)]
 
 

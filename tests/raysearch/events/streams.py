@@ -12,6 +12,7 @@ from raysearch.events.log import Event, EventLog, Store
 from raysearch.integrity import digest
 from raysearch.results.view import SearchView
 from raysearch.sweeps.search_spec import SearchSpec
+from tests.raysearch.events.facts import fact
 
 SPEC: dict[str, Any] = {
     "sweep": "somewhere:sweep",
@@ -81,21 +82,21 @@ def ask(
         "duplicate_of": duplicate_of,
         "system_attrs": {},
     }
-    log.append("asked", number, commit=True, **{**body, **other})
+    log.append(fact("asked", **{**body, **other}), number, commit=True)
 
 
 def begin(log: EventLog, number: int, folder: Path, attempt: int = 1) -> None:
     """An attempt, its folder on disk, and what it says of itself."""
     name = f"{number:04d}/attempt-{attempt}"
     (folder / name / "checkpoints").mkdir(parents=True, exist_ok=True)
-    log.append("started", number, commit=True, attempt=attempt, folder=name, restored=None)
+    log.append(fact("started", attempt=attempt, folder=name, restored=None), number, commit=True)
     facts = {
         "data.name": "digits",
         "data.fingerprint": "7a624bc2b66161d5",
         "data.split_sizes": {"train": 1197, "val": 300},
         "parameters": 1234,
     }
-    log.append("described", number, facts=facts)
+    log.append(fact("described", facts=facts), number)
 
 
 def report(
@@ -106,16 +107,22 @@ def report(
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(f"{number} {step}")
     log.append(
-        "report",
+        fact(
+            "report",
+            attempt=attempt,
+            step=step,
+            fidelity=step,
+            metrics={
+                "val/accuracy": score,
+                "train/loss": 1 - score,
+                "progress/epochs": float(step),
+            },
+            values=[best],
+            checkpoint=path,
+            **digest(folder / path)._asdict(),
+        ),
         number,
         commit=True,
-        attempt=attempt,
-        step=step,
-        fidelity=step,
-        metrics={"val/accuracy": score, "train/loss": 1 - score, "progress/epochs": float(step)},
-        values=[best],
-        checkpoint=path,
-        **digest(folder / path)._asdict(),
     )
     return path
 
@@ -130,16 +137,18 @@ def tell(
 ) -> None:
     """How a trial ended."""
     log.append(
-        "told",
+        fact(
+            "told",
+            state=state,
+            values=None if value is None else [value],
+            reason="" if state == "complete" else f"{state} for a reason",
+            constraint=int(state == "infeasible"),
+            best_step=None,
+            best_checkpoint=checkpoint,
+            duplicate_of=duplicate_of,
+        ),
         number,
         commit=True,
-        state=state,
-        values=None if value is None else [value],
-        reason="" if state == "complete" else f"{state} for a reason",
-        constraint=int(state == "infeasible"),
-        best_step=None,
-        best_checkpoint=checkpoint,
-        duplicate_of=duplicate_of,
     )
 
 
@@ -161,7 +170,7 @@ def run(log: EventLog, number: int, folder: Path, state: str = "complete") -> No
         picture = f"{number:04d}/attempt-1/figures/confusion.png"
         (folder / picture).parent.mkdir(parents=True, exist_ok=True)
         (folder / picture).write_bytes(b"\x89PNG")
-        log.append("artifact", number, name="figures/confusion.png", path=picture)
+        log.append(fact("artifact", name="figures/confusion.png", path=picture), number)
         tell(log, number, state, best, where)
         return
     for file in (folder / f"{number:04d}").glob("attempt-*/checkpoints/*"):
@@ -185,8 +194,8 @@ def search(
     tell(log, count, "complete", 0.54 * (1 - 0.5**4), duplicate_of=1)
     if ends:
         metrics = {"test/accuracy": 0.61}
-        log.append("tested", best, commit=True, role="winner", metrics=metrics, error="")
-        log.append("finished", commit=True, reason="", best=best)
+        log.append(fact("tested", role="winner", metrics=metrics, error=""), best, commit=True)
+        log.append(fact("finished", reason="", best=best), commit=True)
     return log
 
 
@@ -200,7 +209,7 @@ class Hand:
     def say(self, kind: str, number: int | None = None, /, **body: Any) -> None:
         self._count += 1
         time = 1_700_000_000_000 + 1000 * self._count
-        self.view.apply(Event(self._count, self.view.search, number, kind, time, body))
+        self.view.apply(Event(self._count, self.view.search, number, time, fact(kind, **body)))
 
     def trial(
         self,

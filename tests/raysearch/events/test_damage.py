@@ -17,11 +17,13 @@ from raysearch.driver.search import resume
 from raysearch.errors import RaysearchError, WrongState
 from raysearch.events.encoding import decode, encode
 from raysearch.events.log import Store
+from raysearch.events.schema import Described
 from raysearch.results import opening
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import UNKNOWN
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 
 NAMES = ("one", "two", "three")
 READ = (["list"], ["list", "--json"], ["status", "one"], ["results", "two"], ["best", "three"])
@@ -218,7 +220,7 @@ def test_a_full_disk_while_the_store_is_written_is_the_sentence_of_one_before(
     with pytest.raises(
         RaysearchError, match="^no space is left on the disk for .*: make some, and"
     ):
-        log.append("noted", commit=True, notes="x" * 200_000)
+        log.append(fact("noted", notes="x" * 200_000), commit=True)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,7 @@ def test_a_full_disk_while_the_store_is_written_is_the_sentence_of_one_before(
 def test_a_text_of_any_kind_comes_back_from_every_store(store: Store, text: str) -> None:
     body = {"text": text, "keys": {text: [text]}, "big": 2**70}
     assert decode(encode(body)) == body
-    store.create("one", UNKNOWN).append("described", 0, commit=True, **body)
+    store.create("one", UNKNOWN).append(fact("described", facts=body), 0, commit=True)
     store.request("one", {"text": text})
-    assert list(store.events("one"))[-1].body == body
+    assert list(store.events("one"))[-1].body == Described(body)
     assert store.requests("one")[0][2] == {"text": text}

@@ -19,7 +19,9 @@ from raysearch.events.database import Database
 from raysearch.events.encoding import decode, decode_all, encode
 from raysearch.events.locks import FileLock
 from raysearch.events.log import Event, SearchIsRunning, Store
+from raysearch.events.schema import Asked, Described, Failed, Reported
 from raysearch.sweeps.search_spec import UNKNOWN
+from tests.raysearch.events.facts import fact, some
 from tests.raysearch.odd import ODD
 
 ROOT = Path(__file__).parents[3]
@@ -29,15 +31,16 @@ def test_a_body_comes_back_as_it_was(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     body = {"a": [1, 2.5, None, True], "b": {"text": "ü\n\"'"}, "tiny": 5e-324, "pi": math.pi}
     body |= {"most": 2**63 - 1, "more": 2**63, "least": -(2**70), "long": 0.1234567890123456789}
-    log.append("report", 3, commit=True, **body)
+    log.append(Described(body), 3, commit=True)
     event = list(store.events("one"))[-1]
-    assert (event.seq, event.trial, event.kind, event.body) == (2, 3, "report", body)
+    assert (event.seq, event.trial, event.body) == (2, 3, Described(body))
+    assert event.kind == "described" and event.body.plain() == {"facts": body}
 
 
 def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
     log = store.create("one", UNKNOWN)
-    log.append("described", 0, commit=True, facts={"a": math.inf, "b": [-math.inf, math.nan]})
-    metrics = list(store.events("one"))[-1].body["facts"]
+    log.append(fact("described", facts={"a": math.inf, "b": [-math.inf, math.nan]}), 0, commit=True)
+    metrics = list(store.events("one"))[-1].body.plain()["facts"]
     assert metrics["a"] == math.inf and metrics["b"][0] == -math.inf
     assert math.isnan(metrics["b"][1])
 
@@ -45,8 +48,8 @@ def test_numbers_that_json_lacks_come_back_exactly(store: Store) -> None:
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 def test_any_text_comes_back_exactly(text: str, store: Store) -> None:
     body = {"a": text, text: [text, {"b": text}], "c": 2**70}
-    store.create("one", UNKNOWN).append("described", 3, commit=True, facts=body)
-    assert list(store.events("one"))[-1].body == {"facts": body}
+    store.create("one", UNKNOWN).append(fact("described", facts=body), 3, commit=True)
+    assert list(store.events("one"))[-1].body == Described(body)
     assert decode_all([encode(body), encode({})]) == [body, {}] and decode(encode(body)) == body
 
 
@@ -68,50 +71,50 @@ def test_a_text_that_looks_like_such_a_number_stays_a_text(word: str, beside: fl
 
 def test_a_body_may_have_the_words_of_the_table(store: Store) -> None:
     log = store.create("one", UNKNOWN)
-    log.append("failed", 1, commit=True, kind="exit", trial=9, search="x")
+    log.append(fact("failed", kind="exit", message="x"), 1, commit=True)
     event = list(store.events("one"))[-1]
     assert (event.kind, event.trial) == ("failed", 1)
-    assert event.body == {"kind": "exit", "trial": 9, "search": "x"}
+    assert event.body == Failed("exit", "x") and event.body.plain()["kind"] == "exit"
 
 
 def test_events_are_numbered_in_order_and_filtered(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     for number in range(5):
-        log.append("asked" if number % 2 else "told", number)
+        log.append(some("asked" if number % 2 else "told"), number)
     log.flush()
     assert [event.seq for event in store.events("one")] == [1, 2, 3, 4, 5, 6]
-    assert [event.trial for event in store.events("one", kinds=["asked"])] == [1, 3]
+    assert [event.trial for event in store.events("one", kinds=[Asked])] == [1, 3]
     assert [event.seq for event in store.events("one", after=4)] == [5, 6]
     assert [event.kind for event in store.events("one", trial=2)] == ["told"]
 
 
 def test_what_is_not_committed_is_not_read_and_a_commit_takes_all_before_it(store: Store) -> None:
     log = store.create("one", UNKNOWN)
-    log.append("report", 0)
+    log.append(some("report"), 0)
     assert len(list(store.events("one"))) == 1
-    log.append("told", 0, commit=True)
+    log.append(some("told"), 0, commit=True)
     assert [event.kind for event in store.events("one")] == ["created", "report", "told"]
 
 
 def test_fifty_waiting_events_are_committed_by_themselves(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     for _ in range(49):
-        log.append("report", 0)
+        log.append(some("report"), 0)
     assert len(list(store.events("one"))) == 1
-    log.append("report", 0)
+    log.append(some("report"), 0)
     assert len(list(store.events("one"))) == 51
 
 
 def test_listeners_hear_each_event_once(store: Store) -> None:
     log, heard = store.create("one", UNKNOWN), list[Event]()
     log.listeners.append(heard.append)
-    written = [log.append("report", number) for number in range(3)]
+    written = [log.append(some("report"), number) for number in range(3)]
     assert heard == written
 
 
 def test_a_writer_goes_on_behind_the_last_event(store: Store) -> None:
-    store.create("one", UNKNOWN).append("asked", 0, commit=True)
-    assert store.log("one").append("told", 0, commit=True).seq == 3
+    store.create("one", UNKNOWN).append(some("asked"), 0, commit=True)
+    assert store.log("one").append(some("told"), 0, commit=True).seq == 3
 
 
 def test_a_name_is_used_once(store: Store) -> None:
@@ -127,7 +130,7 @@ def test_threads_that_append_at_once_leave_no_gap(store: Store) -> None:
 
     def work(number: int) -> None:
         for step in range(100):
-            log.append("report", number, commit=step % 10 == 0, step=step)
+            log.append(some("report", step=step), number, commit=step % 10 == 0)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -142,7 +145,7 @@ def test_readers_see_whole_events_while_a_driver_writes(store: Store) -> None:
     log, counts = store.create("one", UNKNOWN), list[int]()
     other = Store(store.url)
     for step in range(100):
-        log.append("report", 0, commit=True, step=step)
+        log.append(some("report", step=step), 0, commit=True)
         if step % 20 == 0:
             counts.append(len(list(other.events("one"))))
     assert counts == [2, 22, 42, 62, 82]
@@ -160,7 +163,7 @@ def test_a_sigkill_loses_only_what_was_not_committed(store: Store) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == -signal.SIGKILL
-    steps = [event.body["step"] for event in Store(url).events("one", kinds=["report"])]
+    steps = [event.body.plain()["step"] for event in Store(url).events("one", kinds=[Reported])]
     assert steps == list(range(7))
 
 
@@ -199,7 +202,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 def test_a_store_that_breaks_later_is_named(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     for _ in range(600):
-        log.append("report", 0)
+        log.append(some("report"), 0)
     log.flush()
     _sql(store, "UPDATE events SET body = '{' WHERE seq = 550")
     with pytest.raises(ValueError, match="--store .*damaged: event 550 of search 'one'"):
@@ -209,7 +212,7 @@ def test_a_store_that_breaks_later_is_named(store: Store) -> None:
         store.searches,
         lambda: store.exists("one"),
         lambda: list(store.events("one")),
-        lambda: log.append("report", 0, commit=True),
+        lambda: log.append(some("report"), 0, commit=True),
     ):
         with pytest.raises(ValueError, match="cannot be read or written: .*events"):
             use()
@@ -222,12 +225,12 @@ def _sql(store: Store, statement: str) -> None:
 def test_reading_ends_where_the_table_ended_when_it_began(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     for _ in range(1200):
-        log.append("report", 0)
+        log.append(some("report"), 0)
     log.flush()
     numbers = list[int]()
     for event in store.events("one"):
         numbers.append(event.seq)
-        log.append("report", 0, commit=event.seq % 100 == 0)
+        log.append(some("report"), 0, commit=event.seq % 100 == 0)
     assert numbers == list(range(1, 1202))
     assert [event.seq for event in store.events("one", after=2000)][:2] == [2001, 2002]
 

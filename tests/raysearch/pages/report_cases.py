@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from raysearch.events.schema import Created
 from tests.raysearch.pages.report_streams import (
     ACCURACY,
     LOG,
@@ -69,10 +70,17 @@ def none_completed() -> Stream:
     return stream
 
 
+def created(stream: Stream) -> dict[str, Any]:
+    """What its first event says, to be changed."""
+    first = stream.events[0].body
+    assert isinstance(first, Created)
+    return cast("dict[str, Any]", first.body)
+
+
 def running() -> Stream:
     """Forty trials of two hundred, two of them running, one waiting to be tried again."""
     stream, draw = many(40, ends=False), random.Random(4)
-    stream.events[0].body["trials"] = 200
+    created(stream)["trials"] = 200
     for number in (40, 41, 42):
         params, kinds = vit(draw)
         stream.ask(number, params, kinds)
@@ -85,10 +93,10 @@ def running() -> Stream:
 def repeats() -> Stream:
     """The best three and the default again with four seeds; two of them tie."""
     stream, draw = many(60, ends=False), random.Random(5)
-    stream.events[0].body.update(repeats=4, finalists=3)
+    created(stream).update(repeats=4, finalists=3)
     view = stream.view()
     finalists = [trial.number for trial in view.ranked()[:3]]
-    points = {event.trial: event.body for event in stream.events if event.kind == "asked"}
+    points = {event.trial: event.body.plain() for event in stream.events if event.kind == "asked"}
     number = 60
     for seed in range(1, 5):
         for place in dict.fromkeys([*finalists, 0]):

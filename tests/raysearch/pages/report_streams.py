@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from raysearch.events.log import Event
 from raysearch.results.view import SearchView
 from raysearch.sweeps.sweep import bare
+from tests.raysearch.events.facts import fact
 from tests.raysearch.events.streams import SPEC
 
 ACCURACY = {"name": "val/accuracy", "direction": "maximize", "reduce": "best"}
@@ -61,7 +62,9 @@ class Stream:
 
     def say(self, kind: str, trial: int | None = None, /, **body: Any) -> None:
         moment = BEGIN + round(1000 * self.seconds)
-        self.events.append(Event(len(self.events) + 1, self.name, trial, kind, moment, body))
+        self.events.append(
+            Event(len(self.events) + 1, self.name, trial, moment, fact(kind, **body))
+        )
 
     def ask(
         self,
@@ -88,7 +91,7 @@ class Stream:
 
     def report(self, number: int, epoch: int, raw: list[float], best: list[float]) -> None:
         self.seconds += 0.5
-        names = [metric["name"] for metric in self.events[0].body["metrics"]]
+        names = [metric["name"] for metric in self.events[0].body.plain()["metrics"]]
         metrics = {**dict(zip(names, raw, strict=True)), "train/loss": 1.0, "progress/epochs": 0.0}
         self.say(
             "report", number, attempt=1, step=38 * epoch, fidelity=epoch, metrics=metrics,

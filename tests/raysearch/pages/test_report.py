@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from raysearch.driver.plan import parse_overrides
+from raysearch.events.schema import Asked, Told
 from raysearch.pages.answer import answer
 from raysearch.pages.facts import failures, repeat_command, savings, shell
 from raysearch.pages.words import elapsed, listed, number, ranges
@@ -269,7 +270,8 @@ def test_failures_are_grouped_by_reason_whatever_numbers_are_in_it(tmp_path: Pat
 
 def test_what_is_doubtful_of_trials_is_on_the_page(tmp_path: Path) -> None:
     stream, kept = cases.single(), "0000/attempt-1/kept/00000380/last.pt"
-    next(event for event in stream.events if event.kind == "told").body["best_checkpoint"] = kept
+    told = next(event.body for event in stream.events if isinstance(event.body, Told))
+    told.best_checkpoint = kept
     stream.say("damaged", 0, attempt=1, path=kept, what="was changed after it was reported")
     stream.say("noticed", 0, text="it began anew")
     values = {"metrics": {"val/accuracy": 0.5}, "before": {"val/accuracy": 0.4}}
@@ -283,8 +285,9 @@ def test_what_is_doubtful_of_trials_is_on_the_page(tmp_path: Path) -> None:
 def told(config: dict[str, Any], **links: Any) -> SearchView:
     """A search whose only trial has this configuration."""
     stream = cases.single()
-    asked = next(event for event in stream.events if event.kind == "asked")
-    asked.body.update(config=config, **links)
+    asked = next(event.body for event in stream.events if isinstance(event.body, Asked))
+    for name, value in {"config": config, **links}.items():
+        setattr(asked, name, value)
     return stream.view()
 
 

@@ -19,6 +19,7 @@ from raysearch.provenance.reproduce import Reproduction
 from raysearch.sweeps.search_spec import to_plain
 from tests.raysearch.command import end_all, json_of, raysearch, store_of, view_of
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.provenance.test_snapshot import git
 from tests.raysearch.reproduced import set_rate, walk, write_project
 
@@ -63,8 +64,8 @@ def record(
         spec = replace(spec, code=code)
     log = store_of(folder).create("one", spec)
     streams.ask(log, 0, config={"x": x})
-    log.append("started", 0, commit=True, attempt=1, folder="0000/attempt-1", restored=None)
-    log.append("described", 0, facts={**FACTS, **options.get("facts", {})})
+    log.append(fact("started", attempt=1, folder="0000/attempt-1", restored=None), 0, commit=True)
+    log.append(fact("described", facts={**FACTS, **options.get("facts", {})}), 0)
     for step, value in enumerate(walk(x, rate)[:steps], 1):
         report(log, own, step, value)
     last = "0000/attempt-1/checkpoints/step-5.json" if steps == 5 else None
@@ -82,9 +83,19 @@ def report(log: EventLog, own: Path, step: int, value: float) -> None:
         measured = digest(own / path)._asdict()
     metrics = {"val/x": value, "progress/epochs": float(step), "same": float(step)}
     log.append(
-        "report", 0, commit=True, attempt=1, step=step, fidelity=step, metrics=metrics,
-        values=[value], checkpoint=path, **measured,
-    )  # fmt: skip
+        fact(
+            "report",
+            attempt=1,
+            step=step,
+            fidelity=step,
+            metrics=metrics,
+            values=[value],
+            checkpoint=path,
+            **measured,
+        ),
+        0,
+        commit=True,
+    )
 
 
 @pytest.fixture
@@ -171,7 +182,7 @@ def test_a_pruned_trial_ends_where_it_was_pruned(project: Path) -> None:
 
 def test_a_trial_of_several_attempts_is_compared_step_by_step(project: Path) -> None:
     log = record(project, steps=3, state="failed")
-    log.append("started", 0, commit=True, attempt=2, folder="0000/attempt-2", restored=None)
+    log.append(fact("started", attempt=2, folder="0000/attempt-2", restored=None), 0, commit=True)
     report(log, project / "runs" / "one", 3, -1.0)  # a step that was reported before: no news
     report(log, project / "runs" / "one", 4, walk(0.5, 0.9)[3])
     found = again(project)
@@ -197,7 +208,7 @@ def test_a_group_of_workers_runs_again_as_a_group(project: Path, steps: int) -> 
 
 def test_the_scores_of_a_winner_on_the_test_split_are_compared(project: Path) -> None:
     log, score = record(project), 2 * walk(0.5, 0.9)[-1]
-    log.append("tested", 0, commit=True, role="winner", metrics={"test/x": score}, error="")
+    log.append(fact("tested", role="winner", metrics={"test/x": score}, error=""), 0, commit=True)
     assert texts(again(project))["test/x"] == repr(score)
     set_rate(project, "0.8")
     assert verdicts(again(project, here=True))["test/x"] == "differs"
@@ -268,15 +279,24 @@ def test_a_trial_runs_again_from_the_code_of_its_first_attempt(project: Path) ->
     set_rate(project, "0.8")
     own = project / "runs" / "one"
     code = snapshot.keep(own, project, ["mine"], [project / "runs"], 1)
-    log.append("recoded", commit=True, code=to_plain(code))
+    log.append(fact("recoded", code=to_plain(code)), commit=True)
     first = view_of(project, "one").begun.code
     assert first is not None and again(project).code == first.snapshot != code.snapshot
     streams.ask(log, 1, config={"x": 0.5}, digest="another")
-    log.append("started", 1, commit=True, attempt=1, folder="0001/attempt-1", restored=None)
+    log.append(fact("started", attempt=1, folder="0001/attempt-1", restored=None), 1, commit=True)
     log.append(
-        "report", 1, commit=True, attempt=1, step=3, fidelity=3, values=[0.1], checkpoint=None,
-        metrics={"val/x": walk(0.5, 0.8)[2]},
-    )  # fmt: skip
+        fact(
+            "report",
+            attempt=1,
+            step=3,
+            fidelity=3,
+            values=[0.1],
+            checkpoint=None,
+            metrics={"val/x": walk(0.5, 0.8)[2]},
+        ),
+        1,
+        commit=True,
+    )
     assert again(project, 1).code == code.snapshot
 
 
@@ -290,7 +310,9 @@ def test_what_cannot_be_run_again_is_one_sentence(project: Path, what: str) -> N
         number = 1
         streams.ask(log, 1, duplicate_of=0 if what == "duplicate" else None)
     if what == "no report":
-        log.append("started", 1, commit=True, attempt=1, folder="0001/attempt-1", restored=None)
+        log.append(
+            fact("started", attempt=1, folder="0001/attempt-1", restored=None), 1, commit=True
+        )
     expected = {
         "damaged": "is damaged: source.zip is missing",
         "not kept": "the code of trial 0 of 'one' was not kept, .*--here runs it with",

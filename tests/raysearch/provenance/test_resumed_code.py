@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from raysearch.errors import BadSetting, WrongState
+from raysearch.events.schema import Recoded
 from raysearch.provenance import snapshot
 from raysearch.provenance.resumed_code import (
     Code,
@@ -274,7 +275,7 @@ def test_an_interrupted_search_goes_on_unedited_as_it_was_and_with_what_changed(
     found = reports(accepted)
     assert found[0][:3] == whole[0][:3] and found[0][3:] != whole[0][3:]
     assert found[1] != whole[1]
-    assert next(store_of(accepted).events("one", kinds=["recoded"]), None) is not None
+    assert next(store_of(accepted).events("one", kinds=[Recoded]), None) is not None
 
 
 def test_only_what_is_a_module_is_imported_anew(tmp_path: Path) -> None:

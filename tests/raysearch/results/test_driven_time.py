@@ -8,6 +8,7 @@ import pytest
 
 from raysearch.events.log import Event
 from raysearch.results.driven_time import Driven
+from tests.raysearch.events.facts import some
 
 
 def driven(*events: tuple[str, int, dict[str, Any]]) -> Driven:
@@ -15,7 +16,7 @@ def driven(*events: tuple[str, int, dict[str, Any]]) -> Driven:
     found = Driven()
     for index, (kind, second, body) in enumerate(events):
         trial = 0 if kind in ("asked", "report", "told", "decision", "retried") else None
-        found.take(Event(index + 1, "one", trial, kind, 1000 * second, body))
+        found.take(Event(index + 1, "one", trial, 1000 * second, some(kind, **body)))
     return found
 
 

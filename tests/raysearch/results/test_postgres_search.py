@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from raysearch.events.log import Store
+from raysearch.events.schema import Reported
 from raysearch.results.view import SearchView
 from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import end_all, label, raysearch, started, wait_until
@@ -61,7 +62,7 @@ def test_a_second_driver_elsewhere_is_refused_and_a_cut_connection_ends_no_searc
     place = ["--store", on_server]
     driver = started(here, "search", f"{SWEEPS}:slow", "--name", "one", *place)
     store = Store(on_server)
-    reported = ["report"]
+    reported = [Reported]
     wait_until(lambda: list(store.events("one", kinds=reported)), what="for a report")
     refused = raysearch(elsewhere, "resume", "one", *place)
     assert refused.returncode == 2, refused.stdout

@@ -15,6 +15,7 @@ from raysearch.results.forecast import forecast
 from raysearch.results.reductions import reduce_objective
 from raysearch.results.view import SearchView, rows
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact, some
 from tests.raysearch.events.streams import Hand
 
 
@@ -75,10 +76,10 @@ def test_an_unfinished_trial_waits_after_an_interruption_and_runs_after_a_resume
     streams.begin(log, 0, tmp_path)
     path = streams.report(log, 0, 1, 0.5, 0.5, tmp_path)
     assert SearchView.read(store, "one").trials[0].state == "running"
-    log.append("interrupted", commit=True, reason="SIGINT")
+    log.append(fact("interrupted", reason="SIGINT"), commit=True)
     view = SearchView.read(store, "one")
     assert (view.state, view.reason, view.trials[0].state) == ("interrupted", "SIGINT", "waiting")
-    log.append("resumed", commit=True, command="")
+    log.append(fact("resumed", command=""), commit=True)
     streams.begin(log, 0, tmp_path, attempt=2)
     streams.report(log, 0, 1, 0.9, 0.9, tmp_path, attempt=2)
     log.flush()
@@ -109,7 +110,7 @@ class Clock:
     def say(self, second: float, kind: str, trial: int | None = None, **body: Any) -> None:
         self.count += 1
         moment = round(1000 * second)
-        self.view.apply(Event(self.count, "one", trial, kind, moment, body))
+        self.view.apply(Event(self.count, "one", trial, moment, some(kind, **body)))
 
     def trial(self, number: int, start: float, end: float) -> None:
         asked = {"params": {}, "distributions": {}, "config": {}, "digest": "", "seed": number}

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from raysearch.events.log import Store
+from raysearch.events.reading import FORMS
 from raysearch.results.view import SearchView
 from tests.raysearch.command import wait_until
 from tests.raysearch.server.head import OWN, TOKEN, Head
@@ -47,7 +48,7 @@ def view(head: Head, name: str) -> SearchView:
 
 
 def events(head: Head, name: str, kind: str) -> list[Any]:
-    return list(Store(head.store).events(name, kinds=[kind]))
+    return list(Store(head.store).events(name, kinds=[FORMS[kind].made]))
 
 
 def finished(head: Head, name: str) -> bool:
@@ -145,7 +146,7 @@ def test_a_driver_that_is_killed_is_started_again_and_nothing_runs_twice(
     assert "started again (1)" in head.raysearch("status", slow_search).stdout
     (head.runs / "go").touch()
     wait_until(lambda: finished(head, slow_search))
-    steps = [event.body["step"] for event in events(head, slow_search, "report")]
+    steps = [event.body.plain()["step"] for event in events(head, slow_search, "report")]
     assert len(steps) == len(set(steps)) == 10
 
 

@@ -22,6 +22,7 @@ from raysearch.server.submitted_verbs import addition_to
 from raysearch.server.supervisor import Supervisor
 from raysearch.trial.job import label_of
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 
 
 @dataclass
@@ -193,7 +194,7 @@ def test_a_driver_that_gets_on_is_never_given_up(supervisor: Supervisor, ray: Jo
     log = begin(supervisor, submit(supervisor))
     for step in range(6):
         body = {"fidelity": step, "values": [0.5], "metrics": {}, "checkpoint": None}
-        log.append("report", 0, commit=True, step=step, **body)
+        log.append(fact("report", step=step, **body), 0, commit=True)
         ray.end(list(ray.jobs)[-1], "FAILED", -9)
         supervisor.tend()
     assert len(ray.jobs) == 7
@@ -237,7 +238,7 @@ def test_an_interrupted_search_goes_on_unless_its_job_was_stopped(
     supervisor: Supervisor, ray: JobServer, status: str, goes_on: bool
 ) -> None:
     begin(supervisor, submit(supervisor)).append(
-        "interrupted", commit=True, reason="SIGTERM", best=None
+        fact("interrupted", reason="SIGTERM", best=None), commit=True
     )
     ray.end("raysearch-own-1", status)
     supervisor.tend()
@@ -248,7 +249,7 @@ def test_an_interrupted_search_goes_on_unless_its_job_was_stopped(
 def test_a_search_that_has_ended_is_not_begun_again(
     supervisor: Supervisor, ray: JobServer, state: str
 ) -> None:
-    begin(supervisor, submit(supervisor)).append(state, commit=True, reason="", best=None)
+    begin(supervisor, submit(supervisor)).append(fact(state, reason="", best=None), commit=True)
     ray.end("raysearch-own-1", "SUCCEEDED", 0)
     supervisor.tend()
     assert record(supervisor, "own-1").over == state and len(ray.jobs) == 1

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.events.log import Event, EventLog, Store
+from raysearch.events.schema import Fact
 from raysearch.study.study import Log, Proposal, Study
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
+from tests.raysearch.events.facts import fact
 from tests.raysearch.specs import make_spec
 
 LENGTH = 9
@@ -47,10 +49,8 @@ class Listed:
     def __init__(self) -> None:
         self.events: list[tuple[str, int | None, dict[str, Any]]] = []
 
-    def append(
-        self, kind: str, trial: int | None = None, /, *, commit: bool = False, **body: Any
-    ) -> None:
-        self.events.append((kind, trial, body))
+    def append(self, fact: Fact, trial: int | None = None, *, commit: bool = False) -> None:
+        self.events.append((fact.kind, trial, fact.plain()))
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -117,7 +117,7 @@ class Drive:
             self._tell(number, "infeasible" if luck < 0.005 else "failed", None)
             return
         body: Any = {"attempt": 1, "step": 10 * fidelity, "fidelity": fidelity, "metrics": {}}
-        self.log.append("report", number, **body, values=values, checkpoint=None)
+        self.log.append(fact("report", **body, values=values, checkpoint=None), number)
         begin = time.perf_counter()
         ends = self.study.report(number, fidelity, values, 10 * fidelity)
         self.waits.append(time.perf_counter() - begin)

@@ -167,7 +167,7 @@ def test_a_decision_that_was_not_written_is_made_again(tmp_path: Path) -> None:
     log = Listed()
     study = Study.rebuild(Space(BRANCHING), spec, log, events[:cut])
     decision = events[cut]
-    assert log.events == [("decision", decision.trial, decision.body)]
+    assert log.events == [("decision", decision.trial, decision.body.plain())]
     assert decision.trial is not None and study.report(decision.trial, 99, [1.0])
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from raysearch.events.log import Event
+from raysearch.events.schema import Asked
 from raysearch.study.samplers.named import check_sampler
 from raysearch.study.study import Proposal, Study
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
+from tests.raysearch.events.facts import fact
 from tests.raysearch.study.driving import (
     Drive,
     Listed,
@@ -116,10 +118,10 @@ def test_the_default_is_trial_0_and_counts() -> None:
 def test_an_asked_trial_is_committed_before_it_is_handed_out(tmp_path: Path) -> None:
     study, _, store = make_study(tmp_path, CONDITIONAL, spec_of(CONDITIONAL))
     proposal = study.ask()
-    event = list(store.events("driven", kinds=["asked"]))[-1]
+    event = list(store.events("driven", kinds=[Asked]))[-1]
     assert proposal is not None and event.trial == proposal.number
-    assert event.body["config"] == proposal.config
-    assert event.body["params"] == proposal.params
+    assert event.body.plain()["config"] == proposal.config
+    assert event.body.plain()["params"] == proposal.params
 
 
 def test_the_attributes_of_the_model_are_in_the_asked_event() -> None:
@@ -377,7 +379,9 @@ def thousand(spec: SearchSpec) -> list[Event]:
     drive = Drive(study, log, random.Random(0))
     while drive.running or not drive.ended:
         drive.step()
-    return [Event(i, "driven", n, kind, 0, body) for i, (kind, n, body) in enumerate(log.events)]
+    return [
+        Event(i, "driven", n, 0, fact(kind, **body)) for i, (kind, n, body) in enumerate(log.events)
+    ]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.outbox import ASIDE, Outbox
 from raysearch.tracking.mlflow.refusals import aside_sentence
 from tests.raysearch.events import servers, streams
+from tests.raysearch.events.facts import fact
 
 pytestmark = pytest.mark.slow
 METRICS = {
@@ -53,19 +54,27 @@ def odd_search(settings: Settings) -> Store:
     streams.ask(log, 0, config={"k@": 1, "": 2, "long" * 100: "v" * 9000, "/x": "\udcff\0"})
     streams.begin(log, 0, folder)
     (folder / "0000/attempt-1/a.txt").write_text("a")
-    log.append("described", 0, facts={"a@b": "x\0y\udcff" * 2000, "": 1})
+    log.append(fact("described", facts={"a@b": "x\0y\udcff" * 2000, "": 1}), 0)
     for step in (-(2**63), -1, 0, 2**63 - 1, 2**63, 2**70):
         metrics = {**METRICS, "val/accuracy": 0.5, "bad": float("inf"), "worse": float("nan")}
         log.append(
-            "report", 0, attempt=1, step=step, fidelity=1, metrics=metrics, values=[0.5],
-            checkpoint=None,
-        )  # fmt: skip
+            fact(
+                "report",
+                attempt=1,
+                step=step,
+                fidelity=1,
+                metrics=metrics,
+                values=[0.5],
+                checkpoint=None,
+            ),
+            0,
+        )
     for name in ARTIFACTS:
-        log.append("artifact", 0, name=name, path="0000/attempt-1/a.txt")
-    log.append("artifact", 0, name="secret", path="../../../../../../etc/hostname")
-    log.append("artifact", 0, name="never", path="0000/attempt-1/never.txt")
+        log.append(fact("artifact", name=name, path="0000/attempt-1/a.txt"), 0)
+    log.append(fact("artifact", name="secret", path="../../../../../../etc/hostname"), 0)
+    log.append(fact("artifact", name="never", path="0000/attempt-1/never.txt"), 0)
     streams.tell(log, 0, "complete", 0.5)
-    log.append("finished", commit=True, reason="", best=0)
+    log.append(fact("finished", reason="", best=0), commit=True)
     return store
 
 

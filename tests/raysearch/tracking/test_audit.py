@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from raysearch.events.log import Store
+from raysearch.events.schema import Asked
 from raysearch.results.view import SearchView
 from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import sync
@@ -82,11 +83,11 @@ def scene(tmp_path: Path, tracking: str) -> Scene:
     sync(store, "one", tracking, folder)
     view = SearchView.read(store, "one")
     study = []
-    for event in store.events("one", kinds=["asked"]):
+    for event in store.events("one", kinds=[Asked]):
         trial = view.trials[event.trial or 0]
         runs = view.trials[trial.duplicate_of] if trial.duplicate_of is not None else trial
         state = runs.state
-        params = event.body["params"]
+        params = event.body.plain()["params"]
         told = STATES.get(state, State.PRUNED)
         curve = {step: values[0] for step, _, values, _ in runs.reports if values}
         study.append(StudyTrial(trial.number, params, told, trial.values, curve))

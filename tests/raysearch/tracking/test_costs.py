@@ -13,7 +13,7 @@ import pytest
 
 from raysearch.errors import BadSetting
 from raysearch.events.log import Store
-from raysearch.events.schema import misfit
+from raysearch.events.schema import Reported
 from raysearch.pages.tables import trials_table
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
@@ -27,6 +27,7 @@ from raysearch.trial.messages import InvalidMessage, checked_costs
 from raysearch.trial.rerun import Session
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.searches.sweeps import broken
 from tests.raysearch.tracking.test_writer import Page
 from tests.raysearch.trial.test_storing import Trial
@@ -116,7 +117,7 @@ def test_they_are_on_record_and_another_driver_knows_them(tmp_path: Path) -> Non
     trial = stage.view().trials[job.trial]
     assert trial.costs == {1: SPENT | {"cost/more": 1.0}, 2: other}
     assert trial.last_costs == other and not trial.differed and not trial.failures
-    bodies = [event.body for event in stage.store.events("one", kinds=["report"])]
+    bodies = [event.body.plain() for event in stage.store.events("one", kinds=[Reported])]
     assert [body.get("costs") for body in bodies] == [SPENT, {"cost/more": 1.0}, other]
     assert not any(name.startswith("cost/") for one in trial.reports for name in one[3])
 
@@ -142,8 +143,10 @@ def test_a_sweep_cannot_compare_by_them() -> None:
 
 
 def test_an_event_whose_costs_are_damaged_is_one_that_cannot_be_read() -> None:
-    assert misfit("report", {"step": 1, "costs": {"cost/a": 1.0}}) == ""
-    assert "costs must be a mapping" in misfit("report", {"step": 1, "costs": {"cost/a": "x"}})
+    body = {"step": 1, "metrics": {}}
+    assert fact("report", **body, costs={"cost/a": 1.0}) == Reported(1, {}, costs={"cost/a": 1.0})
+    with pytest.raises(BadSetting, match="costs must be a mapping"):
+        fact("report", **body, costs={"cost/a": "x"})
 
 
 @pytest.fixture
@@ -159,9 +162,9 @@ def spent(tmp_path: Path) -> tuple[Store, Path]:
             body |= {"metrics": {"val/accuracy": 0.5 * step}, "values": [0.5 * step]}
             costs = {name: value * step for name, value in SPENT.items()}
             body |= {"costs": costs} if number else {}
-            log.append("report", number, step=step, **body)
+            log.append(fact("report", step=step, **body), number)
         streams.tell(log, number, "complete", 1.0)
-    log.append("finished", commit=True, reason="", best=0)
+    log.append(fact("finished", reason="", best=0), commit=True)
     return store, folder
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import event as sa_event
 
 from raysearch.events import database
 from raysearch.events.log import SearchIsRunning, Store
+from raysearch.events.schema import Reported
 from raysearch.passwords import hidden, without_password
 from raysearch.results.view import SearchView
 from raysearch.sweeps.search_spec import UNKNOWN
@@ -26,6 +27,7 @@ from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import delete, sync
 from raysearch.tracking.mlflow.address import client_of
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import some
 from tests.raysearch.events.postgres import PASSWORD, Postgres
 
 ROOT = Path(__file__).parents[3]
@@ -64,7 +66,9 @@ def lock_of(store: Store, name: str = "one") -> Any:
 
 
 def steps(store: Store) -> list[int]:
-    return [event.body["step"] for event in Store(store.url).events("one", kinds=["report"])]
+    return [
+        event.body.plain()["step"] for event in Store(store.url).events("one", kinds=[Reported])
+    ]
 
 
 # The lock
@@ -126,7 +130,7 @@ def test_a_driver_whose_connection_was_cut_goes_on_if_nobody_else_drove(
         assert lock_of(store).holder() is None
         lock.check()
         assert lock_of(store).holder()["pid"] == os.getpid()
-        assert log.append("report", 0, commit=True, step=1).seq == 2
+        assert log.append(some("report", step=1), 0, commit=True).seq == 2
 
 
 @pytest.mark.slow
@@ -138,7 +142,7 @@ def test_a_driver_whose_lock_another_one_took_stops_and_writes_nothing_more(
         postgres.cut(store.url, holding=True)
         with another_driver(store.url):
             with pytest.raises(ValueError, match="'one' was lost .*another process took it"):
-                log.append("report", 0, commit=True, step=1)
+                log.append(some("report", step=1), 0, commit=True)
             with pytest.raises(ValueError, match="'one' was lost .*another process took it"):
                 lock.check()
         with pytest.raises(ValueError, match="another process took it"):  # it ended: no way back
@@ -165,7 +169,7 @@ def test_readers_and_writers_go_on_after_their_connections_were_cut(
 ) -> None:
     log = store.create("one", UNKNOWN)
     for step in range(20):
-        log.append("report", 0, commit=True, step=step)
+        log.append(some("report", step=step), 0, commit=True)
         if step % 5 == 0:
             postgres.cut(store.url)
     assert steps(store) == list(range(20))
@@ -200,10 +204,10 @@ def test_a_commit_whose_answer_was_lost_is_there_once(
 ) -> None:
     log = store.create("one", UNKNOWN)
     with lost(store, postgres, when) as count:
-        log.append("report", 0, step=0)
-        log.append("report", 0, commit=True, step=1)
+        log.append(some("report", step=0), 0)
+        log.append(some("report", step=1), 0, commit=True)
     assert count == [1] and steps(store) == [0, 1]
-    log.append("report", 0, commit=True, step=2)
+    log.append(some("report", step=2), 0, commit=True)
     assert [event.seq for event in store.events("one")] == [1, 2, 3, 4]
 
 
@@ -220,7 +224,7 @@ def test_requests_and_cursors_are_there_once(store: Store, postgres: Postgres, w
 def test_a_commit_that_is_still_under_way_is_waited_for(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     other = sa.create_engine(store.url, poolclass=sa.NullPool).connect()
-    log.append("report", 0, step=0)
+    log.append(some("report", step=0), 0)
     row = {"search": "one", "seq": 2, "trial": 0, "kind": "report", "body": '{"step":0}'}
     row["time"] = log._buffer[0].time
     other.execute(database.EVENTS.insert(), [row])  # the first try, whose connection was lost
@@ -236,9 +240,9 @@ def test_a_commit_that_is_still_under_way_is_waited_for(store: Store) -> None:
 
 def test_events_of_another_writer_are_never_taken_for_ones_own(store: Store) -> None:
     log = store.create("one", UNKNOWN)
-    store.log("one").append("report", 0, commit=True, step=7)
+    store.log("one").append(some("report", step=7), 0, commit=True)
     with pytest.raises(ValueError, match="another process wrote event 2 of search 'one'"):
-        log.append("report", 0, commit=True, step=1)
+        log.append(some("report", step=1), 0, commit=True)
     assert steps(store) == [7]
 
 
@@ -248,14 +252,14 @@ def test_a_server_that_restarts_loses_nothing_and_ends_no_driver(
 ) -> None:
     with lock_of(store) as lock:
         log = store.create("one", UNKNOWN)
-        log.append("report", 0, commit=True, step=0)
+        log.append(some("report", step=0), 0, commit=True)
         postgres.stop()
         restart = threading.Timer(1.0, postgres.start)
         restart.start()
-        log.append("report", 0, commit=True, step=1)
+        log.append(some("report", step=1), 0, commit=True)
         restart.join()
         lock.check()
-        log.append("report", 0, commit=True, step=2)
+        log.append(some("report", step=2), 0, commit=True)
         assert lock_of(store).holder()["pid"] == os.getpid()
     assert steps(store) == [0, 1, 2]
 
@@ -270,7 +274,11 @@ def test_a_server_that_stays_away_is_named_in_one_sentence(
         monkeypatch.setattr(database, "PATIENCE", 0.5)
         monkeypatch.setattr("raysearch.events.locks.PATIENCE", 0.5)
         try:
-            for use in (store.searches, lock.check, lambda: log.append("told", 0, commit=True)):
+            for use in (
+                store.searches,
+                lock.check,
+                lambda: log.append(some("told"), 0, commit=True),
+            ):
                 with pytest.raises(ValueError, match="--store 'postgresql.*refused") as caught:
                     use()
                 assert PASSWORD not in str(caught.value) and "hush" not in str(caught.value)

@@ -16,6 +16,7 @@ from raysearch.tracking.consumer import sync
 from raysearch.tracking.mlflow.address import client_of, consumer
 from raysearch.tracking.mlflow.writer import Writer
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import Fragile
 
 pytestmark = pytest.mark.slow
@@ -30,11 +31,11 @@ class Said:
         self.store, self.folder, self.uri = Store(f"sqlite:///{folder / 'e.db'}"), folder / "s", uri
         self.log = log = streams.search(self.store, "one", self.folder)
         self.sync()
-        log.append("noted", commit=True, notes="looks good")
-        log.append("tagged", commit=True, tags={"data": None, "paper": "v2"}, group="final")
-        log.append("extended", commit=True, trials=20, time=90.0)
-        log.append("retried", 4, commit=True)
-        log.append("resumed", commit=True, command="")
+        log.append(fact("noted", notes="looks good"), commit=True)
+        log.append(fact("tagged", tags={"data": None, "paper": "v2"}, group="final"), commit=True)
+        log.append(fact("extended", trials=20, time=90.0), commit=True)
+        log.append(fact("retried"), 4, commit=True)
+        log.append(fact("resumed", command=""), commit=True)
         streams.ask(log, 7, like=4, retry_of=4, origin="retry")
         streams.run(log, 7, self.folder)
         for number, score in SCORES.items():
@@ -45,8 +46,8 @@ class Said:
         for path in self.folder.glob("0001/attempt-*/checkpoints/*"):
             path.unlink()
         path = "0001/attempt-1/checkpoints/step-00000004.pt"
-        log.append("removed", 1, commit=True, path=path, reason="for the quota")
-        log.append("finished", commit=True, reason="", best=9)
+        log.append(fact("removed", path=path, reason="for the quota"), 1, commit=True)
+        log.append(fact("finished", reason="", best=9), commit=True)
         self.report("page.html", "history.png")
 
     def report(self, *names: str) -> None:
@@ -57,7 +58,7 @@ class Said:
             file = folder / ("pictures" if name.endswith("png") else ".") / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(name)
-        self.log.append("artifact", commit=True, name="report", path="report")
+        self.log.append(fact("artifact", name="report", path="report"), commit=True)
 
     def sync(self) -> None:
         sync(self.store, "one", self.uri, self.folder)
@@ -104,7 +105,7 @@ def test_notes_tags_and_group_follow(said: Said) -> None:
     assert tags["mlflow.note.content"] == "looks good"
     assert tags["raysearch.group"] == "final" and tags["raysearch.tag.paper"] == "v2"
     assert "raysearch.tag.data" not in tags
-    said.log.append("tagged", commit=True, tags={"paper": None}, group="")
+    said.log.append(fact("tagged", tags={"paper": None}, group=""), commit=True)
     said.sync()
     tags = said.run().data.tags
     assert "raysearch.tag.paper" not in tags and "raysearch.group" not in tags
@@ -155,7 +156,7 @@ def test_a_paused_search_is_killed_in_mlflow_until_it_goes_on(
     log = streams.search(store, "one", folder, ends=False)
     streams.ask(log, 7)
     streams.begin(log, 7, folder)
-    log.append("paused", commit=True, reason="its time box is over", best=5)
+    log.append(fact("paused", reason="its time box is over", best=5), commit=True)
     sync(store, "one", tracking, folder)
     found = auditing.audit(store, "one", folder, tracking, [])
     assert [str(one) for one in found if one.where != "study"] == []
@@ -247,7 +248,7 @@ def removed_is_there(said: Said) -> None:
 
 
 def retried_in_vain(said: Said) -> None:
-    said.log.append("retried", 3, commit=True)
+    said.log.append(fact("retried"), 3, commit=True)
     said.sync()
 
 

@@ -23,6 +23,7 @@ from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.views import TAG, read_view, view_key
 from raysearch.tracking.mlflow.writer import Writer
 from tests.raysearch.events import servers, streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import Fragile
 
 pytestmark = pytest.mark.slow
@@ -96,9 +97,9 @@ def test_an_artifact_has_the_name_that_it_was_given_not_that_of_its_file(
     path = folder / "0000/attempt-1/a.pth"
     path.write_text("weights")
     for name in ("notes/a.txt", "b.bin", "c/a.pth"):
-        log.append("artifact", 0, name=name, path=str(path.relative_to(folder)))
+        log.append(fact("artifact", name=name, path=str(path.relative_to(folder))), 0)
     streams.tell(log, 0, "failed", None)
-    log.append("finished", commit=True, reason="", best=None)
+    log.append(fact("finished", reason="", best=None), commit=True)
     sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
     assert page.files(0, "notes") == ["notes/a.txt"] and page.files(0, "c") == ["c/a.pth"]
@@ -125,7 +126,7 @@ def test_the_winner_is_uploaded_with_its_checkpoint_if_that_is_what_was_reported
     elif way == "gone":
         path.unlink()
     streams.tell(log, 0, "complete", 0.5, str(path.relative_to(folder)))
-    log.append("finished", commit=True, reason="", best=0)
+    log.append(fact("finished", reason="", best=0), commit=True)
     sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
     name = f"checkpoint/{path.name}"
@@ -217,11 +218,11 @@ def test_an_interrupted_search_is_killed_and_runs_again_after_a_resume(
     log = streams.search(store, "one", folder, ends=False)
     streams.ask(log, 7)
     streams.begin(log, 7, folder)
-    log.append("interrupted", commit=True, reason="SIGINT", best=5)
+    log.append(fact("interrupted", reason="SIGINT", best=5), commit=True)
     sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
     assert page.trials[7].info.status == page.parents[0].info.status == "KILLED"
-    log.append("resumed", commit=True, command="")
+    log.append(fact("resumed", command=""), commit=True)
     streams.begin(log, 7, folder, attempt=2)
     log.flush()
     sync(store, "one", tracking, folder)
@@ -237,17 +238,17 @@ def test_a_trial_that_its_user_stopped_is_killed_one_that_never_began_too(
     log = store.create("one", streams.spec(search="one"))
     streams.ask(log, 0)
     streams.begin(log, 0, folder)
-    log.append("requested", 0, commit=True, request=1, action="stop", trial=0)
+    log.append(fact("requested", request=1, action="stop", trial=0), 0, commit=True)
     streams.tell(log, 0, "pruned", None)
     streams.ask(log, 1)
-    log.append("requested", commit=True, request=2, action="stop", trial=None)
-    log.append("stopped", commit=True, reason="stopped by request", best=None)
+    log.append(fact("requested", request=2, action="stop", trial=None), commit=True)
+    log.append(fact("stopped", reason="stopped by request", best=None), commit=True)
     sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
     assert [page.trials[number].info.status for number in (0, 1)] == ["KILLED", "KILLED"]
     assert page.trials[0].data.tags["raysearch.state"] == "pruned"
     assert page.trials[1].data.tags["raysearch.state"] == "waiting"
-    log.append("resumed", commit=True, command="")
+    log.append(fact("resumed", command=""), commit=True)
     streams.run(log, 1, folder)
     sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
@@ -260,7 +261,7 @@ def test_searches_of_one_name_in_two_stores_share_nothing(tmp_path: Path, tracki
         store, folder = Store(f"sqlite:///{tmp_path / who / 'events.db'}"), tmp_path / who / "one"
         log = store.create("one", streams.spec(search="one", seed=number))
         streams.trial(log, 0, folder)
-        log.append("finished", commit=True, reason="", best=0)
+        log.append(fact("finished", reason="", best=0), commit=True)
         sync(store, "one", tracking, folder)
     page = Page(tracking, "one")
     assert page.count == 4 and len(page.parents) == 2
@@ -429,7 +430,7 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
     assert store.cursor("one", consumer(uri, store.url)) == log.last
     servers.end(server)
     streams.trial(log, 2, folder)  # nobody is there again
-    log.append("finished", commit=True, reason="", best=2)
+    log.append(fact("finished", reason="", best=2), commit=True)
     tracker.close(60)
     assert not tracker.is_alive() and tracker.problem is not None
     with pytest.raises(ConnectionError, match=f"'{uri}'"):
