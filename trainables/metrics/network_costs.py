@@ -54,21 +54,26 @@ def multiply_adds(
     return counted.get_total_flops() // 2
 
 
-def latency(forward: Callable[[], object], device: torch.device, seconds: float) -> float:
+def latency(
+    forward: Callable[[], object],
+    device: torch.device,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """The median seconds of a pass, of as many as fit into `seconds`, 1…15, after two to warm up.
 
     Of a pass that takes longer by itself that one counts. On a GPU it is waited for.
     """
     found: list[float] = []
-    begun = time.perf_counter()
+    begun = clock()
     for number in range(_WARM + _PASSES):
-        start = time.perf_counter()
+        start = clock()
         forward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        found.append(time.perf_counter() - start)
+        found.append(clock() - start)
         is_warm = number >= _WARM
-        if time.perf_counter() - begun > seconds:
+        if clock() - begun > seconds:
             return median(found[_WARM:]) if is_warm else found[-1]
     return median(found[_WARM:])
 

@@ -77,7 +77,7 @@ def moving(
     One that falls starts up to 4 above the floor, drifts and spins, bounces, and lies still at the
     end. After 60 places in vain it is made a tenth smaller, and so on.
     """
-    places = np.stack([each.centres for each in others] or [np.empty((frames, 3))])
+    places = np.stack([each.centres for each in others] or [np.zeros((frames, 3))])
     reaches = np.array([each.reach for each in others] or [-np.inf])
     size = random.uniform(*sizes)
     shape = list(SHAPES.values())[random.integers(len(SHAPES))]

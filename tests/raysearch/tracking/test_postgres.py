@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 
 from raysearch.events import database
+from raysearch.events.encoding import encode
 from raysearch.events.log import SearchIsRunning, Store
 from raysearch.events.schema import Reported
 from raysearch.passwords import hidden, without_password
@@ -225,8 +226,9 @@ def test_a_commit_that_is_still_under_way_is_waited_for(store: Store) -> None:
     log = store.create("one", UNKNOWN)
     other = sa.create_engine(store.url, poolclass=sa.NullPool).connect()
     log.append(some("report", step=0), 0)
-    row = {"search": "one", "seq": 2, "trial": 0, "kind": "report", "body": '{"step":0}'}
-    row["time"] = log._buffer[0].time
+    first = log._buffer[0]
+    row = {"search": "one", "seq": 2, "trial": 0, "kind": "report", "time": first.time}
+    row["body"] = encode(first.body.plain())
     other.execute(database.EVENTS.insert(), [row])  # the first try, whose connection was lost
     writer = threading.Thread(target=log.flush)
     writer.start()
