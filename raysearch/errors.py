@@ -51,6 +51,10 @@ class WrongState(RaysearchError, ValueError):
     """A search or its files are not in the state that this needs: in use, finished, damaged."""
 
 
+class WrittenLater(WrongState):
+    """A newer raysearch wrote what is to be read."""
+
+
 KIND_TO = "RAYSEARCH_KIND_TO"
 """The descriptor to which a command says the kind of its error, for the service that runs it."""
 KINDS = {one.__name__: one for one in (UnknownName, BadSetting, Unreachable, WrongState)}

@@ -65,7 +65,8 @@ def salvaged_of(name: str, settings: Settings) -> tuple[Store, SearchView]:
 def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[SearchView]:
     """All searches that are meant, oldest first; none where there is no store yet.
 
-    One whose events are damaged is `damaged`, its notes say how; the others are as they are.
+    One whose events cannot be read is `damaged`, or `newer` if a newer raysearch wrote it; its
+    notes say how. The others are as they are.
     """
     try:
         store = store_of(settings)
@@ -75,7 +76,7 @@ def searches(settings: Settings, chosen: Filter | None = None) -> Iterator[Searc
         try:
             view = SearchView.read(store, name)
         except WrongState as error:
-            view = SearchView.damaged(name, str(error))
+            view = SearchView.unreadable(name, error)
         if view.created is not None and (chosen is None or chosen.fits(view)):
             yield view
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from raysearch.errors import BadSetting, WrongState
+from raysearch.errors import BadSetting, WrittenLater
 from raysearch.files import sqlite_address
 from raysearch.sweeps.search_spec import FORMAT, SearchSpec
 from raysearch.texts import shown
@@ -76,13 +76,13 @@ def spec_of(search: str, body: Body) -> SearchSpec:
     """The specification in a `created` of any format up to this one.
 
     Raises:
-        WrongState: a newer raysearch wrote it; names both versions.
+        WrittenLater: a newer raysearch wrote it; names both versions.
         ValueError: names what is missing, or not as it must be.
     """
     if format_of(body) > FORMAT:
         packages = body.get("packages")
         theirs = packages.get("raysearch") if isinstance(packages, Mapping) else None
-        raise WrongState(
+        raise WrittenLater(
             f"search {search!r} was begun by {newer(theirs, format_of(body), FORMAT)}; install "
             f"that one or a later one to look at it"
         )

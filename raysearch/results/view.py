@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from raysearch.errors import BadSetting, WrongState
+from raysearch.errors import BadSetting, WrittenLater, WrongState
 from raysearch.events.changes import changed
 from raysearch.events.formats import spec_of
 from raysearch.events.log import Event, Store
@@ -170,10 +170,15 @@ class SearchView:
         return view
 
     @classmethod
-    def damaged(cls, search: str, why: str) -> SearchView:
-        """What can be said of a search whose events cannot be read: why."""
+    def unreadable(cls, search: str, error: WrongState) -> SearchView:
+        """What can be said of a search whose events cannot be read: why.
+
+        Its state is `newer` if a newer raysearch wrote it, otherwise `damaged`.
+        """
+        why = str(error)
+        state = "newer" if isinstance(error, WrittenLater) else "damaged"
         spec = replace(UNKNOWN, search=search, notes=why)
-        return cls(search, spec, "damaged", why, created=0, begun=spec)
+        return cls(search, spec, state, why, created=0, begun=spec)
 
     def apply(self, event: Event) -> None:
         """Takes in the next event; one that was taken in before changes nothing."""

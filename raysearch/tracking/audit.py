@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raysearch.events.log import Store
-from raysearch.events.schema import Asked, Recoded, Reported, Requested, Retried, Told
+from raysearch.events.schema import Asked, Recoded, Reported, Requested, Retried, Told, Unknown
 from raysearch.provenance.snapshot import damage
 from raysearch.results.curve import curve_of
 from raysearch.results.finding import Finding
@@ -84,6 +84,9 @@ def _check_events(store: Store, view: SearchView) -> list[Finding]:
         if event.seq != last + 1:
             found.append(Finding(None, "events", f"{last + 1} to {event.seq - 1} are missing"))
         last = event.seq
+        if isinstance(event.body, Unknown):
+            text = f"event {event.seq} is of the kind {event.kind!r}, which this version lacks"
+            found.append(Finding(event.trial, "events", text))
         if event.trial is None or isinstance(event.body, Requested):
             continue
         if not isinstance(event.body, Asked) and event.trial not in view.trials:

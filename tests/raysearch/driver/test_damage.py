@@ -9,7 +9,7 @@ import pytest
 
 from raysearch.driver.live_trial import unfinished
 from raysearch.driver.retention import best_of
-from raysearch.events.schema import Told
+from raysearch.events.schema import Told, Unknown
 from raysearch.results.answer import answer, damage_lines
 from raysearch.tracking.audit import _check_checkpoints, _check_events
 from raysearch.trial.job import Job
@@ -224,5 +224,19 @@ def test_a_trial_that_was_told_and_never_asked_is_a_finding(stage: Stage) -> Non
     told = next(stage.store.events("one", kinds=[Told]))
     stage.log.append(fact("told", **told.body.plain()), 77, commit=True)
     assert findings(stage) == ["trial 77: events: told but never asked"]
+    stage.resume()
+    assert stage.start().trial == 1
+
+
+def test_an_event_of_a_kind_of_a_later_version_is_a_finding_and_changes_nothing(
+    stage: Stage,
+) -> None:
+    finished(stage, 0.5)
+    before = json.dumps([stage.view().counts(), answer(stage.view(), stage.folder)])
+    seq = stage.log.append(Unknown("praised", {"by": "all"}), 0, commit=True).seq
+    assert json.dumps([stage.view().counts(), answer(stage.view(), stage.folder)]) == before
+    assert findings(stage) == [
+        f"trial 0: events: event {seq} is of the kind 'praised', which this version lacks"
+    ]
     stage.resume()
     assert stage.start().trial == 1

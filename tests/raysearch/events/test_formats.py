@@ -108,7 +108,7 @@ def test_a_search_of_a_newer_version_is_named_and_others_are_listed(settings: Se
     found = listed(settings)
     assert found["one"] == ("finished", "by hand")
     assert found["two"] == (
-        "damaged",
+        "newer",
         f"search 'two' was begun by raysearch 9.1.0, which writes format {FORMAT + 1}, and this "
         f"one, raysearch {version()}, reads formats up to {FORMAT}; install that one or a later "
         f"one to look at it",
