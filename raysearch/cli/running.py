@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from raysearch.cli.address import declared
 from raysearch.cli.options import (
     FINISHED,
     INTERRUPTED,
@@ -27,6 +29,8 @@ from raysearch.cli.options import (
     plainly,
     view_of,
 )
+from raysearch.cli.programs import NAMES as PROGRAM
+from raysearch.cli.programs import parameters, sweep_meant
 from raysearch.errors import BadSetting
 from raysearch.settings import Settings
 from raysearch.terminal import say, say_block
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
     from raysearch.driver.driver import Outcome
     from raysearch.results.view import SearchView
 
+_NO_OPTIONS = (
+    *("space", "overrides", "tags", "address", "tracking_uri", "store", "runs"),
+    *PROGRAM,
+)
 Listener = Callable[["SearchView"], None]
 AcceptChanges = Annotated[
     bool, typer.Option(help="Go on with the code that is here, although it changed.")
@@ -70,10 +78,11 @@ Priority = Annotated[int, _text("On a shared cluster the higher goes first.")]
 OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
 
 
-@app.command()
-def search(
+def _search(
     context: typer.Context,
-    space: Annotated[str, typer.Argument(help="A sweep: its name, or module:attribute.")],
+    space: Annotated[
+        str | None, typer.Argument(help="A sweep: its name, or module:attribute.")
+    ] = None,
     overrides: Overrides = None,
     trials: Annotated[int | None, _text("How many trials at most.")] = None,
     time: Time = None,
@@ -110,6 +119,7 @@ def search(
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
+    **program: Any,
 ) -> None:
     """Run a search and print its answer."""
     from raysearch.driver.plan import make_request, parse_overrides
@@ -117,10 +127,10 @@ def search(
 
     with plainly():
         settings = Settings.locate(runs, store, tracking_uri, address)
-        places = ("space", "overrides", "tags", "address", "tracking_uri", "store", "runs")
-        options = {key: value for key, value in context.params.items() if key not in places}
-        values, marks = parse_overrides(overrides or []), parse_tags(tags or [], [])
-        request = make_request(space, values, tags=marks, **options)
+        meant, given = sweep_meant(space, overrides, program)
+        values, marks = parse_overrides(given), parse_tags(tags or [], [])
+        options = {key: value for key, value in context.params.items() if key not in _NO_OPTIONS}
+        request = make_request(meant, values, tags=marks, **options)
 
         def begin(listener: Listener) -> Outcome:
             from raysearch.driver.search import start
@@ -129,6 +139,14 @@ def search(
 
         status = _drive(begin, settings)
     raise typer.Exit(status)
+
+
+def _parameters() -> list[inspect.Parameter]:
+    own = list(inspect.signature(_search, eval_str=True).parameters.values())[:-1]
+    return [*own, *parameters()]
+
+
+search = app.command("search")(declared(_search, _parameters()))
 
 
 @app.command()

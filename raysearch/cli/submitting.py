@@ -12,6 +12,7 @@ import typer
 
 from raysearch.cli.address import Head, declared
 from raysearch.cli.options import FINISHED, NOTHING_COMPLETED, Json, app, plainly
+from raysearch.cli.programs import NAMES, sweep_meant
 from raysearch.cli.running import search
 from raysearch.errors import BadSetting
 from raysearch.streams import lost_output
@@ -25,7 +26,10 @@ Follow = Annotated[
 ]
 _NOT_THERE = ("address", "tracking_uri", "store", "runs", "time_box")
 """Options of `search` that a service has itself, or that end a command and not a search."""
-_NOT_ASKED = ("context", "space", "overrides", "tags", "address", "follow", "as_json")
+_NOT_ASKED = (
+    *("context", "space", "overrides", "tags", "address", "follow", "as_json"),
+    *NAMES,
+)
 _LOOK_EVERY = 2.0
 _GOING = ("submitted", "running", "killed", "interrupted")
 """States of a search that is driven, or will be again."""
@@ -43,13 +47,14 @@ def _submit(context: typer.Context, **given: Any) -> None:
         if given["address"] is None:
             raise BadSetting("--address must be given, as http://head:8267, or RAYSEARCH_ADDRESS")
         remote = Remote(given["address"])
+        space, overrides = sweep_meant(given["space"], given["overrides"], given)
         options = {key: value for key, value in given.items() if key not in _NOT_ASKED}
         options["user"] = options["user"] or user_here()
         values, marks = (
-            parse_overrides(given["overrides"] or []),
+            parse_overrides(overrides),
             parse_tags(given["tags"] or [], []),
         )
-        request = make_request(given["space"], values, tags=marks, **options)
+        request = make_request(space, values, tags=marks, **options)
         package = pack(Path.cwd())
         name = remote.submit(request, remote.plan(request, package), package)
         if given["as_json"]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from raysearch.driver.live_trial import LiveTrial
+from raysearch.sweeps.program import PROGRAM
+from raysearch.sweeps.program_config import split
 from raysearch.sweeps.search_spec import SearchSpec, to_plain
 from raysearch.trial.checkpoints import Kept
 from raysearch.trial.job import Job
@@ -82,4 +86,11 @@ def attempt_job(
         workers=limits.workers,
         cpus=limits.cpus,
         gpus=limits.gpus,
+        code=spec.code.snapshot if spec.code is not None else "",
+        grace=_grace(live.config) if spec.experiment == PROGRAM else 0.0,
     )
+
+
+def _grace(config: Mapping[str, Any]) -> float:
+    """How long what a program started may take to end by itself."""
+    return float(split(config)[2].get("grace", 0.0))

@@ -23,6 +23,8 @@ from raysearch.study.known_trials import read_known
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.fresh_process import Elsewhere
 from raysearch.sweeps.nearest import on_offer
+from raysearch.sweeps.program import PROGRAM
+from raysearch.sweeps.program_config import split
 from raysearch.sweeps.requirements import refuse_lacks
 from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, SearchSpec
 from raysearch.sweeps.space import Space
@@ -276,6 +278,14 @@ def defaults_of(config: Any) -> str:
     kind = type(config)
     with foreign(f"the default of {kind.__name__}"):
         return kind().digest()
+
+
+def programs_of(space: Space) -> list[Path]:
+    """The folder of the program that a sweep runs, if it runs one."""
+    first = next(iter(space.preview(1))).config
+    if first.experiment != PROGRAM:
+        return []
+    return [Path(split(first.to_json())[2]["folder"])]
 
 
 def _outside(space: Space) -> dict[str, str]:

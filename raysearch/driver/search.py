@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from raysearch.driver.driver import Clocks, Driver, Outcome
 from raysearch.driver.evaluating import evaluated
 from raysearch.driver.live_trial import unfinished
 from raysearch.driver.own_ray import OwnRay, tell
-from raysearch.driver.plan import Request, check_name, defaults_of, plan
+from raysearch.driver.plan import Request, check_name, defaults_of, plan, programs_of
 from raysearch.driver.resources import Machine, fits
 from raysearch.errors import BadSetting, UnknownName, WrongState
 from raysearch.events.locks import claim
@@ -115,7 +115,7 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     spec = replace(spec, search=name, folder=str(folder))
     claim(folder)
     with store.lock(name, folder) as lock, _begun(folder, settings) as own:
-        code = _keep_code(spec, settings)
+        code = _keep_code(spec, settings, programs=programs_of(planned.space))
         spec = replace(spec, code=code)
         log = store.create(name, spec)
         view = _follow(SearchView.read(store, name), log, listener)
@@ -366,10 +366,16 @@ def _was_recoded(view: SearchView) -> bool:
     return view.begun.code != view.spec.code
 
 
-def _keep_code(spec: SearchSpec, settings: Settings, found: Sources | None = None) -> CodeState:
+def _keep_code(
+    spec: SearchSpec,
+    settings: Settings,
+    found: Sources | None = None,
+    programs: Sequence[Path] = (),
+) -> CodeState:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
-    folder, never = settings.folder(spec.search), [settings.runs]
-    return keep(folder, Path.cwd(), modules_of(spec), never, spec.threads, spec.code, found)
+    folder, never, here = settings.folder(spec.search), [settings.runs], Path.cwd()
+    known = spec.code
+    return keep(folder, here, modules_of(spec), never, spec.threads, known, found, programs)
 
 
 def _say_code(log: EventLog, view: SearchView, code: CodeState) -> None:

@@ -263,6 +263,7 @@ def _job(past: _Past, target: Path, code: Path | None) -> dict[str, Any]:
         "restored": None if evaluates is None else evaluates["checkpoint"],
         "last": None if trial.state == "complete" else trial.reports[-1][0],
         "names": sorted(trial.reports[-1][3]),
+        "objectives": [metric.name for metric in past.view.spec.metrics],
         "wanted": sorted(steps) if evaluates is None else [],
         "checkpoints": {step: str(path) for step, path in past.checkpoints.items()},
         "test_step": past.test_step,

@@ -49,7 +49,9 @@ def chosen(*, accept_changes: bool, as_it_was: bool) -> Changes:
 
 def here_now(spec: SearchSpec, settings: Settings) -> Sources:
     """The source that a search would run from here."""
-    return gather(Path.cwd(), modules_of(spec), [settings.runs])
+    kept, folder = spec.code, settings.folder(spec.search)
+    programs = snapshot.programs_of(folder, kept.snapshot) if kept is not None else []
+    return gather(Path.cwd(), modules_of(spec), [settings.runs], programs)
 
 
 def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitStack) -> Code:

@@ -15,12 +15,15 @@ from typing import Any
 
 from raysearch.errors import BadSetting, RaysearchError, WrongState
 from raysearch.provenance.environment import current_environment
-from raysearch.provenance.sources import Sources, gather
+from raysearch.provenance.sources import SUFFIXES, Sources, gather
 from raysearch.provenance.used_sources import imported
 from raysearch.sweeps.search_spec import CodeState
 
 FOLDER = "code"
 """Where snapshots lie, below the folder of a search: one folder each, named by its hash."""
+
+ROOTS = "roots.json"
+"""Beside unpacked source: where each of its roots lay."""
 
 _FORMAT = 1
 _MANIFEST, _ARCHIVE, _VERSIONS = "manifest.json", "source.zip", "versions.json"
@@ -37,20 +40,22 @@ def keep(
     threads: int,
     known: CodeState | None = None,
     found: Sources | None = None,
+    programs: Sequence[Path] = (),
 ) -> CodeState:
     """Keeps the code that is here now, once, in the folder of a search.
 
     A snapshot is a folder with `source.zip` (what `sources.gather` finds), `diff.patch` (all that
     is not committed; only in a repository), `versions.json`
     (`current_environment`) and `manifest.json`, whose hash names it and which has the hashes of the
-    others. `found` is what was gathered just now, if it was.
+    others. `found` is what was gathered just now, if it was; `programs` are the folders of those
+    that it runs.
 
     Returns:
         What the events say of it; or `known`, the
         snapshot that the search had, if that is whole and its source and versions are the same
         (only the diff may be another one: in files that are no source, or since another commit).
     """
-    found = found or gather(here, modules, never)
+    found = found or gather(here, modules, never, programs)
     sources = {name: _hash(content) for name, content in sorted(found.files.items())}
     files = {
         **found.diffs,
@@ -113,7 +118,40 @@ def unpack(folder: Path, name: str, target: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
         archive.extractall(target)
+    (target / ROOTS).write_bytes(_json([root["path"] for root in said["roots"]]))
     return [target / path for path in said["paths"]]
+
+
+def unpack_folder(folder: Path, name: str, inner: Path, target: Path) -> list[str]:
+    """Writes what was kept of one folder, given as it lay, below another; returns the files.
+
+    Raises:
+        ValueError: the snapshot is damaged.
+    """
+    roots = [root["path"] for root in manifest(folder, name)["roots"]]
+    prefix = place_of(inner, roots)
+    found: list[str] = []
+    if prefix is None:
+        return found
+    with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
+        for entry in archive.namelist():
+            if entry.startswith(f"{prefix}/"):
+                own = entry[len(prefix) + 1 :]
+                file = target / own
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(entry))
+                found.append(own)
+    return found
+
+
+def place_of(inner: Path, roots: Sequence[str]) -> str | None:
+    """Where a folder is among kept files, `0/src`; None if it lay in none of the roots."""
+    inside = [number for number, root in enumerate(roots) if inner.is_relative_to(root)]
+    if not inside:
+        return None
+    number = max(inside, key=lambda each: len(roots[each]))
+    own = inner.relative_to(roots[number]).as_posix()
+    return str(number) if own == "." else f"{number}/{own}"
 
 
 def changed(folder: Path, before: str, after: str) -> str:
@@ -150,7 +188,30 @@ def changed_since(folder: Path, name: str, now: Sources, modules: Iterable[str])
     begin = list(modules)
     then = imported(kept, said["paths"], begin)
     here = imported(now.files, now.paths, begin)
-    return sorted(file for file in {*then, *here} if then.get(file) != here.get(file))
+    changed = {file for file in {*then, *here} if then.get(file) != here.get(file)}
+    return sorted(changed | _changed_of_programs(said, now))
+
+
+def programs_of(folder: Path, name: str) -> list[Path]:
+    """The folders of the programs of a search, by what a snapshot says; none if it is damaged."""
+    if damage(folder, name):
+        return []
+    return [Path(each) for each in manifest(folder, name).get("programs", ())]
+
+
+def _changed_of_programs(said: Mapping[str, Any], now: Sources) -> set[str]:
+    """The code of programs that is another now, or gone. A new file is nothing that they know."""
+    then, here = ([root["path"] for root in roots] for roots in (said["roots"], now.roots))
+    changed = set[str]()
+    for program in said.get("programs", ()):
+        before, after = (place_of(Path(program), roots) for roots in (then, here))
+        for name, digest in said["sources"].items():
+            if name.startswith(f"{before}/") and name.endswith((*SUFFIXES, ".sh")):
+                own = name[len(str(before)) + 1 :]
+                content = now.files.get(f"{after}/{own}")
+                if content is None or _hash(content) != digest:
+                    changed.add(own)
+    return changed
 
 
 def in_words(first: CodeState | None, code: CodeState | None, folder: Path) -> str:
@@ -169,7 +230,8 @@ def in_words(first: CodeState | None, code: CodeState | None, folder: Path) -> s
 
 
 def _described(found: Sources) -> dict[str, Any]:
-    return {"roots": found.roots, "paths": found.paths, "left_out": found.left_out}
+    programs = {"programs": found.programs} if found.programs else {}
+    return {"roots": found.roots, "paths": found.paths, "left_out": found.left_out, **programs}
 
 
 def _archive(files: Mapping[str, bytes]) -> bytes:

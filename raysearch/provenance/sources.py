@@ -16,8 +16,15 @@ from raysearch.provenance.repository import Refused, Repository, find_repository
 LARGEST, MOST = 1 << 20, 20 << 20
 """Bytes of one file, and of all of them."""
 
-_SUFFIXES = (".py", ".pyi", ".toml", ".cfg", ".ini", ".yaml", ".yml")
+SUFFIXES = (".py", ".pyi", ".toml", ".cfg", ".ini", ".yaml", ".yml")
 """What is kept of what git tracks or would track; elsewhere only Python."""
+_OF_PROGRAMS = (
+    *SUFFIXES,
+    *(".sh", ".json", ".jsonc", ".txt", ".gin", ".jsonnet", ".j2", ".tmpl", ".in", ".mk", ".lua"),
+    *(".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".pyx", ".jl", ".r", ".R", ".rs", ".ipynb"),
+    *("Makefile", "Dockerfile"),
+)
+"""And of the code of programs."""
 _VISITED, _MANY = 20_000, 2000
 """Files and folders that are looked at where there is no repository; new files where there is."""
 _SECRET = re.compile(
@@ -35,7 +42,8 @@ class Sources:
 
     `paths` are the folders among them that modules were imported from, first ones first; `roots`
     says of each root where it lay, and its commit and branch; `diffs` are the changes against the
-    commit, by the name of their file; `left_out` says why something is not there.
+    commit, by the name of their file; `left_out` says why something is not there. `suffixes` are
+    taken besides those of Python and settings, for the folders of `programs`.
     """
 
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -44,9 +52,13 @@ class Sources:
     diffs: dict[str, bytes] = field(default_factory=dict[str, bytes])
     left_out: dict[str, str] = field(default_factory=dict[str, str])
     bytes_left: int = MOST
+    suffixes: tuple[str, ...] = ()
+    programs: list[str] = field(default_factory=list[str])
 
 
-def gather(here: Path, modules: Iterable[str], never: Sequence[Path]) -> Sources:
+def gather(
+    here: Path, modules: Iterable[str], never: Sequence[Path], programs: Sequence[Path] = ()
+) -> Sources:
     """The source below a working folder, and where else the modules come from.
 
     Args:
@@ -54,11 +66,16 @@ def gather(here: Path, modules: Iterable[str], never: Sequence[Path]) -> Sources
             if one of the modules lies there.
         modules: the names of the modules of the sweep and of the experiment.
         never: folders that are not looked into: that of the runs.
+        programs: folders of programs, of which more is kept than Python and settings.
     """
-    sources, numbers = Sources(), dict[Path, int]()
-    for folder, origins in _places(here, modules).items():
+    sources, numbers = Sources(suffixes=_OF_PROGRAMS if programs else ()), dict[Path, int]()
+    places = _places(here, modules)
+    for folder in programs:
+        sources.programs.append(str(folder.resolve()))
+        places.setdefault(folder.resolve(), [])
+    for folder, origins in places.items():
         repository = find_repository(folder)
-        if repository is None and not origins:
+        if repository is None and not origins and str(folder) not in sources.programs:
             continue
         root = repository.top if repository else folder
         if root not in numbers:
@@ -136,7 +153,7 @@ def _take(
     about = {"path": str(root)}
     left_out = dict[str, str]()
     if repository is None:
-        names = sorted(_walk(root, never, left_out))
+        names = sorted(_walk(root, never, left_out, sources.suffixes or (".py",)))
     else:
         about |= {"commit": repository.commit, "branch": repository.branch}
         try:
@@ -181,7 +198,7 @@ def _changes(
     tracked = repository.tracked()
     others = repository.untracked(never)
     if len(others) > _MANY:
-        few = [name for name in others if name.endswith(_SUFFIXES)]
+        few = [name for name in others if name.endswith(SUFFIXES + sources.suffixes)]
         left_out["the rest"] = f"{len(others) - len(few)} new files that are no source"
         others = few
     bytes_left, new = MOST, list[str]()
@@ -210,11 +227,13 @@ def _changes(
         diff, left_out[file] = b"", f"larger than {MOST >> 20} MiB"
     if diff or not number:
         sources.diffs[file] = diff
-    return [name for name in [*tracked, *new] if name.endswith(_SUFFIXES)]
+    return [name for name in [*tracked, *new] if name.endswith(SUFFIXES + sources.suffixes)]
 
 
-def _walk(root: Path, never: Sequence[Path], left_out: dict[str, str]) -> Iterator[str]:
-    """Python files below a folder, nearest first, not in hidden folders, environments or runs."""
+def _walk(
+    root: Path, never: Sequence[Path], left_out: dict[str, str], suffixes: tuple[str, ...]
+) -> Iterator[str]:
+    """Files of source below a folder, nearest first, not in environments, runs, hidden folders."""
     closed, waiting, seen = {path.resolve() for path in never}, deque([root]), 0
     while waiting:
         folder = waiting.popleft()
@@ -233,5 +252,5 @@ def _walk(root: Path, never: Sequence[Path], left_out: dict[str, str]) -> Iterat
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith(".") and entry.name not in _SKIPPED:
                     waiting.extend([path] if path.resolve() not in closed else [])
-            elif entry.name.endswith(".py"):
+            elif entry.name.endswith(suffixes):
                 yield path.relative_to(root).as_posix()

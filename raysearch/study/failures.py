@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "host_lost": Kind("its host was lost", 3, per_checkpoint=True),
     "killed": Kind("it was killed from outside", 3, per_checkpoint=True),
     "silent": Kind("its driver was silent", 3, per_checkpoint=True),
+    "again": Kind("it asked to be started again", 1000, per_checkpoint=True),
     "exception": Kind("it raised an exception", 1),
     "exit": Kind("it exited", 1),
     "signal": Kind("a signal ended it", 1),

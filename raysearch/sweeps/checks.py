@@ -33,10 +33,11 @@ def check_space(space: Space) -> None:
     first = space.sample(random.Random(0))
     _check_config(space, first.config)
     refuse_change(space)
+    names = space.survey.distributions  # first: a class may learn its paths by being made
     paths = type(first.config).paths()
     _check_choices(space, paths)
     _check_fixed_names(space, paths)
-    for name in space.survey.distributions:
+    for name in names:
         _check_name(space, name, paths)
     effective: set[str] = set()
     looked = _Looked()

@@ -98,9 +98,18 @@ class Child:
         if self._ended:
             return
         self._ended = True
+        if self.job.grace:
+            self._ask()
         self._guarded.end(self.pid)
         self._connection.close()
         self._told.close()
+
+    def _ask(self) -> None:
+        """Asks what the process started to end by itself: a container is not ended otherwise."""
+        below = [pid for pid in process_tree.family(self.pid) if pid != self.pid]
+        for pid in below:
+            process_tree.send(pid, signal.SIGTERM)
+        process_tree.gone(below, self.job.grace)
 
     def _received(self, ready: Sequence[Any]) -> Message | None:
         if not ready:

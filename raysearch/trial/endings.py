@@ -7,6 +7,18 @@ from collections.abc import Iterator
 
 from raysearch.errors import sentence
 
+
+class Ended(Exception):
+    """How what a trial started has ended: a kind of failure, a sentence, and the traceback of it.
+
+    What has no traceback has the last lines of its output instead.
+    """
+
+    def __init__(self, kind: str, message: str, text: str = "") -> None:
+        super().__init__(message)
+        self.kind, self.message, self.text = kind, message, text
+
+
 _MOST = 200
 """Exceptions behind one that are looked at."""
 _NO_MEMORY_TYPES = ("MemoryError", "OutOfMemoryError")
@@ -39,11 +51,14 @@ _NO_MEMORY = (
 
 
 def outcome_of(error: BaseException) -> str:
-    """What kind of end an exception is: `full`, `diverged`, `memory`, `exit`, or `exception`.
+    """What kind of end an exception is: `full`, `diverged`, `memory`, `exit`, or `exception`; or
+    that of an `Ended`.
 
     A full disk and missing memory are also found behind it: libraries say so in words of their
     own, but chain it, or raise it in a group.
     """
+    if isinstance(error, Ended):
+        return error.kind
     if any(map(_lacks_room, behind(error))):
         return "full"
     if isinstance(error, FloatingPointError):
@@ -66,6 +81,15 @@ def behind(error: BaseException) -> Iterator[BaseException]:
             if other is not None and id(other) not in seen and len(found) < _MOST:
                 seen.add(id(other))
                 found.append(other)
+
+
+def is_of_memory(text: str) -> bool:
+    """Whether the words of an error of any library say that memory ran out, of host or device."""
+    return (
+        "MemoryError" in text
+        or "OutOfMemoryError" in text
+        or any(words in text for words in _NO_MEMORY)
+    )
 
 
 def _lacks_memory(error: BaseException) -> bool:

@@ -29,6 +29,8 @@ class Job:
     `objectives` are names, directions and reductions of the metrics; `kept` the checkpoints that
     earlier attempts left (as `checkpoints.Kept`). `paths` go to the front of `sys.path`, and the
     last is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
+    `code` names the snapshot of the code in the folder of the search. What the process started has
+    `grace` seconds to end by SIGTERM when the attempt is ended (0: it is killed at once).
     """
 
     search: str
@@ -51,6 +53,8 @@ class Job:
     workers: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
+    code: str = ""
+    grace: float = 0.0
 
     def to_json(self) -> str:
         """This job as one line of JSON: all that Ray Tune gets to copy."""

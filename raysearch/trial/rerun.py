@@ -47,6 +47,7 @@ class Session:
         self._said = Path(job["said"])
         self._wanted, self._last = set(job["wanted"]), job["last"]
         self._names = set(job.get("names", ()))
+        self.objectives = list[str](job.get("objectives", ()))
         self._step, self._open = -1, set[str]()
         self._is_alone, self._stop = job["workers"] < 2, False
         self._restored = restored

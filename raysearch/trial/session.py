@@ -21,7 +21,7 @@ from typing import Any, cast
 
 from raysearch.errors import UnknownName, described
 from raysearch.texts import cut, encodable
-from raysearch.trial.endings import outcome_of
+from raysearch.trial.endings import Ended, outcome_of
 from raysearch.trial.job import ALIVE, Job, Message
 from raysearch.trial.lending import is_lent
 from raysearch.trial.messages import (
@@ -210,6 +210,16 @@ class PipeSession:
                 self._stop |= bool(self._connection.recv()["stop"])
         return self._stop
 
+    @property
+    def job(self) -> Job:
+        """What this attempt was told."""
+        return self._job
+
+    @property
+    def objectives(self) -> list[str]:
+        """The names of the metrics of the search."""
+        return [one["name"] for one in self._job.objectives]
+
     def stop(self) -> None:
         """Lets this trial save and end, as if the search had asked for it."""
         self._stop = True
@@ -343,15 +353,16 @@ def left_well(error: BaseException) -> bool:
 
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
-    text = formatted(error)
+    text = error.text if isinstance(error, Ended) else formatted(error)
+    said = error.message if isinstance(error, Ended) else described(error)
     with suppress(Exception):  # the experiment may have closed the stream
-        sys.stderr.write(text)
+        sys.stderr.write(f"{said}\n" if isinstance(error, Ended) else text)
     with suppress(OSError):  # on a full disk all the same it must be said how it ended
         job.traceback.write_text(text, encoding="utf-8")
     outcome = outcome_of(error)
     if outcome == "full" and _have_room(job.root, tempfile.gettempdir()):
         outcome = "exception"  # a limit of something else: a small /dev/shm, watches of files
-    return {"kind": "end", "outcome": outcome, "message": described(error), "traceback": text}
+    return {"kind": "end", "outcome": outcome, "message": said, "traceback": text}
 
 
 def formatted(error: BaseException) -> str:

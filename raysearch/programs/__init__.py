@@ -1,0 +1,1 @@
+"""Programs of any kind as trials: started, heard, resumed and ended in the process of a trial."""

@@ -1,0 +1,1 @@
+"""What a program writes by itself, read while it is written."""

@@ -1,0 +1,23 @@
+"""The readers of what programs write without being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from raysearch.programs.readers.csv_files import CsvFiles
+from raysearch.programs.readers.reader import Reader
+from raysearch.programs.readers.tensorboard import TensorBoard
+from raysearch.programs.readers.watched import Watched
+
+
+def readers(folder: Path, pids: Callable[[], list[int]], since: float) -> list[Reader]:
+    """One reader for each kind of file.
+
+    Args:
+        folder: the working folder of the program.
+        pids: the processes of the program that live now; files that they hold open are read too.
+        since: when the program began, in seconds since 1970; made before, it knows what was there.
+    """
+    watched = Watched(folder, pids, since)
+    return [TensorBoard(watched), CsvFiles(watched)]
