@@ -87,6 +87,12 @@ class Client:
         wanted = Wanted(path, hydra, values=overrides, **options)
         return import_sweep(wanted, self.settings).sweep.reference
 
+    def init_sweep(self, script: str | Path, out: str | Path | None = None) -> str:
+        """Writes a first sweep over a training script, which is read but not run; its name."""
+        from raysearch.imports.first_sweep import init_sweep
+
+        return init_sweep(Path(script), None if out is None else Path(out)).sweep.reference
+
     # Data sets
 
     def data(self, root: Path | None = None) -> pd.DataFrame:

@@ -20,9 +20,9 @@ from raysearch.client import Client
 from raysearch.errors import KINDS as ERRORS
 from raysearch.extras import PACKAGES
 from raysearch.study.failures import KINDS
-from raysearch.study.pruners import PRUNERS
-from raysearch.study.samplers.named import SAMPLERS
 from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.pruners import PRUNERS
+from raysearch.sweeps.samplers import SAMPLERS
 from raysearch.sweeps.space import Space
 from raysearch.trial.session import entry_point
 from trainables.core.session import LocalSession

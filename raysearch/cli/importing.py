@@ -1,4 +1,4 @@
-"""Commands that bring something in from other tools: import."""
+"""Commands that bring something in: import, of sweeps of other tools, and init, of a script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysearch.settings import Settings
 from raysearch.terminal import say
 
 if TYPE_CHECKING:
-    from raysearch.imports import sweeps
+    from raysearch.imports import first_sweep, sweeps
 
 
 @app.command("import")
@@ -40,7 +40,10 @@ def import_(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The file to write; it must not exist.")] = None,
 ) -> None:
-    """Write a sweep of W&B or Hydra as one of ours: readable Python, checked."""
+    """Write a sweep of W&B or Hydra as one of ours: readable Python, checked.
+
+    If it names a program, and no --experiment is given, what is written runs that program.
+    """
     from raysearch.driver.plan import parse_overrides
     from raysearch.imports import sweeps
 
@@ -75,5 +78,43 @@ def _show(found: sweeps.Imported) -> None:
         say(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
     for note in imported.notes:
         say(f"note       {note}")
+    say(f"look at it raysearch plan {sweep.reference}")
+    say(f"run it     raysearch search {sweep.reference}")
+
+
+@app.command()
+def init(
+    script: Annotated[Path, typer.Argument(help="A training script, which is read but not run.")],
+    out: Annotated[Path, typer.Option(help="The file to write; it must not exist.")] = Path(
+        "sweep.py"
+    ),
+) -> None:
+    """Write a first sweep over a script of one's own: its settings, ranges and metric, to edit."""
+    from raysearch.imports.first_sweep import init_sweep
+
+    with plainly():
+        found = init_sweep(script, out)
+    _show_first(found, script)
+
+
+def _show_first(found: first_sweep.FirstSweep, script: Path) -> None:
+    sweep = found.sweep
+    if found.style is None:
+        say(
+            f"{script.name} takes no settings that are known here (argparse, click, typer, Hydra, "
+            f"constants): {found.path} is a template."
+        )
+    say(f"written    {found.path}")
+    say(f"takes      {found.style or 'not understood'}")
+    metrics = ", ".join(f"{m.direction} {m.name}" for m in sweep.metrics)
+    say(f"metric     {metrics}  (from {found.metric_from})")
+    for name, shown in found.searched.items():
+        say(f"varies     {name}  {shown}")
+    if found.left:
+        say(f"left       {', '.join(name for name, _ in found.left)}")
+    for note in found.notes:
+        say(f"note       {note}")
+    for each in found.to_do:
+        say(f"first      {each}")
     say(f"look at it raysearch plan {sweep.reference}")
     say(f"run it     raysearch search {sweep.reference}")

@@ -25,7 +25,9 @@ from raysearch.sweeps.fresh_process import Elsewhere
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.program import PROGRAM
 from raysearch.sweeps.program_config import split
+from raysearch.sweeps.pruners import Joined, PruningRule
 from raysearch.sweeps.requirements import refuse_lacks
+from raysearch.sweeps.samplers import SamplingRule
 from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Incomplete, Sweep, bare, check_incomplete
@@ -145,6 +147,9 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
             options[name] = read(str(options[name]), f"--{name.replace('_', '-')}")
     if options.get("known") is not None:
         options["known"] = str(options["known"])
+    for name in ("sampler", "pruner"):
+        if isinstance(options.get(name), (SamplingRule, PruningRule, Joined)):
+            options[name] = str(options[name])
     given = {"space": space, "overrides": overrides, **options}
     plain = plain_options(given, get_type_hints(Request))
     values: Mapping[str, object] = plain.pop("overrides")

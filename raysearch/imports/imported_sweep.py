@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from raysearch.imports.programs import ProgramCall
 from raysearch.sweeps.distributions import Distribution
 from raysearch.sweeps.sweep import Metric
 
@@ -31,7 +32,9 @@ class ImportedSweep:
     `points` is how many points that tool would run of its grid, as it enumerates them; None if it
     samples from infinitely many. `repeats` is how many seeds of each are among them. `conditions`
     has, for a parameter that only some variants of a part have, the path of the variant and its
-    values that do. `notes` say what is left out or differs.
+    values that do. `program` is what it runs, if that is kept, and `left` what
+    stays as it is there: comments. `notes` say what is left out or differs; `headline` is the first
+    line of what is written, if that is not where it was imported from.
     """
 
     tool: str
@@ -49,3 +52,6 @@ class ImportedSweep:
     conditions: Mapping[str, tuple[str, tuple[object, ...]]] = field(
         default_factory=dict[str, tuple[str, tuple[object, ...]]]
     )
+    program: ProgramCall | None = None
+    left: tuple[str, ...] = ()
+    headline: str = ""

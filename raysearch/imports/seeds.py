@@ -13,13 +13,12 @@ _MOST = 1_000
 """More seeds than that are no repeats."""
 
 
-def as_repeats(imported: ImportedSweep, kind: type[Config]) -> ImportedSweep:
-    """The sweep with its seeds as repeats: those of a grid that follow one another.
+def as_repeats(imported: ImportedSweep, path: str) -> ImportedSweep:
+    """The sweep with its seeds, at a path, as repeats: those of a grid that follow one another.
 
     Raises:
         ValueError: seeds that do not, or that are drawn at random.
     """
-    path = seed_path(kind)
     swept = next((each for each in imported.parameters if each.path == path and each.range), None)
     if swept is None:
         return imported

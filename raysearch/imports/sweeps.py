@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from raysearch.driver.plan import check_study
 from raysearch.errors import BadSetting
+from raysearch.extras import require
 from raysearch.imports.fields import Fields
-from raysearch.imports.hydra_line import read_hydra
 from raysearch.imports.imported_sweep import ImportedSweep, Parameter
-from raysearch.imports.seeds import as_repeats
-from raysearch.imports.wandb_sweep import read_wandb
-from raysearch.imports.writing import function_name, write_sweep
+from raysearch.imports.logged import Logged, choose, patterns_for, read_logged
+from raysearch.imports.programs import OpenFields, ProgramCall, placed
+from raysearch.imports.seeds import as_repeats, seed_path
+from raysearch.imports.wandb_sweep import keeps_program, read_wandb
+from raysearch.imports.writing import free, function_name, sweep_of, write_sweep, write_whole
 from raysearch.settings import Settings
 from raysearch.sweeps.catalog import experiments, find_experiment, sweeps
 from raysearch.sweeps.nearest import on_offer
@@ -59,31 +58,76 @@ class Imported:
 def import_sweep(wanted: Wanted, settings: Settings) -> Imported:
     """Reads a sweep of another tool, checks it as a search would, and writes it.
 
+    Where it names a program and no experiment is given, what is written runs that program.
+
     Raises:
         LookupError, ValueError: what cannot be read or expressed, in one sentence; nothing is
             written then.
     """
-    kind = _experiment(wanted.experiment, settings)
-    fields = Fields(kind, wanted.mapped)
     if (wanted.file is None) == (wanted.line is None):
         raise BadSetting("either a file or --hydra must be given")
+    if wanted.line is not None:
+        require("hydra", "import --hydra")
+    if wanted.experiment is None and _keeps_program(wanted):
+        return _import_program(wanted)
+    kind = _experiment(wanted.experiment, settings)
+    fields = Fields(kind, wanted.mapped)
     for path, value in (wanted.values or {}).items():
         fields.branch(path, [value])
+    imported = _read(wanted, fields)
+    imported = as_repeats(_with_values(imported, wanted.values or {}), seed_path(kind))
+    metric, metric_from = _metric(wanted.metric, imported, kind, settings)
+    return _written(wanted, imported, kind, metric, metric_from)
+
+
+def _import_program(wanted: Wanted) -> Imported:
+    imported = _read(wanted, OpenFields(wanted.mapped))
+    imported = as_repeats(_with_values(imported, wanted.values or {}), "seed")
+    assert imported.program is not None  # its sweep names one
+    near = [Path.cwd(), *([wanted.file.absolute().parent] if wanted.file is not None else [])]
+    out = wanted.out or Path(f"{function_name(imported)}.py")
+    call, script, notes = placed(imported.program, near, out.absolute().parent)
+    logged = read_logged(script) if script is not None else []
+    metric, metric_from = _metric_of_program(wanted.metric, imported, logged)
+    call = replace(call, read=patterns_for(metric.name, logged))
+    imported = replace(imported, notes=(*imported.notes, *notes))
+    return _written(wanted, imported, call, metric, metric_from)
+
+
+def _keeps_program(wanted: Wanted) -> bool:
     if wanted.line is not None:
+        from raysearch.imports.hydra_line import names_program
+
+        return names_program(wanted.line)
+    return wanted.file is not None and keeps_program(wanted.file)
+
+
+def _read(wanted: Wanted, fields: Fields) -> ImportedSweep:
+    if wanted.line is not None:
+        from raysearch.imports.hydra_line import read_hydra
+
         imported = read_hydra(wanted.line, fields, wanted.config_dir)
     else:
         imported = read_wandb(wanted.file or "", fields)
     fields.check()
-    imported = as_repeats(_with_values(imported, wanted.values or {}), kind)
-    metric, metric_from = _metric(wanted.metric, imported, kind, settings)
-    out = _free(wanted.out or Path(f"{function_name(imported)}.py"))
-    source = write_sweep(imported, kind, metric)
-    sweep = _sweep_of(source, out.stem, function_name(imported))
+    return imported
+
+
+def _written(
+    wanted: Wanted,
+    imported: ImportedSweep,
+    target: type[Config] | ProgramCall,
+    metric: Metric,
+    metric_from: str,
+) -> Imported:
+    out = free(wanted.out or Path(f"{function_name(imported)}.py"))
+    source = write_sweep(imported, target, metric)
+    sweep = sweep_of(source, out, function_name(imported))
     space = Space(sweep)
     space.check()
     check_study(sweep.sampler, sweep.pruner, sweep, space)
     count = space.count()
-    _write(out, source)
+    write_whole(out, source)
     return Imported(out, sweep, imported, count, metric_from)
 
 
@@ -162,6 +206,22 @@ def _metric(
     raise BadSetting(f"--metric must be given: {imported.source} states none, as 'minimize loss'")
 
 
+def _metric_of_program(
+    given: Metric | None, imported: ImportedSweep, logged: Sequence[Logged]
+) -> tuple[Metric, str]:
+    """The metric and where it is from: given, stated, or the best that its script reports."""
+    if given is not None:
+        return given, "--metric"
+    if imported.metric is not None:
+        return imported.metric, imported.source
+    if not logged:
+        raise BadSetting(
+            f"--metric must be given: {imported.source} states none, as 'minimize loss'"
+        )
+    found = choose(logged)
+    return found.metric, f"{found.source} of the script; check its direction"
+
+
 def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, str]]:
     """The metrics of the declared sweeps of an experiment, with the first that has each."""
     found: dict[str, tuple[Metric, str]] = {}
@@ -171,27 +231,3 @@ def _metrics(kind: type[Config], settings: Settings) -> dict[str, tuple[Metric, 
             for metric in sweep.metrics:
                 found.setdefault(metric.name, (metric, name))
     return found
-
-
-def _free(out: Path) -> Path:
-    """The file to be written; its name is that of a module, which must not exist."""
-    if out.suffix != ".py" or not out.stem.isidentifier():
-        raise BadSetting(f"--out must be a Python file such as mine.py, got {str(out)!r}")
-    if out.exists():
-        raise BadSetting(f"--out {str(out)!r} exists; choose another name")
-    if importlib.util.find_spec(out.stem) is not None:
-        raise BadSetting(f"--out {str(out)!r} must not have the name of another module")
-    return out
-
-
-def _sweep_of(source: str, module: str, name: str) -> Sweep:
-    """The sweep that a source declares, as if it were imported."""
-    made = ModuleType(module)
-    exec(compile(source, f"{module}.py", "exec"), made.__dict__)
-    return getattr(made, name)
-
-
-def _write(out: Path, source: str) -> None:
-    partial = out.with_suffix(".partial")
-    partial.write_text(source)
-    os.replace(partial, out)

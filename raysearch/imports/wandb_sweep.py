@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ import yaml
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.fields import Fields
 from raysearch.imports.imported_sweep import ImportedSweep, Parameter
+from raysearch.imports.programs import OpenFields
+from raysearch.imports.wandb_command import read_command, states_program
 from raysearch.imports.wandb_ranges import Spec, read_range
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.sweep import Metric
@@ -63,8 +66,13 @@ def _read(path: Path, fields: Fields) -> ImportedSweep:
         )
         for name in paths
     )
+    program, remarks = None, list[str]()
+    if isinstance(fields, OpenFields):
+        command = read_command(stated, list(paths.values()))
+        program, remarks = command.call, list(command.notes)
+        parameters = tuple(_seeded(each, program.seed) for each in parameters)
     pruner, notes = _pruner(stated.get("early_terminate"))
-    metric, remarks = _metric(stated, fields)
+    metric, more = _metric(stated, fields)
     return ImportedSweep(
         tool="W&B",
         source=path.name,
@@ -76,9 +84,16 @@ def _read(path: Path, fields: Fields) -> ImportedSweep:
         parameters=parameters,
         points=points(parameters),
         question=str(stated.get("description") or ""),
-        notes=(*_ignored(stated), *notes, *remarks),
+        notes=(*_ignored(stated, program is not None), *remarks, *notes, *more),
         conditions=conditions(parameters, fields),
+        program=program,
     )
+
+
+def keeps_program(file: Path) -> bool:
+    """Whether a YAML file names what it runs."""
+    with legible(file.name):
+        return states_program(_load(file))
 
 
 def points(parameters: tuple[Parameter, ...]) -> int | None:
@@ -178,8 +193,15 @@ def _trials(stated: Mapping[str, Any]) -> int | None:
     return cap
 
 
-def _ignored(stated: Mapping[str, Any]) -> list[str]:
-    notes = [f"{key}: left out, {_IGNORED[key]}" for key in stated if _IGNORED.get(key)]
+def _seeded(parameter: Parameter, seed: str | None) -> Parameter:
+    """The parameter that is the seed, by our name for it."""
+    return replace(parameter, path="seed") if parameter.path == seed else parameter
+
+
+def _ignored(stated: Mapping[str, Any], is_kept: bool) -> list[str]:
+    kept = ("program", "command") if is_kept else ()
+    left = [key for key in stated if key not in kept and _IGNORED.get(key)]
+    notes = [f"{key}: left out, {_IGNORED[key]}" for key in left]
     if "run_cap" not in stated and stated["method"] != "grid":
         notes.append("run_cap: not stated, so that W&B would go on for ever; 32 trials here")
     return notes

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
+import os
 import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
+from raysearch.errors import BadSetting
 from raysearch.imports.imported_sweep import ImportedSweep, Parameter
+from raysearch.imports.layout import INDENT, WIDTH, Argument, broken, comment, quoted, written
+from raysearch.imports.programs import ProgramCall, imports_of, written_call
 from raysearch.sweeps.distributions import Choice, Int
-from raysearch.sweeps.sweep import Config, Metric
-
-_WIDTH = 100
-_INDENT = "    "
-_Argument = str | list[str]
-"""An argument as text, or the elements of a list."""
+from raysearch.sweeps.sweep import Config, Metric, Sweep
 
 
-def write_sweep(imported: ImportedSweep, kind: type[Config], metric: Metric) -> str:
-    """The source of a module with this one sweep."""
-    parts = [
-        _docstring(imported),
-        "from __future__ import annotations",
-        f"from raysearch.sweeps.sweep import Metric, sweep\n"
-        f"from {kind.__module__} import {kind.__qualname__}",
-    ]
-    body = "\n".join(_decorator(imported, metric) + _function(imported, kind))
+def write_sweep(imported: ImportedSweep, target: type[Config] | ProgramCall, metric: Metric) -> str:
+    """The source of a module with this one sweep, over a configuration or a program."""
+    parts = [_docstring(imported), "from __future__ import annotations"]
+    ours = "from raysearch.sweeps.sweep import Metric, sweep"
+    if isinstance(target, ProgramCall):
+        parts += [*imports_of(target), f"from raysearch import Program\n{ours}"]
+        parts.append(written_call(target))
+        result = "program(values)"
+    else:
+        name = target.__qualname__
+        parts.append(f"{ours}\nfrom {target.__module__} import {name}")
+        result = f"{name}().with_values(values)"
+    body = "\n".join(_decorator(imported, metric) + _function(imported, result))
     return "\n\n".join(parts) + "\n\n\n" + body + "\n"
 
 
@@ -39,13 +45,14 @@ def function_name(imported: ImportedSweep) -> str:
 
 
 def _docstring(imported: ImportedSweep) -> str:
-    first = f"A sweep that was imported from {imported.source} ({imported.tool})."
+    default = f"A sweep that was imported from {imported.source} ({imported.tool})."
+    first = imported.headline or default
     if not imported.notes:
         return f'"""{_safe(first)}"""'
     lines = [f'"""{_safe(first)}', ""]
     for note in imported.notes:
         lines += textwrap.wrap(
-            _safe(note), _WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+            _safe(note), WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
         )
     return "\n".join([*lines, '"""'])
 
@@ -56,13 +63,13 @@ def _safe(text: str) -> str:
 
 
 def _decorator(imported: ImportedSweep, metric: Metric) -> list[str]:
-    how = f", reduce={_text(metric.reduce)}" if metric.reduce != "last" else ""
+    how = f", reduce={quoted(metric.reduce)}" if metric.reduce != "last" else ""
     stated = [
-        f"metrics=[Metric({_text(metric.name)}, {_text(metric.direction)}{how})],",
-        f"sampler={_text(imported.sampler)},",
+        f"metrics=[Metric({quoted(metric.name)}, {quoted(metric.direction)}{how})],",
+        f"sampler={quoted(imported.sampler)},",
     ]
     if imported.pruner != "none":
-        stated.append(f"pruner={_text(imported.pruner)},")
+        stated.append(f"pruner={quoted(imported.pruner)},")
     if imported.trials is not None:
         stated.append(f"trials={imported.trials},")
     if imported.sampler == "grid" and imported.points is not None:
@@ -71,40 +78,43 @@ def _decorator(imported: ImportedSweep, metric: Metric) -> list[str]:
         stated.append(f"repeats={imported.repeats},")
     if imported.question:
         stated += _question(" ".join(imported.question.split()))
-    stated.append(f'tags={{"imported": {_text(imported.tool)}}},')
-    return ["@sweep(", *(f"{_INDENT}{each}" for each in stated), ")"]
+    stated.append(f'tags={{"imported": {quoted(imported.tool)}}},')
+    return ["@sweep(", *(f"{INDENT}{each}" for each in stated), ")"]
 
 
 def _question(text: str) -> list[str]:
     """One that does not fit in a line is put together from several."""
-    whole = f"question={_text(text)},"
-    if len(_INDENT) + len(whole) <= _WIDTH:
+    whole = f"question={quoted(text)},"
+    if len(INDENT) + len(whole) <= WIDTH:
         return [whole]
-    lines = textwrap.wrap(text, _WIDTH - 2 * len(_INDENT) - 12, break_on_hyphens=False)
+    lines = textwrap.wrap(text, WIDTH - 2 * len(INDENT) - 12, break_on_hyphens=False)
     lines = [f"{line} " for line in lines[:-1]] + lines[-1:]
-    return ["question=(", *(f"{_INDENT}{_text(line)}" for line in lines), "),"]
+    return ["question=(", *(f"{INDENT}{quoted(line)}" for line in lines), "),"]
 
 
-def _function(imported: ImportedSweep, kind: type[Config]) -> list[str]:
-    name = kind.__qualname__
+def _function(imported: ImportedSweep, result: str) -> list[str]:
     conditional = [each for each in imported.parameters if each.path in imported.conditions]
     always = [each for each in imported.parameters if each.path not in imported.conditions]
     lines = [
         f"def {function_name(imported)}(trial):",
-        f'{_INDENT}"""{_counted(imported)}"""',
-        f"{_INDENT}values: dict[str, object] = {{" + ("" if always else "}"),
+        f'{INDENT}"""{_counted(imported)}"""',
+        f"{INDENT}values: dict[str, object] = {{" + ("" if always or imported.left else "}"),
     ]
     for parameter in always:
-        lines += _entry(parameter, f"{_text(parameter.path)}: ", ",", 2)
-    lines += [f"{_INDENT}}}"] if always else []
+        lines += _entry(parameter, f"{quoted(parameter.path)}: ", ",", 2)
+    lines += [f"{INDENT * 2}# Left as they are:"] if imported.left else []
+    lines += [line for each in imported.left for line in comment(each, INDENT * 2)]
+    lines += [f"{INDENT}}}"] if always or imported.left else []
     for parameter in conditional:
         chooser, having = imported.conditions[parameter.path]
-        lines.append(f"{_INDENT}if values[{_text(chooser)}] {_is_one_of(having)}:")
-        lines += _entry(parameter, f"values[{_text(parameter.path)}] = ", "", 2)
-    return [*lines, f"{_INDENT}return {name}().with_values(values)"]
+        lines.append(f"{INDENT}if values[{quoted(chooser)}] {_is_one_of(having)}:")
+        lines += _entry(parameter, f"values[{quoted(parameter.path)}] = ", "", 2)
+    return [*lines, f"{INDENT}return {result}"]
 
 
 def _counted(imported: ImportedSweep) -> str:
+    if imported.headline:
+        return f"Settings of {imported.source}."
     if imported.points is None:
         return f"{imported.tool} samples it from infinitely many points."
     are = "point" if imported.points == 1 else "points"
@@ -113,60 +123,60 @@ def _counted(imported: ImportedSweep) -> str:
 
 def _is_one_of(values: Sequence[object]) -> str:
     if len(values) == 1:
-        return f"== {_value(values[0])}"
-    return f"in ({', '.join(map(_value, values))})"
+        return f"== {written(values[0])}"
+    return f"in ({', '.join(map(written, values))})"
 
 
 def _entry(parameter: Parameter, begin: str, end: str, depth: int) -> list[str]:
     """One line, or a call that is broken where ruff would break it; its remark above."""
-    indent = _INDENT * depth
+    indent = INDENT * depth
     remark = [
-        f"{indent}# {line}" for line in textwrap.wrap(parameter.remark, _WIDTH - len(indent) - 2)
+        f"{indent}# {line}" for line in textwrap.wrap(parameter.remark, WIDTH - len(indent) - 2)
     ]
     if parameter.range is None:
-        return [*remark, f"{indent}{begin}{_value(parameter.value)}{end}"]
+        return [*remark, f"{indent}{begin}{written(parameter.value)}{end}"]
     call, arguments = _suggestion(parameter)
-    return [*remark, *_broken(f"{indent}{begin}trial.{call}(", arguments, f"){end}", depth)]
+    return [*remark, *broken(f"{indent}{begin}trial.{call}(", arguments, f"){end}", depth)]
 
 
-def _broken(begin: str, arguments: Sequence[_Argument], end: str, depth: int) -> list[str]:
-    """On one line if that fits, else all of them on one line inside, else each on its own."""
-    flat = [each if isinstance(each, str) else f"[{', '.join(each)}]" for each in arguments]
-    whole = ", ".join(flat)
-    if len(begin) + len(whole) + len(end) <= _WIDTH:
-        return [f"{begin}{whole}{end}"]
-    inside = _INDENT * (depth + 1)
-    if len(inside) + len(whole) <= _WIDTH:
-        return [begin, f"{inside}{whole}", f"{_INDENT * depth}{end}"]
-    lines: list[str] = []
-    for each, text in zip(arguments, flat, strict=True):
-        if isinstance(each, str):
-            lines.append(f"{inside}{text},")
-        else:
-            lines += _broken(f"{inside}[", each, "],", depth + 1)
-    return [begin, *lines, f"{_INDENT * depth}{end}"]
-
-
-def _suggestion(parameter: Parameter) -> tuple[str, list[_Argument]]:
-    name, found = _text(parameter.path), parameter.range
+def _suggestion(parameter: Parameter) -> tuple[str, list[Argument]]:
+    name, found = quoted(parameter.path), parameter.range
     if isinstance(found, Choice):
-        return "suggest_categorical", [name, list(map(_value, found.choices))]
+        return "suggest_categorical", [name, list(map(written, found.choices))]
     assert found is not None
     more = ["log=True"] if found.log else []
     if isinstance(found, Int):
         more += [f"step={found.step}"] if found.step != 1 else []
         return "suggest_int", [name, str(found.low), str(found.high), *more]
-    more += [f"step={_value(found.step)}"] if found.step is not None else []
-    return "suggest_float", [name, _value(found.low), _value(found.high), *more]
+    more += [f"step={written(found.step)}"] if found.step is not None else []
+    return "suggest_float", [name, written(found.low), written(found.high), *more]
 
 
-def _value(value: object) -> str:
-    return _text(value) if isinstance(value, str) else repr(value)
+def free(out: Path) -> Path:
+    """The file to be written; its name is that of a module, which must not exist.
+
+    Raises:
+        ValueError: it cannot be that.
+    """
+    if out.suffix != ".py" or not out.stem.isidentifier():
+        raise BadSetting(f"--out must be a Python file such as mine.py, got {str(out)!r}")
+    if out.exists():
+        raise BadSetting(f"--out {str(out)!r} exists; choose another name")
+    if importlib.util.find_spec(out.stem) is not None:
+        raise BadSetting(f"--out {str(out)!r} must not have the name of another module")
+    return out
 
 
-def _text(text: str) -> str:
-    """A text in double quotes, unless it has some and no single ones."""
-    shown = repr(text)
-    if shown.startswith("'") and '"' not in text:
-        return f'"{shown[1:-1]}"'
-    return shown
+def sweep_of(source: str, out: Path, name: str) -> Sweep:
+    """The sweep that a source declares, as if it were imported from a file."""
+    made = ModuleType(out.stem)
+    made.__file__ = str(out.absolute())
+    exec(compile(source, out.name, "exec"), made.__dict__)
+    return getattr(made, name)
+
+
+def write_whole(out: Path, source: str) -> None:
+    """Writes a file that appears whole."""
+    partial = out.with_suffix(".partial")
+    partial.write_text(source)
+    os.replace(partial, out)

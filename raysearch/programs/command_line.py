@@ -16,7 +16,7 @@ from typing import Any, cast
 from raysearch import reporting
 from raysearch.errors import BadSetting
 from raysearch.programs.shims.files import logger_variables
-from raysearch.sweeps.program_config import PLACE, places
+from raysearch.sweeps.program_config import PLACE, has_place, places
 
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_/.\-]*")
@@ -168,7 +168,8 @@ def _arguments(
     if style == "hydra":
         return [f"{name}={hydra_value(value)}" for name, value in rest.items()], {}
     if style == "json file":
-        return [f"{facts['option']}={config}"], {}
+        has_its_place = any(has_place(word, "config") for word in facts["command"])
+        return [] if has_its_place else [f"{facts['option']}={config}"], {}
     if style == "environment":
         return [], {_variable(name): _word(value) for name, value in rest.items()}
     return [], {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from optuna.pruners import (
@@ -20,58 +19,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from raysearch.errors import BadSetting
-from raysearch.study.arguments import Argument, Named, Real, Whole, read
+from raysearch.sweeps.arguments import read
+from raysearch.sweeps.pruners import PRUNERS, PRUNERS_ELSEWHERE
 from raysearch.sweeps.sweep import Sweep
-
-_WARMUP = Whole(0, 0, "never before this fidelity")
-_STARTUP = Whole(0, 5, "never before so many trials are complete")
-_INTERVAL = Whole(1, 1, "not at every fidelity, but every so many")
-_WHEN: dict[str, Argument] = {"warmup": _WARMUP, "startup": _STARTUP, "interval": _INTERVAL}
-_FACTOR = "one of so many goes on"
-_FIRST = Whole(1, 1, "fidelity of the first rung")
-PRUNERS: Mapping[str, Named] = {
-    "none": Named("ends no trial"),
-    "median": Named(
-        "ends a trial whose best value is worse than the median of the completed ones there", _WHEN
-    ),
-    "percentile": Named(
-        "ends a trial whose best value is not among the best `keep` percent of the completed ones",
-        {"keep": Real(25.0, "percent that go on", 0.0, 100.0), **_WHEN},
-    ),
-    "successive-halving": Named(
-        "at rungs min, min·factor, min·factor²… lets the best 1/`factor` of those there go on",
-        {
-            "min": _FIRST,
-            "factor": Whole(2, 4, _FACTOR),
-        },
-    ),
-    "hyperband": Named(
-        "successive halving in several brackets, some of which begin to prune later",
-        {
-            "max": Whole(1, "auto", "length of a whole trial; auto: of the first one", ("auto",)),
-            "min": _FIRST,
-            "factor": Whole(2, 3, _FACTOR),
-        },
-    ),
-    "threshold": Named(
-        "ends a trial whose value lies outside of the bounds",
-        {
-            "lower": Real(None, "ends what is below"),
-            "upper": Real(None, "ends what is above"),
-            "warmup": _WARMUP,
-            "interval": _INTERVAL,
-        },
-    ),
-    "patient": Named(
-        "ends a trial that has had no better value for a while; joined by + to another pruner, as "
-        "in median+patient:patience=3, lets that one end such trials only",
-        {
-            "patience": Whole(1, None, "how long, in units of the fidelity"),
-            "delta": Real(0.0, "a value must be better by more than this", 0.0),
-        },
-    ),
-}
-"""Names, what they do, and their arguments; fidelities are in units of the sweep's."""
 
 
 def check_pruner(pruner: str, sweep: Sweep) -> None:
@@ -137,7 +87,7 @@ def _rule(name: str, given: dict[str, Any]) -> BasePruner:
 def _read(pruner: str) -> list[tuple[str, dict[str, Any]]]:
     """The rule, or two that are joined: patience first."""
     parts = re.split(r"\+(?![\d.])", pruner)  # not the sign of an exponent
-    rules = [read("pruner", part, PRUNERS) for part in parts]
+    rules = [read("pruner", part, PRUNERS, PRUNERS_ELSEWHERE) for part in parts]
     rules.sort(key=lambda rule: rule[0] != "patient")
     names = [name for name, _ in rules]
     if len(rules) > 1 and (len(rules) > 2 or names.count("patient") != 1 or "none" in names):

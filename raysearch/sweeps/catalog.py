@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,12 +22,15 @@ from raysearch.sweeps.sweep import Config, Sweep
 def sweeps(packages: Sequence[str]) -> dict[str, Sweep]:
     """All sweeps of the packages' modules, by name, in the order of their files and lines.
 
+    A package may lie in several folders of the path, the current one among them: the sweeps of all
+    are there. Of files of one name the first on the path counts.
+
     Raises:
         ValueError: two sweeps have one name.
         LookupError: there is no such package.
     """
     found: dict[str, Sweep] = {}
-    for module in _modules(packages):
+    for module in _modules(packages, spread=True):
         for sweep in _sweeps_of(module):
             known = found.setdefault(sweep.name, sweep)
             if known is not sweep:
@@ -152,6 +157,10 @@ def _only(name: str, names: Iterable[str], what: str) -> str:
 
 
 def _referenced_sweep(reference: str) -> Sweep:
+    package = reference.partition(":")[0].partition(".")[0]
+    if package != reference.partition(":")[0]:
+        with suppress(UnknownName):  # what follows says so, by the whole name
+            _spread(_import(package, f"sweep {reference!r}"))
     found = _attribute(reference, "sweep")
     if not isinstance(found, Sweep):
         raise UnknownName(
@@ -187,10 +196,27 @@ def _import(name: str, needed_for: str) -> ModuleType:
         raise UnknownName(f"no module is named {name!r}, needed for {needed_for}") from None
 
 
-def _modules(packages: Sequence[str], last: str | None = None) -> Iterator[ModuleType]:
+def _spread(package: ModuleType) -> None:
+    """Adds to a package the other folders of its name on the path, which it would hide."""
+    if not hasattr(package, "__path__"):
+        return
+    found: dict[str, None] = dict.fromkeys(package.__path__)
+    name = package.__name__
+    specs = [importlib.machinery.PathFinder.find_spec(name, [folder]) for folder in sys.path]
+    specs += [finder.find_spec(name, None) for finder in sys.meta_path]
+    for spec in specs:
+        found |= dict.fromkeys((spec and spec.submodule_search_locations) or ())
+    package.__path__ = [folder for folder in found if Path(folder).is_dir()]
+
+
+def _modules(
+    packages: Sequence[str], last: str | None = None, spread: bool = False
+) -> Iterator[ModuleType]:
     """The modules of packages, sorted; with `last` only those of that name in sub-packages."""
     for package in packages:
         root = _import(package, "the list of names")
+        if spread:
+            _spread(root)
         for name in sorted(_names(root, last)):
             yield importlib.import_module(name)
 

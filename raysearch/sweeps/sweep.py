@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 from raysearch.costs import COSTS
 from raysearch.errors import BadSetting
+from raysearch.sweeps.pruners import Joined, PruningRule
+from raysearch.sweeps.samplers import SamplingRule
 
 Direction = Literal["maximize", "minimize"]
 Fidelity = Literal["epochs", "samples", "evaluations"]
@@ -233,8 +235,8 @@ def sweep(
     *,
     metrics: Sequence[Metric],
     name: str | None = None,
-    sampler: str = "tpe",
-    pruner: str = "none",
+    sampler: str | SamplingRule = "tpe",
+    pruner: str | PruningRule | Joined = "none",
     trials: int | None = None,
     fidelity: Fidelity = "epochs",
     stated: int | None = None,
@@ -253,6 +255,8 @@ def sweep(
 
     Unless it has a `name` of its own it is called `<last part of its module>.<function>`; `trials`
     not given means 32, or every point of a grid. One that evaluates finished trials is a grid.
+    Sampler and pruner are values of `raysearch.sweeps.samplers` and `raysearch.sweeps.pruners`, or
+    texts as the command line takes them: `Median(warmup=5)` or `median:warmup=5`.
 
     Raises:
         ValueError: what is stated cannot be.
@@ -260,14 +264,14 @@ def sweep(
 
     def declare(function: Callable[[Any], Any]) -> Sweep:
         module = function.__module__.rpartition(".")[2]
-        chosen = "grid" if evaluates is not None and sampler == "tpe" else sampler
+        chosen = "grid" if evaluates is not None and str(sampler) == "tpe" else str(sampler)
         is_grid = chosen.partition(":")[0] == "grid"
         return Sweep(
             name=name or f"{module}.{function.__name__}",
             function=function,
             metrics=tuple(metrics),
             sampler=chosen,
-            pruner=pruner,
+            pruner=str(pruner),
             trials=trials if trials is not None or is_grid else _TRIALS,
             fidelity=fidelity,
             stated=stated,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from raysearch.errors import BadSetting
-from raysearch.study.arguments import Named, Whole, Word, read
 from raysearch.study.samplers.from_optuna import (
     Cmaes,
     Gp,
@@ -19,38 +18,10 @@ from raysearch.study.samplers.from_optuna import (
 )
 from raysearch.study.samplers.grid import Grid
 from raysearch.study.samplers.suggestions import Sampler
+from raysearch.sweeps.arguments import read
+from raysearch.sweeps.samplers import SAMPLERS, SAMPLERS_ELSEWHERE
 from raysearch.sweeps.space import Choice, Float, Space
 from raysearch.sweeps.sweep import Direction, Sweep
-
-_STARTUP = "so many trials at random before there is a model"
-SAMPLERS: Mapping[str, Named] = {
-    "tpe": Named(
-        "models what good and bad trials have in common; for all spaces, also conditional ones",
-        {"startup": Whole(1, 10, _STARTUP)},
-    ),
-    "random": Named("independent points"),
-    "grid": Named("all points of a finite space, in order"),
-    "gp": Named(
-        "models the metrics as Gaussian processes; for few and slow trials, up to a second each",
-        {"startup": Whole(1, 10, _STARTUP)},
-    ),
-    "cmaes": Named(
-        "moves and shapes a normal distribution; for many trials of numeric parameters, one metric",
-        {
-            "startup": Whole(1, 1, _STARTUP),
-            "population": Whole(4, "auto", "trials of a generation; auto: 4 + 3 ln n", ("auto",)),
-        },
-    ),
-    "qmc": Named(
-        "points that fill the space evenly; for spaces without conditions",
-        {"kind": Word(("sobol", "halton"), "the sequence")},
-    ),
-    "nsga2": Named(
-        "crosses the best trials of a generation; for several metrics and many trials",
-        {"population": Whole(2, 50, "trials of a generation; the first one is random")},
-    ),
-}
-"""Names, what they do, and their arguments."""
 
 _MOST_VALUES = {"tpe": 2**50, "gp": 10**6}
 """TPE takes logarithms of shares of a range; gp keeps a list of all values."""
@@ -62,7 +33,7 @@ def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
     Raises:
         ValueError: one sentence that names what is allowed, or why not and what to take instead.
     """
-    name, _ = read("sampler", sampler, SAMPLERS)
+    name, _ = read("sampler", sampler, SAMPLERS, SAMPLERS_ELSEWHERE)
     if name == "grid" and space.survey.continuous:
         raise BadSetting(
             f"sampler grid needs a finite space: {space.infinite(space.survey.continuous)}"
@@ -121,7 +92,7 @@ def make_sampler(
     sampler: str, space: Space, directions: Sequence[Direction], seed: int, repeats: int = 1
 ) -> Sampler:
     """A sampler by its name and arguments, as in `tpe:startup=5`; a grid repeats its cells."""
-    name, arguments = read("sampler", sampler, SAMPLERS)
+    name, arguments = read("sampler", sampler, SAMPLERS, SAMPLERS_ELSEWHERE)
     if name == "grid":
         return Grid(space, repeats)
     return Modelled(space, directions, seed, _MODELS[name](space, arguments))

@@ -146,7 +146,7 @@ def test_a_glob_has_the_files_that_hydra_finds(tmp_path: Path) -> None:
         ("-m 'model.layers=[1,2],[3]'", "model.layers must have strings, numbers"),
         ("-m 'lr=tag(log, interval(0, 1))'", "optimizer.lr must have low above 0"),
         ("-m 'lr=tag(log, range(1, 9))'", "the tag log must be on an interval"),
-        ("-m 'lr=foo(1)'", "'foo' is no function of Hydra"),
+        ("-m 'lr=foo(1)'", "'lr=foo(1)' cannot be read: Unknown function 'foo'; Available: bool"),
         ("-m 'lr=(1'", "'lr=(1' cannot be read"),
         ("-m lr='1", "quoted as in a shell"),
         ("python a.py lr=1,2 more words", "'words' is none"),

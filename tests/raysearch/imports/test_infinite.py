@@ -26,8 +26,8 @@ LR = "optimizer.lr"
         ("range(0,inf)", "range must have finite numbers, got inf"),
         ("range(0,1,nan)", "range must have finite numbers, got nan"),
         ("range(0,1e9,1e-3)", "range must have at most 1,000,000 values"),
-        ("int(inf)", "inf cannot be cast"),
-        ("float(abc)", "'abc' cannot be cast"),
+        ("int(inf)", "cannot convert float infinity to integer"),
+        ("float(abc)", "could not convert string to float: 'abc'"),
     ],
 )
 def test_a_line_of_hydra_holds_finite_numbers(value: str, words: str) -> None:

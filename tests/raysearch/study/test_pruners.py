@@ -9,8 +9,9 @@ from typing import Any
 import optuna
 import pytest
 
-from raysearch.study.pruners import PRUNERS, check_pruner
+from raysearch.study.pruners import check_pruner
 from raysearch.study.study import Study
+from raysearch.sweeps.pruners import PRUNERS
 from raysearch.sweeps.space import Space
 from tests.raysearch.study.driving import LENGTH, Listed, score, spec_of
 from tests.raysearch.toys import CONTINUOUS, GRID, LOSS, SCORE, continuous, swept

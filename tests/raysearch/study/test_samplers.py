@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from raysearch.study.samplers.named import SAMPLERS, check_sampler, make_sampler, modelled_apart
+from raysearch.study.samplers.named import check_sampler, make_sampler, modelled_apart
 from raysearch.study.study import Study
+from raysearch.sweeps.samplers import SAMPLERS
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric
 from tests.raysearch.study.driving import (

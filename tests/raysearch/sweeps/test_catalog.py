@@ -82,6 +82,22 @@ def test_a_sweep_that_imports_from_the_former_place_is_found(tmp_path: Path) -> 
     assert find_sweep("corner_former:wide", SPACES).name == "former"
 
 
+@pytest.mark.parametrize("is_package", [True, False])
+def test_a_folder_of_the_same_name_adds_its_sweeps(
+    is_package: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "elsewhere" / "corner_spaces"
+    own.mkdir(parents=True)
+    (own / "mine.py").write_text(SWEEPS.format(name="mine.wide"))
+    if is_package:
+        (own / "__init__.py").write_text("")
+    monkeypatch.chdir(own.parent)
+    assert find_sweep("corner_spaces.mine:narrow", []).name == "mine.narrow"
+    names = ["first.narrow", "first.B.1", "mine.narrow", "mine.wide", "second.narrow", "wide_too"]
+    assert list(sweeps(SPACES)) == names
+    assert find_sweep("corner_spaces.second:narrow", []).name == "second.narrow"
+
+
 def test_a_sweep_is_found_by_name_last_part_or_reference() -> None:
     full = find_sweep("first.B.1", SPACES)
     assert find_sweep("1", SPACES) is full

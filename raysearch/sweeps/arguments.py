@@ -1,32 +1,26 @@
-"""Reads `name:argument=value,…` as samplers and pruners are named."""
+"""Samplers and pruners as typed values, and read from texts such as `name:argument=value,…`."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Protocol, get_args, get_type_hints
 
 from raysearch.errors import BadSetting
 from raysearch.sweeps.nearest import nearest
 
+_SUFFIXES = re.compile(r"(?<=.)(sampler|pruner|scheduler|searcher|search|stopping(rule)?)$")
+"""What other tools have behind a name: TPESampler, MedianStoppingRule."""
 
-class Argument(Protocol):
+
+class Allowed(Protocol):
     """What an argument may be; as text, what is allowed."""
 
     @property
     def meaning(self) -> str:
         """What it does, for whoever chooses it."""
-        ...
-
-    @property
-    def required(self) -> bool:
-        """Whether it must be given."""
-        ...
-
-    @property
-    def default(self) -> Any:
-        """Its value where it is not given."""
         ...
 
     def value(self, text: str) -> Any:
@@ -36,17 +30,11 @@ class Argument(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from `least`, or one of the words; with a default of None it must be given."""
+    """A whole number from `least`, or one of the words."""
 
     least: int
-    default: int | str | None
     meaning: str
     words: tuple[str, ...] = ()
-
-    @property
-    def required(self) -> bool:
-        """Whether it must be given."""
-        return self.default is None
 
     def value(self, text: str) -> int | str | None:
         """The number, or the word; None if it is neither."""
@@ -61,13 +49,11 @@ class Whole:
 
 @dataclass(frozen=True)
 class Real:
-    """A finite number in least…most, both included; it need not be given."""
+    """A finite number in least…most, both included."""
 
-    default: float | None
     meaning: str
     least: float = -math.inf
     most: float = math.inf
-    required: bool = False
 
     def value(self, text: str) -> float | None:
         """The number; None if it is none, or out of range."""
@@ -87,16 +73,10 @@ class Real:
 
 @dataclass(frozen=True)
 class Word:
-    """One of some words, by default the first."""
+    """One of some words."""
 
     words: tuple[str, ...]
     meaning: str
-    required: bool = False
-
-    @property
-    def default(self) -> str:
-        """The first."""
-        return self.words[0]
 
     def value(self, text: str) -> str | None:
         """The word; None if it is not one of them."""
@@ -107,11 +87,74 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Argument:
+    """An argument: what it may be, and its value where it is not given."""
+
+    allowed: Allowed
+    default: Any = None
+    required: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """What it does, for whoever chooses it."""
+        return self.allowed.meaning
+
+
+@dataclass(frozen=True)
 class Named:
     """What stands in a table of names: what it does, and its arguments."""
 
     meaning: str
     arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
+
+
+class Rule:
+    """A sampler or pruner with its arguments; as text what the command line takes.
+
+    What derives from it is a frozen dataclass, each of whose fields is annotated with what it may
+    be. It raises ValueError for arguments that it may not have.
+    """
+
+    role: ClassVar[str]
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an argument out of its range, with what is allowed."""
+        for argument, rule in _arguments(type(self)).items():
+            value = getattr(self, argument)
+            if value is None and rule.default is None and not rule.required:
+                continue
+            _value(f"{self.role} {self.name!r}", argument, rule, _text(value))
+
+    def __str__(self) -> str:
+        given = [
+            f"{argument}={_text(getattr(self, argument))}"
+            for argument, rule in _arguments(type(self)).items()
+            if rule.required or getattr(self, argument) != rule.default
+        ]
+        return f"{self.name}:{','.join(given)}" if given else self.name
+
+
+def table(*kinds: type[Rule]) -> dict[str, Named]:
+    """Names, what they do, and their arguments."""
+    return {kind.name: Named(kind.meaning, _arguments(kind)) for kind in kinds}
+
+
+def _arguments(kind: Any) -> dict[str, Argument]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        each.name: Argument(
+            get_args(hints[each.name])[1],
+            None if each.default is MISSING else each.default,
+            each.default is MISSING,
+        )
+        for each in fields(kind)
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
@@ -133,17 +176,24 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     return name.strip(), arguments
 
 
-def read(what: str, text: str, table: Mapping[str, Named]) -> tuple[str, dict[str, Any]]:
+def read(
+    what: str, text: str, table: Mapping[str, Named], elsewhere: Mapping[str, str] | None = None
+) -> tuple[str, dict[str, Any]]:
     """The name and all arguments, with defaults for those not given.
+
+    Args:
+        what: `sampler` or `pruner`.
+        text: what is given.
+        table: what there is.
+        elsewhere: by names of other tools, in small letters and digits alone, what to take here.
 
     Raises:
         ValueError: an unknown name or argument, or a value out of range; names what is allowed.
     """
     name, given = parse(text)
     if name not in table:
-        raise BadSetting(
-            f"{what} must be {_either(list(table))}, got {name!r}{nearest(name, table)}"
-        )
+        hint = _hint(name, table, elsewhere or {})
+        raise BadSetting(f"{what} must be {_either(list(table))}, got {name!r}{hint}")
     known = table[name].arguments
     for argument in given:
         if argument not in known:
@@ -155,14 +205,26 @@ def read(what: str, text: str, table: Mapping[str, Named]) -> tuple[str, dict[st
     }
 
 
+def _hint(name: str, table: Mapping[str, Named], elsewhere: Mapping[str, str]) -> str:
+    """What a name of another tool is here, or else the nearest name."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    for form in (plain, _SUFFIXES.sub("", plain)):
+        if form in elsewhere:
+            return f"; {elsewhere[form]}"
+        same = [known for known in table if known.replace("-", "") == form]
+        if same:
+            return f"; did you mean {same[0]!r}?"
+    return nearest(name, table)
+
+
 def _value(owner: str, argument: str, rule: Argument, text: str | None) -> Any:
     if text is None:
         if rule.required:
-            raise BadSetting(f"{argument} of {owner} must be given: {rule}")
+            raise BadSetting(f"{argument} of {owner} must be given: {rule.allowed}")
         return rule.default
-    value = rule.value(text)
+    value = rule.allowed.value(text)
     if value is None:
-        raise BadSetting(f"{argument} of {owner} must be {rule}, got {text!r}")
+        raise BadSetting(f"{argument} of {owner} must be {rule.allowed}, got {text!r}")
     return value
 
 

@@ -1,0 +1,120 @@
+"""What a script reports, read from its source: keys that it logs, and numbers that it prints."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysearch.imports.printed import printed_lines
+from raysearch.imports.source import dict_keys, parsed, text_of
+from raysearch.sweeps.sweep import Metric
+
+_LESS = frozenset(
+    "loss err error mse rmse mae nll ppl perplexity wer cer fid bpb bpc cost distance nmse "
+    "regret eer rmsd".split()
+)
+_MORE = frozenset(
+    "acc accuracy top1 top5 acc1 acc5 f1 auc auroc auprc map ap miou iou dice bleu rouge r2 psnr "
+    "ssim score reward return precision recall ari ndcg mrr success sharpe kappa knn".split()
+)
+_HELD_OUT = {"val": 3, "valid": 3, "validation": 3, "dev": 3, "eval": 2, "test": 2, "train": -1}
+_NO_METRIC = frozenset("epoch step steps iter iteration lr learning_rate time".split())
+_TEXT_OF_SELF = ("self", "fabric", "pl_module", "model")
+"""Whose `log` takes a name first: Lightning's."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A metric that a script reports: how, and by which pattern it is read if it is printed."""
+
+    metric: Metric
+    source: str
+    pattern: str | None = None
+    has_direction: bool = True
+    """Whether its name says in which direction it is better."""
+
+
+def read_logged(script: Path) -> list[Logged]:
+    """All that a script reports; nothing where it cannot be read."""
+    try:
+        tree = parsed(script)
+    except ValueError:
+        return []
+    return logged_in(tree)
+
+
+def logged_in(tree: ast.Module) -> list[Logged]:
+    """All that a source reports, each name once: logged ones before printed ones."""
+    found: dict[str, Logged] = {}
+    for name, source in _keys(tree):
+        if name.lower() not in _NO_METRIC:
+            found.setdefault(name, _logged(name, source, None))
+    for line in printed_lines(tree, is_metric):
+        for name in line.metrics:
+            found.setdefault(name, _logged(name, "what it prints", line.pattern))
+    return list(found.values())
+
+
+def choose(logged: Sequence[Logged]) -> Logged:
+    """The one to search by: held-out before trained on, a score before a loss."""
+
+    def rank(each: Logged) -> tuple[bool, int, bool]:
+        words = _words(each.metric.name)
+        held = max((_HELD_OUT[word] for word in words if word in _HELD_OUT), default=0)
+        return each.has_direction, held, not words & _LESS
+
+    return max(logged, key=rank)
+
+
+def patterns_for(name: str, logged: Sequence[Logged]) -> tuple[str, ...]:
+    """By which patterns a metric is read; none if it is logged, or not known to be printed."""
+    found = [each.pattern for each in logged if each.metric.name in (name, name.replace("/", "_"))]
+    return tuple(pattern for pattern in found if pattern is not None)
+
+
+def is_metric(name: str) -> bool:
+    """Whether a name says how good something is."""
+    return bool(_words(name) & (_LESS | _MORE))
+
+
+def _logged(name: str, source: str, pattern: str | None) -> Logged:
+    words = _words(name)
+    less = bool(words & _LESS)
+    more = bool(words & _MORE)
+    direction = "maximize" if more and not less else "minimize"
+    return Logged(Metric(name, direction), source, pattern, less or more)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()))
+
+
+def _keys(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Names that calls of loggers are given, and the call."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = text_of(node.func.value)
+            for name in _of_call(node, node.func.attr, owner, tree):
+                yield name, f"{owner}.{node.func.attr}"
+
+
+def _of_call(node: ast.Call, called: str, owner: str, tree: ast.Module) -> list[str]:
+    first = node.args[0] if node.args else None
+    if called == "report" and owner == "raysearch" and len(node.args) > 1:
+        return dict_keys(node.args[1], tree)
+    if first is None:
+        return []
+    if called in ("add_scalar", "scalar", "log_metric"):
+        return _constant(first)
+    if called == "log" and owner.split(".")[0] in _TEXT_OF_SELF and _constant(first):
+        return _constant(first)
+    if called in ("log", "log_dict", "log_metrics"):
+        return dict_keys(first, tree)
+    return []
+
+
+def _constant(node: ast.expr) -> list[str]:
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []

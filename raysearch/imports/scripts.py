@@ -1,0 +1,94 @@
+"""A script as `init` reads it: from its source alone, whatever takes its settings."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from raysearch.imports.command_lines import read_command_line
+from raysearch.imports.hydra_script import read_hydra_script
+from raysearch.imports.setting import Script, Setting, calls
+from raysearch.imports.source import UNKNOWN, constants, parsed, text_of, value_of
+
+
+def read_script(path: Path) -> Script | None:
+    """What a script takes; None if it is none of the kinds that are known here.
+
+    Nothing of it is imported or run. Where it takes its settings from a file beside it, that is
+    read too.
+
+    Raises:
+        LookupError: there is no such file. ValueError: it is no Python.
+    """
+    tree = parsed(path)
+    found = read_hydra_script(path, tree) or read_command_line(tree)
+    for beside in () if found else _beside(path, tree):
+        try:
+            found = found or read_command_line(parsed(beside))
+        except ValueError:
+            continue
+    return found or _of_environment(tree) or _of_constants(tree)
+
+
+def _beside(path: Path, tree: ast.Module) -> Iterator[Path]:
+    """Files of one's own that a script imports from."""
+    for node in ast.walk(tree):
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        for name in names:
+            file = path.parent.joinpath(*name.split(".")).with_suffix(".py")
+            if file.is_file() and file != path:
+                yield file
+
+
+def _of_environment(tree: ast.Module) -> Script | None:
+    """`float(os.environ.get("LR", 0.1))` and the like."""
+    known = constants(tree)
+    found: dict[str, Setting] = {}
+    for call in calls(tree):
+        if text_of(call.func) not in ("os.environ.get", "os.getenv", "environ.get", "getenv"):
+            continue
+        name, default = [value_of(each, known) for each in [*call.args, ast.Constant(None)]][:2]
+        if isinstance(name, str) and name.isidentifier() and default is not UNKNOWN:
+            value = _number(default)
+            found.setdefault(name, Setting(name, value, type(value), line=call.lineno))
+    return Script("environment", tuple(found.values())) if found else None
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, as an environment variable has it."""
+    for kind in (int, float) if isinstance(value, str) else ():
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _of_constants(tree: ast.Module) -> Script | None:
+    """Plain values at the top of a module, also in a mapping there."""
+    found: list[Setting] = []
+    lines = _lines_of(tree)
+    for name, value in constants(tree).items():
+        if isinstance(value, dict):
+            found += [
+                Setting(str(key), each, type(each), line=lines.get(name, 0))
+                for key, each in value.items()
+                if isinstance(each, (bool, int, float, str)) and str(key).isidentifier()
+            ]
+        elif isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
+            found.append(Setting(name, value, type(value), line=lines.get(name, 0)))
+    return Script("constants", tuple(found)) if found else None
+
+
+def _lines_of(tree: ast.Module) -> dict[str, int]:
+    return {
+        target.id: node.lineno
+        for node in tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
