@@ -1,40 +1,16 @@
-"""Files of the runs: addresses of SQLite databases, and who may read what is made."""
+"""Files of the runs: how they appear, and who may read them."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _GROUP, _OTHERS = 0o020, 0o002
 """The bits of a umask that keep a group and everybody else from writing."""
-
-
-def sqlite_address(file: Path) -> str:
-    """The address of an SQLite database: `sqlite:////absolute/what%3F/raysearch.db`."""
-    import sqlalchemy as sa
-
-    return sa.URL.create("sqlite", database=str(file)).render_as_string()
-
-
-def sqlite_file(address: str) -> Path | None:
-    """The file of an SQLite database; None if it has none, or is another kind of database."""
-    import sqlalchemy as sa
-    from sqlalchemy import exc as sa_exc
-
-    try:
-        url = sa.make_url(address)
-    except (sa_exc.ArgumentError, ValueError):
-        return None
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return None if url.query else Path(str(url.database))
-
-
-def absolute(address: str) -> str:
-    """An address whose SQLite file does not depend on the current folder; others as they are."""
-    file = sqlite_file(address)
-    return address if file is None or file.is_absolute() else sqlite_address(file.absolute())
 
 
 def allowed(umask: int) -> int:
@@ -70,6 +46,54 @@ def private(file: Path) -> None:
             os.fchmod(descriptor, allowed(_umask()) & 0o666)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def appearing(
+    place: Path, *, prefix: str = ".partial-", under: str | None = None, keeps: bool = False
+) -> Generator[Path]:
+    """A name for a file or folder, which takes its place when the block ends well, or not at all.
+
+    It is in a folder beside the place that nobody else has, or has the name `under`: then it takes
+    that of a process that was killed. What is at the place by then goes, or stays if it `keeps` it.
+    """
+    if under is None:
+        own = Path(tempfile.mkdtemp(prefix=prefix, dir=place.parent))
+    else:
+        own = place.with_name(under)
+        shutil.rmtree(own, ignore_errors=True)
+        own.mkdir(parents=True)
+    try:
+        yield own / place.name
+        if not (keeps and place.exists()):
+            _replace(own / place.name, place)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _replace(fresh: Path, place: Path) -> None:
+    """Puts what is fresh where something may be; a folder is put back if this fails."""
+    if not (fresh.is_dir() and place.exists()):
+        os.replace(fresh, place)
+        return
+    old = fresh.with_name(f"{fresh.name}-old")
+    os.replace(place, old)
+    try:
+        os.replace(fresh, place)
+    except OSError:
+        if not place.exists():
+            os.replace(old, place)
+        raise
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Writes a file that nobody else may read, at no moment; it appears whole, and on the disk."""
+    with appearing(path) as partial:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def full_disk(where: object = None) -> str:

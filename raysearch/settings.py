@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raysearch.files import absolute, sqlite_address
 from raysearch.passwords import without_password
+from raysearch.sqlite_files import absolute, sqlite_address
 from raysearch.sweeps.search_spec import SearchSpec
 
 STORE, TRACKING = "raysearch.db", "mlflow.db"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,35 @@ def test_every_import_rule_holds() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+def test_a_family_is_checked_without_being_named(tmp_path: Path) -> None:
+    """It knows another, is known to what is shared, and its configuration imports a network's."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package in ("raysearch", "search_spaces", "trainables"):
+        unread = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=unread)
+    family = tmp_path / "trainables" / "newest"
+    family.mkdir()
+    (family / "__init__.py").write_text("")
+    (family / "config.py").write_text("import torch\n")
+    (family / "experiment.py").write_text("from trainables.ssl import learners\n")
+    (family / "network.py").write_text("")
+    with (tmp_path / "trainables/metrics/knn.py").open("a") as file:
+        file.write("from trainables.newest import network\n")
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    broken = [line for line in done.stdout.splitlines() if " BROKEN" in line]
+    assert [line.partition(" BROKEN")[0] for line in broken] == [
+        "No circle of imports",
+        "Configs and the clock of a run need no torch",
+        "No family is known to another, nor to what they share",
+    ]
+    for words in ("newest.config -> torch", "newest.experiment -> trainables.ssl.learners"):
+        assert words in done.stdout
+    assert "trainables.metrics.knn -> trainables.newest.network" in done.stdout
 
 
 @pytest.mark.slow
@@ -190,7 +221,7 @@ def test_the_walk_finds_what_is_judged_by_seconds(text: str, lines: list[int]) -
             ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.cli.show", "trainables"),
         ),
         ("spaces", ("sqlalchemy", "pandas", "numpy", "rich.live", "raysearch.cli.show")),
-        ("list", ("pandas", "numpy", "trainables")),
+        ("list", ("pandas", "numpy", "trainables", "hydra", "antlr4", "raysearch.imports")),
     ],
 )
 def test_the_front_imports_only_what_it_needs(

@@ -51,7 +51,7 @@ COMMANDS_OF_SPACES = sorted(
     }
     | {command for page in SPACES for command in re.findall(r"`(raysearch [^`\n]+)`", page)}
 )
-OF_OTHERS = ("docs/slurm.md", "docs/cluster.md")
+OF_OTHERS = ("docs/slurm.md", "docs/cluster.md", "docs/imports.md")
 """Pages that name options of other programs too."""
 OPTIONS = sorted(
     {
@@ -220,6 +220,14 @@ def test_the_documented_script_finds_and_reports_the_best_trial(tmp_path: Path) 
     assert (tmp_path / "runs" / "valley-1" / "report" / "index.html").is_file()
 
 
+def test_the_documented_program_runs_outside_of_a_search(tmp_path: Path) -> None:
+    write(tmp_path, "docs/programs.md")
+    assert program(tmp_path, "train.py", "--lr", "0.01") == ""
+    saved = (tmp_path / "last.json").read_text()
+    program(tmp_path, "train.py", "--resume", "last.json")
+    assert '"epoch": 5' in saved and saved == (tmp_path / "last.json").read_text()
+
+
 MIGRATION = "docs/migration.md"
 
 
@@ -238,6 +246,14 @@ def test_one_sweep_of_all_tools_is_one_space(folder: Path) -> None:
         for name in ("mine:rates", "brought:sweep_sweep", "lines:multirun")
     )
     assert set(ours) == {"lr", "layers"} and ours == brought == lines_of_hydra
+
+
+def test_the_documented_script_gets_the_documented_sweep(folder: Path) -> None:
+    shown = write(folder, "docs/imports.md")["first.py"]
+    (folder / "first.py").unlink()
+    [line] = [line for line in COMMANDS if line.startswith("raysearch init train.py --out")]
+    assert CliRunner().invoke(app, shlex.split(line)[1:]).exit_code == 0
+    assert (folder / "first.py").read_text() == shown.removeprefix("# first.py\n")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmarks.beside.pairing import Case, Sides, original
 from trainables.data.detection.batches import batch, evaluation_batches
+from trainables.data.detection.catalog import COCO
 from trainables.data.detection.geometry import DRAWS, PUBLISHED, PUBLISHED_RESIZING
 from trainables.data.detection.store import Split, open_set
 
@@ -187,4 +188,4 @@ def _written() -> Split:
             )
     for name in ("train2017", "val2017"):
         (folder / f"annotations/instances_{name}.json").write_text(json.dumps(whole))
-    return open_set("coco", root, selects_on="val2017").split("test")
+    return open_set(COCO, root, selects_on="val2017").split("test")

@@ -44,6 +44,7 @@ _NO_OPTIONS = (
     *("space", "overrides", "tags", "address", "tracking_uri", "store", "runs"),
     *PROGRAM,
 )
+SweepName = Annotated[str | None, typer.Argument(help="A sweep: its name, or module:attribute.")]
 Listener = Callable[["SearchView"], None]
 AcceptChanges = Annotated[
     bool, typer.Option(help="Go on with the code that is here, although it changed.")
@@ -70,6 +71,9 @@ Pruner = Annotated[
     ),
 ]
 Repeats = Annotated[int | None, _text("Seeds for each cell of a grid, or for the best few.")]
+Incomplete = Annotated[
+    str | None, _text("Where stands what diverged with some seed: last, or in its rank.")
+]
 Workers = Annotated[int | None, _text("Workers of a trial: each sees its share of each batch.")]
 Gpus = Annotated[float | None, _text("GPUs of each worker: 1, 2 …, or a part of one: 0.5.")]
 Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
@@ -80,9 +84,7 @@ OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps t
 
 def _search(
     context: typer.Context,
-    space: Annotated[
-        str | None, typer.Argument(help="A sweep: its name, or module:attribute.")
-    ] = None,
+    space: SweepName = None,
     overrides: Overrides = None,
     trials: Annotated[int | None, _text("How many trials at most.")] = None,
     time: Time = None,
@@ -93,9 +95,7 @@ def _search(
     pruner: Pruner = None,
     repeats: Repeats = None,
     finalists: Annotated[int | None, _text("How many the best few are.")] = None,
-    incomplete: Annotated[
-        str | None, _text("Where stands what diverged with some seed: last, or in its rank.")
-    ] = None,
+    incomplete: Incomplete = None,
     seed: Annotated[int, _text("Seed of the search.")] = 0,
     concurrent: Annotated[int | None, _text("Trials at once.")] = None,
     workers: Workers = None,

@@ -22,7 +22,6 @@ from raysearch.driver.progress import (
 )
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
-from raysearch.files import sqlite_file
 from raysearch.passwords import hidden
 from raysearch.provenance.snapshot import in_words
 from raysearch.results.answer import (
@@ -45,6 +44,7 @@ from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
+from raysearch.sqlite_files import sqlite_file
 from raysearch.sweeps.requirements import missing_somewhere, withholds
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of

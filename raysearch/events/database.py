@@ -20,8 +20,9 @@ from sqlalchemy import schema as sa_schema
 
 from raysearch.errors import WrongState
 from raysearch.extras import require
-from raysearch.files import make_folder, private, sqlite_file
+from raysearch.files import make_folder, private
 from raysearch.passwords import hidden
+from raysearch.sqlite_files import sqlite_file
 from raysearch.sweeps.search_spec import FORMAT
 from raysearch.version import newer, version
 

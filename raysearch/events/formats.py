@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting, WrittenLater
-from raysearch.files import sqlite_address
+from raysearch.sqlite_files import sqlite_address
 from raysearch.sweeps.search_spec import FORMAT, SearchSpec
 from raysearch.texts import shown
 from raysearch.version import newer

@@ -13,7 +13,7 @@ from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.imports.layout import written
 from raysearch.imports.logged import Logged, choose, patterns_for, read_logged
 from raysearch.imports.programs import SEEDS, ProgramCall, literal
-from raysearch.imports.ranges import first_range, is_length, reason_to_leave
+from raysearch.imports.ranges import default_of, first_range, is_length, reason_to_leave
 from raysearch.imports.scripts import read_script
 from raysearch.imports.setting import Script, Setting
 from raysearch.imports.wandb_sweep import points
@@ -82,10 +82,16 @@ def init_sweep(script: Path, out: Path | None = None) -> FirstSweep:
         seed=seed,
         folder=_folder(target),
         read=patterns_for(metric.name, logged),
-        defaults={each.name: each.default for each in settings if each.default is not None},
+        defaults={
+            each.name: default for each in settings if (default := default_of(each)) is not None
+        },
     )
     left = tuple(_left(found, settings))
-    to_do = (*_required(found), *_to_change(script, found, settings), *_about(metric_from, logged))
+    to_do = (
+        *_required(found, settings),
+        *_to_change(script, found, settings),
+        *_about(metric_from, logged),
+    )
     imported = ImportedSweep(
         tool="raysearch init",
         headline=f"A first sweep of {script.name}; ranges are guesses by names.",
@@ -189,10 +195,11 @@ def _left(script: Script, settings: Sequence[Setting]) -> list[tuple[str, str]]:
     return found
 
 
-def _required(script: Script) -> tuple[str, ...]:
-    names = [each.name for each in script.settings if each.required and each.default is None]
-    names = [name for name in names if script.style != "hydra"]
-    if not names:
+def _required(script: Script, settings: Sequence[Setting]) -> tuple[str, ...]:
+    searched = {each.name for each in settings}
+    lacking = [each for each in script.settings if each.required and each.default is None]
+    names = [each.name for each in lacking if each.name not in searched]
+    if not names or script.style == "hydra":
         return ()
     return (f"command: add what the script cannot do without: {', '.join(names)}",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raysearch.imports.printed import printed_lines
@@ -22,6 +22,9 @@ _MORE = frozenset(
 )
 _HELD_OUT = {"val": 3, "valid": 3, "validation": 3, "dev": 3, "eval": 2, "test": 2, "train": -1}
 _NO_METRIC = frozenset("epoch step steps iter iteration lr learning_rate time".split())
+_MOST_FILES = 200
+_OTHERS = {"tests", "test", ".venv", "venv", "node_modules", "build", "runs", "site-packages"}
+"""Folders that are not read."""
 _TEXT_OF_SELF = ("self", "fabric", "pl_module", "model")
 """Whose `log` takes a name first: Lightning's."""
 
@@ -38,12 +41,26 @@ class Logged:
 
 
 def read_logged(script: Path) -> list[Logged]:
-    """All that a script reports; nothing where it cannot be read."""
+    """All that a script reports; if that is nothing, what the files below its folder log."""
+    found = _logged_by(script)
+    if found:
+        return found
+    beside = sorted(script.parent.rglob("*.py"))[:_MOST_FILES] if found is not None else []
+    others = [file for file in beside if not _OTHERS & set(file.relative_to(script.parent).parts)]
+    return [
+        replace(each, source=f"{each.source}, in {file.relative_to(script.parent).as_posix()}")
+        for file in others
+        for each in _logged_by(file) or []
+        if each.pattern is None  # what is printed there may be of another program
+    ]
+
+
+def _logged_by(file: Path) -> list[Logged] | None:
+    """What one file reports; None where it cannot be read."""
     try:
-        tree = parsed(script)
-    except ValueError:
-        return []
-    return logged_in(tree)
+        return logged_in(parsed(file))
+    except (LookupError, ValueError, OSError):
+        return None
 
 
 def logged_in(tree: ast.Module) -> list[Logged]:

@@ -15,6 +15,8 @@ _PRINTERS = ("info", "warning", "debug", "write", "log", "msg", "success")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?[-+ #0]*(?:\d+|\*)?(?:\.(?:\d+|\*))?([diouxXeEfFgGrsc%])")
 _STEPS = ("epoch", "step", "global_step", "iteration", "iter", "it", "ep", "current_epoch", "rnd")
 _HELD_OUT = re.compile(r"\b(val|valid|validation|dev|eval|test)\b", re.IGNORECASE)
+_COMPLAINT = re.compile(r"stopping|not finite|\bnan\b|skipping", re.IGNORECASE)
+"""Lines that are printed once something went wrong."""
 _SHORT = {"valid": "val", "validation": "val"}
 
 
@@ -163,6 +165,8 @@ def _lines(pieces: _Pieces) -> Iterator[_Pieces]:
 
 
 def _line(pieces: _Pieces, is_metric: Callable[[str], bool]) -> Line | None:
+    if _COMPLAINT.search(" ".join(piece for piece in pieces if isinstance(piece, str))):
+        return None
     metrics = _named(pieces, is_metric)
     if not metrics:
         return None

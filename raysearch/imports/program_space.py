@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, cast
 import yaml
 
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.files import appearing
 from raysearch.imports.imported_sweep import Parameter
 from raysearch.imports.wandb_ranges import read_range
 from raysearch.sweeps.distributions import Choice, Distribution, Float, Int
@@ -79,17 +79,17 @@ def _parameter(name: str, value: Any) -> Parameter:
         return Parameter(name, _ranged(name, lambda: Choice(tuple(cast("list[Any]", value)))))
     if not isinstance(value, dict):
         return Parameter(name, None, _number(value))
-    spec = cast("dict[str, Any]", value)
-    for key in spec:
+    stated = cast("dict[str, Any]", value)
+    for key in stated:
         if key not in _RANGE:
             raise BadSetting(
                 f"{name} must have low, high and perhaps log or step, got {key!r}"
                 f"{on_offer(key, _RANGE)}"
             )
-    if not {"low", "high"} <= set(spec):
-        raise BadSetting(f"{name} must have low and high, got {spec}")
-    low, high, step = (_number(spec.get(key)) for key in ("low", "high", "step"))
-    log = spec.get("log", False)
+    if not {"low", "high"} <= set(stated):
+        raise BadSetting(f"{name} must have low and high, got {stated}")
+    low, high, step = (_number(stated.get(key)) for key in ("low", "high", "step"))
+    log = stated.get("log", False)
     if type(log) is not bool:
         raise BadSetting(f"{name}: log must be true or false, got {log!r}")
     if all(type(each) is int for each in (low, high)) and not isinstance(step, float):
@@ -142,9 +142,8 @@ def write(sweep: ProgramSweep, stem: str) -> str:
         if known is None and importlib.util.find_spec(name) is None:
             break
         number += 1
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    with appearing(path) as partial:
+        partial.write_text(text)
     return f"{name}:{function}"
 
 

@@ -28,10 +28,13 @@ _MACHINE = frozenset(
     "backend rank local_rank world_size dist_url dist_backend port amp fp16 bf16 precision "
     "nodes num_nodes node_rank accelerator strategy devices compile pin_memory".split()
 )
-_NOT_SWEPT = frozenset("mode split task dataset loglevel log_level verbose debug".split())
+_NOT_SWEPT = frozenset(
+    "mode split task dataset data datamodule loglevel log_level verbose debug callbacks trainer "
+    "logger paths extras experiment sync_batchnorm sync_bn".split()
+)
 _TOGGLES = frozenset(
     "nesterov amsgrad augment augmentation aug bias bn batchnorm layernorm norm normalize residual "
-    "skip bidirectional mixup cutmix ema tied prenorm cosine pretrained amsbound".split()
+    "skip bidirectional mixup cutmix ema tied prenorm cosine amsbound".split()
 )
 
 
@@ -59,7 +62,9 @@ def first_range(setting: Setting) -> Distribution | None:
     """A sensible range; None where the name is not known, or says that it is not searched over."""
     if setting.several or reason_to_leave(setting) or setting.last in _NOT_SWEPT:
         return None
-    default = _plain(setting)
+    default = default_of(setting)
+    if default is None and not setting.required:
+        return None  # without a value the script does something else, which no range holds
     if setting.choices:
         return _of_choices(setting.choices, default)
     if setting.kind is bool or isinstance(default, bool):
@@ -73,7 +78,7 @@ def first_range(setting: Setting) -> Distribution | None:
     return None
 
 
-def _plain(setting: Setting) -> Any:
+def default_of(setting: Setting) -> Any:
     """Its default as its type has it: argparse reads a text as well."""
     if isinstance(setting.default, str) and setting.kind in (int, float):
         try:
@@ -156,10 +161,7 @@ _RANGES: Mapping[str, Callable[[Any], Any]] = {
     r"(base_|init_|initial_|max_|peak_)?(lr|learning_rate|learningrate)0?": _around(
         100, 10, (1e-5, 1e-1)
     ),
-    r"(lr|learning_rate)_\w+(?<!decay)(?<!steps)(?<!step)(?<!epochs)": _around(
-        100, 10, (1e-5, 1e-1)
-    ),
-    r"weight_decay|wd|weightdecay|l2|l2_reg|weight_decay_\w+": _around(100, 10, (1e-6, 1e-1)),
+    r"weight_decay|wd|weightdecay|l2|l2_reg": _around(100, 10, (1e-6, 1e-1)),
     r"(\w+_)?(dropout|drop_rate|drop_path|drop_path_rate|drop_prob|dropout_\w+|pdrop)": _between(
         0.0, 0.5
     ),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from raysearch.imports.command_lines import read_command_line
 from raysearch.imports.hydra_script import read_hydra_script
+from raysearch.imports.ranges import first_range
 from raysearch.imports.setting import Script, Setting, calls
 from raysearch.imports.source import UNKNOWN, constants, parsed, text_of, value_of
 
@@ -29,7 +31,10 @@ def read_script(path: Path) -> Script | None:
             found = found or read_command_line(parsed(beside))
         except ValueError:
             continue
-    return found or _of_environment(tree) or _of_constants(tree)
+    in_environment, at_top = _of_environment(tree), _of_constants(tree)
+    if in_environment is not None and any(map(first_range, in_environment.settings)):
+        return in_environment
+    return found or at_top or in_environment
 
 
 def _beside(path: Path, tree: ast.Module) -> Iterator[Path]:
@@ -81,7 +86,17 @@ def _of_constants(tree: ast.Module) -> Script | None:
             ]
         elif isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
             found.append(Setting(name, value, type(value), line=lines.get(name, 0)))
+    if found and _is_configured(tree):
+        return Script("argparse", tuple(replace(each, given="word") for each in found))
     return Script("constants", tuple(found)) if found else None
+
+
+def _is_configured(tree: ast.Module) -> bool:
+    """Whether `exec(open("configurator.py").read())` sets what is at its top, by `--name=value`."""
+    called = [call for call in calls(tree) if text_of(call.func) == "exec" and call.args]
+    inside = [each for call in called for each in ast.walk(call.args[0])]
+    texts = [each.value for each in inside if isinstance(each, ast.Constant)]
+    return any(isinstance(text, str) and text.endswith("configurator.py") for text in texts)
 
 
 def _lines_of(tree: ast.Module) -> dict[str, int]:

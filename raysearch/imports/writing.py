@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import keyword
-import os
 import re
 import textwrap
 import unicodedata
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from raysearch.errors import BadSetting
+from raysearch.files import appearing
 from raysearch.imports.imported_sweep import ImportedSweep, Parameter
 from raysearch.imports.layout import INDENT, WIDTH, Argument, broken, comment, quoted, written
 from raysearch.imports.programs import ProgramCall, imports_of, written_call
@@ -177,6 +177,5 @@ def sweep_of(source: str, out: Path, name: str) -> Sweep:
 
 def write_whole(out: Path, source: str) -> None:
     """Writes a file that appears whole."""
-    partial = out.with_suffix(".partial")
-    partial.write_text(source)
-    os.replace(partial, out)
+    with appearing(out) as partial:
+        partial.write_text(source)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from raysearch.files import make_folder
+from raysearch.files import appearing, make_folder
 from raysearch.results.view import SearchView
 
 PAGE = "index.html"
@@ -28,27 +25,9 @@ def write_report(view: SearchView, folder: Path, by: Sequence[str] = ()) -> Path
     from raysearch.pages.pictures import draw
 
     make_folder(folder)
-    fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
-    try:
+    with appearing(folder / "report", prefix=".report-") as fresh:
+        fresh.mkdir()
         page = render(view, folder, draw(view, folder, fresh, by))
         (fresh / PAGE).write_text(page, encoding="utf-8")
         fresh.chmod(0o755)
-        _replace(fresh, folder / "report")
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return folder / "report" / PAGE
-
-
-def _replace(fresh: Path, place: Path) -> None:
-    """Puts a folder where another may be; that one is put back if this fails."""
-    old = fresh.with_name(f"{fresh.name}-old")
-    if place.exists():
-        os.replace(place, old)
-    try:
-        os.replace(fresh, place)
-    except OSError:
-        if old.exists() and not place.exists():
-            os.replace(old, place)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

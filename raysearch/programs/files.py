@@ -74,7 +74,9 @@ def kept_folder(session: Any, facts: Mapping[str, Any], work: Path) -> None:
     """Links the folder that attempts share into the working folder of this one."""
     if not facts["keep"]:
         return
-    shared = Path(session.folder).absolute().parent / KEPT / facts["keep"]
+    folder = Path(session.folder).absolute()
+    is_of_search = getattr(session, "job", None) is not None
+    shared = (folder.parent if is_of_search else folder) / KEPT / facts["keep"]
     place = work / facts["keep"]
     if place.is_dir() and not place.is_symlink():
         if not shared.exists():
@@ -95,9 +97,7 @@ def _changed(path: Path) -> int:
 def _is_finished(path: Path, changed: int) -> bool:
     """Whether no process of this trial has it open, and it has not changed for a moment."""
     if time.time_ns() - changed < _QUIET * 1e9:
-        time.sleep(_QUIET)
-        if _changed(path) != changed:
-            return False
+        return False
     real = path.resolve()
     return not any(
         each == real or real in each.parents

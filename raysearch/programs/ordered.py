@@ -27,18 +27,18 @@ class OrderedReports(Reports):
         metrics: Mapping[str, float],
         checkpoint: Path | None,
         source: str,
-        *rest: Any,
+        at: float | None = None,
     ) -> None:
         """Takes in a report of one source, and reports what there is to report."""
         if step is None or source == "raysearch":
-            super().take(step, metrics, checkpoint, source, *rest)
+            super().take(step, metrics, checkpoint, source, at)
             return
         found = self._order.take([Reported(step, self._plain(metrics), source)])
         for each in found:
             path = checkpoint if each is found[-1] else None
-            super().take(each.step, each.metrics, path, each.source, *rest)
+            super().take(each.step, each.metrics, path, each.source, at)
         if not found and checkpoint is not None:
-            super().take(max(self.step or 0, 0), {}, checkpoint, source, *rest)
+            super().take(max(self.step or 0, 0), {}, checkpoint, source, at)
         elif not found:
             self._alive()
 

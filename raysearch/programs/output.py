@@ -27,7 +27,7 @@ class Output:
     def __init__(self, pipe: int, patterns: Patterns) -> None:
         self._pipe, self._patterns = pipe, patterns
         self.lines: deque[str] = deque(maxlen=_KEPT)
-        self.reports: deque[tuple[int | None, dict[str, float]]] = deque()
+        self.reports: deque[tuple[float, int | None, dict[str, float]]] = deque()
         self.count = 0
         self._rest = b""
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -60,7 +60,8 @@ class Output:
             text = line.decode(errors="replace").rstrip()
             if text:
                 self.lines.append(text[:_LONGEST_LINE])
-                self.reports.extend(self._patterns.read(text))
+                now = time.time()
+                self.reports.extend((now, *found) for found in self._patterns.read(text))
 
 
 def traceback_in(lines: list[str]) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class _Said:
     metrics: dict[str, float]
     source: str
     checkpoint: Path | None = None
+    at: float = 0.0
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Reports:
         self._held: list[_Said] = []
         self._pending: dict[str, float] = {}
         self.heard: Counter[str] = Counter()
+        self.kept: Path | None = None
 
     @property
     def step(self) -> int | None:
@@ -87,11 +89,15 @@ class Reports:
         metrics: Mapping[str, float],
         checkpoint: Path | None,
         source: str,
+        at: float | None = None,
     ) -> None:
-        """Takes in a report of one source, and reports what there is to report."""
+        """Takes in a report of one source, and reports what there is to report.
+
+        It was made `at` a time, in seconds since 1970, or now.
+        """
         plain = self._plain(metrics)
         self.heard.update(list(plain))
-        said = _Said(step, plain, source, checkpoint)
+        said = _Said(step, plain, source, checkpoint, at or time.time())
         if self._clock is None and (not self.objectives or set(plain) & set(self.objectives)):
             self._clock = source
             held, self._held = self._held, []
@@ -200,6 +206,7 @@ class Reports:
         metrics, self._pending = {**self._pending, **said.metrics}, {}
         metrics.setdefault(PROGRESS, float(step))
         self._send(step, self._fresh(metrics), said.checkpoint)
+        self._now.at = said.at
 
     def _fresh(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """What is new at this step; another value of a metric is dropped."""
@@ -217,6 +224,7 @@ class Reports:
         kept = None if checkpoint is None else self._copied(step, checkpoint)
         if not metrics and kept is None:
             return
+        self.kept = kept or self.kept
         try:
             self._session.report(step, metrics, kept)
         except (ValueError, TypeError, OSError) as error:

@@ -51,24 +51,26 @@ def run(config: dict[str, Any], session: Any) -> None:
             f"resources.workers must be 1 for a program, got {job.workers}: let its command start "
             f"its processes, as by torchrun, and give it their GPUs"
         )
-    Running(config, session).run()
+    checkpoint, number = session.restored(), 1
+    while (running := Running(config, session, number)).run(checkpoint):
+        checkpoint, number = running.reports.kept or checkpoint, number + 1
 
 
 class Running:
-    """One attempt at a program."""
+    """One attempt at a program. Run again outside of a search, it starts as often as it asks."""
 
-    def __init__(self, config: Mapping[str, Any], session: Any) -> None:
+    def __init__(self, config: Mapping[str, Any], session: Any, number: int = 1) -> None:
         self.values, self.seed, self.facts = split(config)
         self.session, self.folder = session, Path(session.folder).absolute()
-        self.work = self.folder / WORK
+        self._more = "" if number == 1 else f"-{number}"
+        self.work = self.folder / f"{WORK}{self._more}"
         self.reports = OrderedReports(session, note)
         self._stopping: float | None = None
         self._listens = self._asked_again = False
         self._said: dict[str, Any] = {}
 
-    def run(self) -> None:
-        """From the start of the program to its end."""
-        checkpoint = self.session.restored()
+    def run(self, checkpoint: Path | None) -> bool:
+        """From the start of the program to its end; whether it is to be started again here."""
         command, channel = self._prepare(checkpoint)
         kills = kernel_kills()
         process, output = self._start(command, channel)
@@ -82,10 +84,13 @@ class Running:
         code = process.returncode
         if self._stopping is not None:
             note(f"the program ended with exit code {code} after it was asked to stop")
-            return
+            return False
+        if code in self.facts["again_on"] and getattr(self.session, "job", None) is None:
+            return True
         if code:
             raise ended(code, list(output.lines), self.facts, kernel_kills() > kills)
         self.reports.close()
+        return False
 
     # Before
 
@@ -96,14 +101,17 @@ class Running:
         file = self.folder / CONFIG
         named = {self.facts["seed"]: self.seed} if self.facts["seed"] else {}
         is_file = self.facts["arguments"] == "json file"
-        given = {**self.values, **named}
-        file.write_text(json.dumps(nested(given) if is_file else given, indent=1))
+        known = {**self.values, **named}
+        file.write_text(json.dumps(nested(known) if is_file else known, indent=1))
         values = {**self.values, "seed": self.seed}
-        channel = Channel(self.folder / TRIAL, values, checkpoint, self.reports.begins_after)
+        place, step = self.folder / f"{TRIAL}{self._more}", self.reports.begins_after
+        channel = Channel(place, values, checkpoint, step)
         self._checkpoints = Checkpoints(self.work, self.facts["checkpoints"])
-        line = command_line(self.values, self.seed, self.facts, checkpoint=checkpoint, config=file)
+        given = (self.values, self.seed, self.facts)
+        line = command_line(*given, checkpoint=checkpoint, config=file)
+        plain = command_line(*given, checkpoint=None, config=Path(CONFIG))
         self._describe(
-            {"program/command": str(line)[:2000], "program/resume": self._resumes(checkpoint)}
+            {"program/command": str(plain)[:2000], "program/resume": self._resumes(checkpoint)}
             | ({"program/linked": ", ".join(linked)[:2000]} if linked else {})
         )
         note(f"$ {line}")
@@ -154,9 +162,14 @@ class Running:
         finally:
             os.close(writing)
         self._files: list[Reader] = readers(
-            self.work, lambda: process_tree.family(process.pid), time.time()
+            self._own_folders(), lambda: process_tree.family(process.pid), time.time()
         )
         return process, Output(reading, Patterns(self.facts["read"]))
+
+    def _own_folders(self) -> list[Path]:
+        """Where it writes: its working folder, and the one that its attempts share."""
+        kept = self.facts["keep"]
+        return [self.work, *([self.work / kept] if kept else [])]
 
     # Meanwhile
 
@@ -183,8 +196,8 @@ class Running:
         for message in messages:
             self._take(message, channel)
         while output.reports:
-            step, metrics = output.reports.popleft()
-            self._report(step, metrics, None, "output")
+            at, step, metrics = output.reports.popleft()
+            self._report(step, metrics, None, "output", at)
         if files:
             self._checkpoints.look(self.reports)
             for reader in self._files:
@@ -210,11 +223,16 @@ class Running:
         channel.answer(message, stop=self.session.should_stop())
 
     def _report(
-        self, step: int | None, metrics: Mapping[str, float], path: Path | None, source: str
+        self,
+        step: int | None,
+        metrics: Mapping[str, float],
+        path: Path | None,
+        source: str,
+        at: float | None = None,
     ) -> None:
         self._checkpoints.look(self.reports)
         found = path or self._checkpoints.newest()
-        self.reports.take(step, metrics, found, source)
+        self.reports.take(step, metrics, found, source, at)
 
     def _describe(self, facts: Mapping[str, Any]) -> None:
         self._said |= facts

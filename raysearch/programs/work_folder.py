@@ -14,6 +14,7 @@ from typing import Any
 from raysearch.errors import BadSetting
 from raysearch.provenance import snapshot
 from raysearch.provenance.sources import gather, is_secret
+from raysearch.sweeps.program import ROOTS
 
 _OUTPUT = re.compile(
     r"(__pycache__|mlruns|mlartifacts|wandb|runs?|outputs?|out|logs?|lightning_logs|tb_logs|multirun"
@@ -57,9 +58,9 @@ def _from_unpacked(folder: Path, target: Path) -> bool:
     """Takes the code from a snapshot that was unpacked to run a trial again."""
     for path in map(Path, sys.path):
         for place in (path, *path.parents):
-            if not (place / snapshot.ROOTS).is_file():
+            if not (place / ROOTS).is_file():
                 continue
-            inner = snapshot.place_of(folder, json.loads((place / snapshot.ROOTS).read_text()))
+            inner = snapshot.place_of(folder, json.loads((place / ROOTS).read_text()))
             if inner is not None and (place / inner).is_dir():
                 shutil.copytree(place / inner, target, dirs_exist_ok=True)
                 return True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import getpass
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 from raysearch.errors import BadSetting
+from raysearch.provenance.repository import Refused, ask
 from raysearch.sweeps.search_spec import GitState, read_part
 
 GIT_STATE = ".raysearch-git.json"
@@ -21,9 +21,7 @@ def git_state(folder: Path) -> GitState:
         return _sent_state(folder / GIT_STATE)
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
+        return ask(folder, *arguments).decode(errors="replace").strip()
 
     try:
         return GitState(
@@ -31,7 +29,7 @@ def git_state(folder: Path) -> GitState:
             branch=git("rev-parse", "--abbrev-ref", "HEAD"),
             dirty=bool(git("status", "--porcelain", "--untracked-files=no")),
         )
-    except (OSError, subprocess.SubprocessError):
+    except Refused:
         return GitState()
 
 

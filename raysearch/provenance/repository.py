@@ -23,7 +23,6 @@ _PLAIN = (
 )
 _PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Variables that a hook sets: they would name another repository than the folder's."""
-_ENVIRONMENTS = ("--exclude=.venv", "--exclude=venv", "--exclude=__pycache__")
 
 
 class Refused(Exception):
@@ -40,18 +39,20 @@ class Repository:
 
     def tracked(self) -> list[str]:
         """The files that git tracks, relative to the top. Raises Refused."""
-        return _names(_git(self.top, "ls-files", "-z"))
+        return names_of(ask(self.top, "ls-files", "-z"))
 
-    def untracked(self, never: Iterable[Path] = ()) -> list[str]:
-        """The files that git neither tracks nor ignores, not those in `never`. Raises Refused."""
-        return _names(
-            _git(
+    def untracked(self, never: Iterable[Path] = (), without: Iterable[str] = ()) -> list[str]:
+        """The files that git neither tracks nor ignores, not those in `never`, nor in folders of
+        the names `without`. Raises Refused.
+        """
+        return names_of(
+            ask(
                 self.top,
                 "ls-files",
                 "-z",
                 "--others",
                 "--exclude-standard",
-                *_ENVIRONMENTS,
+                *(f"--exclude={name}" for name in without),
                 "--",
                 ".",
                 *self._without(never),
@@ -67,23 +68,23 @@ class Repository:
         Raises:
             Refused: git did not answer.
         """
-        base = self.commit or _git(self.top, "hash-object", "-t", "tree", os.devnull).decode()
+        base = self.commit or ask(self.top, "hash-object", "-t", "tree", os.devnull).decode()
         with tempfile.TemporaryDirectory(prefix="raysearch-") as folder:
             index = Path(folder) / "index"
-            own = self.top / _git(self.top, "rev-parse", "--git-path", "index").decode().strip()
+            own = self.top / ask(self.top, "rev-parse", "--git-path", "index").decode().strip()
             if own.is_file():
                 shutil.copy2(own, index)  # its time decides which entries git trusts
             if untracked:
                 names = "\0".join(untracked).encode(errors="surrogateescape")
                 command = ("--literal-pathspecs", "add", "-N", "--pathspec-from-file=-")
-                _git(self.top, *command, "--pathspec-file-nul", index=index, given=names)
-            changed = _git(self.top, "diff", *_DIFF, "--name-only", "-z", base.strip(), index=index)
-            names = _names(changed)
+                ask(self.top, *command, "--pathspec-file-nul", index=index, given=names)
+            changed = ask(self.top, "diff", *_DIFF, "--name-only", "-z", base.strip(), index=index)
+            names = names_of(changed)
             without = [f":(top,exclude,literal){name}" for name in names if is_refused(name)]
             if len(without) == len(names):
                 return b""
             words = ("diff", *_DIFF, base.strip(), "--", ":/", *without)
-            return _git(self.top, *words, index=index)
+            return ask(self.top, *words, index=index)
 
     def _without(self, folders: Iterable[Path]) -> list[str]:
         inside = (folder.resolve() for folder in folders)
@@ -97,20 +98,26 @@ class Repository:
 def find_repository(folder: Path) -> Repository | None:
     """The repository that a folder lies in; None if there is none, or no git."""
     try:
-        top = _git(folder, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").strip()
+        top = ask(folder, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").strip()
     except Refused:
         return None
     if not top:
         return None
     try:
-        said = _git(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").decode().split()
+        said = ask(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").decode().split()
     except Refused:
         said = ["", ""]
     return Repository(Path(top).resolve(), said[0], said[-1])
 
 
-def _git(folder: Path, *words: str, index: Path | None = None, given: bytes = b"") -> bytes:
-    """What git answers in a folder. Raises Refused."""
+def ask(
+    folder: Path,
+    *words: str,
+    index: Path | None = None,
+    given: bytes = b"",
+    patience: float = _PATIENCE,
+) -> bytes:
+    """What git answers in a folder, within so many seconds. Raises Refused."""
     environment = {name: value for name, value in os.environ.items() if name not in _PLACES}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     if index is not None:
@@ -118,7 +125,7 @@ def _git(folder: Path, *words: str, index: Path | None = None, given: bytes = b"
     command = ["git", "-C", str(folder), *_PLAIN, *words]
     try:
         done = subprocess.run(
-            command, env=environment, input=given, capture_output=True, timeout=_PATIENCE
+            command, env=environment, input=given, capture_output=True, timeout=patience
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise Refused(f"git did not answer: {type(error).__name__}") from None
@@ -128,5 +135,6 @@ def _git(folder: Path, *words: str, index: Path | None = None, given: bytes = b"
     return done.stdout
 
 
-def _names(answer: bytes) -> list[str]:
+def names_of(answer: bytes) -> list[str]:
+    """The names in an answer that ends each with a zero byte."""
     return [os.fsdecode(name) for name in answer.split(b"\0") if name]

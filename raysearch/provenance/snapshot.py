@@ -5,25 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting, RaysearchError, WrongState
+from raysearch.files import appearing
 from raysearch.provenance.environment import current_environment
-from raysearch.provenance.sources import SUFFIXES, Sources, gather
+from raysearch.provenance.sources import Sources, gather
 from raysearch.provenance.used_sources import imported
+from raysearch.provenance.working_tree import SOURCES
+from raysearch.sweeps.program import ROOTS
 from raysearch.sweeps.search_spec import CodeState
 
 FOLDER = "code"
 """Where snapshots lie, below the folder of a search: one folder each, named by its hash."""
-
-ROOTS = "roots.json"
-"""Beside unpacked source: where each of its roots lay."""
 
 _FORMAT = 1
 _MANIFEST, _ARCHIVE, _VERSIONS = "manifest.json", "source.zip", "versions.json"
@@ -206,7 +203,7 @@ def _changed_of_programs(said: Mapping[str, Any], now: Sources) -> set[str]:
     for program in said.get("programs", ()):
         before, after = (place_of(Path(program), roots) for roots in (then, here))
         for name, digest in said["sources"].items():
-            if name.startswith(f"{before}/") and name.endswith((*SUFFIXES, ".sh")):
+            if name.startswith(f"{before}/") and name.endswith((*SOURCES, ".sh")):
                 own = name[len(str(before)) + 1 :]
                 content = now.files.get(f"{after}/{own}")
                 if content is None or _hash(content) != digest:
@@ -246,17 +243,13 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a folder under a temporary name, and renames it; takes the place of a damaged one."""
+    """Writes a folder, whole or not at all; it takes the place of a damaged one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    try:
+    with appearing(target) as partial:
+        partial.mkdir()
         partial.chmod(0o755)
         for name, content in files.items():
             (partial / name).write_bytes(content)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # of a full disk
 
 
 def _content(path: Path) -> bytes | None:

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from raysearch.provenance.repository import Refused, Repository, find_repository
-
-LARGEST, MOST = 1 << 20, 20 << 20
-"""Bytes of one file, and of all of them."""
-
-SUFFIXES = (".py", ".pyi", ".toml", ".cfg", ".ini", ".yaml", ".yml")
-"""What is kept of what git tracks or would track; elsewhere only Python."""
-_OF_PROGRAMS = (
-    *SUFFIXES,
-    *(".sh", ".json", ".jsonc", ".txt", ".gin", ".jsonnet", ".j2", ".tmpl", ".in", ".mk", ".lua"),
-    *(".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".pyx", ".jl", ".r", ".R", ".rs", ".ipynb"),
-    *("Makefile", "Dockerfile"),
+from raysearch.provenance.working_tree import (
+    ENVIRONMENTS,
+    OF_PROGRAMS,
+    SOURCES,
+    is_secret,
+    sources_below,
+    why_not,
 )
-"""And of the code of programs."""
-_VISITED, _MANY = 20_000, 2000
-"""Files and folders that are looked at where there is no repository; new files where there is."""
-_SECRET = re.compile(
-    r"(^|/)(\.env[^/]*|[^/]*\.env|\.netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd"
-    r"|id_(rsa|dsa|ecdsa|ed25519)[^/]*|[^/]*\.(pem|key|p12|pfx|jks|keystore|kdbx)"
-    r"|\.?(secret|credential)s?(\.[^/]*)?|\.aws|\.ssh|\.gnupg|\.kube|\.docker)(/|$)",
-    re.IGNORECASE,
-)
-_SKIPPED = ("__pycache__", "node_modules", "site-packages", "mlruns", "venv", "env")
+
+MOST = 20 << 20
+"""Bytes of all files."""
+_MANY = 2000
+"""New files that are looked at where there is a repository."""
 
 
 @dataclass
@@ -68,7 +57,7 @@ def gather(
         never: folders that are not looked into: that of the runs.
         programs: folders of programs, of which more is kept than Python and settings.
     """
-    sources, numbers = Sources(suffixes=_OF_PROGRAMS if programs else ()), dict[Path, int]()
+    sources, numbers = Sources(suffixes=OF_PROGRAMS if programs else ()), dict[Path, int]()
     places = _places(here, modules)
     for folder in programs:
         sources.programs.append(str(folder.resolve()))
@@ -89,25 +78,6 @@ def gather(
             if name not in sources.files:
                 sources.left_out.setdefault(name, "git ignores it")
     return sources
-
-
-def is_secret(name: str) -> bool:
-    """Whether the name of a file promises a secret."""
-    return bool(_SECRET.search(name))
-
-
-def why_not(name: str, path: Path) -> str:
-    """Why a file may not be kept; empty if it may."""
-    if is_secret(name):
-        return "by its name it may hold a secret"
-    if not name.isascii() and name.encode(errors="replace") != name.encode(errors="ignore"):
-        return "its name is no text"
-    if path.is_symlink():
-        return "a link"
-    if not path.is_file():
-        return "a repository of its own" if path.is_dir() else "no file"
-    size = path.stat().st_size
-    return f"larger than {LARGEST >> 20} MiB" if size > LARGEST else ""
 
 
 def _places(here: Path, modules: Iterable[str]) -> dict[Path, list[Path]]:
@@ -153,7 +123,7 @@ def _take(
     about = {"path": str(root)}
     left_out = dict[str, str]()
     if repository is None:
-        names = sorted(_walk(root, never, left_out, sources.suffixes or (".py",)))
+        names = sorted(sources_below(root, never, left_out, sources.suffixes or (".py",)))
     else:
         about |= {"commit": repository.commit, "branch": repository.branch}
         try:
@@ -196,9 +166,9 @@ def _changes(
 ) -> list[str]:
     """Takes in the diff of a repository; returns the names of its files of source."""
     tracked = repository.tracked()
-    others = repository.untracked(never)
+    others = repository.untracked(never, ENVIRONMENTS)
     if len(others) > _MANY:
-        few = [name for name in others if name.endswith(SUFFIXES + sources.suffixes)]
+        few = [name for name in others if name.endswith(SOURCES + sources.suffixes)]
         left_out["the rest"] = f"{len(others) - len(few)} new files that are no source"
         others = few
     bytes_left, new = MOST, list[str]()
@@ -214,7 +184,7 @@ def _changes(
 
     def is_refused(name: str) -> bool:
         path = repository.top / name
-        why = why_not(name, path) if path.is_file() or _SECRET.search(name) else ""
+        why = why_not(name, path) if path.is_file() or is_secret(name) else ""
         if why and not path.is_symlink():
             left_out[name] = why
         return bool(why) and not path.is_symlink()
@@ -227,30 +197,4 @@ def _changes(
         diff, left_out[file] = b"", f"larger than {MOST >> 20} MiB"
     if diff or not number:
         sources.diffs[file] = diff
-    return [name for name in [*tracked, *new] if name.endswith(SUFFIXES + sources.suffixes)]
-
-
-def _walk(
-    root: Path, never: Sequence[Path], left_out: dict[str, str], suffixes: tuple[str, ...]
-) -> Iterator[str]:
-    """Files of source below a folder, nearest first, not in environments, runs, hidden folders."""
-    closed, waiting, seen = {path.resolve() for path in never}, deque([root]), 0
-    while waiting:
-        folder = waiting.popleft()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        if any(entry.name == "pyvenv.cfg" for entry in entries):
-            continue
-        seen += len(entries)
-        if seen > _VISITED:
-            left_out["the rest"] = f"more than {_VISITED} files and folders"
-            return
-        for entry in entries:
-            path = Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith(".") and entry.name not in _SKIPPED:
-                    waiting.extend([path] if path.resolve() not in closed else [])
-            elif entry.name.endswith(suffixes):
-                yield path.relative_to(root).as_posix()
+    return [name for name in [*tracked, *new] if name.endswith(SOURCES + sources.suffixes)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from raysearch.errors import UnknownName
 from raysearch.events.log import Store
-from raysearch.files import sqlite_file
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.sqlite_files import sqlite_file
 from raysearch.sweeps.nearest import on_offer
 
 

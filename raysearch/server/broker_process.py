@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from raysearch.server.state import ServiceState, write_privately
+from raysearch.files import write_privately
+from raysearch.server.state import ServiceState
 
 _LOOK_EVERY = 5.0
 _STALE = 60.0

@@ -10,8 +10,9 @@ from pathlib import Path
 import requests
 from sqlalchemy.engine import make_url
 
+from raysearch.files import write_privately
 from raysearch.server.part import Part, Program
-from raysearch.server.state import kept_secret, write_privately
+from raysearch.server.state import kept_secret
 from raysearch.tracking.consumer import server_environment
 
 USER = "raysearch"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from raysearch.errors import KINDS, BadSetting, UnknownName, Unreachable
 from raysearch.events.encoding import decode
 from raysearch.events.log import Event
 from raysearch.events.reading import fact_of
-from raysearch.files import make_folder
+from raysearch.files import appearing, make_folder
 from raysearch.pages.writing import PAGE
 from raysearch.passwords import hidden
 from raysearch.provenance.archive import Package
@@ -126,17 +125,12 @@ class Remote:
         answer = self._ask("GET", path, params=asked, timeout=(_CONNECT, _SEND))
         make_folder(folder.parent.parent)
         make_folder(folder.parent)
-        fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=folder.parent))
-        try:
+        with appearing(folder, prefix=".report-") as fresh:
+            fresh.mkdir()
             unpack(answer.content, fresh)
             fresh.chmod(0o755)
-            if folder.exists():
-                if not (folder / PAGE).is_file():
-                    raise BadSetting(f"{folder} must be free for the report, and is no report")
-                shutil.rmtree(folder)
-            fresh.rename(folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            if folder.exists() and not (folder / PAGE).is_file():
+                raise BadSetting(f"{folder} must be free for the report, and is no report")
         return folder / PAGE
 
     def plan(self, request: Request, package: Package) -> Plan:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import UnknownName
+from raysearch.files import write_privately
 
 PORT = 8267
 """Where the service listens unless `--port` says otherwise."""
@@ -132,16 +133,6 @@ def _kept(state: Path, name: str, make: Callable[[], str | int]) -> str | int:
         known[name] = make()
         write_privately(path, json.dumps(known, indent=2) + "\n")
     return known[name]
-
-
-def write_privately(path: Path, text: str) -> None:
-    """Writes a file that nobody else may read, at no moment; it appears whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _is_alive(pid: int) -> bool:

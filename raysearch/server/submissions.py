@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,10 +14,9 @@ from typing import Any
 from raysearch.driver.plan import Request, check_name
 from raysearch.errors import BadSetting
 from raysearch.events.log import Store, now
-from raysearch.files import make_folder
+from raysearch.files import appearing, make_folder, write_privately
 from raysearch.provenance.archive import digest
 from raysearch.provenance.unarchive import unpack
-from raysearch.server.state import write_privately
 from raysearch.settings import Settings
 
 _FOLDER, _CODE, _DATA = "submissions", ".code", "data"
@@ -115,16 +112,9 @@ def keep_code(content: bytes, runs: Path) -> str:
     make_folder(runs)
     make_folder(place.parent)
     _remove_unfinished(place.parent)
-    fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=place.parent))
-    try:
+    with appearing(place, prefix=_FRESH, keeps=True) as fresh:  # another one puts the same there
+        fresh.mkdir(mode=0o700)
         unpack(content, fresh)
-        try:
-            os.rename(fresh, place)
-        except OSError:
-            if not place.is_dir():  # or another one has just put the same there
-                raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return code
 
 

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from raysearch.errors import RaysearchError
+from raysearch.files import appearing
 from raysearch.sweeps.space import Count, Space
 from raysearch.sweeps.sweep import Sweep
 
@@ -113,13 +113,8 @@ class KeptCounts:
         whole = json.dumps({"digest": _digest(text.encode()), "counts": text})
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=self._file.parent, suffix=".partial")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(whole)
-                os.replace(partial, self._file)
-            finally:
-                Path(partial).unlink(missing_ok=True)
+            with appearing(self._file) as partial:
+                partial.write_text(whole, encoding="utf-8")
             _forget_old(self._file.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -22,6 +23,8 @@ PROGRAM, FUNCTION = "raysearch.programs.running:run", "raysearch.programs.functi
 _SHELL = {"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"}
 _NOT_IN_DIGEST = ("folder", "links", "read", "resume", "checkpoints", "keep", "again_on", "python")
 _GRACE = 30.0
+ROOTS = "raysearch-roots.json"
+"""Beside unpacked code: a list of where its folders `0`, `1`, … lay."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,7 +62,7 @@ class Program:
         grace: seconds that it has to save and end.
     """
 
-    command: str | Sequence[str] = field(kw_only=False)
+    command: str | Sequence[str] | Callable[[dict[str, Any]], Any] = field(kw_only=False)
     arguments: Arguments = "argparse"
     booleans: Booleans = "flag"
     option: str = "--config"
@@ -91,7 +94,7 @@ class Program:
         words = _words("command", self.command, split=not self.shell)
         _check(self, words)
         folder = Path(self.folder or ".")
-        where = (_declared_in() / folder.expanduser()).resolve()
+        where = original((_declared_in() / folder.expanduser()).resolve())
         facts: dict[str, Any] = {
             "command": words,
             "arguments": self.arguments,
@@ -173,7 +176,19 @@ def trainable(
     return Trainable(function, name=name, defaults=defaults)
 
 
-def _words(what: str, given: str | Sequence[str], *, split: bool = True) -> list[str]:
+def original(folder: Path) -> Path:
+    """Where a folder of unpacked code lay, which has data beside it, if that is there."""
+    for place in folder.parents:
+        if (place / ROOTS).is_file():
+            number, *inner = folder.relative_to(place).parts
+            roots: list[str] = json.loads((place / ROOTS).read_text())
+            if number.isdecimal() and int(number) < len(roots):
+                lay = Path(roots[int(number)], *inner)
+                return lay if lay.is_dir() else folder
+    return folder
+
+
+def _words(what: str, given: Any, *, split: bool = True) -> list[str]:
     try:
         words = given if not isinstance(given, str) else shlex.split(given) if split else [given]
     except ValueError as error:

@@ -58,11 +58,16 @@ class ProgramConfig:
         not_in_digest: Sequence[str],
         defaults: Mapping[str, Any],
     ) -> type[ProgramConfig]:
-        """The class of the configurations of one program.
+        """The class of the configurations of one program, the same one for equal programs.
 
         Raises:
             BadSetting: a default that cannot be given.
         """
+        plain = _checked(defaults)
+        said = [experiment, name, facts, list(not_in_digest), plain]
+        key = json.dumps(said, default=str)
+        if key in _KINDS:
+            return _KINDS[key]
         own = {
             "experiment": experiment,
             "name": name,
@@ -71,9 +76,8 @@ class ProgramConfig:
             "_names": set[str](),
             "__doc__": f"The values of a run of {name}.",
         }
-        made: Any = type("ProgramConfig", (cls,), own)
-        made.defaults = _checked(defaults)
-        return made
+        made: Any = type("ProgramConfig", (cls,), {**own, "defaults": plain})
+        return _KINDS.setdefault(key, made)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -169,6 +173,9 @@ class ProgramConfig:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
         return f"{self.name}({shown})"
+
+
+_KINDS: dict[str, type[ProgramConfig]] = {}
 
 
 def split(config: Mapping[str, Any]) -> tuple[dict[str, Any], int, dict[str, Any]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from raysearch.files import appearing
 from raysearch.integrity import members
 from raysearch.trial.checkpoints import COPY, remove
 
@@ -29,7 +29,8 @@ def lent(path: Path, folder: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder / _LOCK):
         if not place.exists():
-            _copy_whole(path, place)
+            with appearing(place) as partial:
+                _copy(path, partial)
     return place
 
 
@@ -58,16 +59,6 @@ def copy_file(source: Path, target: Path) -> None:
             shutil.copyfileobj(one, other, _CHUNK)
         found = os.stat(one.fileno())
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copies a file or folder, whole or not at all."""
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-    try:
-        _copy(source, partial / target.name)
-        os.replace(partial / target.name, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting
+from raysearch.files import appearing
 from raysearch.integrity import Digest, damage, file_digest, folder_digest, members
 from raysearch.trial.checkpoints import FOLDER, Kept, Retention, is_inside, remove
 from raysearch.trial.job import Job
@@ -198,15 +198,9 @@ def _printable(name: str) -> str:
 def _stored(source: Path, target: Path, *, link: bool) -> Digest:
     """Puts a file or folder under another name, whole or not at all."""
     place = target.parent
-    partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with appearing(place, under=f".{place.name}.partial") as partial:
+        partial.mkdir()
         found = _taken(source, partial / target.name, link=link)
-        os.replace(partial, place)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     _flush(place.parent)
     return found
 

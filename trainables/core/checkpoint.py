@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.core import groups
+from trainables.core.files import written
 from trainables.core.training import ExperimentConfig
 
 FORMAT = 2
@@ -127,7 +128,6 @@ def save(
     the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     state: dict[str, Any] = {
         "format": FORMAT,
         "step": position.step,
@@ -139,11 +139,8 @@ def save(
         state |= {"experiment": config.name, "config": config.to_json()}
     if position.unreported is not None:
         state["unreported"] = list(position.unreported[: 3 if position.unreported.missing else 2])
-    with open(partial, "wb") as file:
+    with written(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+
+from trainables.core.files import appearing
 
 
 def is_archive(path: Path) -> bool:
@@ -28,15 +27,13 @@ def unpack(archive: Path, target: Path) -> None:
     if target.exists():
         raise ValueError(f"{target} must not be there yet: delete it, or choose another name")
     target.parent.mkdir(parents=True, exist_ok=True)
-    inside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        _unpack(archive, inside)
-        inside.chmod(0o755)
-        os.replace(inside, target)
+        with appearing(target, is_shared=True) as inside:
+            inside.mkdir()
+            _unpack(archive, inside)
+            inside.chmod(0o755)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"{archive} cannot be unpacked: {error}") from None
-    finally:
-        shutil.rmtree(inside, ignore_errors=True)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data import cifar, folder, idx, places, published
+from trainables.data.boxes import crops, cutting
 from trainables.data.cache import Cached, cached, identity
-from trainables.data.catalog import DataSet
-from trainables.data.detection import crops, cutting
+from trainables.data.facts import ImageFacts
 from trainables.data.root import ROOT
 from trainables.data.sequences import Sight
 
@@ -26,7 +26,7 @@ class Sights(NamedTuple):
 
 
 def cut(
-    data_set: DataSet,
+    data_set: ImageFacts,
     root: Path,
     path: Path,
     bits: Literal[8, 16],
@@ -56,7 +56,7 @@ def cut(
 
 
 def made(
-    data_set: DataSet,
+    data_set: ImageFacts,
     root: Path,
     path: Path | None,
     bits: Literal[8, 16] = 8,
@@ -89,7 +89,7 @@ def made(
         return found, np.array(published.noisy_labels(path, noisy_labels, classes, own))
     place = places.find(data_set, root)
     if place is None:
-        raise LookupError(data_set.missing(root) or f"data set {name} is not there")
+        raise LookupError(places.missing(data_set, root) or f"data set {name} is not there")
     files = place.paths()
     found = cached(
         root,

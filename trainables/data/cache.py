@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from trainables.core.files import whole_folder, written
 from trainables.data.copying import copied
-from trainables.data.files import alone, checksum, written
+from trainables.data.files import alone, checksum
 from trainables.data.parts import Bytes, Counts, Part
 from trainables.data.places import CACHE, MANIFEST
+from trainables.data.shards import ShardWriter
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +94,7 @@ def beside(made: Cached, to: str | Path | None) -> Cached:
 
 
 def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
-    shutil.rmtree(folder, ignore_errors=True)  # without a manifest it is nobody's
-    unfinished.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as unfinished:  # what is there without a manifest is nobody's
         digest = hashlib.sha256()
         shapes = {part.name: _write_part(unfinished, part, classes, digest) for part in parts}
         manifest = {
@@ -109,9 +104,6 @@ def _make(folder: Path, classes: int, parts: Sequence[Part]) -> None:
         }
         with written(unfinished / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int]:
@@ -121,20 +113,17 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
     """
     labels: list[NDArray[np.int64]] = []
     sums: list[NDArray[np.int64]] = []
-    with written(folder / f"{part.name}-images.npy") as file:
-        _write_header(file, 0, part)
+    kind = np.uint8 if part.bits == 8 else np.dtype("<u2")
+    with ShardWriter(folder / f"{part.name}-images.npy", kind, part.shape) as writer:
         for images, numbers in part.pieces:
             if not len(numbers):
                 continue
-            file.write(np.ascontiguousarray(images).data)
+            writer.add(images)
             digest.update(np.ascontiguousarray(images).data)
             labels.append(numbers.astype(np.int64))
             sums.append(_sums(images))
-        count = sum(map(len, labels))
-        if not count:
+        if not writer.count:
             raise ValueError(f"part {part.name!r} must hold images, and holds none")
-        file.seek(0)
-        _write_header(file, count, part)  # as long as the first: NumPy leaves room
     numbers = np.concatenate(labels)
     if not 0 <= numbers.min() <= numbers.max() < classes:
         raise ValueError(
@@ -145,13 +134,7 @@ def _write_part(folder: Path, part: Part, classes: int, digest: Any) -> list[int
     for name, array in (("labels", numbers), ("sums", np.concatenate(sums))):
         with written(folder / f"{part.name}-{name}.npy") as file:
             np.save(file, array)
-    return [count, *part.shape]
-
-
-def _write_header(file: IO[bytes], count: int, part: Part) -> None:
-    kind = "|u1" if part.bits == 8 else "<u2"
-    header = {"descr": kind, "fortran_order": False, "shape": (count, *part.shape)}
-    npy.write_array_header_1_0(file, header)
+    return [len(numbers), *part.shape]
 
 
 def _sums(images: Bytes | Counts, piece: int = 1024) -> NDArray[np.int64]:

@@ -1,72 +1,29 @@
-"""What data sets there are, where they come from, and their shapes; nothing is read here."""
+"""What data sets there are, where they come from, their shapes, and what can be done with them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trainables.data.detection.catalog import DETECTION_SETS
-from trainables.data.detection.facts import DetectionSet
+from trainables.data import places, published
+from trainables.data.detection.catalog import DETECTION_SETS, DetectionSet
+from trainables.data.facts import File as File
+from trainables.data.facts import ImageFacts
 from trainables.data.names import CIFAR10_CLASSES, CIFAR100_CLASSES, FASHION_CLASSES
 from trainables.data.questions.catalog import QUESTION_SETS, QuestionSet
 from trainables.data.root import ROOT as ROOT
 from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
 
 
-@dataclass(frozen=True)
-class File:
-    """One file of a set.
+class DataSet(ImageFacts):
+    """A set of images, with what can be done with it; `viewer` names what shows some of it."""
 
-    `checksum` is that of the file as it comes from its address, `content` that of what is in it
-    once it is unpacked (a `.gz` packed anew has another checksum and the same content): each
-    `sha256:…` or `md5:…`, empty where there is none. `size` is in bytes, as it comes from `urls`.
-    """
-
-    name: str
-    size: int
-    checksum: str = ""
-    content: str = ""
-    urls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """Facts of a data set: image side in pixels, channels, classes by index, sizes of splits.
-
-    It is there where all files of one of its `forms` are; the first form is what `get` fetches. It
-    is looked for in each of `places`, below a root unless they are absolute. `package` is the
-    Debian package that has it. A set without forms comes with an installed package. `viewer` names
-    what shows some of it.
-    """
-
-    name: str
-    source: str
-    licence: str
-    image_size: int
-    channels: int
-    classes: tuple[str, ...]
-    splits: dict[str, int]
-    what: str = ""
     viewer: ClassVar[str] = "trainables.figures.data_sets:show_images"
-    forms: tuple[tuple[File, ...], ...] = ()
-    places: tuple[str, ...] = ()
-    package: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes to fetch; 0 if there is nothing to."""
-        return sum(file.size for file in self.forms[0]) if self.forms else 0
-
-    def looked_for(self, root: Path | None = None) -> Sequence[Path]:
-        """The folders in which it is looked for, in this order."""
-        return [(root or ROOT) / place for place in self.places]
 
     def missing(self, root: Path | None = None) -> str | None:
         """One sentence on what to run, or what to put where; None if it is there."""
-        from trainables.data import places
-
         return places.missing(self, root or ROOT)
 
     def get(self, root: Path | None, given: Path | None, say: Callable[[str], None]) -> None:
@@ -81,8 +38,6 @@ class DataSet:
 
     def check(self, root: Path | None = None) -> Sequence[str]:
         """What is wrong with its files, and with what was made of them: a sentence each."""
-        from trainables.data import places
-
         return places.check(self, root or ROOT)
 
 
@@ -298,8 +253,6 @@ def folder_facts(
         LookupError: there is no such folder, or there are fewer than two classes in it, or one that
             is not listed, or what is asked of it is not there. ValueError: the list is none.
     """
-    from trainables.data import places, published
-
     names = places.class_names(path)
     classes = names if classes_file is None else published.listed_classes(classes_file)
     if classes_file is not None:
@@ -327,9 +280,9 @@ def boxes_facts(
     below a root; their classes depend on their splits.
 
     Raises:
-        LookupError, ValueError: as `trainables.data.detection.crops.crops`.
+        LookupError, ValueError: as `trainables.data.boxes.crops.crops`.
     """
-    from trainables.data.detection import crops
+    from trainables.data.boxes import crops
 
     found = crops.crops(path, seed, crops.Options(**options), root)
     return replace(BOXES, image_size=image_size, channels=channels, classes=found.classes)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from trainables.core.files import sync, unfinished_of, whole_folder
 from trainables.data.files import alone, checksum
 
 log = logging.getLogger(__name__)
@@ -75,13 +76,12 @@ def _is_whole(target: Path, sizes: Mapping[str, int]) -> bool:
 def _copy(
     folder: Path, target: Path, sizes: Mapping[str, int], checksums: Mapping[str, str]
 ) -> None:
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(unfinished_of(target), ignore_errors=True)  # of a process that was killed
     shutil.rmtree(target, ignore_errors=True)  # something in it is gone
     _need_room(folder, target.parent, sum(sizes.values()))
     log.info("copying %d files of %s to %s", len(sizes), folder, target)
 
-    def one(name: str) -> None:
+    def one(unfinished: Path, name: str) -> None:
         copy = unfinished / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         read = _written(folder / name, copy)
@@ -90,14 +90,11 @@ def _copy(
         if checksum(copy) != read:
             raise ValueError(f"data.copy_to must keep what is written, and {copy} is not the same")
 
-    try:
+    with whole_folder(target) as unfinished:
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(one, sizes))
+            list(pool.map(partial(one, unfinished), sizes))
         if not _is_whole(unfinished, sizes):
             raise ValueError(f"{folder} must not change while it is copied to {target}")
-        os.replace(unfinished, target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _written(source: Path, copy: Path) -> str:
@@ -107,8 +104,7 @@ def _written(source: Path, copy: Path) -> str:
         while piece := opened.read(_PIECE):
             digest.update(piece)
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     return f"sha256:{digest.hexdigest()}"
 
 

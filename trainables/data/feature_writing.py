@@ -17,11 +17,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.data.files import checksum, need_space, written
+from trainables.core.files import unfinished_of, written
+from trainables.data.files import checksum, need_space
+from trainables.data.shards import ShardWriter
 
 Kind = Literal["float16", "int8"]
 
@@ -90,7 +91,7 @@ def build(
     Raises:
         ValueError: there is no room, or features are not finite or of another shape.
     """
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished = unfinished_of(folder)
     unfinished.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)  # without a manifest it is nobody's
     if not (unfinished / MANIFEST).is_file():
@@ -147,12 +148,7 @@ def _write_shard(
     """Codes and scales of a shard, then a file that says that they are whole, and their errors."""
     start, stop = plan.shards[number]
     sums, scales = np.zeros(2), []
-    path = folder / f"codes-{number:05d}.npy"
-    with written(path) as file:
-        kind = np.dtype("f2" if plan.kind == "float16" else "i1")
-        shape = (stop - start, *plan.shape[1:])
-        header = {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
-        npy.write_array_header_1_0(file, header)
+    with ShardWriter(folder / f"codes-{number:05d}.npy", plan.kind, plan.shape[1:]) as writer:
         for first in range(start, stop, PIECE):
             features = _computed(plan, compute, first, min(first + PIECE, stop))
             mean, deviation = (one.to(features.device) for one in channels)
@@ -163,7 +159,7 @@ def _write_shard(
                 codes, of_patches = quantized(features, mean, deviation)
                 again = dequantized(codes, of_patches, mean, deviation)
                 scales.append(of_patches.cpu().numpy())
-            file.write(np.ascontiguousarray(codes.cpu().numpy()).data)
+            writer.add(codes.cpu().numpy())
             wrong = (again - features).double().square().sum()
             sums += [float(wrong), float(features.double().square().sum())]
     if plan.kind == "int8":

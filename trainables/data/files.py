@@ -1,29 +1,16 @@
-"""Files that appear whole or not at all; folders that one process at a time makes."""
+"""Folders that one process at a time makes, checksums of their files, and room for them."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from trainables.data.places import digest_of
 
 _SPARE = 1.05  # of the estimated bytes must be free
-
-
-@contextmanager
-def written(path: Path) -> Generator[IO[bytes]]:
-    """A file that appears under its name when it is whole and on the disk."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 @contextmanager

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from trainables.core.files import appearing
 from trainables.data import archives, places
-from trainables.data.catalog import DataSet, File
 from trainables.data.downloading import download
+from trainables.data.facts import File, ImageFacts
 
 Say = Callable[[str], None]
 
 
-def get(data_set: DataSet, root: Path, given: Path | None, say: Say) -> None:
+def get(data_set: ImageFacts, root: Path, given: Path | None, say: Say) -> None:
     """Brings a set into the first place of a root, or says that it is there already.
 
     `given` is one of its files, or a folder that has them, instead of its addresses; for a folder
@@ -57,9 +57,8 @@ def _take(source: Path, target: Path, file: File) -> None:
     for sentence in places.wrong(file, source):
         raise ValueError(sentence)
     target.mkdir(parents=True, exist_ok=True)
-    partial = target / f"{file.name}.copied"
-    shutil.copyfile(source, partial)
-    os.replace(partial, target / file.name)
+    with appearing(target / file.name) as partial:
+        shutil.copyfile(source, partial)
 
 
 def _folder(root: Path, given: Path | None, say: Say) -> None:

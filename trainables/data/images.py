@@ -15,10 +15,11 @@ from torch import Tensor
 
 from trainables.data import arrays, digits, published
 from trainables.data.cache import Cached, Mapped, beside
-from trainables.data.catalog import ROOT, DataSet
 from trainables.data.choosing import TailShape, stratified, tailed
 from trainables.data.digits import Digits
+from trainables.data.facts import ImageFacts
 from trainables.data.joined import NO_LABEL, Joined
+from trainables.data.root import ROOT
 from trainables.data.standardising import Standard, restandardised
 from trainables.data.thermal import CountsSplit, Reading
 from trainables.data.thermal import statistics as thermal_statistics
@@ -108,7 +109,7 @@ class Images:
 
 
 def load(
-    data_set: DataSet,
+    data_set: ImageFacts,
     *,
     root: Path = ROOT,
     path: Path | None = None,
@@ -170,7 +171,7 @@ def load(
 
 
 def _made(
-    data_set: DataSet,
+    data_set: ImageFacts,
     root: Path,
     path: Path | None,
     bits: Literal[8, 16],
@@ -191,7 +192,7 @@ def _without_first(found: Images) -> Images:
     return replace(found, with_unlabelled=found.with_unlabelled.second)
 
 
-def _splits(data_set: DataSet, made: Cached, seed: int) -> dict[str, tuple[str, Indices]]:
+def _splits(data_set: ImageFacts, made: Cached, seed: int) -> dict[str, tuple[str, Indices]]:
     """The name of the part of each split, and its indices there."""
     sizes = {name: len(part.labels) for name, part in made.parts.items()}
     if size := sizes.pop(published.UNLABELLED, 0):
@@ -201,7 +202,7 @@ def _splits(data_set: DataSet, made: Cached, seed: int) -> dict[str, tuple[str, 
 
 
 def _splits_of(
-    data_set: DataSet, made: Cached, sizes: dict[str, int], seed: int
+    data_set: ImageFacts, made: Cached, sizes: dict[str, int], seed: int
 ) -> dict[str, tuple[str, Indices]]:
     """Those of parts of these sizes."""
     if "all" in sizes:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from trainables.data.catalog import ROOT, DataSet, File
+from trainables.data.facts import File, ImageFacts
 from trainables.data.published import is_published
+from trainables.data.root import ROOT
 
 CACHE = "cache"
 """The folder below the root in which the arrays made of sets lie."""
@@ -36,7 +37,7 @@ class Found:
         return [self.folder / file.name for file in self.files]
 
 
-def find(data_set: DataSet, root: Path) -> Found | None:
+def find(data_set: ImageFacts, root: Path) -> Found | None:
     """The first place and form in which all files of a set are there; sizes are not looked at."""
     for folder in data_set.looked_for(root):
         for files in data_set.forms:
@@ -46,7 +47,7 @@ def find(data_set: DataSet, root: Path) -> Found | None:
     return None
 
 
-def missing(data_set: DataSet, root: Path) -> str | None:
+def missing(data_set: ImageFacts, root: Path) -> str | None:
     """One sentence on what to run, or what to put where; None if the set is there."""
     if not data_set.forms or find(data_set, root) is not None:
         return None
@@ -99,7 +100,7 @@ def own_splits(path: Path) -> list[str]:
     return [name for name in _SPLITS if (path / name).is_dir()] if has_own_splits(path) else []
 
 
-def check(data_set: DataSet, root: Path) -> list[str]:
+def check(data_set: ImageFacts, root: Path) -> list[str]:
     """What is wrong with the files of a set and with the arrays made of it: a sentence each."""
     said = missing(data_set, root)
     if said is not None:

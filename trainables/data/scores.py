@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from trainables.core.files import appearing
 from trainables.data.places import CACHE
 
 _VERSION = 1  # of the methods: another one is another file
@@ -26,17 +25,14 @@ def kept_scores(root: Path, facts: Sequence[object], compute: Callable[[], Score
     """
     name = hashlib.sha256(json.dumps([_VERSION, *facts]).encode()).hexdigest()[:16]
     path = root / CACHE / "scores" / f"{name}.json"
-    partial = path.with_name(f"{path.name}.{os.getpid()}")  # several runs may compute it
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         found = compute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(found))
-        os.replace(partial, path)
+        with appearing(path, is_shared=True) as partial:  # several runs may compute it
+            partial.write_text(json.dumps(found))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         log.warning("scores are not kept at %s: %s", path, error)
     return found

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.core.files import written
 from trainables.data.cache import Mapped
-from trainables.data.files import written
 
 Scale = Literal["window", "percentiles", "whole"]
 

@@ -15,6 +15,7 @@ from trainables.core.optimizers import build
 from trainables.core.randomness import generator, uniform
 from trainables.core.schedules import SCHEDULES, drops
 from trainables.data.detection.batches import batch
+from trainables.data.detection.catalog import UNREL
 from trainables.data.detection.finishing import FINISHING_DRAWS, Finishing
 from trainables.data.detection.geometry import DRAWS, Augmentation
 from trainables.data.detection.store import BoxSet, Split, open_set
@@ -59,7 +60,7 @@ class DetectionExperiment(Experiment):
         self._measured = self.pictures
         if self.config.evaluation.data == "unrel":
             names = self.config.evaluation.names
-            self._measured = open_set("unrel", settings.path, names=names, copy_to=settings.copy_to)
+            self._measured = open_set(UNREL, settings.path, names=names, copy_to=settings.copy_to)
         self._order = torch.arange(len(self._train))
         if settings.limit is not None and settings.limit < len(self._order):
             draw = generator(self.config.seed, "pictures")

@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 
 from trainables.core.config import Config
 from trainables.data.catalog import ROOT
-from trainables.data.detection.catalog import DETECTION_SETS
-from trainables.data.detection.facts import DetectionSet
+from trainables.data.detection.catalog import DETECTION_SETS, DetectionSet
 from trainables.settings import optimizers
 from trainables.settings.backbones import missing_weights
 from trainables.settings.contents import by_content

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from trainables.core.files import appearing
 
 DPI = 120
 
@@ -23,8 +24,7 @@ def canvas(path: Path, width: float, height: float) -> Generator[Figure]:
     FigureCanvasAgg(figure)
     try:
         yield figure
-        partial = path.with_name(path.name + ".partial")
-        figure.savefig(partial, format="png")
-        os.replace(partial, path)
+        with appearing(path) as partial:
+            figure.savefig(partial, format="png")
     finally:
         figure.clear()

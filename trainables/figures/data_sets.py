@@ -15,7 +15,7 @@ from torch import Tensor
 from trainables.data import images
 from trainables.data.catalog import ROOT, DataSet
 from trainables.data.questions.catalog import QuestionSet
-from trainables.data.scenes.facts import SceneSet
+from trainables.data.scenes.catalog import SceneSet
 from trainables.data.scenes.store import Scenes, Store, open_store
 from trainables.figures.palette import color, paint
 from trainables.figures.pictures import Page, cell_size, save, shown, table

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from trainables.data.detection.facts import DetectionSet
+from trainables.data.detection.catalog import DetectionSet
 from trainables.data.detection.pictures import decoded
 from trainables.data.detection.statistics import Statistics, statistics
 from trainables.data.detection.store import BoxSet, Split, open_set

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from matplotlib.ticker import Formatter
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.core.files import appearing
 from trainables.figures.canvas import canvas
 from trainables.figures.palette import CURVES
 from trainables.metrics.roughness import CEILING, heights
@@ -245,9 +245,8 @@ def vtk(path: Path, first: Tensor, second: Tensor, losses: Tensor, *, logs: bool
     lines += [f"{a:.9g} {b:.9g} {c:.9g}" for a, b, c in zip(*order, strict=True)]
     lines += [f"POINT_DATA {rows * columns}", "SCALARS loss double 1", "LOOKUP_TABLE default"]
     lines += [f"{one:.9g}" for one in kept.T.ravel()]
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("\n".join(lines) + "\n")
-    os.replace(partial, path)
+    with appearing(path) as partial:
+        partial.write_text("\n".join(lines) + "\n")
 
 
 def _numbers(values: Tensor) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
+
+from trainables.core.files import appearing
 
 INK, GREY, EDGE = "#1a1a1a", "#666666", "#cccccc"
 _GAP = 6
@@ -98,14 +100,10 @@ def save(
     image: Image.Image, path: Path, frames: Sequence[Image.Image] = (), rate: float = 4
 ) -> None:
     """Writes a PNG, with further frames an animated one, `rate` a second: whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    if frames:
-        image.save(
-            partial, "PNG", save_all=True, append_images=frames, duration=1000 / rate, loop=0
-        )
-    else:
-        image.save(partial, "PNG", compress_level=3)
-    os.replace(partial, path)
+    several = {"save_all": True, "append_images": frames, "duration": 1000 / rate, "loop": 0}
+    options: dict[str, Any] = several if frames else {"compress_level": 3}
+    with appearing(path) as partial:
+        image.save(partial, "PNG", **options)
 
 
 def cell_size(height: int, width: int, side: int) -> tuple[int, int]:

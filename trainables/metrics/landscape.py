@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainables.core.files import written
 from trainables.metrics.directions import Weights
 
 Measure = Callable[[], Tensor]
@@ -252,9 +252,7 @@ def cached(folder: Path, key: str, compute: Callable[[], Landscape]) -> Landscap
             return Landscape(tuple(axes), torch.from_numpy(kept["values"]))
     found = compute()
     folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     arrays: dict[str, Any] = {f"axis{i}": axis.numpy() for i, axis in enumerate(found.axes)}
-    with partial.open("wb") as file:
+    with written(path, is_shared=True, syncs=False) as file:
         np.savez(file, values=found.values.numpy(), **arrays)
-    os.replace(partial, path)
     return found

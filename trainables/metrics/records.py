@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,8 @@ from typing import NamedTuple
 import torch
 from scipy.special import stdtrit  # a tenth of what scipy.stats costs to import
 from torch import Tensor
+
+from trainables.core.files import appearing
 
 CONFIDENCE = 0.95
 
@@ -98,12 +99,10 @@ class Records:
     def write(self, path: Path) -> None:
         """Writes the table as CSV, a line for each image; it appears whole or not at all."""
         table = self.table()
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", newline="") as file:
+        with appearing(path) as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(table)
             writer.writerows(zip(*map(_written, table.values()), strict=True))
-        os.replace(partial, path)
 
 
 def mean(values: Tensor) -> Mean:

@@ -88,7 +88,7 @@ class Boxes(Config):
         return self.empty_pictures != "none"
 
     def options(self) -> dict[str, Any]:
-        """The arguments of `trainables.data.detection.crops.Options`."""
+        """The arguments of `trainables.data.boxes.crops.Options`."""
         others = {"pictures", "empty_pictures", *_OF_PIXELS}
         return {**self.model_dump(exclude=others), "takes_empty": self.takes_empty}
 

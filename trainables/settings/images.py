@@ -52,7 +52,7 @@ class Images(Config):
     those of ImageNet, or by none; pretrained networks see them as they were trained, whatever it
     is. `thermal` says what is looked at of one's own pictures of 16 bits. `boxes` are cut out of
     pictures that are listed in a file at `path`, JSON of COCO or `samples.json` of FiftyOne, or of
-    what masks in a folder there show, as those of MassMIND (`trainables.data.detection.instances`).
+    what masks in a folder there show, as those of MassMIND (`trainables.data.boxes.instances`).
 
     Folders may be of published forms. Of one with `train` and `val` alone (Imagenette, Imagewoof,
     Imagewang, Tiny-ImageNet) the latter is the test split. So many of 100 training labels are wrong

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from trainables.core import checkpoint, liveness
 from trainables.core.experiment import Evaluated, Experiment
+from trainables.core.files import written
 from trainables.core.measuring import unless_it_fails
-from trainables.data.files import written
 from trainables.data.images import Split, stratified
 from trainables.figures.embeddings import ClassPoints, class_maps
 from trainables.figures.representations import map_rows_sheet

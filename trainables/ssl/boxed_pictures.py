@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.core.experiment import Evaluated
-from trainables.data.detection.boxed import boxed
+from trainables.data.boxed import boxed
 from trainables.figures.boxed_maps import MapRow, boxed_maps_sheet
 from trainables.ssl.explaining import attention, towards_means
 from trainables.ssl.features import Features

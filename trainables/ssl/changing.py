@@ -14,11 +14,11 @@ from torch import Tensor
 
 from trainables.core import liveness
 from trainables.core.experiment import Evaluated, Evaluation, References
+from trainables.core.files import written
 from trainables.core.randomness import uniform
 from trainables.data import sequences
 from trainables.data.arrays import sights
 from trainables.data.digits import Digits
-from trainables.data.files import written
 from trainables.data.images import Images as Loaded
 from trainables.data.images import MappedSplit, Split, stratified
 from trainables.data.natural import changed

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trainables.core import liveness
 from trainables.core.experiment import Evaluated, Evaluation, References
+from trainables.core.files import written
 from trainables.core.randomness import uniform
 from trainables.data.choosing import stratified
 from trainables.data.cifar_c import CorruptedFiles, opened
@@ -24,7 +25,6 @@ from trainables.data.corruptions.corrupt import corrupt
 from trainables.data.corruptions.noise import Draws
 from trainables.data.corruptions.severities import MAIN, SEVERITIES
 from trainables.data.digits import Digits
-from trainables.data.files import written
 from trainables.data.images import Images, Split
 from trainables.figures.corruption import accuracy_grid
 from trainables.metrics.corruption import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from trainables.core import liveness
 from trainables.core.experiment import Batch, Evaluated, Experiment
+from trainables.core.files import written
 from trainables.core.measuring import differentiable, learning, unless_it_fails
 from trainables.core.randomness import derive
 from trainables.data.choosing import stratified
@@ -294,11 +294,9 @@ def _vtk(found: Landscape, path: Path) -> None:
 
 
 def _save(settings: Settings, found: Landscape, path: Path) -> None:
-    beside = path.with_name(path.name + ".partial")
     axes: dict[str, Any] = {f"axis{place}": axis.numpy() for place, axis in enumerate(found.axes)}
-    with beside.open("wb") as file:
+    with written(path, syncs=False) as file:
         np.savez(file, values=found.values.numpy(), seed=settings.seed, **axes)
-    os.replace(beside, path)
 
 
 def _aside(network: Network) -> Network:

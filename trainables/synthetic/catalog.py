@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +44,14 @@ class SceneMaker:
         Raises:
             ValueError: it cannot be made so.
         """
+        from trainables.synthetic.writing import write_set
+
         known = get_args(Crop)
         if crop is not None and crop not in known:  # before scenes are made for it
             raise ValueError(f"crop must be one of {', '.join(known)}, got {crop!r}")
         self.data_set.need_square(crop)
         size = image_size or self.data_set.customary["image_size"]
-        module = importlib.import_module("trainables.synthetic.writing")
-        return module.write_set(
+        return write_set(
             self.name,
             self.data_set.folder(root or ROOT, made=True, image_size=size, crop=crop),
             scenes=scenes,
@@ -97,11 +97,12 @@ class BoxMaker:
         Raises:
             ValueError: it cannot be made so.
         """
+        from trainables.synthetic.writing import write_set
+
         if crop is not None:
             raise ValueError(f"crop must be left out for {self.name}, got {crop!r}")
         size = image_size or self.data_set.image_size
-        module = importlib.import_module("trainables.synthetic.writing")
-        return module.write_set(
+        return write_set(
             self.name,
             self.data_set.folder(root or ROOT, image_size=size),
             scenes=scenes,

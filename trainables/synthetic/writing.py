@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainables.core.files import whole_folder
 from trainables.data import places
 from trainables.data.root import ROOT
 from trainables.synthetic.sets import MADE, Made
@@ -54,16 +54,10 @@ def write_set(
     described = {"name": name, "scenes": scenes, "image_size": size, "seed": seed, "rules": chosen}
     if _holds(folder, described):
         return folder
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as partial:
         every = _scenes(made, described, _needed(name, made, root), progress)
         made.write(partial, every, scenes, **{rule: chosen[rule] for rule in made.writing_rules})
         (partial / DESCRIPTION).write_text(json.dumps(described, indent=2) + "\n")
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

@@ -78,7 +78,7 @@ class CsvFiles:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._files: dict[Path, CsvFile] = {}
-        for path in watched.folder.rglob("metrics.csv"):
+        for path in (path for top in watched.folders for path in top.rglob("metrics.csv")):
             with suppress(OSError):
                 if path.stat().st_mtime < watched.since:
                     self._files[path] = old = CsvFile(path)

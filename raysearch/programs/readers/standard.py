@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raysearch.programs.readers.csv_files import CsvFiles
@@ -11,13 +11,13 @@ from raysearch.programs.readers.tensorboard import TensorBoard
 from raysearch.programs.readers.watched import Watched
 
 
-def readers(folder: Path, pids: Callable[[], list[int]], since: float) -> list[Reader]:
+def readers(folders: Sequence[Path], pids: Callable[[], list[int]], since: float) -> list[Reader]:
     """One reader for each kind of file.
 
     Args:
-        folder: the working folder of the program.
+        folders: the working folder of the program, and what it keeps from attempt to attempt.
         pids: the processes of the program that live now; files that they hold open are read too.
         since: when the program began, in seconds since 1970; made before, it knows what was there.
     """
-    watched = Watched(folder, pids, since)
+    watched = Watched(folders, pids, since)
     return [TensorBoard(watched), CsvFiles(watched)]

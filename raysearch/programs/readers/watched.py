@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,16 +18,21 @@ class Watched:
     """The files of some names that a program writes, found again and again.
 
     Args:
-        folder: its working folder. Links in it are not followed: what lies there is not its own.
+        folders: its working folder, and others of its own. Links in them are not followed: what
+            lies there is not its own.
         pids: the processes of the program that live now.
         since: files that nobody wrote to since this time (seconds since 1970) are not its own.
         every: seconds between two walks through the folder.
     """
 
     def __init__(
-        self, folder: Path, pids: Callable[[], list[int]], since: float, every: float = 0.2
+        self,
+        folders: Sequence[Path],
+        pids: Callable[[], list[int]],
+        since: float,
+        every: float = 0.2,
     ) -> None:
-        self.folder, self.since = folder, since
+        self.folders, self.since = list(folders), since
         self._pids, self._every = pids, every
         self._next = 0.0
         self._found: dict[Path, None] = {}
@@ -57,8 +62,9 @@ class Watched:
         self._next = began + max(self._every, _SELDOM * took)
 
     def _below(self) -> Iterator[Path]:
-        for folder, _, names in os.walk(self.folder):
-            yield from (Path(folder, name) for name in names if self._is_wanted(name))
+        for top in self.folders:
+            for folder, _, names in os.walk(top):
+                yield from (Path(folder, name) for name in names if self._is_wanted(name))
 
     def _held(self) -> Iterator[Path]:
         """What its processes hold open for writing or reading, wherever it lies."""

@@ -17,8 +17,9 @@ from sqlalchemy import exc as sa_exc
 
 from raysearch.errors import BadSetting
 from raysearch.events.database import need_driver
-from raysearch.files import make_folder, sqlite_file
+from raysearch.files import make_folder
 from raysearch.passwords import hidden, without_password
+from raysearch.sqlite_files import sqlite_file
 from raysearch.tracking.mlflow.admission import check_admission
 from raysearch.tracking.mlflow.database import mlflow_address, ready
 

@@ -10,7 +10,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from raysearch.files import make_folder, private, sqlite_address
+from raysearch.files import make_folder, private
+from raysearch.sqlite_files import sqlite_address
 
 ARTIFACTS = "mlartifacts"
 """The folder of artifacts, beside the database."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from raysearch.files import make_folder, sqlite_file
+from raysearch.files import make_folder
 from raysearch.results.view import SearchView, TrialView
+from raysearch.sqlite_files import sqlite_file
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.tracking.mlflow.database import ARTIFACTS, BESIDE
 from raysearch.tracking.mlflow.names import key

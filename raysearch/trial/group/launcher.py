@@ -13,6 +13,7 @@ from ray._raylet import PlacementGroupID
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysearch.files import appearing
 from raysearch.trial.group.rank import attend
 from raysearch.trial.job import Job
 
@@ -118,9 +119,8 @@ def mark_of(job: Job) -> Path:
 def set_mark(job: Job, number: int) -> None:
     """Writes the mark of a group of this process, whole or not at all: other hosts look for it."""
     mark = mark_of(job)
-    partial = mark.with_suffix(".part")
-    partial.write_text(f"{number} {os.getpid()}")
-    os.replace(partial, mark)
+    with appearing(mark) as partial:
+        partial.write_text(f"{number} {os.getpid()}")
 
 
 def give_back(mark: Path) -> None:

@@ -16,8 +16,9 @@ from raysearch.driver.plan import check_name
 from raysearch.errors import BadSetting, WrongState
 from raysearch.events.locks import FileLock, claim
 from raysearch.events.log import Store
-from raysearch.files import absolute, allowed, sqlite_address, sqlite_file
+from raysearch.files import allowed
 from raysearch.settings import Settings
+from raysearch.sqlite_files import absolute, sqlite_address, sqlite_file
 from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.tracking.mlflow.address import consumer
 from tests.raysearch.events import streams

@@ -14,9 +14,9 @@ from raysearch.errors import BadSetting, WrongState
 from raysearch.events.formats import MIGRATIONS, migrated, spec_of
 from raysearch.events.log import Store
 from raysearch.events.schema import Created, Unknown
-from raysearch.files import sqlite_address
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
+from raysearch.sqlite_files import sqlite_address
 from raysearch.sweeps.search_spec import FORMAT, MetricSpec
 from raysearch.version import version
 from tests.raysearch.events import streams

@@ -46,7 +46,7 @@ def test_rows_from_before_the_program_do_not_count(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "metrics.csv"
     path.parent.mkdir()
     path.write_text("step,a\n1,1\n")
-    reader = CsvFiles(Watched(tmp_path, list, time.time() + 0.5))
+    reader = CsvFiles(Watched([tmp_path], list, time.time() + 0.5))
     assert reader.poll() == []
     path.write_text("step,a\n1,1\n2,2\n")
     assert [one.metrics for one in reader.poll()] == [{"a": 2.0}]

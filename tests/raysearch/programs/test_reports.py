@@ -29,7 +29,7 @@ class Heard:
         self.session = Session(job, folder, None)
         self.reports = Reports(self.session, self.notes.append)
 
-    def take(self, step: int | None, source: str = "raysearch", **metrics: float) -> None:
+    def take(self, step: int | None, source: str = "raysearch", **metrics: Any) -> None:
         self.reports.take(step, metrics, None, source)
 
     @property
@@ -56,7 +56,8 @@ def test_a_metric_of_the_sweep_is_known_by_its_letters_and_steps_are_its_fidelit
 ) -> None:
     heard = Heard(tmp_path, "val/acc")
     heard.take(3, val_acc=0.5)
-    heard.take(4, **{"val/acc": 0.6, "progress/epochs": 2.0})
+    more: dict[str, Any] = {"val/acc": 0.6, "progress/epochs": 2.0}
+    heard.take(4, **more)
     assert heard.said == [
         (3, {"val/acc": 0.5, "progress/epochs": 3.0}),
         (4, {"val/acc": 0.6, "progress/epochs": 2.0}),
@@ -125,7 +126,7 @@ def test_a_session_that_refuses_ends_no_trial(tmp_path: Path) -> None:
     ],
 )
 def test_an_end_without_the_metric_says_what_was_heard(
-    said: dict[str, float], words: str, tmp_path: Path
+    said: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     heard = Heard(tmp_path, "val/acc")
     if said:

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from raysearch import Program
+import raysearch
+from raysearch import Program, trainable
+from raysearch.provenance.snapshot import changed_since, keep, programs_of, unpack_folder
+from raysearch.provenance.sources import gather
 from raysearch.sweeps.program import PROGRAM
 from raysearch.trial.child import Child, start_server, stop_server
 from raysearch.trial.job import Job, Message
@@ -133,7 +137,11 @@ os._exit(3 if not start else 0)
 
 
 def test_it_goes_on_from_the_newest_checkpoint_of_its_own(tmp_path: Path) -> None:
-    how = {"read": READ, "resume": "--resume {checkpoint}", "checkpoints": "ckpts/*.pt"}
+    how: dict[str, Any] = {
+        "read": READ,
+        "resume": "--resume {checkpoint}",
+        "checkpoints": "ckpts/*.pt",
+    }
     first = run(job_of(tmp_path, RESUMES, **how))
     assert first[-1]["outcome"] == "exit" and first[-1]["message"].startswith(
         "exit code 3: epoch 3"
@@ -259,6 +267,49 @@ raysearch.report(1, {"val/acc": 0.5})
     assert reports(messages) == [(1, 0.5)], messages
     facts = [one["facts"] for one in messages if one["kind"] == "describe"]
     assert facts[-1]["python"] == str(made) and "train.py" in facts[-1]["program/command"]
+
+
+def counts(config: dict[str, Any]) -> float:
+    """A function that a trial finds by its name."""
+    start = raysearch.checkpoint()
+    assert start is None and not raysearch.should_stop()
+    raysearch.report(1, {"val/acc": config["x"]}, checkpoint=__file__)
+    return config["x"] + config["seed"]
+
+
+def test_a_function_reports_in_the_process_of_its_trial(tmp_path: Path) -> None:
+    config = trainable(counts)(x=0.5, seed=2)
+    job = replace(job_of(tmp_path, ""), experiment=config.experiment, config=config.to_json())
+    messages = run(job)
+    assert reports(messages) == [(1, 0.5), (2, 2.5)] and messages[-1]["outcome"] == "complete"
+    kept = [one["checkpoint"] for one in messages if one["kind"] == "report"][0]
+    assert Path(kept).read_bytes() == Path(__file__).read_bytes()
+
+
+def test_a_search_that_is_resumed_knows_what_changed_of_a_program(tmp_path: Path) -> None:
+    code, runs = tmp_path / "code", tmp_path / "runs"
+    code.mkdir()
+    (code / "train.py").write_text("a = 1")
+    (code / "run.sh").write_text("true")
+    (code / "readme.txt").write_text("x")
+    kept = keep(runs, tmp_path, [], [runs], 1, programs=[code])
+    assert programs_of(runs, kept.snapshot) == [code]
+
+    def changed() -> list[str]:
+        return changed_since(runs, kept.snapshot, gather(tmp_path, [], [runs], [code]), [])
+
+    (code / "new.py").write_text("b = 1")
+    (code / "readme.txt").write_text("y")
+    assert changed() == []
+    (code / "train.py").write_text("a = 2")
+    (code / "run.sh").unlink()
+    assert changed() == ["run.sh", "train.py"]
+    assert sorted(unpack_folder(runs, kept.snapshot, code, tmp_path / "out")) == [
+        "readme.txt",
+        "run.sh",
+        "train.py",
+    ]
+    assert (tmp_path / "out/train.py").read_text() == "a = 1"
 
 
 def test_what_it_says_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:

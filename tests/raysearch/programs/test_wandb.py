@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ run = wandb.init(mode="offline", project="p", settings=settings)
 
 def history(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The records of what was logged in an offline file of W&B, which is a log of LevelDB."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    record_type: Any = import_module("wandb.proto.wandb_internal_pb2").Record
 
     data, place, part = path.read_bytes(), 7, b""
     while place + 7 <= len(data):
@@ -108,7 +109,7 @@ def history(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         part += data[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # a whole record, or its last part
-            record, part = Record.FromString(part), b""
+            record, part = record_type.FromString(part), b""
             if record.WhichOneof("record_type") == "history":
                 yield (
                     record.history.step.num,

@@ -16,7 +16,8 @@ import pytest
 from raysearch.events.log import Store
 from raysearch.provenance import snapshot
 from raysearch.provenance.environment import current_environment, differences, packages
-from raysearch.provenance.sources import LARGEST, gather
+from raysearch.provenance.sources import gather
+from raysearch.provenance.working_tree import LARGEST
 from raysearch.sweeps.search_spec import CodeState, to_plain
 from raysearch.tracking.audit import audit
 from tests.raysearch.events import streams

@@ -11,6 +11,7 @@ import pytest
 
 from raysearch import Program, trainable
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.sweeps.program import ROOTS, original
 from raysearch.sweeps.program_config import ProgramConfig
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, sweep
@@ -112,7 +113,8 @@ def test_a_function_is_a_configuration_too() -> None:
 )
 def test_what_cannot_be_is_refused(stated: dict[str, Any], words: str) -> None:
     with pytest.raises(BadSetting, match=words):
-        Program(**{"command": "python train.py", **stated})
+        declare: Any = Program
+        declare(**{"command": "python train.py", **stated})
 
 
 @pytest.mark.parametrize(
@@ -139,3 +141,12 @@ def test_what_is_not_there_is_said_before_any_trial(tmp_path: Path) -> None:
     assert linked.missing() == f"links names 'data', which is not in {tmp_path}"
     absent = Program("python train.py", folder=tmp_path, python="nothing-here")()
     assert absent.missing() == "python names 'nothing-here', which cannot be started here"
+
+
+def test_the_folder_of_unpacked_code_is_that_where_its_data_lies(tmp_path: Path) -> None:
+    lay, unpacked = tmp_path / "project", tmp_path / "kept/0/sub"
+    (lay / "sub").mkdir(parents=True)
+    unpacked.mkdir(parents=True)
+    (tmp_path / "kept" / ROOTS).write_text(json.dumps([str(lay)]))
+    assert Program("x", folder=unpacked)().to_json()["program"]["folder"] == str(lay / "sub")
+    assert original(tmp_path / "kept/0/other") == tmp_path / "kept/0/other"

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from raysearch.files import sqlite_address
+from raysearch.sqlite_files import sqlite_address
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.database import mlflow_address, ready
 

@@ -22,6 +22,7 @@ from trainables.core.training import ExperimentConfig
 from trainables.data.cache import beside
 from trainables.data.catalog import MNIST
 from trainables.data.copying import copied
+from trainables.data.detection.catalog import TINY
 from trainables.data.detection.store import open_set
 from trainables.data.images import MappedSplit, load
 from trainables.data.scenes.left import FILE
@@ -150,8 +151,8 @@ def test_pictures_with_boxes_are_decoded_from_the_copy(tmp_path: Path) -> None:
     MAKERS["tiny"].make(
         tmp_path, scenes=16, image_size=32, seed=0, progress=lambda done, all_: None, rules={}
     )
-    far = open_set("tiny", tmp_path, image_size=32)
-    near = open_set("tiny", tmp_path, image_size=32, copy_to=str(tmp_path / "near"))
+    far = open_set(TINY, tmp_path, image_size=32)
+    near = open_set(TINY, tmp_path, image_size=32, copy_to=str(tmp_path / "near"))
     assert near.fingerprint == far.fingerprint and near.folder == far.folder
     for name, split in near.splits.items():
         own = far.split(name)

@@ -109,7 +109,7 @@ def test_nothing_is_left_of_a_set_whose_making_fails(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
-    left = tmp_path / ".set.partial" / "images"
+    left = tmp_path / ".set.unfinished" / "images"
     left.mkdir(parents=True)
     (left / "half.png").write_bytes(b"")
     folder = clevr(tmp_path / "set")

@@ -1,14 +1,65 @@
-"""What sets of pictures with boxes there are; nothing is read."""
+"""What sets of pictures with boxes there are, and what can be done with them."""
 
 from __future__ import annotations
 
-from trainables.data.detection.facts import Archive, of_splits
-from trainables.data.detection.facts import DetectionSet as DetectionSet
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from trainables.data.detection.facts import SELECTING, Archive, DetectionFacts, of_splits
 from trainables.data.detection.facts import Part as Part
 from trainables.data.names import FASHION_CLASSES
+from trainables.data.root import ROOT
 
-SELECTING = 5_000
-"""Pictures of COCO's train2017 that select, as many as its val2017 has, which is the test."""
+
+class DetectionSet(DetectionFacts):
+    """A set of pictures with boxes, with what can be done with it; `viewer` shows some of it."""
+
+    viewer: ClassVar[str] = "trainables.figures.detection_sets:show_boxes"
+
+    def get(self, root: Path | None, given: Path | None, say: Callable[[str], None]) -> None:
+        """Fetches its files into a root, or takes them from a folder that is `given`.
+
+        Raises:
+            LookupError, ValueError, ConnectionError: one sentence on what was wrong.
+        """
+        from trainables.data.detection import getting
+
+        getting.get(self, root or ROOT, given, say)
+
+    def check(self, root: Path | None = None) -> Sequence[str]:
+        """What is wrong with its annotations, and with what was made of them: a sentence each."""
+        from trainables.data.detection import store
+
+        said = self.missing(root)
+        return [said] if said else store.check(self, root or ROOT)
+
+    def prepare(
+        self,
+        root: Path | None,
+        *,
+        image_size: int | None = None,
+        crop: str | None = None,
+        interpolation: str | None = None,
+        sizes: Mapping[str, int] | None = None,
+        **others: Any,
+    ) -> Path:
+        """Reads its annotations once, after it was converted if need be; returns its folder.
+
+        Raises:
+            LookupError: it is not there. ValueError: a file or an option is wrong.
+        """
+        from trainables.data.detection.store import open_set
+
+        for option, value in (("crop", crop), ("interpolation", interpolation), ("sizes", sizes)):
+            if value:
+                raise ValueError(
+                    f"{option} must be left out for {self.name}, whose pictures stay as they are, "
+                    f"got {value!r}"
+                )
+        return open_set(self, root or ROOT, image_size=image_size or 0).folder
+
+
 _COCO = "http://images.cocodataset.org"
 _TRAIN, _VAL = 118_287, 5_000
 
@@ -88,3 +139,10 @@ UNREL = DetectionSet(
 )
 DETECTION_SETS = {each.name: each for each in (COCO, GARMENTS_BOXES, TREES, TINY, UNREL)}
 """By name."""
+
+
+def detection_set(name: str) -> DetectionSet:
+    """A set by its name. Raises LookupError with those that there are."""
+    if name not in DETECTION_SETS:
+        raise LookupError(f"data.name must be one of {', '.join(DETECTION_SETS)}, got {name!r}")
+    return DETECTION_SETS[name]

@@ -7,8 +7,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.core.files import whole_folder, written
 from trainables.data.cache import identity
 from trainables.data.detection.checks import checked
 from trainables.data.detection.pictures import wrong_sizes
-from trainables.data.files import alone, checksum, written
+from trainables.data.files import alone, checksum
 from trainables.data.places import CACHE, MANIFEST
 
 _VERSION = "boxes-2"  # of the layout of the files below: another one is another folder
@@ -130,11 +129,7 @@ def _make(folder: Path, path: Path, pictures: Path | None) -> None:
     names = [name.decode() for name in found.columns.file_names] if pictures else []
     for sentence in wrong_sizes(pictures or path, names, found.columns.sizes):
         raise ValueError(f"{path}: {sentence}")
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
-    shutil.rmtree(folder, ignore_errors=True)  # without a manifest it is nobody's
-    unfinished.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as unfinished:  # what is there without a manifest is nobody's
         for field in fields(Columns):
             with written(unfinished / f"{field.name}.npy") as file:
                 np.save(file, getattr(found.columns, field.name))
@@ -147,9 +142,6 @@ def _make(folder: Path, path: Path, pictures: Path | None) -> None:
         }
         with written(unfinished / MANIFEST) as file:
             file.write(json.dumps(manifest, indent=1).encode())
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _opened(folder: Path) -> Annotations:

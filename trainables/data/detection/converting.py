@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+from trainables.core.files import whole_folder
 from trainables.data.detection import trees, unrel
-from trainables.data.detection.facts import ANNOTATIONS, DetectionSet
+from trainables.data.detection.facts import ANNOTATIONS, DetectionFacts
 from trainables.data.files import alone
 
 Names = Literal["mapped", "as_numbered"]
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def converted(
-    data_set: DetectionSet, root: Path, *, image_size: int, names: Names
+    data_set: DetectionFacts, root: Path, *, image_size: int, names: Names
 ) -> tuple[Path, Path | None]:
     """The folder of a set in the form of COCO, made if it is not there, and that of its pictures.
 
@@ -48,10 +47,8 @@ def converted(
 
 
 def _convert(origin: Path, folder: Path, size: int, names: Names, facts: dict[str, Any]) -> None:
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
-    (unfinished / ANNOTATIONS).mkdir(parents=True)
-    try:
+    with whole_folder(folder) as unfinished:  # what is there is of other files
+        (unfinished / ANNOTATIONS).mkdir()
         if size:
             trees.cut(origin, unfinished, size)
         else:
@@ -59,13 +56,9 @@ def _convert(origin: Path, folder: Path, size: int, names: Names, facts: dict[st
             path = unfinished / ANNOTATIONS / "instances_test.json"
             path.write_text(json.dumps(contents))
         (unfinished / _DONE).write_text(json.dumps(facts))
-        shutil.rmtree(folder, ignore_errors=True)  # of other files
-        os.replace(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _identity(data_set: DetectionSet, origin: Path) -> list[list[Any]]:
+def _identity(data_set: DetectionFacts, origin: Path) -> list[list[Any]]:
     """Which files these are: names, sizes in bytes, when last written."""
     paths = [origin / name for name in data_set.needs if (origin / name).is_file()]
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from trainables.data.root import ROOT
 
 PREPARED, MADE = "prepared", "made"
 """The folders below the root of what is brought into the form of COCO, and of made sets."""
 ANNOTATIONS = "annotations"
+SELECTING = 5_000
+"""Pictures of COCO's train2017 that select, as many as its val2017 has, which is the test."""
 
 
 class Archive(NamedTuple):
@@ -34,14 +35,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class DetectionSet:
+class DetectionFacts:
     """Facts of a set: pictures of each split, the classes 0 … C − 1, and the parts it consists of.
 
     `kind` says how it comes to be: `published` in the form of COCO, `made` here in that form, or
     `converted` into it from what is at `needs`, files below its folder or in its `package` (name
     and version, and the folder in it). `image_size` is the customary side in pixels of made and
     converted pictures, 0 if they are as they are. C is the largest number of a category and one.
-    `viewer` names what shows some of it.
     """
 
     name: str
@@ -56,7 +56,6 @@ class DetectionSet:
     needs: tuple[str, ...] = ()
     package: tuple[str, str] | None = None
     archives: tuple[Archive, ...] = field(default=())
-    viewer: ClassVar[str] = "trainables.figures.detection_sets:show_boxes"
 
     @property
     def size(self) -> int:
@@ -116,45 +115,6 @@ class DetectionSet:
     def is_whole(self, folder: Path) -> bool:
         """Whether a folder has the annotations and the folders of pictures of all parts."""
         return all((folder / name).exists() for name in self._files())
-
-    def get(self, root: Path | None, given: Path | None, say: Callable[[str], None]) -> None:
-        """Fetches its files into a root, or takes them from a folder that is `given`.
-
-        Raises:
-            LookupError, ValueError, ConnectionError: one sentence on what was wrong.
-        """
-        module = importlib.import_module("trainables.data.detection.getting")
-        module.get(self, root or ROOT, given, say)
-
-    def check(self, root: Path | None = None) -> Sequence[str]:
-        """What is wrong with its annotations, and with what was made of them: a sentence each."""
-        said = self.missing(root)
-        store = importlib.import_module("trainables.data.detection.store")
-        return [said] if said else store.check(self, root or ROOT)
-
-    def prepare(
-        self,
-        root: Path | None,
-        *,
-        image_size: int | None = None,
-        crop: str | None = None,
-        interpolation: str | None = None,
-        sizes: Mapping[str, int] | None = None,
-        **others: Any,
-    ) -> Path:
-        """Reads its annotations once, after it was converted if need be; returns its folder.
-
-        Raises:
-            LookupError: it is not there. ValueError: a file or an option is wrong.
-        """
-        for option, value in (("crop", crop), ("interpolation", interpolation), ("sizes", sizes)):
-            if value:
-                raise ValueError(
-                    f"{option} must be left out for {self.name}, whose pictures stay as they are, "
-                    f"got {value!r}"
-                )
-        store = importlib.import_module("trainables.data.detection.store")
-        return store.open_set(self, root or ROOT, image_size=image_size or 0).folder
 
     def _files(self) -> list[str]:
         return [name for part in self.parts.values() for name in (part.annotations, part.pictures)]

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trainables.data import archives
-from trainables.data.detection.facts import DetectionSet
+from trainables.data.detection.facts import DetectionFacts
 from trainables.data.downloading import download
 
 Say = Callable[[str], None]
 
 
-def get(data_set: DetectionSet, root: Path, given: Path | None, say: Say) -> None:
+def get(data_set: DetectionFacts, root: Path, given: Path | None, say: Say) -> None:
     """Fetches a set, or takes it from a folder or an archive that is `given`.
 
     Of a folder that is given the files stay where they are, and are linked. No checksums are
@@ -68,7 +68,7 @@ def _unpack(archive: Path, target: Path) -> None:
         shutil.rmtree(inside, ignore_errors=True)
 
 
-def _link(data_set: DetectionSet, given: Path, target: Path) -> None:
+def _link(data_set: DetectionFacts, given: Path, target: Path) -> None:
     files = data_set.needs or tuple(
         name for part in data_set.parts.values() for name in (part.annotations, part.pictures)
     )

@@ -13,14 +13,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.catalog import ROOT
 from trainables.data.copying import copied
-from trainables.data.detection.catalog import DETECTION_SETS, SELECTING
 from trainables.data.detection.columns import Annotations, Columns, mapped
 from trainables.data.detection.converting import Names, converted
-from trainables.data.detection.facts import DetectionSet
+from trainables.data.detection.facts import SELECTING, DetectionFacts
 from trainables.data.detection.pictures import wrong_sizes
 from trainables.data.places import CACHE, MANIFEST, wrong_arrays
+from trainables.data.root import ROOT
 
 Indices = NDArray[np.int64]
 
@@ -90,7 +89,7 @@ class BoxSet:
     are divided; pixels are not in it. `folder` is where its annotations are.
     """
 
-    data_set: DetectionSet
+    data_set: DetectionFacts
     folder: Path
     splits: Mapping[str, Split]
     categories: Mapping[int, str]
@@ -108,7 +107,7 @@ class BoxSet:
 
 
 def open_set(
-    data_set: DetectionSet | str,
+    data_set: DetectionFacts,
     root: Path = ROOT,
     *,
     image_size: int = 0,
@@ -120,7 +119,7 @@ def open_set(
     """A set of the catalogue; what is not yet read or converted is so first.
 
     Args:
-        data_set: or its name.
+        data_set: its facts.
         root: the folder of data sets.
         image_size: side in pixels of made and converted pictures; 0 is the customary one.
         seed: which of COCO's train2017 select.
@@ -132,24 +131,20 @@ def open_set(
             `copying.copied` does it.
 
     Raises:
-        LookupError: there is no such set, or it is not there. ValueError: a file is wrong, or
-            cannot be copied.
+        LookupError: it is not there. ValueError: a file is wrong, or cannot be copied.
     """
-    known = DETECTION_SETS.get(data_set) if isinstance(data_set, str) else data_set
-    if known is None:
-        raise LookupError(f"data.name must be one of {', '.join(DETECTION_SETS)}, got {data_set!r}")
-    _check_options(known, image_size, selects_on, names)
-    said = known.missing(root, image_size=image_size)  # of this size, not of any
+    _check_options(data_set, image_size, selects_on, names)
+    said = data_set.missing(root, image_size=image_size)  # of this size, not of any
     if said is not None:
         raise LookupError(said)
-    folder, places = _places(known, root, image_size, names)
+    folder, places = _places(data_set, root, image_size, names)
     parts = {
         part: Split(found, np.arange(len(found.columns.image_ids)), _near(found, pictures, copy_to))
         for part, (path, pictures) in places.items()
-        for found in [_of_classes(known, path, mapped(root, folder.name, path, pictures))]
+        for found in [_of_classes(data_set, path, mapped(root, folder.name, path, pictures))]
     }
-    splits = _divided(parts, seed, selects_on) if known.name == "coco" else parts
-    return _box_set(known, folder, splits, parts)
+    splits = _divided(parts, seed, selects_on) if data_set.name == "coco" else parts
+    return _box_set(data_set, folder, splits, parts)
 
 
 def within(
@@ -197,7 +192,7 @@ def truth(split: Split, examples: Indices | None = None) -> dict[str, Any]:
     return {"images": images, "annotations": found, "categories": categories}
 
 
-def check(data_set: DetectionSet, root: Path) -> list[str]:
+def check(data_set: DetectionFacts, root: Path) -> list[str]:
     """What is wrong with the columns made of a set: a sentence each; with its files, the first.
 
     Pictures of another size than annotated are named, and those counted that are not there.
@@ -215,7 +210,7 @@ def check(data_set: DetectionSet, root: Path) -> list[str]:
     return found
 
 
-def _wrong(data_set: DetectionSet, root: Path, size: int) -> list[str]:
+def _wrong(data_set: DetectionFacts, root: Path, size: int) -> list[str]:
     try:
         opened = open_set(data_set, root, image_size=size)
     except (ValueError, LookupError) as error:
@@ -237,7 +232,7 @@ def _of_annotations(columns: Columns) -> tuple[NDArray[Any], ...]:
     return columns.ids, columns.boxes, columns.classes, columns.crowd, columns.areas
 
 
-def _check_options(data_set: DetectionSet, image_size: int, selects_on: str, names: str) -> None:
+def _check_options(data_set: DetectionFacts, image_size: int, selects_on: str, names: str) -> None:
     """Raises ValueError if an option is none, or is of another set."""
     if selects_on not in ("train2017", "val2017"):
         raise ValueError(f"data.selects_on must be train2017 or val2017, got {selects_on!r}")
@@ -253,7 +248,7 @@ def _check_options(data_set: DetectionSet, image_size: int, selects_on: str, nam
 
 
 def _places(
-    data_set: DetectionSet, root: Path, image_size: int, names: Names
+    data_set: DetectionFacts, root: Path, image_size: int, names: Names
 ) -> tuple[Path, dict[str, tuple[Path, Path]]]:
     """Where a set is in the form of COCO, and by part its JSON and the folder of its pictures."""
     pictures: Path | None = None
@@ -275,7 +270,7 @@ def _near(found: Annotations, pictures: Path, copy_to: str | None) -> Path:
     return copied(pictures, [name for name in names if (pictures / name).is_file()], copy_to)
 
 
-def _of_classes(data_set: DetectionSet, path: Path, found: Annotations) -> Annotations:
+def _of_classes(data_set: DetectionFacts, path: Path, found: Annotations) -> Annotations:
     """Annotations whose categories are all below the number of classes of their set.
 
     A detector would take one above for "no object", or have no output for it.
@@ -310,7 +305,7 @@ def _divided(
 
 
 def _box_set(
-    data_set: DetectionSet, folder: Path, splits: Mapping[str, Split], parts: Mapping[str, Split]
+    data_set: DetectionFacts, folder: Path, splits: Mapping[str, Split], parts: Mapping[str, Split]
 ) -> BoxSet:
     categories: dict[int, str] = {}
     for part in parts.values():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from trainables.data.root import ROOT
-from trainables.data.scenes.catalog import SCENE_SETS
-from trainables.data.scenes.facts import MANIFEST, SceneSet, missing_files
+from trainables.data.scenes.catalog import SCENE_SETS, SceneSet
+from trainables.data.scenes.facts import MANIFEST, missing_files
 
 _SCENES = "clevr"
 
@@ -72,10 +71,11 @@ class QuestionSet:
 
     def check(self, root: Path | None = None) -> Sequence[str]:
         """What is wrong with what was prepared of it: a sentence each."""
+        from trainables.data.questions import store
+
         said = self.missing(root)
         if said:
             return [said]
-        store = importlib.import_module("trainables.data.questions.store")
         return [each for path in self.stores(root) for each in store.check(path)]
 
     def prepare(
@@ -95,6 +95,9 @@ class QuestionSet:
         Raises:
             LookupError: the files are not there. ValueError: an option or a file is wrong.
         """
+        from trainables.data.questions.prepare import prepare
+        from trainables.data.scenes.frames import Frame
+
         below = root or ROOT
         given = {"image_size": image_size, "crop": crop, "interpolation": interpolation}
         chosen: dict[str, Any] = dict(self.scenes.customary)
@@ -105,8 +108,6 @@ class QuestionSet:
         if not files:
             making = f"no made {_SCENES} is at {there}; run `raysearch data make {_SCENES}`"
             raise LookupError(making if made else missing_files(self.scenes, below))
-        frames = importlib.import_module("trainables.data.scenes.frames")
-        module = importlib.import_module("trainables.data.questions.prepare")
         settings = {
             "name": self.name,
             "made": made,
@@ -114,10 +115,10 @@ class QuestionSet:
             "sizes": dict(sizes or {}),
             "files": {path.name: path.stat().st_size for path in files if path.is_file()},
         }
-        return module.prepare(
+        return prepare(
             self.folder(below, made=made, **chosen),
             files,
-            frame=frames.Frame(**chosen),
+            frame=Frame(**chosen),
             sizes=sizes or {},
             settings=settings,
             progress=progress,

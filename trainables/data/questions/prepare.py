@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.files import alone, checksum, need_space, written
+from trainables.core.files import unfinished_of, whole_folder, written
+from trainables.data.files import alone, checksum, need_space
 from trainables.data.questions.store import ARRAYS, MANIFEST, SPLITS, VERSION
 from trainables.data.questions.words import Vocabulary, answer_number, words_of
 from trainables.data.scenes import pngs
@@ -130,7 +131,7 @@ def _times(files: Sequence[Path]) -> dict[str, int]:
 
 def _begun(folder: Path, settings: Mapping[str, Any]) -> Path:
     """The hidden folder in which arrays wait for the others; emptied if others were begun."""
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished = unfinished_of(folder)
     begun = unfinished / "settings.json"
     if not begun.exists() or json.loads(begun.read_text()) != settings:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -149,9 +150,6 @@ def _write(
     advance: Callable[[int], None],
 ) -> None:
     """The arrays of a split, in a folder that appears when all are whole."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     numbers = [vocabulary.numbers(text) for each in asked for text in each.questions]
     arrays: dict[str, NDArray[Any]] = {
         "tokens": np.array([n for each in numbers for n in each], np.int32),
@@ -159,12 +157,12 @@ def _write(
         "question_splits": _splits([each.questions for each in asked]),
         "answers": np.array([answer for each in asked for answer in each.answers], np.uint8),
     }
-    for name, array in arrays.items():
-        with written(partial / f"{name}.npy") as file:
-            np.save(file, array)
     pictures = [each.picture for each in asked]
-    _write_pictures(partial / "pictures.npy", source, pictures, frame, advance)
-    os.replace(partial, folder)
+    with whole_folder(folder) as unfinished:
+        for name, array in arrays.items():
+            with written(unfinished / f"{name}.npy") as file:
+                np.save(file, array)
+        _write_pictures(unfinished / "pictures.npy", source, pictures, frame, advance)
 
 
 def _splits(rows: Sequence[Sequence[Any]]) -> NDArray[np.int64]:

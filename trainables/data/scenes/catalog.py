@@ -1,14 +1,49 @@
-"""What sets of scenes there are, and what to run for a store that is not there; nothing is read."""
+"""What sets of scenes there are, what can be done with them, and what to run for their stores."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from trainables.data.scenes.facts import ALL_ROWS, MANIFEST, SceneSet, getting, root_option
+from trainables.data.root import ROOT
+from trainables.data.scenes.facts import ALL_ROWS, MANIFEST, SceneFacts, root_option, way_to_get
 from trainables.data.scenes.facts import Crop as Crop
 from trainables.data.scenes.facts import missing_files as missing_files
 from trainables.data.scenes.facts import store_folder as store_folder
+
+
+class SceneSet(SceneFacts):
+    """A set of scenes, with what can be done with it; `viewer` names what shows some of it."""
+
+    viewer: ClassVar[str] = "trainables.figures.data_sets:show_scenes"
+
+    def get(self, root: Path | None, given: Path | None, say: Callable[[str], None]) -> None:
+        """Fetches its files into a root, or takes them from a file or folder that is `given`.
+
+        Raises:
+            LookupError, ValueError, ConnectionError: one sentence on what was wrong.
+        """
+        from trainables.data.scenes import getting
+
+        getting.get(self, root or ROOT, given, say)
+
+    def check(self, root: Path | None = None) -> Sequence[str]:
+        """What is wrong with what was prepared of it: a sentence each."""
+        from trainables.data.scenes import store
+
+        said = self.missing(root)
+        return (
+            [said] if said else [each for path in self.stores(root) for each in store.check(path)]
+        )
+
+    def prepare(
+        self, root: Path | None, *, progress: Callable[[int, int], None], **options: Any
+    ) -> Path:
+        """Makes a store of its files; options as of `trainables.data.scenes.prepare:prepare`."""
+        from trainables.data.scenes.prepare import prepare
+
+        return prepare(self, root or ROOT, progress=progress, **options)
 
 
 def _records(
@@ -228,4 +263,4 @@ def missing_store(
         make = f"run `raysearch data make {name} {size}{cropped}{option}`"
         is_enough = (crop, interpolation) == (by, usual["interpolation"])
         return f"{said}; {make}" if is_enough else f"{said}; {make}, then `{prepare}`"
-    return f"{said}; {getting(SCENE_SETS[name], option)}, then `{prepare}`"
+    return f"{said}; {way_to_get(SCENE_SETS[name], option)}, then `{prepare}`"

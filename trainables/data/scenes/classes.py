@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainables.data.names import FASHION_CLASSES
-from trainables.data.scenes.facts import SceneSet
+from trainables.data.scenes.facts import SceneFacts
 
 ANY = "any"
 """The property that all objects share: two classes, background and object."""
@@ -28,7 +28,7 @@ _VALUES: dict[str, dict[str, tuple[str, ...]]] = {
 """Names of the values of properties, by set, in the order of their codes from 1."""
 
 
-def properties(data_set: SceneSet) -> tuple[str, ...]:
+def properties(data_set: SceneFacts) -> tuple[str, ...]:
     """The properties by which pixels of a set may be told apart; none if it has no masks.
 
     A set whose masks are classes has a single one, which is called so.
@@ -40,7 +40,7 @@ def properties(data_set: SceneSet) -> tuple[str, ...]:
     return ANY, *_VALUES.get(data_set.name, {})
 
 
-def classes(data_set: SceneSet, by: str) -> tuple[str, ...]:
+def classes(data_set: SceneFacts, by: str) -> tuple[str, ...]:
     """Names of the classes of pixels, by index; 0 is the background.
 
     Raises:

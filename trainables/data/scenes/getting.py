@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from trainables.core.files import appearing
 from trainables.data.downloading import download
-from trainables.data.scenes.facts import SceneSet, missing_files
+from trainables.data.scenes.facts import SceneFacts, missing_files
 
 Say = Callable[[str], None]
 
 
-def get(data_set: SceneSet, root: Path, given: Path | None, say: Say) -> None:
+def get(data_set: SceneFacts, root: Path, given: Path | None, say: Say) -> None:
     """Fetches the files of a set, or links or copies them from a file or folder that is `given`.
 
     No checksums of whole files are published; every record has its own, which is looked at when
@@ -38,7 +39,7 @@ def get(data_set: SceneSet, root: Path, given: Path | None, say: Say) -> None:
     say(f"{data_set.name} is there: {target}")
 
 
-def _take(data_set: SceneSet, given: Path, target: Path) -> None:
+def _take(data_set: SceneFacts, given: Path, target: Path) -> None:
     folder = given.parent if given.is_file() else given
     found = data_set.found(folder)
     if not found:
@@ -61,6 +62,5 @@ def _linked(source: str | Path, target: str | Path) -> None:
     except FileExistsError:
         return
     except OSError:
-        partial = Path(f"{target}.copied")
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
+        with appearing(Path(target)) as partial:
+            shutil.copyfile(source, partial)

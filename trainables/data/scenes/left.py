@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from trainables.data.scenes.store import Shards
+from trainables.core.files import written
+from trainables.data.scenes.shards import Shards
 
 FILE = "left.npy"
 """[N, O], whether a pixel of object 1 … O is in the picture; in the folder of a store, where it is
@@ -43,14 +40,11 @@ def kept_left(folder: Path, labels: Shards, objects: int) -> NDArray[np.bool_]:
             raise ValueError(f"{FILE} has another shape")
         return found
     found = left(labels, objects)
-    partial = folder / f".{uuid4().hex}-{FILE}"  # of this process: several may be at it
     try:
-        np.save(partial, found)
-        os.replace(partial, path)
+        with written(path, is_shared=True, syncs=False) as file:
+            np.save(file, found)
     except OSError:  # of another user, or a full disk: each run sees for itself
         log.info("%s cannot be kept", path, exc_info=True)
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return found
 
 

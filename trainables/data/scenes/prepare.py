@@ -11,7 +11,7 @@ from trainables.data.files import alone, need_space
 from trainables.data.scenes.class_masks import ClassMaskScenes
 from trainables.data.scenes.clevr import DescribedScenes
 from trainables.data.scenes.clips import ClipScenes
-from trainables.data.scenes.facts import ALL_ROWS, SceneSet, missing_files, store_folder
+from trainables.data.scenes.facts import ALL_ROWS, SceneFacts, missing_files, store_folder
 from trainables.data.scenes.formats import Piece
 from trainables.data.scenes.frames import Frame
 from trainables.data.scenes.nuclei import NucleiTiles
@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 
 def prepare(
-    data_set: SceneSet,
+    data_set: SceneFacts,
     root: Path,
     *,
     made: bool = False,
@@ -39,7 +39,7 @@ def prepare(
     """Makes the store of a set, and returns its folder; goes on if it was begun before.
 
     `sizes` of train, val and test in scenes (for MOVi in clips), all three or none; None is as
-    `SceneSet.splits`. What is not told of the frame is what is customary for the set.
+    `SceneFacts.splits`. What is not told of the frame is what is customary for the set.
     `progress(done, total)` counts bytes of the files, or pictures.
 
     Raises:
@@ -134,7 +134,7 @@ def _told(sizes: Mapping[str, int] | None) -> dict[str, int]:
     return {name: sizes[name] for name in SPLITS}
 
 
-def _files(data_set: SceneSet, root: Path, folder: Path, made: bool, option: str) -> list[Path]:
+def _files(data_set: SceneFacts, root: Path, folder: Path, made: bool, option: str) -> list[Path]:
     """What a set is read from. Raises LookupError if it is not there."""
     found = data_set.found(folder)
     if found:
@@ -147,7 +147,7 @@ def _files(data_set: SceneSet, root: Path, folder: Path, made: bool, option: str
 
 
 def _source(
-    data_set: SceneSet,
+    data_set: SceneFacts,
     files: list[Path],
     frame: Frame,
     told: Mapping[str, int],

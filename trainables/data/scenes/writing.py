@@ -9,15 +9,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from trainables.data.files import checksum, written
+from trainables.core.files import unfinished_of, written
+from trainables.data.files import checksum
 from trainables.data.scenes.formats import Piece
 from trainables.data.scenes.store import MANIFEST, VERSION
+from trainables.data.shards import ShardWriter
 
 _PROGRESS = "progress.json"
 SHARD = 256 << 20
@@ -32,10 +33,13 @@ class _Shard:
     """A shard that is being written, under other names than those of whole ones."""
 
     number: int
-    shapes: dict[str, tuple[int, ...]]
-    files: dict[str, IO[bytes]] = field(default_factory=dict)
+    arrays: dict[str, ShardWriter]
     fields: list[dict[str, NDArray[Any]]] = field(default_factory=list)
-    count: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many scenes are in it."""
+        return self.arrays["images"].count
 
 
 class StoreWriter:
@@ -50,7 +54,7 @@ class StoreWriter:
         self, folder: Path, settings: Mapping[str, Any], *, shard_bytes: int = SHARD
     ) -> None:
         self.folder = folder
-        self._unfinished = folder.with_name(f".{folder.name}.unfinished")
+        self._unfinished = unfinished_of(folder)
         self._shard_bytes = shard_bytes
         self._settings = json.loads(json.dumps({**settings, "shard_bytes": shard_bytes}))
         self._shards = self._written_before()
@@ -73,11 +77,10 @@ class StoreWriter:
             shard = self._open = self._open or self._begin(piece)
             room = max(1, self._shard_bytes // piece.images[0].nbytes) - shard.count
             part = piece.part(start, start + room)
-            shard.files["images"].write(np.ascontiguousarray(part.images).data)
+            shard.arrays["images"].add(part.images)
             if part.labels is not None:
-                shard.files["labels"].write(np.ascontiguousarray(part.labels).data)
+                shard.arrays["labels"].add(part.labels)
             shard.fields.append(part.fields)
-            shard.count += len(part)
             start += len(part)
             if len(part) == room:
                 self._complete(shard)
@@ -105,8 +108,8 @@ class StoreWriter:
 
     def close(self) -> None:
         """Leaves what is written for the next time; throws away a shard that is not whole."""
-        for file in self._open.files.values() if self._open else ():
-            file.close()
+        for array in self._open.arrays.values() if self._open else ():
+            array.give_up()
         for path in self._unfinished.glob("*.partial"):
             path.unlink()
         self._open = None
@@ -128,22 +131,16 @@ class StoreWriter:
         shapes = {"images": piece.images.shape[1:]}
         if piece.labels is not None:
             shapes["labels"] = piece.labels.shape[1:]
-        shard = _Shard(len(self._shards), shapes)
-        for kind, shape in shapes.items():
-            path = self._unfinished / f"{kind}-{shard.number:05d}.npy.partial"
-            shard.files[kind] = path.open("wb")
-            _write_header(shard.files[kind], 0, shape)
-        return shard
+        number = len(self._shards)
+        arrays = {
+            kind: ShardWriter(self._unfinished / f"{kind}-{number:05d}.npy", np.uint8, shape)
+            for kind, shape in shapes.items()
+        }
+        return _Shard(number, arrays)
 
     def _complete(self, shard: _Shard) -> None:
-        for kind, file in shard.files.items():
-            file.seek(0)
-            _write_header(file, shard.count, shard.shapes[kind])  # as long as before
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            path = self._unfinished / f"{kind}-{shard.number:05d}.npy"
-            os.replace(path.with_name(f"{path.name}.partial"), path)
+        for array in shard.arrays.values():
+            array.complete()
         joined = {
             name: np.concatenate([each[name] for each in shard.fields]) for name in shard.fields[0]
         }
@@ -202,8 +199,3 @@ def _ranges(fields: Mapping[str, NDArray[Any]], num_background: int) -> dict[str
         for name, values in found.items()
         if len(values)
     }
-
-
-def _write_header(file: IO[bytes], count: int, shape: tuple[int, ...]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
-    npy.write_array_header_1_0(file, header)

@@ -46,7 +46,7 @@ def test_archives_are_fetched_and_unpacked(tmp_path: Path) -> None:
         coco.get(tmp_path / "data", None, said.append)
         coco.get(tmp_path / "data", None, said.append)
     assert said[-1] == f"coco is there: {tmp_path / 'data/coco'}"
-    assert len(open_set("coco", tmp_path / "data").split("train")) == 6
+    assert len(open_set(COCO, tmp_path / "data").split("train")) == 6
     assert sorted(each.name for each in (tmp_path / "data/coco").iterdir()) == sorted(bodies)
 
 
@@ -54,7 +54,7 @@ def test_a_folder_at_hand_is_linked(tmp_path: Path) -> None:
     written.coco(tmp_path / "home")
     COCO.get(tmp_path / "data", tmp_path / "home/coco", lambda text: None)
     assert (tmp_path / "data/coco/train2017").is_symlink()
-    assert len(open_set("coco", tmp_path / "data").split("test")) == 4
+    assert len(open_set(COCO, tmp_path / "data").split("test")) == 4
 
 
 @pytest.mark.parametrize("below", ["", "coco/"], ids=["flat", "in a folder"])

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tests.trainables.data.detection import written
 from trainables.data.detection import columns, store
-from trainables.data.detection.catalog import COCO, DETECTION_SETS, GARMENTS_BOXES
+from trainables.data.detection.catalog import COCO, DETECTION_SETS, GARMENTS_BOXES, detection_set
 from trainables.data.detection.store import Split, open_set, truth
 
 
@@ -249,7 +249,7 @@ def test_a_category_beyond_the_classes_of_the_set_is_refused(tmp_path: Path, cat
     said = f"instances_train2017.json: category {category} .'ninety'. must have an id below 91, "
     for _ in range(2):  # read, and mapped
         with pytest.raises(ValueError, match=f"{said}.* of coco, got {category}; allowed .* 90"):
-            open_set("coco", tmp_path)
+            open_set(COCO, tmp_path)
     assert [f"category {category}" in one for one in COCO.check(tmp_path)] == [True]
 
 
@@ -261,10 +261,10 @@ def test_a_picture_of_another_size_is_refused_when_annotations_are_read(tmp_path
     Image.new("RGB", (size[0], size[1] + 1)).save(picture)
     words = rf"501.png must have the height .* \({size[1]}, {size[0]}\), got \({size[1] + 1}, "
     with pytest.raises(ValueError, match=f"instances_val2017.json: .*{words}"):
-        open_set("coco", tmp_path)
+        open_set(COCO, tmp_path)
     Image.new("RGB", size).save(picture)
     (tmp_path / "coco/val2017/502.png").write_bytes(b"no picture")  # left to who reads it
-    assert len(open_set("coco", tmp_path).split("test")) == 4
+    assert len(open_set(COCO, tmp_path).split("test")) == 4
     Image.new("RGB", (3, 3)).save(picture)
     (sentence,) = COCO.check(tmp_path)
     assert "501.png must have the height and width that are annotated" in sentence
@@ -290,7 +290,7 @@ def test_check_names_pictures_that_are_not_there(tmp_path: Path) -> None:
 
 def test_the_test_selects_nothing(tmp_path: Path) -> None:
     written.coco(tmp_path)
-    found = open_set("coco", tmp_path)
+    found = open_set(COCO, tmp_path)
     ids = {name: set(split.image_ids.tolist()) for name, split in found.splits.items()}
     assert {name: len(one) for name, one in ids.items()} == {"train": 6, "val": 6, "test": 4}
     assert ids["train"] | ids["val"] == set(range(1, 13)) and not ids["train"] & ids["val"]
@@ -300,7 +300,7 @@ def test_the_test_selects_nothing(tmp_path: Path) -> None:
 def test_who_selects_is_drawn_by_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written.coco(tmp_path)
     monkeypatch.setattr(store, "SELECTING", 3)
-    first, again, other = (open_set("coco", tmp_path, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (open_set(COCO, tmp_path, seed=seed) for seed in (0, 0, 1))
     drawn = [one.split("val").image_ids.tolist() for one in (first, again, other)]
     assert drawn[0] == drawn[1] != drawn[2] and len(drawn[0]) == 3
     assert first.fingerprint == again.fingerprint != other.fingerprint
@@ -308,7 +308,7 @@ def test_who_selects_is_drawn_by_the_seed(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_published_protocol_selects_on_its_test(tmp_path: Path) -> None:
     written.coco(tmp_path)
-    found = open_set("coco", tmp_path, selects_on="val2017")
+    found = open_set(COCO, tmp_path, selects_on="val2017")
     assert len(found.split("train")) == 12
     assert found.split("val").image_ids.tolist() == found.split("test").image_ids.tolist()
 
@@ -317,18 +317,18 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         LookupError, match="`raysearch data get coco --root .*`, or put .*train2017"
     ):
-        open_set("coco", tmp_path)
+        open_set(COCO, tmp_path)
     with pytest.raises(LookupError, match="`raysearch data make garments_boxes --root"):
-        open_set("garments_boxes", tmp_path)
+        open_set(GARMENTS_BOXES, tmp_path)
     with pytest.raises(LookupError, match="--image-size 96"):
         open_set(GARMENTS_BOXES, tmp_path, image_size=96)
     with pytest.raises(LookupError, match="data.name must be one of coco, garments_boxes"):
-        open_set("cocoa", tmp_path)
+        detection_set("cocoa")
     written.coco(tmp_path)
     with pytest.raises(LookupError, match="split must be one of train, val, test of coco, got 'a'"):
-        open_set("coco", tmp_path).split("a")
+        open_set(COCO, tmp_path).split("a")
     with pytest.raises(ValueError, match="selects_on must be train2017 or val2017, got 'test'"):
-        open_set("coco", tmp_path, selects_on="test")  # pyright: ignore[reportArgumentType]
+        open_set(COCO, tmp_path, selects_on="test")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_an_option_of_another_set_is_refused(
 ) -> None:
     (option,) = options
     with pytest.raises(ValueError, match=f"{option} must be left out for {name}, got"):
-        open_set(name, tmp_path, **options)
+        open_set(DETECTION_SETS[name], tmp_path, **options)
 
 
 def test_the_facts_of_coco_are_those_that_are_known() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trainables.data.detection.listing import listed
+from trainables.data.boxes.listing import listed
 from trainables.settings.images import Images
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.detection.crops import Options, crops, place_of
-from trainables.data.detection.cutting import enlarged, opened_picture
-from trainables.data.detection.listing import Corners
+from trainables.data.boxes.crops import Options, crops, place_of
+from trainables.data.boxes.cutting import enlarged, opened_picture
+from trainables.data.boxes.listing import Corners
 from trainables.data.folder import rounded
 from trainables.data.images import MappedSplit, Split
 from trainables.data.root import ROOT

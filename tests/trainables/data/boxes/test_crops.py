@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.data.detection.crops import Crops, Options, crops
-from trainables.data.detection.cutting import cut
-from trainables.data.detection.dividing import divided, grouped
-from trainables.data.detection.listing import corners, listed
+from trainables.data.boxes.crops import Crops, Options, crops
+from trainables.data.boxes.cutting import cut
+from trainables.data.boxes.dividing import divided, grouped
+from trainables.data.boxes.listing import corners, listed
 from trainables.data.images import Images, load
 from trainables.settings.images import Images as Settings
 from trainables.synthetic.thermal import COUNTS, write_thermal
@@ -194,7 +194,7 @@ def test_what_shares_a_key_is_one_group() -> None:
 def test_splits_are_the_same_in_any_process(sea: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from trainables.data.detection.crops import Options, crops\n"
+        "from trainables.data.boxes.crops import Options, crops\n"
         f"options = Options(min_crop_size=1, sequence_pattern={SEQUENCES!r})\n"
         "print(crops(Path(sys.argv[1]), 0, options).fingerprint)\n"
     )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.data.detection.crops import Options, crops
+from trainables.data.boxes.crops import Options, crops
 from trainables.data.images import Images, load
 from trainables.settings.images import Images as Settings
 from trainables.ssl.config import Pretraining

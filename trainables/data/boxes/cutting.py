@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from trainables.data.detection.crops import SPLITS, Box, Crops
-from trainables.data.detection.listing import Corners
+from trainables.data.boxes.crops import SPLITS, Box, Crops
+from trainables.data.boxes.listing import Corners
 from trainables.data.folder import as_bytes, as_counts, opened, rounded
 from trainables.data.parts import Part
 from trainables.data.published import UNLABELLED

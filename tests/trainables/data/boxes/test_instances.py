@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from skimage import measure
 
-from trainables.data.detection.crops import Options, crops
-from trainables.data.detection.instances import THINGS, boxes_of, instances
+from trainables.data.boxes.crops import Options, crops
+from trainables.data.boxes.instances import THINGS, boxes_of, instances
 from trainables.data.images import load
 from trainables.settings.images import Images
 from trainables.synthetic.maritime import scene, write

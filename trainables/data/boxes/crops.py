@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 import re
@@ -13,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from trainables.data.detection.dividing import divided, drawn, grouped
-from trainables.data.detection.listing import Corners, Listed, listed
+from trainables.data.boxes.dividing import divided, drawn, grouped
+from trainables.data.boxes.listing import Corners, Listed, listed
 from trainables.data.published import UNLABELLED
 from trainables.data.root import ROOT
 
@@ -176,7 +175,9 @@ def _listed(path: Path, options: Options, root: Path) -> list[Listed]:
     """The pictures of a list, or of a folder of masks, for which alone there is NumPy."""
     if not path.is_dir():
         return listed(path, options.field)
-    return importlib.import_module("trainables.data.detection.instances").instances(path, root)
+    from trainables.data.boxes.instances import instances
+
+    return instances(path, root)
 
 
 def _boxes(

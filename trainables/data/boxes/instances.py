@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from trainables.core.files import written
+from trainables.data.boxes.listing import Listed
 from trainables.data.cache import identity
-from trainables.data.detection.listing import Listed
-from trainables.data.files import written
 from trainables.data.folder import ENDINGS, opened
 from trainables.data.places import CACHE
 from trainables.data.scenes.class_masks import pairs, time_of

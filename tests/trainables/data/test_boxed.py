@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from trainables.data.detection.boxed import boxed
-from trainables.data.detection.cutting import cut
+from trainables.data.boxed import boxed
+from trainables.data.boxes.cutting import cut
 from trainables.data.images import load
 from trainables.settings.images import Images as Settings
 from trainables.synthetic.maritime import scene, write

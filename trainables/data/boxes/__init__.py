@@ -1,0 +1,1 @@
+"""Boxes of annotated pictures as examples for classification: lists, classes, splits, crops."""
