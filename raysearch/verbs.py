@@ -249,6 +249,18 @@ def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
+def comparison(names: Sequence[str], settings: Settings) -> Path:
+    """Writes searches onto one page in the folder of runs; returns the page.
+
+    Raises:
+        ValueError: they have different objectives. LookupError: no such search.
+    """
+    from raysearch.pages.comparing import write_comparison
+
+    views = [view_of(name, settings)[1] for name in dict.fromkeys(names)]
+    return write_comparison(views, settings.runs)
+
+
 def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, str]:
     """Writes the report of a search; the page, and why MLflow does not have it (empty if it does).
 
@@ -268,7 +280,8 @@ def report(name: str, settings: Settings, by: str | None = None) -> tuple[Path, 
             store.log(name).append(ArtifactWritten("report", place), commit=True)
     except SearchIsRunning:
         return page, "the search is running"
-    return page, _synced(store, name, settings)
+    is_nowhere = settings.tracking_of(view.spec).tracking_uri == "none"
+    return page, "" if is_nowhere else _synced(store, name, settings)
 
 
 def export(name: str, url: str, study: str | None, settings: Settings) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import IO
 
 from raysearch.driver.signals import Signalled, heard
 from raysearch.trial import process_tree
@@ -14,11 +15,21 @@ _GRACE = 5.0
 """Seconds in which it may end in order."""
 
 
-def attended(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Runs a program to its end, or to SIGTERM or SIGHUP of this process; Ctrl-C is raised on."""
+def attended(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    begun: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
+    output: IO[bytes] | None = None,
+) -> None:
+    """Runs a program to its end, or to SIGTERM or SIGHUP of this process; Ctrl-C is raised on.
+
+    `begun` is called with it while it runs; what it says goes to `output`, by default where this
+    process speaks.
+    """
     with suppress(Signalled), heard():
-        process = subprocess.Popen(command, env=environment)
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
+            begun(process)
             process.wait()
         finally:
             _end(process)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,8 @@ from raysearch.cli.options import (
 )
 from raysearch.settings import Settings
 from raysearch.terminal import say
+
+Opened = Annotated[bool, typer.Option("--open", help="Open it in your browser.")]
 
 
 @app.command()
@@ -161,16 +165,18 @@ def check(
 @app.command()
 def ui(
     name: Annotated[str | None, typer.Argument(help="Open the page of this search.")] = None,
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    port: Annotated[
+        int | None, typer.Option(help="Port on this machine; default 5000, or a free one.")
+    ] = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Serve the MLflow page on this machine and print the link of a search."""
-    from raysearch.cli import show
+    """Serve MLflow's page on this machine until Ctrl-C, and print the link of a search."""
+    from raysearch.cli.page_server import serve_ui
 
     with plainly():
-        show.serve_ui(Settings.locate(runs, store, tracking_uri), name, port)
+        serve_ui(Settings.locate(runs, store, tracking_uri), name, port)
 
 
 @app.command()
@@ -178,14 +184,24 @@ def compare(
     names: Names,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Json = False,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="Write one page: the best so far, curves overlaid.")
+    ] = False,
+    opened: Opened = False,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
     """Compare searches: their winners, how sure they are, what they cost, how they differ."""
+    from raysearch import verbs
     from raysearch.cli import show_verbs
 
     with plainly():
-        show_verbs.show_comparison(names, Settings.locate(runs, store), csv=csv, as_json=as_json)
+        settings = Settings.locate(runs, store)
+        if not (as_html or opened):
+            show_verbs.show_comparison(names, settings, csv=csv, as_json=as_json)
+            return
+        show_verbs.check_page(csv=csv, as_json=as_json)
+        _show_page(verbs.comparison(names, settings), opened)
 
 
 def _fetch_report(address: str, context: typer.Context) -> None:
@@ -193,7 +209,15 @@ def _fetch_report(address: str, context: typer.Context) -> None:
 
     name = str(context.params["name"])
     folder = Settings.locate().folder(name) / "report"
-    say(Remote(address).report(name, folder, context.params.get("by")))
+    page = Remote(address).report(name, folder, context.params.get("by"))
+    _show_page(page, bool(context.params.get("opened")))
+
+
+def _show_page(page: Path, opened: bool) -> None:
+    """Says where a page lies, and opens it in the reader's browser if that was asked for."""
+    say(page)
+    if opened and not webbrowser.open(page.absolute().as_uri()):
+        say("no browser could be opened here: open the file above in one", err=True)
 
 
 @app.command()
@@ -203,14 +227,15 @@ def report(
     by: Annotated[
         str | None, typer.Option(help="Draw the objective by a setting too, or by two: a,b.")
     ] = None,
+    opened: Opened = False,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Write the report of a search, one HTML page and its pictures; it is put into MLflow too."""
+    """Write the report of a search, one HTML page; it is put into MLflow too."""
     from raysearch import verbs
 
     with plainly():
         page, missing = verbs.report(name, Settings.locate(runs, store), by)
-    say(page)
+    _show_page(page, opened)
     if missing:
         say(f"missing    MLflow does not have it yet: {missing}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
@@ -39,7 +38,7 @@ from raysearch.results.answer import (
 )
 from raysearch.results.endings import ends
 from raysearch.results.forecast import expected, expected_runs
-from raysearch.results.opening import store_of, view_of
+from raysearch.results.opening import store_of
 from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
@@ -331,6 +330,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     room = room_lines(view.spec, view.at_once)
     for line in [*damage_lines(view), *fixed_lines(view.spec), *room]:
         say(line)
+    for line in report_lines(outcome, settings):
+        say(line)
     say(f"took       {duration(view.seconds())}")
     say(f"folder     {folder}")
     say(f"events     {hidden(settings.store)}")
@@ -351,6 +352,18 @@ def _runs(settings: Settings) -> str:
     return "" if relative == "runs" else f" --runs {relative}"
 
 
+def report_lines(outcome: Outcome, settings: Settings) -> list[str]:
+    """Where the report of a search that has ended lies, or why there is none."""
+    command = f"raysearch report {outcome.name}{_runs(settings)}"
+    page = settings.folder(outcome.name) / "report" / "index.html"
+    if outcome.report or outcome.state == "finished" and page.exists():
+        return [f"report     {outcome.report or page}", f"           {command} --open"]
+    if outcome.unreported:
+        again = f"write it by: {command}"
+        return [f"missing    the report: {one_line(outcome.unreported)}; {again}"]
+    return []
+
+
 def ui_command(settings: Settings, name: str) -> str:
     """The command that opens MLflow's page of a search."""
     return f"raysearch ui {name}{_runs(settings)}"
@@ -369,32 +382,3 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
     if not findings:
         say(f"{name}: events, Optuna study, MLflow and folders agree")
     return bool(findings)
-
-
-def serve_ui(settings: Settings, name: str | None, port: int) -> None:
-    """Runs MLflow's server on this machine until it is interrupted."""
-    from raysearch.cli.attended import attended
-    from raysearch.tracking.consumer import links, server_environment
-    from raysearch.tracking.mlflow.address import client_of
-    from raysearch.tracking.mlflow.database import mlflow_address
-
-    store: Store | None = None
-    if name is not None:
-        store, view = view_of(name, settings)
-        settings = settings.tracking_of(view.spec)
-    uri = settings.tracking_uri
-    address = uri.rstrip("/") if uri.startswith("http") else f"http://127.0.0.1:{port}"
-    file = sqlite_file(uri)
-    if file is not None:
-        client_of(uri)  # makes it, or follows it to where it was moved
-        uri = mlflow_address(file)
-    if name is not None and store is not None:
-        for title, link in links(store, name, uri, address).items():
-            say(f"{title}: {link}")
-    if uri.startswith("http"):
-        return
-    say(f"MLflow on {address}, Ctrl-C ends it")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
-    attended(command, {**os.environ, **server_environment()})

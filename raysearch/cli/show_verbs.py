@@ -24,6 +24,12 @@ def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_j
         show(columns_table(rows))
 
 
+def check_page(*, csv: bool, as_json: bool) -> None:
+    """Raises BadSetting if something else than a page is asked for too."""
+    if csv or as_json:
+        raise BadSetting(f"--html must stand alone, got {'--csv' if csv else '--json'} too")
+
+
 def show_said(missing: Mapping[str, str]) -> None:
     """Which searches were changed, and where MLflow does not have it yet."""
     for name, problem in missing.items():

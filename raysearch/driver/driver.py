@@ -17,6 +17,7 @@ from typing import Any
 from raysearch.driver.attempts import Limits
 from raysearch.driver.clocks import Clock
 from raysearch.driver.conductor import Conductor, Halted
+from raysearch.driver.last_report import leave_report
 from raysearch.driver.live_trial import LiveTrial
 from raysearch.driver.own_ray import OwnRay, RayLost
 from raysearch.driver.quota import finish_removals, keep_quota
@@ -61,7 +62,8 @@ class Outcome:
 
     `untracked` says why MLflow could not be written to the end, `aside` what it would not take;
     empty if it was, and took everything. `lost` if a Ray of our own has ended under it: the search
-    can go on with another one.
+    can go on with another one. `report` is the page that was written at the end, if any, and
+    `unreported` why it could not be.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Outcome:
     untracked: str = ""
     aside: str = ""
     lost: bool = False
+    report: str = ""
+    unreported: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class Driver:
         self._spec = spec = view.spec
         self._folder = settings.folder(spec.search)
         self._shared = None if settings.address is None else self._folder
+        self._report = "", ""
         self._ended, self._out, self._left = (threading.Event() for _ in range(3))
         limits = Limits(
             at_once or spec.concurrent,
@@ -164,6 +169,7 @@ class Driver:
             tracker = self._tracker()
             stack.callback(tracker.close, 60.0)
             self._log.listeners.append(lambda event: tracker.wake())
+            stack.callback(self._leave_report)  # when Ray is gone, and MLflow still written
             finish_removals(self._view, self._folder)
             stack.callback(finish_removals, self._view, self._folder)  # when no trial lives
             conductor.resume(unfinished_trials)
@@ -180,8 +186,13 @@ class Driver:
             lost = self._tune()
             halt = self._end(lost)
         untracked, name = tracker.problem or "", self._spec.search
-        aside = aside_sentence(tracker.aside)
-        return Outcome(name, halt.state, halt.reason, self._view, untracked, aside, bool(lost))
+        aside, report = aside_sentence(tracker.aside), self._report
+        return Outcome(
+            name, halt.state, halt.reason, self._view, untracked, aside, bool(lost), *report
+        )
+
+    def _leave_report(self) -> None:
+        self._report = leave_report(self._view, self._folder, self._log)
 
     def _tune(self) -> str:
         """Runs the loop of Tune to its end; returns how our Ray was lost, or nothing."""

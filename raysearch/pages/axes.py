@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from matplotlib.ticker import MaxNLocator
-
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.sweep import bare
 
@@ -55,10 +53,7 @@ class Axis:
             return [(self.low, brief(self.low))]
         if self.kind == "log":
             return [(value, brief(value)) for value in _decades(self.low, self.high)]
-        places = MaxNLocator(5, integer=self.whole).tick_values(self.low, self.high)
-        slack = 1e-9 * (self.high - self.low)
-        inside = [x for x in map(float, places) if self.low - slack <= x <= self.high + slack]
-        return [(value, brief(value)) for value in inside]
+        return [(value, brief(value)) for value in _steps(self.low, self.high, whole=self.whole)]
 
 
 def varying_axes(view: SearchView) -> list[Axis]:
@@ -90,6 +85,16 @@ def _index(choices: Sequence[Any], value: Any) -> int:
         if choice == value and type(choice) is type(value):
             return index
     return -1
+
+
+def _steps(low: float, high: float, *, whole: bool) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten between the ends, at most six of them."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next((each * power for each in (1, 2, 5) if each * power >= rough), 10 * power)
+    step = max(1.0, round(step)) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
 def _decades(low: float, high: float) -> list[float]:

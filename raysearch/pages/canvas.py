@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from raysearch.pages.picture import Picture as Picture
 from raysearch.texts import one_line
 
 DPI = 168
@@ -23,21 +23,8 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
 PURPLE, SKY = "#aa4499", "#56b4e9"
 """Okabe and Ito (2008), distinct for the colour-blind; the purple is darker than theirs."""
 
-NARROW, WIDE, SMALL = (5.6, 3.75), (11.4, 4.9), (3.65, 2.75)
-"""Sizes in inches: half of the page's width, all of it, a third."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that was drawn: its file, what it shows in words (`alt`), and what to know of it.
-
-    `width` is its natural width on the page in pixels.
-    """
-
-    path: Path
-    alt: str
-    caption: str
-    width: int
+NARROW = (5.6, 3.75)
+"""Size in inches: half of the page's width."""
 
 
 @contextmanager
@@ -86,23 +73,6 @@ def dress(axes: Axes, x: str, y: str, *, grid: str = "both") -> None:
     if grid in ("both", "x", "y"):
         axes.grid(axis=grid, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
-
-
-def star(axes: Axes, x: float, y: float, label: str = "winner") -> None:
-    """Marks the winner."""
-    axes.plot(
-        [x],
-        [y],
-        "*",
-        color=VERMILLION,
-        markersize=11,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
-        linestyle="",
-        label=named(label, 28),
-        zorder=5,
-        clip_on=False,
-    )
 
 
 def legend(figure: Figure, axes: Axes, handles: Sequence[Any] | None = None) -> None:

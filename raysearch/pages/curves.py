@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from collections.abc import Container
+from typing import Any
 
 from raysearch.pages.axes import brief
-from raysearch.pages.canvas import (
-    BLUE,
-    GREEN,
-    MUTED,
-    NARROW,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    Picture,
-    canvas,
-    dress,
-    legend,
-    named,
-    plain,
-    width_of,
-)
+from raysearch.pages.chart import BEST, Chart, axis, layer, objective_axis, word
 from raysearch.pages.objectives import (
     Objective,
     called,
@@ -39,16 +16,17 @@ from raysearch.pages.objectives import (
     limits,
     objectives,
     thinned,
+    within,
 )
 from raysearch.results.references import ordered, reference_rows
 from raysearch.results.view import SearchView, TrialView
+from raysearch.texts import one_line
 
 MOST = 300
 """Curves that are drawn at most, the best not counted."""
+POINTS = 120
+"""Points of a curve that are drawn at most, evenly spaced, the last among them."""
 LABELLED = 4
-_COLOURS = (VERMILLION, GREEN, "#332288", "#7a5c00")
-_HEIGHT, _LINE = 200.0, 11.0
-"""Of the axes and of a label, in points."""
 
 Curve = list[tuple[float, float]]
 
@@ -75,8 +53,8 @@ def curve_of(trial: TrialView, objective: Objective, over: str) -> Curve:
     return points
 
 
-def draw_curves(view: SearchView, objective: Objective, path: Path) -> Picture | str:
-    """Draws the curves of one objective; a sentence if no trial reported it twice."""
+def curves_chart(view: SearchView, objective: Objective) -> Chart | str:
+    """The curves of one objective; a sentence if no trial reported it twice."""
     over = unit(view)
     curves = {trial.number: curve_of(trial, objective, over) for trial in drawn(view)}
     long = {number: curve for number, curve in curves.items() if len(curve) > 1}
@@ -85,31 +63,40 @@ def draw_curves(view: SearchView, objective: Objective, path: Path) -> Picture |
     best = named_best(view, long)
     others = [trial for trial in drawn(view) if trial.number in long and trial.number not in best]
     shown, blind = thinned(others, MOST), _references(view, objective)
-    with canvas(path, NARROW) as figure:
-        axes = figure.subplots()
-        states = {trial.number: trial.state for trial in shown}
-        paint(axes, {number: long[number] for number in states}, states)
-        ends = [y for curve in long.values() for _, y in curve]
-        axes.set_ylim(*limits([*ends, *list(blind.values())[:1]], objective))
-        shown_blind = label_references(axes, blind)
-        label_best(axes, [(number, long[number]) for number in best])
-        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
-        dress(axes, over, objective.label)
-        legend(figure, axes, _key(set(states.values()), _best_word(view) if best else ""))
+    bounds = limits(
+        [*(y for curve in long.values() for _, y in curve), *list(blind.values())[:1]], objective
+    )
+    inside = {row: value for row, value in blind.items() if bounds[0] <= value <= bounds[1]}
+    first, last = min(c[0][0] for c in long.values()), max(c[-1][0] for c in long.values())
+    spec = {
+        "kind": "plot",
+        "x": axis(over, first, last, whole=True),
+        "y": objective_axis(objective, bounds),
+        "layers": [
+            *_by_state(shown, long, bounds),
+            *({"kind": "rule", "name": word(row), "colour": "muted", "at": value}
+              for row, value in inside.items()),
+            *_best(view, best, long, bounds),
+        ],
+        "ends": [
+            [f"trial {n}", long[n][-1][0], within(long[n][-1][1], bounds), colour, n]
+            for n, colour in zip(best, BEST, strict=False)
+        ],
+    }  # fmt: skip
     pruned = sum(trial.state == "pruned" for trial in drawn(view) if trial.number in long)
     alt = f"{len(long)} learning curves of {objective.name} over {over}, {pruned} of them pruned"
     if best:
-        last = long[best[0]][-1]
-        alt += (
-            f"; the best, trial {best[0]}, ends at {brief(last[1])} after {over} {brief(last[0])}"
-        )
+        last_point = long[best[0]][-1]
+        alt += f"; the best, trial {best[0]}, ends at {brief(last_point[1])} after {over} "
+        alt += brief(last_point[0])
     caption = f"{objective.name} as it was reported, by {over}"
     caption += "; a dot ends the curve of a trial that was pruned." if pruned else "."
-    if shown_blind:
-        caption += f" Dashed: what learns nothing, {', '.join(shown_blind)}."
+    if inside:
+        named = ", ".join(f"{one_line(row, 28)} {brief(value)}" for row, value in inside.items())
+        caption += f" Dashed: what learns nothing, {named}."
     if len(shown) < len(others):
         caption += f" The best {len(best)} and {len(shown)} of the other {len(others)} are drawn."
-    return Picture(path, f"{alt}.", caption, width_of(NARROW))
+    return Chart(f"curves-{objective.index + 1}", spec, f"{alt}.", caption)
 
 
 def named_best(view: SearchView, curves: Container[int]) -> list[int]:
@@ -120,29 +107,48 @@ def named_best(view: SearchView, curves: Container[int]) -> list[int]:
     return [number for number in found[:LABELLED] if number in good or number == found[0]]
 
 
-def paint(axes: Axes, curves: dict[int, Curve], states: dict[int, str]) -> None:
-    """The curves in the background, in the colour of how their trials ended."""
-    alpha = 0.5 if len(curves) < 80 else 0.28
-    for state, colour in _STATES.items():
-        own = [curves[number] for number in curves if _sort(states[number]) == state]
-        if not own:
-            continue
-        lines = LineCollection(own, colors=colour, linewidths=0.8, alpha=alpha)
-        lines.set_label(state)
-        axes.add_collection(lines, autolim=True)
-        if state == "pruned":
-            x, y = zip(*(curve[-1] for curve in own), strict=True)
-            axes.scatter(x, y, s=9, color=colour, alpha=0.9, linewidths=0, zorder=3)
-    axes.autoscale_view(scaley=False)
-
-
 _STATES = {
-    "pruned": ORANGE,
-    "completed": BLUE,
-    "running": SKY,
-    "failed": PURPLE,
-    "infeasible": MUTED,
+    "pruned": "pruned",
+    "completed": "complete",
+    "running": "running",
+    "failed": "failed",
+    "infeasible": "infeasible",
 }
+"""Colours of curves in the background, by how their trials ended, in the order of drawing."""
+
+
+def _by_state(
+    shown: list[TrialView], curves: dict[int, Curve], bounds: tuple[float, float]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for state, colour in _STATES.items():
+        own = [trial.number for trial in shown if _sort(trial.state) == state]
+        if own:
+            data = [(number, _drawn(curves[number], bounds)) for number in own]
+            dots = state == "pruned"
+            found.append(layer("curves", state, colour, data, faint=len(shown) > 80, dots=dots))
+    return found
+
+
+def _best(
+    view: SearchView, best: list[int], curves: dict[int, Curve], bounds: tuple[float, float]
+) -> list[dict[str, Any]]:
+    name = "the best" if len(objectives(view)) == 1 else called(view)
+    pairs = list(zip(best, BEST, strict=False))
+    return [
+        layer(
+            "curves",
+            name if place == 0 else "",
+            colour,
+            [(number, _drawn(curves[number], bounds))],
+            bold=True,
+        )
+        for place, (number, colour) in reversed(list(enumerate(pairs)))
+    ]
+
+
+def _drawn(curve: Curve, bounds: tuple[float, float]) -> Curve:
+    return [(x, within(y, bounds)) for x, y in thinned(curve, POINTS)]
 
 
 def _sort(state: str) -> str:
@@ -150,82 +156,8 @@ def _sort(state: str) -> str:
     return found if found in _STATES else "running"
 
 
-def _best_word(view: SearchView) -> str:
-    return "the best" if len(objectives(view)) == 1 else called(view)
-
-
-def _key(states: set[str], best: str) -> list[Line2D]:
-    shown = {_sort(state) for state in states}
-    marks: list[Line2D] = []
-    for state, colour in _STATES.items():
-        if state in shown:
-            dot = "o" if state == "pruned" else ""
-            line = Line2D([], [], color=colour, linewidth=1.6, marker=dot, markersize=4)
-            line.set_label(state)
-            marks.append(line)
-    if best:
-        marks.append(Line2D([], [], color=VERMILLION, linewidth=2.2, label=named(best, 28)))
-    return marks
-
-
-def label_best(axes: Axes, best: Sequence[tuple[int, Curve]]) -> None:
-    """The best trials in front, each with its number behind its end."""
-    for (_, curve), colour in reversed(list(zip(best, _COLOURS, strict=False))):
-        x, y = zip(*curve, strict=True)
-        axes.plot(x, y, color="white", linewidth=3.2, zorder=4)
-        axes.plot(x, y, color=colour, linewidth=1.9, zorder=5)
-    for (number, curve), colour, shift in zip(best, _COLOURS, _shifts(axes, best), strict=False):
-        axes.annotate(
-            f"trial {number}",
-            curve[-1],
-            xytext=(8, shift),
-            textcoords="offset points",
-            color=colour,
-            fontsize=8.5,
-            fontweight="bold",
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkB": 2},
-        )
-
-
 def _references(view: SearchView, objective: Objective) -> dict[str, float]:
     """What learns nothing scores, best first, at the winner's settings."""
     won = view.ranking()
     rows = reference_rows(won[0].runs if won else (), objective.name)
     return ordered(rows, objective.direction)
-
-
-def label_references(axes: Axes, rows: Mapping[str, float]) -> list[str]:
-    """A dashed line for each row that is within the axes, named at its right; the names."""
-    low, high = axes.get_ylim()
-    shown = {row: value for row, value in rows.items() if low <= value <= high}
-    ends = [(number, [(0.0, value)]) for number, value in enumerate(shown.values())]
-    for (row, value), shift in zip(shown.items(), _shifts(axes, ends), strict=True):
-        axes.axhline(value, color=MUTED, linewidth=0.9, linestyle="--", zorder=2)
-        axes.annotate(
-            plain(row, 28),
-            (1.0, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, shift + 4),
-            textcoords="offset points",
-            color=MUTED,
-            fontsize=7.5,
-            ha="right",
-            va="center",
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-            zorder=6,
-            annotation_clip=False,
-        )
-    return [f"{plain(row, 28)} {brief(value)}" for row, value in shown.items()]
-
-
-def _shifts(axes: Axes, best: Sequence[tuple[int, Curve]]) -> list[float]:
-    """By how many points each label is moved up, so that none stands on another."""
-    low, high = axes.get_ylim()
-    own = [_HEIGHT * (curve[-1][1] - low) / (high - low) for _, curve in best]
-    places = list(own)
-    order = sorted(range(len(own)), key=lambda place: own[place], reverse=True)
-    for above, below in pairwise(order):
-        places[below] = min(places[below], places[above] - _LINE)
-    return [place - before for place, before in zip(places, own, strict=True)]

@@ -11,9 +11,11 @@ from statistics import median
 from typing import Any
 
 from raysearch.pages.objectives import drawn
-from raysearch.results.failure_reasons import failed_alike, reason_of
+from raysearch.results.failure_reasons import failed_alike, reason_of, without_numbers
 from raysearch.results.flat import flat
 from raysearch.results.view import SearchView, TrialView
+from raysearch.settings import EXPERIMENTS
+from raysearch.texts import one_line
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,12 @@ def seconds_of(trial: TrialView) -> float:
 
 @dataclass(frozen=True)
 class Failures:
-    """Trials that failed for the same reason, numbers in it left aside."""
+    """Trials, or attempts at them, that failed alike: by the same kind and, numbers aside, words.
 
+    `state` is that of the trials; `tried again` where the attempt was not the last one.
+    """
+
+    kind: str
     reason: str
     state: str
     trials: tuple[int, ...]
@@ -84,16 +90,43 @@ class Failures:
 
 
 def failures(view: SearchView, folder: Path) -> list[Failures]:
-    """Why trials failed or were infeasible, the most frequent first, with the command for a log."""
-    return [
-        Failures(
-            reason_of(own),
-            own[0].state,
-            tuple(trial.number for trial in own),
-            f"raysearch logs {view.search} {own[0].number}{runs_option(folder)}",
-        )
-        for own in failed_alike(drawn(view))
-    ]
+    """Why trials failed or were infeasible, and why attempts were followed by another one.
+
+    The most frequent first, with the command for the log of the first.
+    """
+    command = f"raysearch logs {view.search}"
+    found: list[Failures] = []
+    for own in failed_alike(drawn(view)):
+        kind, words = _parted(reason_of(own))
+        numbers = tuple(trial.number for trial in own)
+        log = f"{command} {numbers[0]}{runs_option(folder)}"
+        found.append(Failures(kind or own[0].state, words, own[0].state, numbers, log))
+    for (kind, _), pairs in _tried_again(view).items():
+        numbers = tuple(dict.fromkeys(number for number, _ in pairs))
+        log = f"{command} {numbers[0]}{runs_option(folder)}"
+        found.append(Failures(kind, pairs[0][1], "tried again", numbers, log))
+    return found
+
+
+def _parted(reason: str) -> tuple[str, str]:
+    """The kind of a failure and its words: `exception`, `KeyError: 'labels'`."""
+    before = "for example: " if reason.startswith("for example: ") else ""
+    kind, colon, words = reason.removeprefix(before).partition(": ")
+    if not colon or not kind.replace(" ", "").isalpha():
+        return "", reason
+    return kind, before + words
+
+
+def _tried_again(view: SearchView) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Number and words of attempts that were followed by another, by kind and words."""
+    groups: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for trial in drawn(view):
+        for failure in trial.failures:
+            if failure["again"]:
+                words = one_line(failure["message"])
+                key = str(failure["kind"]), without_numbers(words)
+                groups.setdefault(key, []).append((trial.number, words))
+    return dict(sorted(groups.items(), key=lambda pair: -len(pair[1])))
 
 
 def runs_option(folder: Path) -> str:
@@ -102,11 +135,22 @@ def runs_option(folder: Path) -> str:
     return "" if runs.name == "runs" else f" --runs {shlex.quote(str(runs))}"
 
 
-def repeat_command(view: SearchView, trial: TrialView) -> list[str]:
-    """The words of the command that runs a trial again, all of its configuration spelt out.
+def is_own(view: SearchView) -> bool:
+    """Whether the experiment is its user's, which no name leads to, rather than one of ours."""
+    return view.spec.experiment.partition(".")[0] not in EXPERIMENTS
 
-    One that only evaluates another trial names that one's checkpoint, and what differs from it.
+
+def repeat_command(view: SearchView, trial: TrialView, folder: Path) -> list[str]:
+    """The words of the command that runs a trial again.
+
+    All of its configuration is spelt out, for one of our experiments; one that only evaluates
+    another trial names that one's checkpoint, and what differs from it. Of people's own
+    experiments the search knows configuration and code: `repro` runs those.
     """
+    if is_own(view):
+        here = [] if view.spec.code else ["--here"]
+        option = shlex.split(runs_option(folder))
+        return ["raysearch", "repro", view.search, str(trial.number), *here, *option]
     words = ["raysearch", "train", view.spec.family]
     leaves = flat(trial.config)
     if trial.evaluates is not None:

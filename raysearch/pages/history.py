@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
-
 from raysearch.pages.axes import brief
-from raysearch.pages.canvas import (
-    BLUE,
-    FAINT,
-    INK,
-    MUTED,
-    NARROW,
-    ORANGE,
-    PURPLE,
-    SKY,
-    Picture,
-    canvas,
-    dress,
-    legend,
-    star,
-    width_of,
-)
+from raysearch.pages.chart import Chart, axis, layer, objective_axis, star
 from raysearch.pages.objectives import (
     Objective,
-    called,
     drawn,
     far_out,
     limits,
@@ -37,7 +16,7 @@ from raysearch.pages.objectives import (
 from raysearch.results.endings import WITHOUT_VALUE
 from raysearch.results.view import SearchView, TrialView
 
-MOST = 4000
+MOST = 3000
 """Points of one sort that are drawn at most."""
 
 Points = list[tuple[int, float]]
@@ -58,16 +37,21 @@ def best_so_far(view: SearchView, objective: Objective) -> Points:
     return steps
 
 
-def draw_history(view: SearchView, objective: Objective, path: Path) -> Picture | str:
-    """Draws the history of one objective; a sentence if no trial has a value."""
-    values = [value for trial in drawn(view) if (value := objective.shown(trial)) is not None]
+def history_chart(view: SearchView, objective: Objective) -> Chart | str:
+    """The history of one objective; a sentence if no trial has a value."""
+    trials = drawn(view)
+    values = [value for trial in trials if (value := objective.shown(trial)) is not None]
     if not values:
         return f"There is no value of {objective.name} to draw yet."
-    bounds = limits(values, objective)
-    with canvas(path, NARROW) as figure:
-        axes = figure.subplots()
-        paint(axes, view, objective, bounds)
-        legend(figure, axes)
+    bounds, last = limits(values, objective), trials[-1].number
+    pad, is_failed = 0.02 * (last + 1) + 0.5, any(t.state in WITHOUT_VALUE for t in trials)
+    spec = {
+        "kind": "plot",
+        "x": axis("trial", -pad, last + pad, whole=True),
+        "y": objective_axis(objective, bounds),
+        "layers": layers(view, objective, bounds),
+        "foot": is_failed,
+    }
     steps = best_so_far(view, objective)
     alt = f"{len(values)} trials in order, {objective.name} {brief(min(values))} to "
     alt += brief(max(values))
@@ -78,75 +62,47 @@ def draw_history(view: SearchView, objective: Objective, path: Path) -> Picture 
     caption += "best so far of those that completed."
     if any(each.is_repeated for each in view.ranking()):
         caption += " The winner is chosen by the mean over its seeds."
-    if any(trial.state in WITHOUT_VALUE for trial in drawn(view)):
+    if is_failed:
         caption += " Trials without a value stand below the axis."
-    return Picture(path, f"{alt}.", caption + far_out(values, bounds), width_of(NARROW))
+    name = f"history-{objective.index + 1}"
+    return Chart(name, spec, f"{alt}.", caption + far_out(values, bounds))
 
 
-def paint(axes: Axes, view: SearchView, objective: Objective, bounds: tuple[float, float]) -> None:
-    """The points, the line of the best, and below it the trials without a value."""
+def layers(
+    view: SearchView, objective: Objective, bounds: tuple[float, float]
+) -> list[dict[str, object]]:
+    """The points by state, the line of the best, the winner; those without a value have none."""
     trials = drawn(view)
-    _scatter(axes, "pruned", _points(trials, objective, bounds, "pruned"), "o", ORANGE, True)
     first = [trial for trial in trials if trial.repeat_of is None]
     again = [trial for trial in trials if trial.repeat_of is not None]
-    _scatter(axes, "completed", _points(first, objective, bounds, "complete"), "o", BLUE, False)
-    seeds = _points(again, objective, bounds, "complete")
-    _scatter(axes, "another seed", seeds, "D", BLUE, True)
-    live = _points(trials, objective, bounds, "running")
-    _scatter(axes, "running", live, "s", SKY, True)
+    sorts = (
+        ("pruned", "pruned", "ring", trials, "pruned"),
+        ("completed", "complete", "dot", first, "complete"),
+        ("another seed", "complete", "diamond", again, "complete"),
+        ("running", "running", "square", trials, "running"),
+        ("failed", "failed", "cross", trials, "failed"),
+        ("infeasible", "infeasible", "triangle", trials, "infeasible"),
+    )
+    found: list[dict[str, object]] = []
+    for name, colour, mark, own, state in sorts:
+        points = _points(own, objective, bounds, state)
+        if points:
+            found.append(layer("points", name, colour, thinned(points, MOST), mark=mark))
     steps = best_so_far(view, objective)
-    last = trials[-1].number
     if steps:
-        x = [number for number, _ in steps] + [last]
-        y = [value for _, value in steps] + [steps[-1][1]]
-        axes.step(x, y, where="post", color=INK, linewidth=1.4, label="best so far", zorder=3)
+        line = [*steps, (trials[-1].number, steps[-1][1])]
+        found.append(layer("line", "best so far", "ink", line, step=True))
     won = winning(view, objective)
     if won is not None:
-        star(axes, won[0].number, within(won[1], bounds), called(view))
-    _foot(axes, trials, bounds)
-    axes.set_xlim(-0.02 * (last + 1) - 0.5, last + 0.02 * (last + 1) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
-    dress(axes, "trial", objective.label)
-
-
-def _foot(axes: Axes, trials: list[TrialView], bounds: tuple[float, float]) -> None:
-    """The trials without a value, below a line at the end of the axis."""
-    axes.set_ylim(*bounds)
-    without = [trial for trial in trials if trial.state in WITHOUT_VALUE]
-    if not without:
-        return
-    axes.set_yticks([y for y in axes.get_yticks() if bounds[0] <= y <= bounds[1]])
-    depth = 0.05 * (bounds[1] - bounds[0])
-    axes.axhline(bounds[0], color=FAINT, linewidth=0.8, linestyle=(0, (3, 3)))
-    for state, mark, colour in (("failed", "x", PURPLE), ("infeasible", "^", MUTED)):
-        points = [(t.number, bounds[0] - depth) for t in without if t.state == state]
-        _scatter(axes, state, points, mark, colour, False)
-    axes.set_ylim(bounds[0] - 2 * depth, bounds[1])
+        found.append(star(view, won[0].number, within(won[1], bounds), won[0].number))
+    return found
 
 
 def _points(
     trials: list[TrialView], objective: Objective, bounds: tuple[float, float], state: str
-) -> Points:
-    pairs = [(t.number, objective.value(t)) for t in trials if t.state == state]
-    return [(number, within(v, bounds)) for number, v in pairs if v is not None]
-
-
-def _scatter(axes: Axes, label: str, points: Points, mark: str, colour: str, hollow: bool) -> None:
-    if not points:
-        return
-    points = thinned(points, MOST)
-    size = 22 if len(points) < 300 else 9
-    face = "none" if hollow and mark != "x" else colour
-    axes.scatter(
-        [number for number, _ in points],
-        [value for _, value in points],
-        s=size,
-        marker=mark,
-        facecolors=None if mark == "x" else face,
-        edgecolors=None if mark == "x" else (colour if hollow else "none"),
-        color=colour if mark == "x" else None,
-        linewidths=0.9,
-        alpha=0.8,
-        label=label,
-        clip_on=False,
-    )
+) -> list[tuple[int, float | None, int]]:
+    own = [trial for trial in trials if trial.state == state]
+    if state in WITHOUT_VALUE:
+        return [(trial.number, None, trial.number) for trial in own]
+    pairs = [(trial.number, objective.value(trial)) for trial in own]
+    return [(n, within(value, bounds), n) for n, value in pairs if value is not None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysearch.pages.facts import repeat_command, runs_option, shell
+from raysearch.pages.facts import is_own, repeat_command, runs_option, shell
 from raysearch.pages.objectives import drawn, objectives
 from raysearch.pages.words import elapsed, moment, number, ranges
 from raysearch.provenance.snapshot import in_words
@@ -32,6 +32,7 @@ class Shown:
     has_default: bool
     config: str
     command: str
+    hint: str
     checkpoint: str
     damage: str
     evaluates: str
@@ -52,11 +53,21 @@ def shown_winner(view: SearchView, folder: Path) -> Shown | None:
         parameters=[(n, value_of(best, n), value_of(default, n)) for n in names],
         has_default=default is not None and default.digest != best.digest,
         config=_json(best.config),
-        command=shell(repeat_command(view, best)),
+        command=shell(repeat_command(view, best, folder)),
+        hint=_hint(view),
         checkpoint=checkpoint or (f"none ({best.removed})" if best.removed else "none"),
         damage=best.damaged.get(best.best_checkpoint or "", ""),
         evaluates=evaluated(best),
     )
+
+
+def _hint(view: SearchView) -> str:
+    """How a trial of people's own experiment is run again."""
+    if not is_own(view):
+        return ""
+    if view.spec.code:
+        return "From the code that was kept with the search; it says which numbers are equal."
+    return "In the folder of its code, which was not kept; it says which numbers are equal."
 
 
 def _json(config: dict[str, Any]) -> str:

@@ -11,30 +11,33 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from raysearch.pages import answer, making, tables
-from raysearch.pages.canvas import Picture
+from raysearch.pages.chart import Chart, embedded_data, trial_facts
 from raysearch.pages.facts import failures
 from raysearch.pages.objectives import objectives
+from raysearch.pages.picture import Picture
 from raysearch.pages.pictures import Pictures, kind_of
 from raysearch.pages.words import listed
 from raysearch.results.view import SearchView
 from raysearch.texts import block, cut, encodable, visible
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("charts.js", "parallel.js", "page.js")
 _NAME = 300
 """Letters of a name in the head of a column or a row."""
 
 
 def render(view: SearchView, folder: Path, pictures: Pictures) -> str:
     """The HTML of the page; whatever people wrote is escaped, pictures are in it."""
-    page = _environment().get_template("page.html")
-    script = Markup((_HERE / "page.js").read_text(encoding="utf-8"))
-    html = page.render(
+    goals = objectives(view)
+    data = embedded_data(
+        pictures.charts, trial_facts(view), [goal.name for goal in goals], view.varying()
+    )
+    return rendered(
+        "page.html",
+        data=data,
         view=view,
         spec=view.spec,
-        goals=objectives(view),
-        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        script=script,
-        policy=_policy(script),
+        goals=goals,
         notice=answer.notice(view),
         answer=answer.answer(view),
         tiles=answer.tiles(view),
@@ -49,7 +52,18 @@ def render(view: SearchView, folder: Path, pictures: Pictures) -> str:
         made=making.made(view, folder),
         pictures=pictures,
     )
-    return encodable(html)
+
+
+def rendered(template: str, **content: Any) -> str:
+    """The HTML of a page with the one style and the one script of all pages in it."""
+    script = Markup("\n".join(_read(name) for name in _SCRIPTS))
+    style = Markup(_read("page.css"))
+    page = environment().get_template(template)
+    return encodable(page.render(style=style, script=script, policy=_policy(script), **content))
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def _policy(script: str) -> str:
@@ -64,8 +78,9 @@ def _policy(script: str) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of pages: all that is put into them is escaped, and turns no letters round."""
+    found = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -73,11 +88,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters["embedded"] = embedded
-    environment.filters["breakable"] = breakable
-    environment.filters["listed"] = listed
-    environment.tests["picture"] = lambda value: isinstance(value, Picture)
-    return environment
+    found.filters["embedded"] = embedded
+    found.filters["breakable"] = breakable
+    found.filters["listed"] = listed
+    found.filters["elided"] = elided
+    found.tests["picture"] = lambda value: isinstance(value, Picture)
+    found.tests["chart"] = lambda value: isinstance(value, Chart)
+    return found
 
 
 def _harmless(value: Any) -> Any:
@@ -93,7 +110,19 @@ def embedded(picture: Picture) -> Markup:
 
 def breakable(name: str) -> Markup:
     """A dotted name that may be broken behind its dots and strokes."""
-    text = str(escape(cut(visible(name), _NAME)))
+    return _broken(cut(visible(name), _NAME))
+
+
+def elided(name: str, most: int = 44) -> Markup:
+    """The same of at most so many letters; of a longer one all of it is shown by the pointer."""
+    whole = cut(visible(name), _NAME)
+    if len(whole) <= most:
+        return _broken(whole)
+    return Markup('<span title="{}">{}</span>').format(whole, _broken(cut(whole, most)))
+
+
+def _broken(text: str) -> Markup:
+    found = str(escape(text))
     for mark in (".", "/", "_", "]"):
-        text = text.replace(mark, f"{mark}<wbr>")
-    return Markup(text)
+        found = found.replace(mark, f"{mark}<wbr>")
+    return Markup(found)

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from matplotlib.axes import Axes
-
 from raysearch.pages.axes import brief
-from raysearch.pages.canvas import (
-    BLUE,
-    INK,
-    NARROW,
-    VERMILLION,
-    Picture,
-    canvas,
-    dress,
-    legend,
-    width_of,
-)
+from raysearch.pages.chart import Chart, layer, objective_axis
 from raysearch.pages.objectives import (
     Objective,
     drawn,
@@ -30,33 +16,40 @@ from raysearch.pages.objectives import (
 from raysearch.results.ranking import Winner, winner
 from raysearch.results.view import SearchView
 
-LABELLED = 12
-_MOST = 4000
+_MOST = 3000
 
 Points = list[tuple[float, float]]
 
 
-def draw_front(view: SearchView, path: Path) -> Picture | str:
-    """Draws the completed trials in the plane of the first two objectives, the front in front."""
+def front_chart(view: SearchView) -> Chart | str:
+    """The completed trials in the plane of the first two objectives, the front in front."""
     x, y = objectives(view)[:2]
     won = winner(view)
     if won is None:
         return "No trial has completed: there is no Pareto front yet."
-    pairs = [(x.final(trial), y.final(trial)) for trial in drawn(view)]
-    known = [(a, b) for a, b in pairs if a is not None and b is not None]
-    bounds = limits([a for a, _ in known], x), limits([b for _, b in known], y)
-    with canvas(path, NARROW) as figure:
-        axes = figure.subplots()
-        paint(axes, known, won, bounds)
-        dress(axes, f"{x.name} ({x.direction})", f"{y.name} ({y.direction})")
-        legend(figure, axes)
+    every = [(x.final(trial), y.final(trial), trial.number) for trial in drawn(view)]
+    known = [(a, b, n) for a, b, n in every if a is not None and b is not None]
+    bounds = limits([a for a, _, _ in known], x), limits([b for _, b, _ in known], y)
     front = front_points(won)
+    points = [(within(a, bounds[0]), within(b, bounds[1]), n) for a, b, n in thinned(known, _MOST)]
+    on_it = [(a, b, rank.trial.number) for (a, b), rank in zip(front, won.front, strict=True)]
+    spec = {
+        "kind": "plot",
+        "x": objective_axis(x, bounds[0]),
+        "y": objective_axis(y, bounds[1]),
+        "layers": [
+            layer("points", "completed", "complete", points, mark="dot"),
+            layer("line", "", "best-1", front, step=True),
+            layer("points", "Pareto front", "best-1", on_it, mark="dot"),
+        ],
+    }
     alt = f"{len(known)} completed trials, {len(front)} on the Pareto front: {x.name} "
     alt += f"{brief(front[0][0])} to {brief(front[-1][0])}, {y.name} {brief(front[0][1])} to "
     alt += f"{brief(front[-1][1])}."
     caption = _caption(won, x, y)
-    caption += far_out((a for a, _ in known), bounds[0]) + far_out((b for _, b in known), bounds[1])
-    return Picture(path, alt, caption, width_of(NARROW))
+    caption += far_out((a for a, _, _ in known), bounds[0])
+    caption += far_out((b for _, b, _ in known), bounds[1])
+    return Chart("pareto", spec, alt, caption)
 
 
 def front_points(won: Winner) -> Points:
@@ -64,48 +57,13 @@ def front_points(won: Winner) -> Points:
     return [(each.intervals[0].mean, each.intervals[1].mean) for each in won.front]
 
 
-def paint(
-    axes: Axes, known: Points, won: Winner, bounds: tuple[tuple[float, float], tuple[float, float]]
-) -> None:
-    """All points, and the front as the border of what was reached, with numbers of trials."""
-    shown = thinned(known, _MOST)
-    axes.scatter(
-        [within(a, bounds[0]) for a, _ in shown],
-        [within(b, bounds[1]) for _, b in shown],
-        s=16,
-        color=BLUE,
-        alpha=0.45,
-        linewidths=0,
-        label="completed",
-    )
-    front = front_points(won)
-    line, points = [a for a, _ in front], [b for _, b in front]
-    axes.step(line, points, where="post", color=VERMILLION, linewidth=1.1)
-    axes.plot(line, points, "o", color=VERMILLION, markersize=5, label="Pareto front")
-    for rank in thinned(won.front, LABELLED):
-        axes.annotate(
-            str(rank.trial.number),
-            (rank.intervals[0].mean, rank.intervals[1].mean),
-            xytext=(5, 5),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-        )
-    axes.set_xlim(*bounds[0])
-    axes.set_ylim(*bounds[1])
-
-
 def _caption(won: Winner, x: Objective, y: Objective) -> str:
     caption = (
         "On the front no other configuration is at least as good in all objectives and better "
     )
-    caption += (
-        f"in one; {x.direction} {x.name}, {y.direction} {y.name}. Numbers are those of trials."
-    )
+    caption += f"in one; {x.direction} {x.name}, {y.direction} {y.name}."
     if any(each.seeds > 1 for each in won.front):
         caption += " The front is that of means over seeds; points are single runs."
-    if len(won.front) > LABELLED:
-        caption += f" {LABELLED} of the {len(won.front)} on it are named."
     if len(won.metrics) > 2:
         caption += " Only the first two objectives are drawn."
     return caption

@@ -1,4 +1,4 @@
-"""All pictures of a report: drawn, or copied from the winner."""
+"""All that a report shows: charts for its script, pictures that are drawn, or the winner's."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysearch.pages.canvas import Picture
-from raysearch.pages.curves import draw_curves
-from raysearch.pages.factors import draw_factors
-from raysearch.pages.history import draw_history
-from raysearch.pages.importance import draw_importance, importances
+from raysearch.pages.chart import Chart
+from raysearch.pages.curves import curves_chart
+from raysearch.pages.history import history_chart
+from raysearch.pages.importance import Importance, importance, importances
 from raysearch.pages.objectives import Objective, objectives
-from raysearch.pages.parallel import draw_parallel
-from raysearch.pages.pareto import draw_front
-from raysearch.pages.scaling import draw_scaling
-from raysearch.pages.settings_curves import draw_settings
-from raysearch.pages.slices import draw_slices
+from raysearch.pages.parallel import parallel_chart
+from raysearch.pages.pareto import front_chart
+from raysearch.pages.picture import Picture
+from raysearch.pages.slices import slice_charts
+from raysearch.pages.timeline import timeline_chart
 from raysearch.results.factors import factors_of
 from raysearch.results.view import SearchView
 
-Drawn = Picture | str
-"""A picture, or a sentence that says why there is none."""
+Drawn = Chart | Picture | str
+"""A chart or a picture, or a sentence that says why there is none."""
 
 SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -50,48 +49,78 @@ class Pictures:
     curves: list[Drawn]
     front: Drawn | None
     parallel: Drawn
-    importance: Drawn
-    slices: list[list[Picture]]
+    timeline: Drawn
+    importance: Importance | str
+    slices: list[list[Chart]]
     figures: list[Picture] = field(default_factory=list[Picture])
     others: list[str] = field(default_factory=list[str])
     settings: list[Picture | None] = field(default_factory=list[Picture | None])
     factors: list[Drawn] = field(default_factory=list[Drawn])
 
+    @property
+    def charts(self) -> list[Chart]:
+        """All charts, in the order of the page."""
+        slices = [chart for own in self.slices for chart in own]
+        every = [*self.history, *self.curves, self.front, self.parallel, *slices, self.timeline]
+        return [each for each in every if isinstance(each, Chart)]
+
 
 def draw(view: SearchView, folder: Path, into: Path, by: Sequence[str] = ()) -> Pictures:
-    """Draws all pictures of a search into a folder; `folder` is that of the search.
+    """Makes all charts of a search, and its pictures in a folder; `folder` is the search's own.
 
     `by` are the settings by which the objectives are grouped.
     """
-    factors = factors_of(view, by)
     goals, shares = objectives(view), importances(view)
     order = [] if isinstance(shares, str) else list(shares)
-    bars = shares if isinstance(shares, str) else importance_picture(view, shares, into)
     figures, others = copy_figures(view, folder, into)
     return Pictures(
-        history=[draw_history(view, g, into / f"history-{g.index + 1}.png") for g in goals],
-        curves=[draw_curves(view, g, into / f"curves-{g.index + 1}.png") for g in goals],
-        front=draw_front(view, into / "pareto.png") if len(goals) > 1 else None,
-        parallel=draw_parallel(view, into / "parallel.png", order),
-        importance=bars,
-        slices=[draw_slices(view, goal, into, order) for goal in goals],
+        history=[history_chart(view, goal) for goal in goals],
+        curves=[curves_chart(view, goal) for goal in goals],
+        front=front_chart(view) if len(goals) > 1 else None,
+        parallel=parallel_chart(view, order),
+        timeline=timeline_chart(view),
+        importance=_importance(view, shares),
+        slices=[slice_charts(view, goal, order) for goal in goals],
         figures=figures,
         others=others,
-        settings=[draw_settings(view, g, into / f"settings-{g.index + 1}.png") for g in goals],
-        factors=[
-            *(
-                draw_factors(view, goal, factors, into / f"factors-{goal.index + 1}.png")
-                for goal in (goals if factors else ())
-            ),
-            *_laws(view, goals, by, into),
-        ],
+        settings=_settings(view, goals, into),
+        factors=_by(view, goals, by, into) if by else [],
     )
+
+
+def _importance(view: SearchView, shares: dict[str, float] | str) -> Importance | str:
+    if isinstance(shares, str):
+        return shares
+    if not shares:
+        return "Importance is not estimated: no parameter varies."
+    return importance(view, shares)
+
+
+def _settings(view: SearchView, goals: Sequence[Objective], into: Path) -> list[Picture | None]:
+    if view.spec.evaluates is None:
+        return [None for _ in goals]
+    from raysearch.pages.settings_curves import draw_settings
+
+    return [draw_settings(view, goal, into / f"settings-{goal.index + 1}.png") for goal in goals]
+
+
+def _by(view: SearchView, goals: Sequence[Objective], by: Sequence[str], into: Path) -> list[Drawn]:
+    """Each objective by these settings; by a single one also how it falls with it."""
+    from raysearch.pages.factors import draw_factors
+
+    factors = factors_of(view, by)
+    return [
+        *(draw_factors(view, g, factors, into / f"factors-{g.index + 1}.png") for g in goals),
+        *_laws(view, goals, by, into),
+    ]
 
 
 def _laws(
     view: SearchView, goals: Sequence[Objective], by: Sequence[str], into: Path
 ) -> list[Drawn]:
     """How each objective falls by a single setting, where a law of it can be found."""
+    from raysearch.pages.scaling import draw_scaling
+
     single = by if len(by) == 1 else ()
     drawn = (
         draw_scaling(view, goal, one, into / f"scaling-{goal.index + 1}.png")
@@ -99,13 +128,6 @@ def _laws(
         for goal in goals
     )
     return [one for one in drawn if one is not None]
-
-
-def importance_picture(view: SearchView, shares: dict[str, float], into: Path) -> Drawn:
-    """The bars; a sentence where no parameter has a share."""
-    if not shares:
-        return "Importance is not estimated: no parameter varies."
-    return draw_importance(view, shares, into / "importance.png")
 
 
 def copy_figures(view: SearchView, folder: Path, into: Path) -> tuple[list[Picture], list[str]]:
@@ -140,8 +162,3 @@ def kind_of(file: Path) -> str | None:
     if head.startswith(b"<?xml") and b"<svg" not in head:
         return None
     return next((kind for begin, kind in SIGNATURES.items() if head.startswith(begin)), None)
-
-
-def files(pictures: Sequence[Drawn]) -> list[Picture]:
-    """Those that are pictures."""
-    return [each for each in pictures if isinstance(each, Picture)]

@@ -19,9 +19,14 @@ def failed_alike(trials: Iterable[TrialView]) -> list[list[TrialView]]:
     groups: dict[tuple[str, str], list[TrialView]] = {}
     for trial in sorted(trials, key=lambda trial: trial.number):
         if trial.state in WITHOUT_VALUE:
-            reason = _NUMBER.sub("#", trial.reason or trial.state)
+            reason = without_numbers(trial.reason or trial.state)
             groups.setdefault((reason, trial.state), []).append(trial)
     return sorted(groups.values(), key=lambda own: (-len(own), own[0].number))
+
+
+def without_numbers(reason: str) -> str:
+    """The same for all reasons that differ in nothing but numbers."""
+    return _NUMBER.sub("#", reason)
 
 
 def reason_of(alike: Sequence[TrialView]) -> str:

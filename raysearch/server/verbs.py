@@ -27,6 +27,8 @@ VERBS = (
 """What may be asked for by address: what reads, and what changes no more than a word."""
 
 _OURS = ("--runs", "--store", "--tracking-uri", "--address")
+_HERE = ("--open", "--html")
+"""What makes or opens a page where it is typed."""
 _TRACKED = ("check", "sync")
 _PATIENCE = 3.0
 BAD_INPUT = 2
@@ -52,6 +54,8 @@ def refuse_other_verbs(arguments: Sequence[str]) -> None:
     for argument in arguments[1:]:
         if argument.partition("=")[0] in _OURS:
             raise Forbidden(f"{argument.partition('=')[0]} is the service's own where --address is")
+        if argument in _HERE:
+            raise Forbidden(f"{argument} is for searches that lie here, not where --address is")
 
 
 def command_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import exc as sa_exc
 
@@ -65,6 +66,14 @@ def study_of(view: SearchView, *, once: bool = False) -> optuna.Study:
     """The study in memory, for importances and Optuna's plots; `once` as in `optuna_trials`."""
     storage = optuna.storages.InMemoryStorage()
     return _write(view, storage, view.search, optuna_trials(view, once=once))
+
+
+def study_of_trials(like: optuna.Study, trials: Iterable[FrozenTrial]) -> optuna.Study:
+    """A study in memory with the directions of another one and these trials, repeated or not."""
+    storage = optuna.storages.InMemoryStorage()
+    study = _created(storage, like.study_name, like.directions)
+    study.add_trials(trials)
+    return study
 
 
 def export_study(view: SearchView, url: str, study: str) -> int:
@@ -156,17 +165,24 @@ def _write(
     view: SearchView, storage: BaseStorage, name: str, trials: list[FrozenTrial]
 ) -> optuna.Study:
     metrics = view.spec.metrics
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions: list[Direction] = [metric.direction for metric in metrics]
-    study = optuna.create_study(storage=storage, study_name=name, directions=directions)
-    optuna.logging.set_verbosity(verbosity)
+    study = _created(storage, name, [metric.direction for metric in metrics])
     for key, value in _study_attrs(view).items():
         study.set_user_attr(key, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([metric.name for metric in metrics])
     study.add_trials(trials)
+    return study
+
+
+def _created(
+    storage: BaseStorage, name: str, directions: Sequence[Direction | StudyDirection]
+) -> optuna.Study:
+    """A new study; Optuna says nothing of it."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+    optuna.logging.set_verbosity(verbosity)
     return study
 
 

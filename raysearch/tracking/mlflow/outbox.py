@@ -46,7 +46,8 @@ class Outbox:
     """News of one run. A later tag or status takes the place of an earlier one.
 
     Tags of the run that begin with one of `only` are taken off unless they are among `tags`.
-    `aside` are things that MLflow will never take, with the reason.
+    `aside` are things that MLflow will never take, with the reason; `name` is what the run is
+    called from now on.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Outbox:
     tags: dict[str, str] = field(default_factory=dict[str, str])
     only: tuple[str, ...] = ()
     datasets: list[Any] = field(default_factory=list[Any])
+    name: str | None = None
     status: str | None = None
     ended: int | None = None
     aside: list[str] = field(default_factory=list[str])
@@ -101,6 +103,8 @@ class Outbox:
             self._log_inputs(client)
         if self.aside:
             self._say_aside(client)
+        if self.name is not None:
+            client.update_run(self.run, name=self.name)
         if self.status == "RUNNING":
             client.update_run(self.run, self.status)
         elif self.status is not None:

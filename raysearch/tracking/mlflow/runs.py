@@ -37,6 +37,19 @@ def status_of(trial: TrialView) -> str:
     return "KILLED" if trial.was_stopped else _STATUS[trial.state]
 
 
+def run_name(trial: TrialView) -> str:
+    """`t007`, `t000-default`; one that ended without completing says so: `t012-pruned`.
+
+    MLflow shows one that was pruned as it shows what completed.
+    """
+    said = [trial.origin] if trial.origin in ("default", "repeat", "retry", "known") else []
+    if trial.was_stopped:
+        said.append("stopped")
+    elif trial.state in ("pruned", "failed", "infeasible"):
+        said.append(trial.state)
+    return "-".join([f"t{trial.number:03d}", *said])
+
+
 def experiment_name(spec: SearchSpec) -> str:
     """`family/sweep`: MLflow's page shows the part before the stroke as a folder."""
     family = (spec.family or "raysearch").partition(".")[0]
@@ -168,8 +181,7 @@ class Runs:
             "raysearch.origin": trial.origin,
         }
         self.opened.add(trial.number)
-        named = trial.origin if trial.origin in ("default", "repeat", "retry", "known") else ""
-        return self._create(tags, moment, f"t{trial.number:03d}" + (named and f"-{named}"))
+        return self._create(tags, moment, run_name(trial))
 
     def _create(self, tags: dict[str, str], moment: int | None, name: str) -> str:
         run = self._client.create_run(self.experiment, moment, fitting(tags), plain(name))

@@ -16,6 +16,17 @@ from urllib.parse import quote
 TAG = "mlflow.sharedViewState."
 
 
+_SECTION = {
+    "uuid": "search",
+    "name": "Search",
+    "display": True,
+    "isReordered": False,
+    "columns": 1,
+    "cardHeight": 420,
+}
+"""The charts of a search: each as wide as the page, this high in pixels."""
+
+
 def view_key(search: str, identity: str) -> str:
     """The key of a search's view; `identity` is shared with no other search of that name."""
     return f"raysearch-{search}-{identity[:8]}"
@@ -56,7 +67,7 @@ def shared_view(
         "runsHidden": [],
         "runsHiddenMode": "SHOWALL",
         "viewMaximized": False,
-        "runListHidden": False,
+        "runListHidden": True,  # of the charts, which need the room
         "isAccordionReordered": True,
         "groupBy": None,
         "groupsExpanded": {},
@@ -69,9 +80,7 @@ def shared_view(
             "selectedXAxisMetricKey": "",
         },
         "compareRunCharts": _charts(objective, metric, numeric),
-        "compareRunSections": [
-            {"uuid": "search", "name": "Search", "display": True, "isReordered": False},
-        ],
+        "compareRunSections": [_SECTION],
     }
     text = json.dumps(state, separators=(",", ":")).encode()
     packed = "deflate;" + base64.b64encode(zlib.compress(text)).decode()

@@ -45,6 +45,7 @@ from raysearch.tracking.mlflow.runs import (
     Runs,
     experiment_ids,
     reported_name,
+    run_name,
     runs_of,
     status_of,
     summary_name,
@@ -306,6 +307,8 @@ class Writer:
         outbox.tags["raysearch.state"] = trial.state
         outbox.tags["raysearch.reason"] = fact.reason or fact.state
         outbox.status, outbox.ended = status_of(trial), event.time
+        if trial.state != "complete":
+            outbox.name = run_name(trial)
         if trial.is_feasible and trial.values:
             self._search_curve(trial, trial.values[0], event, runs)
 

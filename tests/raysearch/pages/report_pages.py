@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 VOID = {"meta", "link", "img", "wbr", "br"}
 
@@ -11,7 +13,8 @@ VOID = {"meta", "link", "img", "wbr", "br"}
 class Page(HTMLParser):
     """What is on a page: `tags` with attributes, `tables` as rows of cells, the text.
 
-    A cell is its text and its `data-key`. `unclosed` are tags that do not match.
+    A cell is its text and its `data-key`. `unclosed` are tags that do not match; `data` is what
+    the page's script draws, `programs` are scripts that a browser runs.
     """
 
     def __init__(self, html: str) -> None:
@@ -20,6 +23,7 @@ class Page(HTMLParser):
         self.tables: list[list[list[tuple[str, str]]]] = []
         self.unclosed: list[str] = []
         self.text = ""
+        self.json = ""
         self._cell = False
         self.feed(html)
         self.close()
@@ -49,11 +53,20 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.unclosed and self.unclosed[-1] in ("style", "script"):
+            self.json += data if self.tags[-1][1].get("id") == "data" else ""
             return
         self.text += data
         if self._cell:
             text, key = self.tables[-1][-1][-1]
             self.tables[-1][-1][-1] = (text + data, key)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return json.loads(self.json)
+
+    @property
+    def programs(self) -> list[dict[str, str]]:
+        return [tag for tag in self.all("script") if "type" not in tag]
 
     def all(self, tag: str) -> list[dict[str, str]]:
         """The attributes of all tags of a sort."""

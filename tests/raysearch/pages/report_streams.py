@@ -24,6 +24,7 @@ BEGIN = 1_780_000_000_000
 MANY = {
     "finalists": 3, "repeats": 1, "points": None, "time": None, "threads": 1, "cpus": 1.0,
     "gpus": 0.0, "memory": 2_000_000_000, "packages": {"python": "3.11.9", "torch": "2.14.1"},
+    "experiment": "trainables.ssl.experiment:Supervised",
     "command": "raysearch search ssl.by_hand --trials 200 --pruner median:warmup=2 --seed 3",
 }  # fmt: skip
 

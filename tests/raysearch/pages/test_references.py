@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from raysearch.pages import answer as said
-from raysearch.pages.canvas import Picture
-from raysearch.pages.curves import draw_curves
+from raysearch.pages.chart import Chart
+from raysearch.pages.curves import curves_chart
 from raysearch.pages.objectives import objectives
 from raysearch.pages.tables import reference_table
 from raysearch.results.answer import answer, answer_lines
@@ -122,7 +122,7 @@ def test_of_several_objectives_those_are_named_that_are_below_blind() -> None:
     assert "in val/ari below blind (colors, which learns nothing, gets 0.9)" in text
 
 
-def test_the_report_has_a_table_and_lines_in_the_curves(tmp_path: Path) -> None:
+def test_the_report_has_a_table_and_lines_in_the_curves() -> None:
     hand = Hand(metrics=SEGMENTS)
     body: dict[str, Any] = {"params": {}, "distributions": {}, "config": {}, "digest": "a"}
     hand.say("asked", 0, **body, seed=0, origin="default")
@@ -137,9 +137,11 @@ def test_the_report_has_a_table_and_lines_in_the_curves(tmp_path: Path) -> None:
     header, rows = reference_table(hand.view)
     assert header == ["", "val/foreground_ari  ↑ better"]
     assert rows == [["blocks", "0.6"], ["trial 0", "0.2"], ["colors", "0.1"]]
-    picture = draw_curves(hand.view, objectives(hand.view)[0], tmp_path / "curves.png")
-    assert isinstance(picture, Picture) and picture.path.stat().st_size > 1000
-    assert "Dashed: what learns nothing, blocks 0.6, colors 0.1." in picture.caption
+    chart = curves_chart(hand.view, objectives(hand.view)[0])
+    assert isinstance(chart, Chart)
+    rules = {one["name"]: one["at"] for one in chart.spec["layers"] if one["kind"] == "rule"}
+    assert rules == {"blocks": 0.6, "colors": 0.1}
+    assert "Dashed: what learns nothing, blocks 0.6, colors 0.1." in chart.caption
 
 
 def test_settings_that_are_evaluated_have_their_own_rows() -> None:

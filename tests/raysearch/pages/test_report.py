@@ -78,7 +78,25 @@ def test_the_pictures_on_the_page_are_those_beside_it(name: str, written: Writte
     shown = [tag["src"].partition("base64,")[2] for tag in Page.read(path).all("img")]
     beside = {file.read_bytes() for file in path.parent.iterdir() if file != path}
     assert {base64.b64decode(text) for text in shown} == beside
-    assert all(data.startswith(b"\x89PNG\r\n\x1a\n") for data in beside)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_place_for_a_chart_has_its_data_and_words(name: str, written: Written) -> None:
+    view, path = written(name)
+    page = Page.read(path)
+    places = [tag["data-chart"] for tag in page.all("figure") if "data-chart" in tag]
+    assert places == sorted(set(places), key=places.index) and set(places) == set(
+        page.data["charts"]
+    )
+    labels = [tag["aria-label"] for tag in page.all("div") if tag.get("class") == "chart"]
+    assert len(labels) == len(places) and all(labels)
+    ran = {str(n) for n, trial in view.trials.items() if trial.state != "duplicate"}
+    assert set(page.data["trials"]) == ran
+
+
+@pytest.mark.slow
+def test_a_page_of_two_hundred_trials_is_below_four_megabytes(written: Written) -> None:
+    assert written("many")[1].stat().st_size < 4_000_000
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -116,8 +134,7 @@ def test_the_table_has_the_parameters_of_each_trial_and_blanks_where_it_has_none
 @pytest.mark.slow
 def test_what_people_wrote_is_text(written: Written) -> None:
     page = Page.read(written("hostile")[1])
-    assert len(page.all("script")) == len(page.all("style")) == 1
-    assert {tag["src"][:5] for tag in page.all("img")} == {"data:"}
+    assert len(page.programs) == len(page.all("style")) == 1
     assert not page.all("u") and page.unclosed == []
     for text in ("<script>alert('q')</script>", "<script>alert(2)</script>", "<img src=x>"):
         assert text in page.text
@@ -132,8 +149,7 @@ def test_texts_of_any_kind_are_texts_of_the_page(first: int, tmp_path: Path) -> 
     path = write_report(view, tmp_path)
     page, source = Page.read(path), path.read_text(encoding="utf-8")
     assert page.unclosed == []
-    assert len(page.all("script")) == len(page.all("style")) == 1
-    assert {tag["src"][:15] for tag in page.all("img")} == {"data:image/png;"}
+    assert len(page.programs) == len(page.all("style")) == 1 and not page.all("img")
     assert not [name for _, tag in page.tags for name in tag if name.startswith("on")]
     assert set(acts(source)) <= {"\n", "\t", "\r"}
     for text in filter(lambda text: len(text) < 100, texts):
@@ -194,11 +210,11 @@ def test_figures_of_the_winner_are_on_the_page_and_others_are_named(tmp_path: Pa
     [
         ("none_completed", "No trial has completed: there is no answer."),
         ("none_completed", "stopped (5 attempts failed with the same traceback) when 4 of 12"),
-        ("none_completed", "it needs 20 completed trials, and 0 trials have done so"),
+        ("none_completed", "it needs 10 completed trials, and 0 trials have done so"),
         ("empty", "No trial has completed: there is no answer yet."),
         ("empty", "had not ended when this page was made: 0 of 12 trials had ended"),
         ("single", "Trial 0 is best: val/accuracy 0.8 (one seed, so no interval)."),
-        ("single", "it needs 20 completed trials, and 1 trial has done so"),
+        ("single", "it needs 10 completed trials, and 1 trial has done so"),
         ("single", "There was no early stopping."),
         ("single", "c" * 40),
     ],
@@ -264,8 +280,22 @@ def test_failures_are_grouped_by_reason_whatever_numbers_are_in_it(tmp_path: Pat
     states = {state: view.counts()[state] for state in ("failed", "infeasible")}
     assert {each.state: len(each.trials) for each in found} == states
     assert found[0].command == f"raysearch logs by-hand {found[0].trials[0]}"
+    assert {each.kind for each in found} == {"exception", "diverged"}
+    assert all(each.reason.startswith("for example: ") for each in found)
     elsewhere = failures(view, tmp_path / "my runs" / "by-hand")[0].command
     assert shlex.split(elsewhere)[-2:] == ["--runs", str(tmp_path / "my runs")]
+
+
+def test_attempts_that_were_followed_by_another_are_told_by_kind(tmp_path: Path) -> None:
+    stream = cases.single()
+    stream.events.pop()
+    for trial in (1, 2):
+        stream.ask(trial, *streams.vit(streams.random.Random(trial)))
+        said = {"kind": "lost", "message": f"node {trial} is gone", "traceback": None}
+        stream.say("failed", trial, attempt=1, again=True, **said)
+    (found,) = failures(stream.view(), tmp_path / "runs" / "by-hand")
+    assert (found.kind, found.reason, found.state) == ("lost", "node 1 is gone", "tried again")
+    assert found.trials == (1, 2) and found.command == "raysearch logs by-hand 1"
 
 
 def test_what_is_doubtful_of_trials_is_on_the_page(tmp_path: Path) -> None:
@@ -301,22 +331,33 @@ def as_the_shell_reads(command: str) -> list[str]:
 def test_the_command_to_repeat_the_winner_leads_to_its_configuration() -> None:
     config = Toy(optimizer=Adam(lr=3e-05), rate=0.1, training=Training(seed=5))
     view = told(config.to_json())
-    words = as_the_shell_reads(shell(repeat_command(view, view.trials[0])))
+    words = as_the_shell_reads(shell(repeat_command(view, view.trials[0], Path("runs/by-hand"))))
     assert words[:3] == ["raysearch", "train", "ssl.supervised"]
     assert Toy().with_values(parse_overrides(words[3:])) == config
+
+
+def test_a_trial_of_ones_own_experiment_is_repeated_by_its_number() -> None:
+    stream = cases.single()
+    created = stream.events[0].body
+    created["experiment"] = "mine.training:run"
+    command = ["raysearch", "repro", "by-hand", "0"]
+    own = repeat_command(stream.view(), stream.view().trials[0], Path("elsewhere/by-hand"))
+    assert own == [*command, "--here", "--runs", "elsewhere"], "its code was not kept"
+    created["code"] = {"snapshot": "a" * 32, "source": "b" * 32, "versions": "c" * 32}
+    assert repeat_command(stream.view(), stream.view().trials[0], Path("runs/by-hand")) == command
 
 
 @pytest.mark.parametrize("value", ["adamw", "true", "12", "null", "a b", "", None, True, [1, 2.5]])
 def test_each_value_survives_the_command_line(value: Any) -> None:
     view = told({"part": {"value": value}})
-    words = as_the_shell_reads(shell(repeat_command(view, view.trials[0])))
+    words = as_the_shell_reads(shell(repeat_command(view, view.trials[0], Path("runs/by-hand"))))
     assert parse_overrides(words[3:]) == {"part.value": value}
 
 
 def test_an_evaluation_is_repeated_from_its_checkpoint_with_its_own_settings_only() -> None:
     view = cases.evaluating().view()
     trial = view.trials[29]
-    words = repeat_command(view, trial)
+    words = repeat_command(view, trial, Path("runs/by-hand"))
     checkpoint = "/runs/vit-1/0005/attempt-1/checkpoints/step-00000760.pt"
     assert words[2:] == ["ssl.supervised", "--evaluate-only", checkpoint, "knn.k=50"]
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.pages.canvas import Picture
 from raysearch.pages.factors import cells_of, draw_factors
 from raysearch.pages.objectives import Objective, completed
+from raysearch.pages.picture import Picture
 from raysearch.pages.writing import write_report
 from raysearch.results.factors import factors_of, read_factors
 from raysearch.results.view import SearchView

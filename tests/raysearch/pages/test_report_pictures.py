@@ -9,12 +9,11 @@ from typing import Any
 
 import optuna
 import pytest
-from matplotlib.figure import Figure
 
 import raysearch.pages
 from raysearch.pages import curves, history, importance, parallel, pareto, slices
 from raysearch.pages.axes import Axis, brief, varying_axes
-from raysearch.pages.canvas import Picture
+from raysearch.pages.chart import Chart, parameter_axis
 from raysearch.pages.objectives import (
     Objective,
     far_out,
@@ -87,9 +86,8 @@ def test_axes_are_logarithmic_for_logarithmic_parameters_only(view: SearchView) 
     logs = {name for name, kind in kinds.items() if kind == "log"}
     assert logs == {"optimizer[adamw].lr", "optimizer[adamw].weight_decay", "optimizer[sgd].lr"}
     for axis in varying_axes(view):
-        plot = Figure().subplots()
-        slices.paint(plot, axis, [(axis.low, 0.5)], [], (0.0, 1.0))
-        assert plot.get_xscale() == ("log" if axis.kind == "log" else "linear")
+        drawn = parameter_axis(axis)
+        assert drawn["kind"] == axis.kind and drawn["low"] <= axis.low < axis.high <= drawn["high"]
 
 
 def test_a_value_lies_where_its_axis_says() -> None:
@@ -157,6 +155,23 @@ def test_importance_needs_enough_completed_trials(trials: int) -> None:
     assert isinstance(found, str if trials < importance.ENOUGH else dict)
 
 
+def test_an_importance_has_the_interval_that_resamples_give() -> None:
+    few = streams.many(30, epochs=6).view()
+    found = importance.importances(few)
+    assert isinstance(found, dict)
+    shown = importance.importance(few, found)
+    assert [share.name for share in shown.shares] == list(found)[: importance.MOST]
+    assert all(0 <= share.low <= share.value <= share.high <= 1 for share in shown.shares)
+    assert any(share.high > share.low for share in shown.shares)
+    assert importance.importance(few, found) == shown, "the same trials give the same intervals"
+
+
+def test_resamples_of_equal_trials_have_no_spread() -> None:
+    values = sorted([0.1] * importance.RESAMPLES)
+    assert importance.middle(values) == (0.1, 0.1)
+    assert importance.middle([float(place) for place in range(11)]) == (1.0, 9.0)
+
+
 # Slices, front, limits
 
 
@@ -165,7 +180,7 @@ def test_a_slice_has_every_trial_with_that_parameter(view: SearchView) -> None:
         own = [t for t in view.trials.values() if axis.name in t.distributions]
         done = slices.points_of(view, UP, axis, "complete")
         values = [(t.values or [0.0])[0] for t in own if t.state == "complete"]
-        assert sorted(y for _, y in done) == sorted(values)
+        assert sorted(y for _, y, _ in done) == sorted(values)
 
 
 def test_the_front_has_all_that_nothing_dominates() -> None:
@@ -212,22 +227,36 @@ def test_thinning_keeps_both_ends_and_the_order() -> None:
 
 
 @pytest.mark.slow
-def test_of_thousands_a_part_is_drawn_and_the_caption_says_so(tmp_path: Path) -> None:
+def test_of_thousands_a_part_is_drawn_and_the_caption_says_so() -> None:
     big = streams.many(1500, epochs=6).view()
-    drawn = curves.draw_curves(big, objectives(big)[0], tmp_path / "curves.png")
-    assert isinstance(drawn, Picture) and "of the other 1496 are drawn" in drawn.caption
+    drawn = curves.curves_chart(big, objectives(big)[0])
+    assert isinstance(drawn, Chart) and "of the other 1496 are drawn" in drawn.caption
     done = big.counts()["complete"]
-    lines = parallel.draw_parallel(big, tmp_path / "parallel.png")
-    assert isinstance(lines, Picture) and f"500 of {done} trials are drawn" in lines.caption
+    lines = parallel.parallel_chart(big)
+    assert isinstance(lines, Chart) and f"500 of {done} trials are drawn" in lines.caption
+    every = [number for number, *_ in (*lines.spec["lines"], *lines.spec["others"])]
+    assert sorted(every) == sorted(big.trials), "a brush keeps or drops each trial"
 
 
-def test_labels_name_the_metric_and_the_unit_of_fidelity(view: SearchView, tmp_path: Path) -> None:
-    plot = Figure().subplots()
-    history.paint(plot, view, UP, (0.0, 1.0))
-    assert (plot.get_xlabel(), plot.get_ylabel()) == ("trial", "val/accuracy ↑ better")
-    drawn = curves.draw_curves(view, UP, tmp_path / "curves.png")
-    assert isinstance(drawn, Picture) and "over epochs" in drawn.alt
-    assert math.isclose(drawn.width, 538)
+def test_labels_name_the_metric_and_the_unit_of_fidelity(view: SearchView) -> None:
+    drawn, lines = history.history_chart(view, UP), curves.curves_chart(view, UP)
+    assert isinstance(drawn, Chart) and isinstance(lines, Chart)
+    assert drawn.spec["x"]["label"] == "trial"
+    assert drawn.spec["y"]["label"] == "val/accuracy ↑ better"
+    assert lines.spec["x"]["label"] == "epochs" and "over epochs" in lines.alt
+
+
+def test_a_history_has_a_mark_for_each_trial_and_none_without_a_value(view: SearchView) -> None:
+    drawn = history.history_chart(view, UP)
+    assert isinstance(drawn, Chart)
+    points = [one for one in drawn.spec["layers"] if one["kind"] == "points"]
+    marked = {one["name"]: one["data"] for one in points if one["mark"] != "star"}
+    counts = view.counts()
+    states = {"completed": "complete", "pruned": "pruned", "failed": "failed"}
+    for name, state in {**states, "infeasible": "infeasible"}.items():
+        assert len(marked[name]) == counts[state]
+    assert all(y is None for name in ("failed", "infeasible") for _, y, _ in marked[name])
+    assert drawn.spec["foot"]
 
 
 def test_nothing_in_a_report_touches_the_global_state_of_matplotlib() -> None:

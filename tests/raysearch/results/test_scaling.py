@@ -13,8 +13,8 @@ from raysearch import verbs
 from raysearch.cli import show_scaling
 from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
-from raysearch.pages.canvas import Picture
 from raysearch.pages.objectives import Objective
+from raysearch.pages.picture import Picture
 from raysearch.pages.scaling import draw_scaling
 from raysearch.results import power_law
 from raysearch.results.scaling import scaling

@@ -153,6 +153,15 @@ def test_states_reasons_and_statuses(written: Any) -> None:
         4: ("failed", "FAILED"),
         5: ("complete", "FINISHED"),
     }
+    names = {number: run.info.run_name for number, run in page.trials.items()}
+    assert names == {
+        0: "t000-default",
+        1: "t001",
+        2: "t002-pruned",
+        3: "t003-infeasible",
+        4: "t004-failed",
+        5: "t005",
+    }
     assert page.trials[2].data.tags["raysearch.reason"] == "pruned for a reason"
     assert page.parents[0].info.status == "FINISHED"
 
