@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.notifications import channels
 from raysearch.results import opening
 from raysearch.results.view import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
@@ -37,6 +39,9 @@ class Client:
         address: a service, as http://head:8267, in place of the first three: what its searches are
             is asked there (`submit`, `list`, `status`, `results`, `best`, `curves`, `trial`,
             `view`, `check`, `report`, `stop`); reports are written into `runs` here.
+        notify: whom searches that run tell of their first result, their first failure and their
+            end: addresses of apprise, or `@file` with one a line.
+        notify_command: a command that is run then, with JSON as its input.
     """
 
     def __init__(
@@ -47,8 +52,12 @@ class Client:
         *,
         show: bool = True,
         address: str | None = None,
+        notify: Sequence[str] | None = None,
+        notify_command: str | None = None,
     ) -> None:
         self.settings, self.show = Settings.locate(runs, store, tracking_uri), show
+        if notify or notify_command:
+            self.settings = replace(self.settings, notify=channels(notify, notify_command))
         self._there = None if address is None else _service(address)
 
     # Declared

@@ -9,6 +9,7 @@ from raysearch.errors import BadSetting
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "hydra": ("hydra",),
+    "notify": ("apprise",),
     "postgres": ("psycopg",),
     "server": ("fastapi", "flask_wtf", "psycopg", "uvicorn"),
     "tensorboard": ("tensorboard",),

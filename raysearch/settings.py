@@ -16,6 +16,17 @@ EXPERIMENTS = ("trainables",)
 
 
 @dataclass(frozen=True)
+class Channels:
+    """Whom a search that runs notifies; both may have secrets in them, and are kept nowhere.
+
+    `addresses` are those of apprise, `command` is run by the shell; empty: none.
+    """
+
+    addresses: tuple[str, ...] = field(default=(), repr=False)
+    command: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Places, all absolute. By default everything lies under `runs/` of the current folder.
 
@@ -24,7 +35,8 @@ class Settings:
     `store` and `tracking_uri` are database addresses as SQLAlchemy and MLflow read them; `address`
     is a Ray cluster to join (None: one of our own on this machine), whose nodes all see `runs`.
     `tracking_given` says that the user named the tracking address: otherwise a search keeps the one
-    it began with, if that was another than the default of its folder.
+    it began with, if that was another than the default of its folder. `notify` is whom this command
+    notifies.
     """
 
     runs: Path
@@ -34,6 +46,7 @@ class Settings:
     tracking_given: bool = False
     sweeps: tuple[str, ...] = SWEEPS
     experiments: tuple[str, ...] = EXPERIMENTS
+    notify: Channels | None = field(default=None, repr=False)
 
     @classmethod
     def locate(

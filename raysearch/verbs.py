@@ -211,16 +211,29 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
     return ""
 
 
-def sync(name: str, settings: Settings, aside: list[str] | None = None) -> int:
-    """Writes the backlog of a search to MLflow; returns the number of events.
+def sync(
+    name: str,
+    settings: Settings,
+    aside: dict[str, list[str]] | None = None,
+    track: str | None = None,
+) -> int:
+    """Writes the backlog of a search to its trackers, or to those in `track`, such as
+    `mlflow,tensorboard`; returns the number of events.
 
-    What MLflow would not take is added to `aside`, a sentence each.
+    What a tracker would not take is added to `aside`, by what it is called, a sentence each.
+
+    Raises:
+        LookupError, ValueError: `track` names none. ConnectionError: one cannot be reached; the
+            others have it.
     """
     from raysearch.tracking.consumer import sync as write
+    from raysearch.tracking.registry import read_track
 
     store, view = view_of(name, settings)
+    if track is not None:
+        read_track(track)
     settings = settings.tracking_of(view.spec)
-    return write(store, name, settings.tracking_uri, settings.folder(name), aside)
+    return write(store, name, settings.tracking_uri, settings.folder(name), aside, track)
 
 
 def request_stop(store: Store, view: SearchView, trial: int | None, settings: Settings) -> None:
@@ -324,6 +337,6 @@ def delete(name: str, settings: Settings) -> list[Path]:
             f"delete them too by --tracking-uri {uri}"
         )
     with store.lock(name, folder):
-        delete_runs(view, settings.tracking_uri)
+        delete_runs(view, settings.tracking_uri, folder)
         store.delete(name)
         return remove(view, folder)

@@ -18,13 +18,19 @@ from typer.testing import CliRunner
 from raysearch.cli.application import app
 from raysearch.client import Client
 from raysearch.errors import KINDS as ERRORS
+from raysearch.events.log import Store
 from raysearch.extras import PACKAGES
 from raysearch.study.failures import KINDS
+from raysearch.study.pruners import check_pruner
+from raysearch.study.samplers.named import check_sampler
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.pruners import PRUNERS
 from raysearch.sweeps.samplers import SAMPLERS
 from raysearch.sweeps.space import Space
+from raysearch.tracking.consumer import sync
 from raysearch.trial.session import entry_point
+from tests.raysearch.events import streams
+from tests.raysearch.searches.sweeps import broken
 from trainables.core.session import LocalSession
 
 ROOT = Path(__file__).parents[1]
@@ -148,7 +154,7 @@ def test_readme_is_a_screen_and_a_half() -> None:
 @pytest.mark.parametrize(("page", "name"), ALL_BLOCKS, ids=lambda each: each)
 def test_every_block_is_a_file_that_a_test_uses(page: str, name: str) -> None:
     declared = {(where, each) for where, each, _ in SWEEPS}
-    assert (page, name) in declared or name in PROGRAMS or name == "sweep.yaml"
+    assert (page, name) in declared or name in PROGRAMS or name in ("sweep.yaml", "parts.py")
 
 
 @pytest.mark.parametrize(("page", "name", "sweep"), SWEEPS, ids=lambda each: each)
@@ -284,6 +290,16 @@ def test_the_same_sweep_of_tune_runs(tmp_path: Path) -> None:
     ends = "def ends():\n    assert len([one for one in tuner.fit() if not one.error]) == 2\n\n\n"
     (tmp_path / "tune_run.py").write_text(fewer.replace("space = {", ends + "space = {"))
     program(tmp_path, "tune_run.py")
+
+
+def test_the_documented_parts_are_taken(folder: Path) -> None:
+    write(folder, "docs/extending.md")
+    check_pruner("parts:Late:after=2", broken)
+    check_sampler("parts:Wide", broken, Space(broken))
+    store, log = Store(f"sqlite:///{folder / 'events.db'}"), folder / "one"
+    last = streams.search(store, "one", log).last
+    assert sync(store, "one", "none", log, track="mlflow,parts:Lines") == last
+    assert len((log / "lines.txt").read_text().splitlines()) == last
 
 
 def rows(page: str, head: str) -> list[str]:

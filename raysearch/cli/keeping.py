@@ -21,7 +21,6 @@ from raysearch.cli.options import (
 from raysearch.passwords import hidden
 from raysearch.settings import Settings
 from raysearch.terminal import say
-from raysearch.tracking.mlflow.refusals import aside_sentence
 
 
 @app.command()
@@ -43,19 +42,29 @@ def stop(
 
 @app.command()
 def sync(
-    name: Name, tracking_uri: Tracking = None, store: StoreUrl = None, runs: Runs = RUNS
+    name: Name,
+    track: Annotated[
+        str | None, typer.Option(help="These trackers alone: mlflow,tensorboard; default its own.")
+    ] = None,
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
 ) -> None:
-    """Write to MLflow what it has missed."""
+    """Write to MLflow, and to the other trackers of a search, what they have missed."""
     from raysearch import verbs
+    from raysearch.tracking.registry import tracked
+    from raysearch.tracking.tracker import aside_sentences
 
     settings = Settings.locate(runs, store, tracking_uri)
-    aside: list[str] = []
+    aside: dict[str, list[str]] = {}
     with plainly():
-        written = verbs.sync(name, settings, aside)
-    uri = settings.tracking_of(view_of(name, runs, store)[1].spec).tracking_uri
-    say(f"{written} events written to {hidden(uri)}")
+        written = verbs.sync(name, settings, aside, track)
+    spec = view_of(name, runs, store)[1].spec
+    names = track or tracked(spec)
+    where = hidden(settings.tracking_of(spec).tracking_uri) if names == "mlflow" else names
+    say(f"{written} events written to {where}")
     if aside:
-        say(aside_sentence(aside))
+        say(aside_sentences(aside))
 
 
 @app.command()

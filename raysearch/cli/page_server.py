@@ -15,9 +15,9 @@ from typing import IO
 
 from raysearch.cli.attended import attended
 from raysearch.errors import BadSetting, RaysearchError
-from raysearch.files import sqlite_file
 from raysearch.results.opening import view_of
 from raysearch.settings import Settings
+from raysearch.sqlite_files import sqlite_file
 from raysearch.terminal import say
 from raysearch.texts import one_line
 from raysearch.tracking.consumer import links, server_environment

@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,9 +78,48 @@ Incomplete = Annotated[
 Workers = Annotated[int | None, _text("Workers of a trial: each sees its share of each batch.")]
 Gpus = Annotated[float | None, _text("GPUs of each worker: 1, 2 …, or a part of one: 0.5.")]
 Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        help="Whom to tell of the first result, the first failure and the end: an address of "
+        "apprise, or @FILE with one a line; again for more; default RAYSEARCH_NOTIFY.",
+    ),
+]
+NotifyCommand = Annotated[
+    str | None, _text("A command that is run then, with JSON as its input: cat >> told.jsonl.")
+]
+Track = Annotated[
+    str | None,
+    _text(
+        "What its events are written to: mlflow, tensorboard, both as mlflow,tensorboard, a "
+        "module:attribute, or none; default mlflow."
+    ),
+]
 User = Annotated[str | None, _text("Whose share of a cluster it takes; default who runs it.")]
 Priority = Annotated[int, _text("On a shared cluster the higher goes first.")]
 OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
+
+_PLACES = (
+    *("space", "overrides", "tags", "address", "tracking_uri", "store", "runs"),
+    *("notify", "notify_command"),
+)
+"""Parameters of `search` that are no options of a request."""
+
+
+def _settings(
+    runs: Path,
+    store: str | None,
+    tracking_uri: str | None,
+    address: str | None,
+    notify: list[str] | None,
+    command: str | None,
+) -> Settings:
+    """The settings of a command that drives a search, and whom it notifies."""
+    from raysearch.notifications import channels
+
+    settings = Settings.locate(runs, store, tracking_uri, address)
+    return replace(settings, notify=channels(notify, command))
 
 
 def _search(
@@ -115,6 +155,9 @@ def _search(
     ] = None,
     user: User = None,
     priority: Priority = 0,
+    track: Track = None,
+    notify: Notify = None,
+    notify_command: NotifyCommand = None,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
@@ -126,7 +169,7 @@ def _search(
     from raysearch.verbs import parse_tags
 
     with plainly():
-        settings = Settings.locate(runs, store, tracking_uri, address)
+        settings = _settings(runs, store, tracking_uri, address, notify, notify_command)
         meant, given = sweep_meant(space, overrides, program)
         values, marks = parse_overrides(given), parse_tags(tags or [], [])
         options = {key: value for key, value in context.params.items() if key not in _NO_OPTIONS}
@@ -155,6 +198,8 @@ def resume(
     accept_changes: AcceptChanges = False,
     as_it_was: AsItWas = False,
     time_box: TimeBox = None,
+    notify: Notify = None,
+    notify_command: NotifyCommand = None,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
@@ -163,7 +208,8 @@ def resume(
     """Go on with a search that was killed, interrupted or stopped; nothing is run twice."""
     from raysearch.driver.plan import parse_time
 
-    settings = Settings.locate(runs, store, tracking_uri, address)
+    with plainly():
+        settings = _settings(runs, store, tracking_uri, address, notify, notify_command)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.driver.search import resume as go
@@ -191,6 +237,8 @@ def extend(
     time: Annotated[str | None, typer.Option(help="How much more time: 90s, 15m, 2h.")] = None,
     accept_changes: AcceptChanges = False,
     as_it_was: AsItWas = False,
+    notify: Notify = None,
+    notify_command: NotifyCommand = None,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
@@ -199,7 +247,8 @@ def extend(
     """Go on with a search, finished or not, for more trials or time; nothing is run again."""
     from raysearch.driver.plan import parse_time
 
-    settings = Settings.locate(runs, store, tracking_uri, address)
+    with plainly():
+        settings = _settings(runs, store, tracking_uri, address, notify, notify_command)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.driver.search import extend as go
@@ -220,13 +269,16 @@ def retry(
     infeasible: Annotated[bool, typer.Option(help="Also those out of memory or diverged.")] = False,
     accept_changes: AcceptChanges = False,
     as_it_was: AsItWas = False,
+    notify: Notify = None,
+    notify_command: NotifyCommand = None,
     address: Address = None,
     tracking_uri: Tracking = None,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
     """Run the failed trials of a search again, from their start."""
-    settings = Settings.locate(runs, store, tracking_uri, address)
+    with plainly():
+        settings = _settings(runs, store, tracking_uri, address, notify, notify_command)
 
     def go_on(listener: Listener) -> Outcome:
         from raysearch.driver.search import retry as go

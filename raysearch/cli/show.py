@@ -40,10 +40,10 @@ from raysearch.results.endings import ends
 from raysearch.results.forecast import expected, expected_runs
 from raysearch.results.opening import store_of
 from raysearch.results.ranking import has_repeats, winner
+from raysearch.results.spent import spent_lines
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
-from raysearch.sqlite_files import sqlite_file
 from raysearch.sweeps.requirements import missing_somewhere, withholds
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
@@ -333,18 +333,31 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     for line in report_lines(outcome, settings):
         say(line)
     say(f"took       {duration(view.seconds())}")
+    for line in spent_lines(view):
+        say(line)
     say(f"folder     {folder}")
     say(f"events     {hidden(settings.store)}")
     say(f"mlflow     {hidden(settings.tracking_uri)}")
     if settings.tracking_uri != "none":
         say(f"open       {ui_command(settings, outcome.name)}")
+    for line in tracked_lines(view.spec, folder):
+        say(line)
     if outcome.aside:
         say(f"set aside  {outcome.aside}")
-    if outcome.untracked:
-        say(f"missing    MLflow lacks the end of this search: {one_line(outcome.untracked)}")
+    for tracker, problem in outcome.untracked.items():
+        say(f"missing    {tracker} lacks the end of this search: {one_line(problem)}")
         say(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
     if best is not None:
         say(f"best       raysearch best {outcome.name}{_runs(settings)}")
+
+
+def tracked_lines(spec: SearchSpec, folder: Path) -> list[str]:
+    """How what trackers beside MLflow wrote is opened, as far as that is known."""
+    from raysearch.tracking.registry import tracked
+    from raysearch.tracking.tensorboard import FOLDER
+
+    names = tracked(spec).split(",")
+    return [f"open       tensorboard --logdir {folder / FOLDER}"] if "tensorboard" in names else []
 
 
 def _runs(settings: Settings) -> str:

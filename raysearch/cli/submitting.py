@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Say how far it is until it ends; Ctrl-C leaves it.")
 ]
-_NOT_THERE = ("address", "tracking_uri", "store", "runs", "time_box")
+_NOT_THERE = ("address", "tracking_uri", "store", "runs", "time_box", "notify", "notify_command")
 """Options of `search` that a service has itself, or that end a command and not a search."""
 _NOT_ASKED = (
     *("context", "space", "overrides", "tags", "address", "follow", "as_json"),

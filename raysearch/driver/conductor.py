@@ -303,6 +303,8 @@ class Conductor:
             self._outcomes.describe(live, message)
         elif message["kind"] == "artifact":
             self._outcomes.artifact(live, message)
+        elif message["kind"] == "usage":
+            self._outcomes.usage(live, message["usage"])
         elif message["kind"] == "refused":
             self._outcomes.refused(live, message)
         elif message["kind"] == "damaged":

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from raysearch.driver.tune_loop import tune
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog, Lock, Store
 from raysearch.events.schema import Ended, Finished, Interrupted, Noticed, Paused, Stopped
+from raysearch.notifications import Notifier
 from raysearch.provenance.resumed_code import changed_meanwhile
 from raysearch.results.view import SearchView
 from raysearch.results.winners import roles_to_test
@@ -34,7 +35,8 @@ from raysearch.settings import Settings
 from raysearch.study.failures import Failures
 from raysearch.study.study import Study
 from raysearch.terminal import say
-from raysearch.tracking.mlflow.refusals import aside_sentence
+from raysearch.tracking.registry import tracked
+from raysearch.tracking.tracker import Place, aside_sentences
 from raysearch.trial.checkpoints import Retention
 from raysearch.trial.child import kill_orphans
 from raysearch.trial.job import label_of
@@ -60,9 +62,9 @@ _ENDS: Mapping[str, type[Ended]] = {
 class Outcome:
     """How a driver ended: the state of the search, why, and what is known of it.
 
-    `untracked` says why MLflow could not be written to the end, `aside` what it would not take;
-    empty if it was, and took everything. `lost` if a Ray of our own has ended under it: the search
-    can go on with another one. `report` is the page that was written at the end, if any, and
+    `untracked` says by tracker why it could not be written to the end, `aside` what one would not
+    take; empty if all were, and took everything. `lost` if a Ray of our own has ended under it: the
+    search can go on with another one. `report` is the page that was written at the end, if any, and
     `unreported` why it could not be.
     """
 
@@ -70,7 +72,7 @@ class Outcome:
     state: str
     reason: str
     view: SearchView
-    untracked: str = ""
+    untracked: Mapping[str, str] = field(default_factory=dict[str, str])
     aside: str = ""
     lost: bool = False
     report: str = ""
@@ -115,6 +117,8 @@ class Driver:
         self._folder = settings.folder(spec.search)
         self._shared = None if settings.address is None else self._folder
         self._report = "", ""
+        where = settings.notify
+        self._notifier = None if where is None else Notifier(where, view, self._folder)
         self._ended, self._out, self._left = (threading.Event() for _ in range(3))
         limits = Limits(
             at_once or spec.concurrent,
@@ -166,10 +170,15 @@ class Driver:
         with ExitStack() as stack:
             stack.enter_context(_signals(conductor))
             stack.callback(self._log.flush)
-            tracker = self._tracker()
-            stack.callback(tracker.close, 60.0)
-            self._log.listeners.append(lambda event: tracker.wake())
-            stack.callback(self._leave_report)  # when Ray is gone, and MLflow still written
+            trackers = self._trackers()
+            stack.callback(trackers.close, 60.0)
+            self._log.listeners.append(lambda event: trackers.wake())
+            stack.callback(self._leave_report)  # when Ray is gone, and trackers still written
+            if self._notifier is not None:
+                self._notifier.start()
+                stack.callback(self._notifier.close)
+                stack.push(self._notifier.raised)
+                self._log.listeners.append(self._notifier.hear)
             finish_removals(self._view, self._folder)
             stack.callback(finish_removals, self._view, self._folder)  # when no trial lives
             conductor.resume(unfinished_trials)
@@ -185,10 +194,10 @@ class Driver:
                 stack.enter_context(self._thread(partial(asking.run, self._ended)))
             lost = self._tune()
             halt = self._end(lost)
-        untracked, name = tracker.problem or "", self._spec.search
-        aside, report = aside_sentence(tracker.aside), self._report
+        name, aside = self._spec.search, aside_sentences(trackers.aside)
+        problems, report = trackers.problems, self._report
         return Outcome(
-            name, halt.state, halt.reason, self._view, untracked, aside, bool(lost), *report
+            name, halt.state, halt.reason, self._view, problems, aside, bool(lost), *report
         )
 
     def _leave_report(self) -> None:
@@ -226,12 +235,14 @@ class Driver:
         self._log.append(_ENDS[halt.state](halt.reason, number), commit=True)
         return halt
 
-    def _tracker(self) -> Any:
-        from raysearch.tracking.consumer import Tracker
+    def _trackers(self) -> Any:
+        from raysearch.tracking.consumer import Followers
 
-        tracker = Tracker(self._store, self._spec.search, self._settings.tracking_uri, self._folder)
-        tracker.start()
-        return tracker
+        uri = self._settings.tracking_uri
+        place = Place(self._spec.search, self._folder, self._store.url, uri)
+        trackers = Followers(self._store, tracked(self._spec), place)
+        trackers.start()
+        return trackers
 
     @contextmanager
     def _thread(self, target: Callable[[], None]) -> Generator[None]:
@@ -260,6 +271,8 @@ class Driver:
                 continue
             self._end(lost)
             self._log.flush()
+            if self._notifier is not None:
+                self._notifier.close()
             name = self._spec.search
             text = (
                 f"interrupted: {lost}; everything is saved, and `raysearch resume {name}` goes on"

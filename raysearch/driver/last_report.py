@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from raysearch.events.log import EventLog
+from raysearch.events.schema import ArtifactWritten
 from raysearch.results.view import SearchView
 from raysearch.texts import one_line
 
@@ -25,7 +26,7 @@ def leave_report(view: SearchView, folder: Path, log: EventLog) -> tuple[str, st
     try:
         page = write_report(view, folder)
         path = str(page.parent.relative_to(folder))
-        log.append("artifact", commit=True, name="report", path=path)
+        log.append(ArtifactWritten("report", path), commit=True)
     except Exception as error:  # whatever there is to be drawn
         return "", one_line(f"{type(error).__name__}: {error}")
     return str(page), ""

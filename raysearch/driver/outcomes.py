@@ -23,6 +23,7 @@ from raysearch.events.schema import (
     Refused,
     Reported,
     Tested,
+    Used,
 )
 from raysearch.integrity import damage
 from raysearch.results.reductions import reduce_objective
@@ -83,6 +84,11 @@ class Outcomes:
         path = f"{live.number:04d}/{message['path']}"
         live.artifacts.add(path)
         self._log.append(ArtifactWritten(message["name"], path), live.number)
+
+    def usage(self, live: LiveTrial, usage: Mapping[str, float]) -> None:
+        """What an attempt used of its machine; evaluations on the test split aside."""
+        if live.role is None and usage:
+            self._log.append(Used(live.attempt, dict(usage)), live.number)
 
     def damaged(self, live: LiveTrial, path: str, what: str) -> None:
         """A checkpoint that is not as it was when it was reported: the trial goes on without it."""

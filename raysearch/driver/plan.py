@@ -32,6 +32,7 @@ from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, Se
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Incomplete, Sweep, bare, check_incomplete
 from raysearch.sweeps.values import as_json, spelled
+from raysearch.tracking.registry import read_track
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro")
@@ -51,7 +52,8 @@ class Request:
     in bytes a trial, `disk` in bytes for all checkpoints. `of` names the search whose finished
     trials are evaluated, the best `top` of them. `known` is a CSV or JSON file with the results of
     past runs (`bring.known`). More than `max_failures` failed trials, a number or a share as `20%`,
-    end the search. On a cluster that others use too, `user` is whose share it takes from
+    end the search. `track` names what the events are written to, as `mlflow,tensorboard` (None:
+    MLflow). On a cluster that others use too, `user` is whose share it takes from
     (None: the one who runs it), and of two searches that with the higher `priority` goes first.
     """
 
@@ -82,6 +84,7 @@ class Request:
     user: str | None = None
     priority: int = 0
     max_failures: str | None = None
+    track: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON: two requests are identical if this is."""
@@ -150,6 +153,8 @@ def make_request(space: str, overrides: Mapping[str, object], **options: Any) ->
     for name in ("sampler", "pruner"):
         if isinstance(options.get(name), (SamplingRule, PruningRule, Joined)):
             options[name] = str(options[name])
+    if isinstance(track := options.get("track"), (list, tuple)):
+        options["track"] = ",".join(map(str, track)) or "none"
     given = {"space": space, "overrides": overrides, **options}
     plain = plain_options(given, get_type_hints(Request))
     values: Mapping[str, object] = plain.pop("overrides")
@@ -181,7 +186,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
     with _asked_elsewhere(sweep, space, settings, quick):
         trials = _trials(request, sweep, space, sampler)
         if not quick:
-            check_study(sampler, pruner, sweep, space)
+            _check_parts(request, sampler, pruner, sweep, space)
             if sweep.evaluates is None:
                 refuse_lacks(space)
         _check_evaluation(request, sweep, sampler, pruner)
@@ -313,6 +318,12 @@ def _check_evaluation(request: Request, sweep: Sweep, sampler: str, pruner: str)
         raise BadSetting(f"--known is for sweeps that train, and {sweep.name} evaluates")
     if sweep.evaluates is None and (request.of is not None or request.top is not None):
         raise BadSetting(f"--of and --top are for sweeps that evaluate, and {sweep.name} does not")
+
+
+def _check_parts(request: Request, sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
+    check_study(sampler, pruner, sweep, space)
+    if request.track is not None:
+        read_track(request.track)
 
 
 def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:

@@ -119,6 +119,15 @@ class Reported(Fact):
 
 
 @dataclass(slots=True)
+class Used(Fact):
+    """What an attempt uses, measured from outside: names begin with `system/`, or are costs."""
+
+    kind: ClassVar[str] = "usage"
+    attempt: int
+    usage: dict[str, float]
+
+
+@dataclass(slots=True)
 class Decided(Fact):
     """The pruner ends a trial at a report."""
 

@@ -15,6 +15,7 @@ from raysearch.errors import BadSetting, WrongState
 from raysearch.provenance import snapshot
 from raysearch.provenance.sources import Sources, gather
 from raysearch.settings import Settings
+from raysearch.sweeps.plugins import modules_in
 from raysearch.sweeps.search_spec import SearchSpec
 
 Changes = Literal["refuse", "accept", "as it was"]
@@ -109,8 +110,10 @@ def _refusal(name: str, changed: list[str]) -> str:
 
 
 def modules_of(spec: SearchSpec) -> list[str]:
-    """The modules of the sweep and of the experiment of a search."""
-    return [name.partition(":")[0] for name in (spec.sweep, spec.experiment)]
+    """The modules of the sweep and of the experiment of a search, and of its own other parts."""
+    track = str((spec.request or {}).get("track") or "")
+    own = modules_in(spec.sampler, spec.pruner, track)
+    return [*(name.partition(":")[0] for name in (spec.sweep, spec.experiment)), *own]
 
 
 @contextmanager

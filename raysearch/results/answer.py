@@ -16,6 +16,7 @@ from raysearch.results.intervals import Interval, mean
 from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import below, ordered, reference_rows
 from raysearch.results.saved_checkpoints import damage_of
+from raysearch.results.spent import search_spent
 from raysearch.results.test_scores import MOST_WINNERS, Tested, on_test_split, winners
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.search_spec import SearchSpec
@@ -66,6 +67,7 @@ def answer(view: SearchView, folder: Path) -> dict[str, Any]:
         "checkpoint": _path(best, folder),
         "damage": _damage(best, folder),
         "config": best.config,
+        "cost": search_spent(view).record(),
     }
     if len(won.metrics) > 1:
         record["front"] = [_member(each, won.metrics, folder) for each in won.front]

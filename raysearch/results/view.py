@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from raysearch.costs import CPU_SECONDS, ENERGY, MEMORY
 from raysearch.errors import BadSetting, WrittenLater, WrongState
 from raysearch.events.changes import changed
 from raysearch.events.formats import spec_of
@@ -33,6 +34,7 @@ from raysearch.events.schema import (
     Started,
     Tested,
     Told,
+    Used,
 )
 from raysearch.results import saved_checkpoints
 from raysearch.results.driven_time import Driven
@@ -61,7 +63,7 @@ class TrialView:
     `refused` has the reports that were not taken: `attempt`, `step`, `metrics`, `message`.
     `differed` says what an attempt reported otherwise than one before: it is not repeatable.
     `has_spoken` says whether its last attempt has sent anything. `costs` are those that it said at
-    each step.
+    each step, `usage` what each attempt has used: CPU time and energy, and its most memory.
     """
 
     number: int
@@ -99,6 +101,7 @@ class TrialView:
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     has_spoken: bool = False
     costs: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+    usage: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
 
     @property
     def doing(self) -> str:
@@ -195,7 +198,8 @@ class SearchView:
             self._ask(event.trial, fact)
         elif event.trial in self.trials:
             _FOLLOW.get(type(fact), _ignore)(self.trials[event.trial], fact, event)
-            self.trials[event.trial].has_spoken = not isinstance(fact, Started)
+            if not isinstance(fact, Used):  # it is measured from outside
+                self.trials[event.trial].has_spoken = not isinstance(fact, Started)
 
     def _apply_to_search(self, event: Event) -> None:
         match event.body:
@@ -355,6 +359,14 @@ def _report(trial: TrialView, fact: Reported, event: Event) -> None:
         trial.last_checkpoint = fact.checkpoint
 
 
+def _usage(trial: TrialView, fact: Used, event: Event) -> None:
+    """Sums grow from look to look of an attempt; of its memory the most is kept."""
+    used = trial.usage.setdefault(fact.attempt, {})
+    for name, value in fact.usage.items():
+        if name in (CPU_SECONDS, ENERGY, MEMORY):
+            used[name] = max(value, used.get(name, value))
+
+
 def _noticed(trial: TrialView, fact: Noticed, event: Event) -> None:
     trial.notices.append(fact.text)
 
@@ -409,6 +421,7 @@ _FOLLOW: Mapping[type[Fact], Callable[[TrialView, Any, Event], None]] = {
     Started: _started,
     Described: _described,
     Reported: _report,
+    Used: _usage,
     CheckpointSaved: saved_checkpoints.checkpoint,
     CheckpointDamaged: saved_checkpoints.damaged,
     ArtifactWritten: _artifact,

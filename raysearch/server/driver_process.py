@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from raysearch.errors import RaysearchError, UnknownName
 from raysearch.events.log import Store
+from raysearch.notifications import FILE, channels
 from raysearch.server.state import ServiceState
 from raysearch.server.submissions import Submission, Submissions, code_folder, link_data
-from raysearch.settings import Settings
+from raysearch.settings import Channels, Settings
 from raysearch.streams import open_streams
 from raysearch.terminal import say
 
 FINISHED, BAD_INPUT = 0, 2
 
 
-def drive(submission: Submission, service: ServiceState) -> str:
+def drive(submission: Submission, service: ServiceState, notify: Channels | None = None) -> str:
     """Begins the search, or goes on with it; returns how it ended, in a sentence.
+
+    `notify` is whom the service notifies of all its searches.
 
     Raises:
         LookupError, ValueError, ConnectionError: it cannot be begun, or not gone on with.
@@ -29,6 +33,7 @@ def drive(submission: Submission, service: ServiceState) -> str:
     settings = Settings.locate(
         service.runs, service.store, service.tracking_uri, service.ray_address
     )
+    settings = replace(settings, notify=notify)
     sys.argv = submission.command.split(" ")  # it is in the record of the search
     with Watch() as watch:
         if Store(service.store).exists(submission.name):
@@ -51,10 +56,12 @@ def main(name: str, state: Path) -> int:
         if service.tracking_user:
             os.environ["MLFLOW_TRACKING_USERNAME"] = service.tracking_user
             os.environ["MLFLOW_TRACKING_PASSWORD"] = service.tracking_password
+        file = state / FILE
+        notify = channels([f"@{file.absolute()}"] if file.exists() else None, None)
         code = code_folder(Path(service.runs), submission.code)
         link_data(code, Path(service.runs))
         os.chdir(code)
-        say(drive(submission, service))
+        say(drive(submission, service, notify))
     except RaysearchError as error:
         say(f"error: {error}", err=True)
         return BAD_INPUT

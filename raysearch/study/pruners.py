@@ -1,4 +1,8 @@
-"""Names → pruners. They are Optuna's, without hidden state; patience is our own rule."""
+"""Names → pruners. They are Optuna's, without hidden state; patience is our own rule.
+
+One of another package is an `optuna.pruners.BasePruner`, made anew whenever a driver begins: what
+it decides must follow from the study and the trial alone, or a resumed search would differ.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,10 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
 from raysearch.errors import BadSetting
+from raysearch.study.own_parts import Make, is_own, made, own_part
 from raysearch.sweeps.arguments import read
-from raysearch.sweeps.pruners import PRUNERS, PRUNERS_ELSEWHERE
+from raysearch.sweeps.plugins import PRUNERS as PLUGINS
+from raysearch.sweeps.pruners import PRUNERS
 from raysearch.sweeps.sweep import Sweep
 
 
@@ -36,6 +42,8 @@ def check_pruner(pruner: str, sweep: Sweep) -> None:
                 f"pruner must be none where a sweep has several metrics, got {name!r} for "
                 f"{', '.join(metric.name for metric in sweep.metrics)}: no trial is worse in all"
             )
+        if name not in PRUNERS:
+            made("pruner", name, *_own(name), BasePruner)
         if name == "hyperband":
             _check_lengths(arguments["max"], arguments["min"])
         if name == "threshold":
@@ -67,6 +75,8 @@ def make_pruner(pruner: str) -> Pruner:
 def _make(name: str, given: dict[str, Any]) -> Pruner:
     if name == "patient":
         return Patient(**given)
+    if name not in PRUNERS:
+        return Pruner(made("pruner", name, *_own(name), BasePruner))
     if name == "hyperband":
         return Hyperband(given["max"], given["min"], given["factor"])
     return Pruner(_rule(name, given))
@@ -84,10 +94,19 @@ def _rule(name: str, given: dict[str, Any]) -> BasePruner:
     return NopPruner()
 
 
+def _own(pruner: str) -> tuple[Make, dict[str, Any]]:
+    return own_part("pruner", pruner, PLUGINS, PRUNERS)
+
+
+def _rule_of(part: str) -> tuple[str, dict[str, Any]]:
+    """A name of ours with its arguments; one of other packages whole, its arguments in it."""
+    return (part, {}) if is_own(part, PRUNERS, PLUGINS) else read("pruner", part, PRUNERS)
+
+
 def _read(pruner: str) -> list[tuple[str, dict[str, Any]]]:
     """The rule, or two that are joined: patience first."""
     parts = re.split(r"\+(?![\d.])", pruner)  # not the sign of an exponent
-    rules = [read("pruner", part, PRUNERS, PRUNERS_ELSEWHERE) for part in parts]
+    rules = [_rule_of(part) for part in parts]
     rules.sort(key=lambda rule: rule[0] != "patient")
     names = [name for name, _ in rules]
     if len(rules) > 1 and (len(rules) > 2 or names.count("patient") != 1 or "none" in names):

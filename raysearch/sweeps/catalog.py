@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raysearch.errors import BadSetting, UnknownName, foreign
+from raysearch.errors import BadSetting, UnknownName
 from raysearch.sweeps.data_sets import DataSet, Maker
-from raysearch.sweeps.exits import staying
+from raysearch.sweeps.importing import import_module
 from raysearch.sweeps.nearest import listed, on_offer
+from raysearch.sweeps.plugins import DATA_SETS, entries, is_reference, plugin
 from raysearch.sweeps.sweep import Config, Sweep
 
 
@@ -100,17 +101,40 @@ def find_experiment(name: str, packages: Sequence[str]) -> type[Config]:
 
 
 def data_sets(packages: Sequence[str]) -> dict[str, DataSet]:
-    """All data sets of the packages, by name: what their `*/catalog.py` have in `DATA_SETS`.
+    """All data sets of the packages, by name: what their `*/catalog.py` have in `DATA_SETS`, and
+    what the entry points of other packages name.
 
     Raises:
         ValueError: two sets have one name.
         LookupError: there is no such package.
     """
-    return _catalogued(packages, "DATA_SETS", "data set")
+    found = _catalogued(packages, "DATA_SETS", "data set")
+    for name in entries(DATA_SETS):
+        if name in found:
+            raise BadSetting(f"the name {name!r} must be that of one data set, got two")
+        found[name] = _checked_set(name)
+    return found
+
+
+def _checked_set(name: str) -> DataSet:
+    """A data set of another package. Raises LookupError, BadSetting: it is none, or not there."""
+    found = plugin(DATA_SETS, "data set", name)
+    if not isinstance(found, DataSet):
+        raise BadSetting(
+            f"data set {name!r} must have name, what, source, licence, size, looked_for, missing, "
+            f"get and check, got a {type(found).__name__}"
+        )
+    return found
 
 
 def find_data_set(name: str, packages: Sequence[str]) -> DataSet:
-    """A data set by its name. Raises LookupError with the nearest, or what is on offer."""
+    """A data set by its name, or by `module:attribute`.
+
+    Raises:
+        LookupError: there is none; names the nearest, or what is on offer.
+    """
+    if is_reference(name):
+        return _checked_set(name)
     known = data_sets(packages)
     if name not in known:
         raise UnknownName(f"no data set is named {name!r}{on_offer(name, known)}")
@@ -160,7 +184,7 @@ def _referenced_sweep(reference: str) -> Sweep:
     package = reference.partition(":")[0].partition(".")[0]
     if package != reference.partition(":")[0]:
         with suppress(UnknownName):  # what follows says so, by the whole name
-            _spread(_import(package, f"sweep {reference!r}"))
+            _spread(import_module(package, f"sweep {reference!r}"))
     found = _attribute(reference, "sweep")
     if not isinstance(found, Sweep):
         raise UnknownName(
@@ -171,29 +195,11 @@ def _referenced_sweep(reference: str) -> Sweep:
 
 def _attribute(reference: str, what: str) -> Any:
     name, _, attribute = reference.partition(":")
-    module = _import(name, f"{what} {reference!r}")
+    module = import_module(name, f"{what} {reference!r}")
     if not hasattr(module, attribute):
         offered = [sweep.reference.partition(":")[2] for sweep in _sweeps_of(module)]
         raise UnknownName(f"module {name!r} has no {attribute!r}{on_offer(attribute, offered)}")
     return getattr(module, attribute)
-
-
-def _import(name: str, needed_for: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    if not name or name.startswith("."):
-        raise UnknownName(f"{needed_for} must have the form module:attribute")
-    try:
-        with foreign(f"module {name}"), staying():
-            return importlib.import_module(name)
-    except (BadSetting, ModuleNotFoundError) as error:
-        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
-        if not isinstance(missing, ModuleNotFoundError) or missing.name is None:
-            raise
-        if not (name == missing.name or name.startswith(f"{missing.name}.")):
-            raise  # the module is there and misses another one: the sentence says so
-        raise UnknownName(f"no module is named {name!r}, needed for {needed_for}") from None
 
 
 def _spread(package: ModuleType) -> None:
@@ -214,7 +220,7 @@ def _modules(
 ) -> Iterator[ModuleType]:
     """The modules of packages, sorted; with `last` only those of that name in sub-packages."""
     for package in packages:
-        root = _import(package, "the list of names")
+        root = import_module(package, "the list of names")
         if spread:
             _spread(root)
         for name in sorted(_names(root, last)):

@@ -13,6 +13,7 @@ Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
 
+@runtime_checkable
 class DataSet(Protocol):
     """A data set of the experiments' catalogue. A `root` that is None is the catalogue's own."""
 

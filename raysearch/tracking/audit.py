@@ -1,4 +1,4 @@
-"""Compares what is recorded of a search in events, Optuna study, MLflow and folders."""
+"""Compares what is recorded of a search in events, Optuna study, trackers and folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.search_spec import CodeState, read_part
 from raysearch.sweeps.sweep import bare
-from raysearch.tracking.mlflow.audit import check_mlflow
+from raysearch.tracking.registry import cursor_name, made, places, tracked
+from raysearch.tracking.tracker import Place
 
 __all__ = ["Finding", "StudyTrial", "audit"]
 
@@ -65,7 +66,7 @@ def audit(
     """Everything that disagrees, trial by trial; empty when all is well.
 
     `study` is the trials of the Optuna study rebuilt from the events. A search that still runs is
-    compared as far as MLflow has been written.
+    compared as far as its trackers have written it.
     """
     view = SearchView.read(store, search)
     found = [Finding(None, "store", what) for what in store.damage()]
@@ -73,7 +74,10 @@ def audit(
     found += _check_study(view, study)
     found += _check_folders(view, folder)
     found += _check_code(store, view, folder)
-    found += check_mlflow(store, view, folder, uri)
+    place = Place(search, folder, store.url, uri)
+    for name in places(tracked(view.begun), place):
+        cursor = store.cursor(search, cursor_name(name, place))
+        found += made(name, place).check(store, view, cursor)
     return found
 
 

@@ -16,10 +16,11 @@ from ray import tune
 
 from raysearch.integrity import damage
 from raysearch.trial.checkpoints import Kept, remove
-from raysearch.trial.child import Child, kill_orphans, start_server
+from raysearch.trial.child import Child, kill_orphans, private_memory, start_server
 from raysearch.trial.endings import outcome_of
 from raysearch.trial.job import Job, Message
 from raysearch.trial.lending import take_back, take_back_all
+from raysearch.trial.meter import Meter
 
 if TYPE_CHECKING:
     from raysearch.trial.group.workers import Group
@@ -52,6 +53,7 @@ class Host(tune.Trainable):
     _job: Job | None = None
     _is_due: bool = False
     _kept: dict[str, Kept]
+    _meter: Meter | None = None
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepares the first attempt, which begins with the first `step`.
@@ -97,6 +99,7 @@ class Host(tune.Trainable):
     def cleanup(self) -> None:
         """Ends the attempt, if there is one."""
         child, self._child, self._asked, self._error = self._child, None, False, None
+        self._meter = None
         self._is_due = False
         if child is not None:
             child.kill()
@@ -113,6 +116,7 @@ class Host(tune.Trainable):
         self._is_due, self._kept = False, {kept["path"]: Kept(**kept) for kept in job.kept}
         try:
             self._child = _started(job)
+            self._meter = _metered(job, self._child)
         except Exception as error:
             self._error = _own_failure(error)
 
@@ -125,7 +129,7 @@ class Host(tune.Trainable):
         if self._asked:
             self._child.answer(stop=False)
             self._asked = False
-        messages: list[Message] = []
+        messages = self._used()
         deadline = time.monotonic() + KEEP_ALIVE
         while (left := deadline - time.monotonic()) > 0 and len(messages) < _MOST:
             message = self._child.next(left)
@@ -140,9 +144,16 @@ class Host(tune.Trainable):
                 break
             if message["kind"] == "end":
                 take_back(Path(self._child.job.folder))
-                self._child = None
+                self._child = self._meter = None
                 return [*messages[:-1], *self._damaged(message), message]
         return messages
+
+    def _used(self) -> list[Message]:
+        """What the attempt uses of this machine, now and then."""
+        with suppress(OSError, ValueError):
+            if self._meter is not None and self._meter.is_due():
+                return [{"kind": "usage", "usage": self._meter.read()}]
+        return []
 
     def _damaged(self, end: Message) -> list[Message]:
         """Which checkpoints of a completed attempt are not as reported, once its processes ended.
@@ -176,6 +187,14 @@ def _started(job: Job) -> Child | Group:
         return Group(job if job.purpose == "run" else replace(job, workers=1))
     _prepare(job)
     return Child(job)
+
+
+def _metered(job: Job, child: Child | Group) -> Meter | None:
+    """What measures a training; the workers of a group are on other places."""
+    if job.purpose != "run" or not isinstance(child, Child):
+        return None
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return Meter(child.pid, job.gpus, private_memory, devices)
 
 
 def _is_group(job: Job) -> bool:

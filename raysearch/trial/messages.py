@@ -143,6 +143,11 @@ def checked_costs(costs: object, metrics: Mapping[str, float]) -> dict[str, floa
     return found
 
 
+def checked_usage(usage: object) -> dict[str, float]:
+    """What an attempt used, by names of costs: finite numbers."""
+    return checked_costs(usage, {"step": 0.0})
+
+
 def checked_facts(facts: object) -> dict[str, Any]:
     """Facts as plain JSON: numbers, texts, paths, and small arrays, sets and mappings of them."""
     if not isinstance(facts, Mapping):
@@ -321,6 +326,8 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         costs = checked_costs(message.get("costs"), metrics)
         said = {"step": step, "metrics": metrics, **({"costs": costs} if costs else {})}
         return {"kind": kind, **said, **_checkpoint(message, trial)}
+    if kind == "usage":
+        return {"kind": kind, "usage": checked_usage(message.get("usage"))}
     if kind == "damaged":
         path = checked_path("checkpoint", message.get("path"), trial)
         text = cut(_text(str(message.get("what"))), LONGEST_TEXT)

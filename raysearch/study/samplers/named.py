@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from optuna.samplers import BaseSampler
+
 from raysearch.errors import BadSetting
+from raysearch.study.own_parts import Make, is_own, made, own_part
 from raysearch.study.samplers.from_optuna import (
     Cmaes,
     Gp,
@@ -13,12 +16,14 @@ from raysearch.study.samplers.from_optuna import (
     Modelled,
     Nsga2,
     Qmc,
+    Seeds,
     Tpe,
     always_asked,
 )
 from raysearch.study.samplers.grid import Grid
 from raysearch.study.samplers.suggestions import Sampler
 from raysearch.sweeps.arguments import read
+from raysearch.sweeps.plugins import SAMPLERS as PLUGINS
 from raysearch.sweeps.samplers import SAMPLERS, SAMPLERS_ELSEWHERE
 from raysearch.sweeps.space import Choice, Float, Space
 from raysearch.sweeps.sweep import Direction, Sweep
@@ -33,6 +38,9 @@ def check_sampler(sampler: str, sweep: Sweep, space: Space) -> None:
     Raises:
         ValueError: one sentence that names what is allowed, or why not and what to take instead.
     """
+    if is_own(sampler, SAMPLERS, PLUGINS):
+        _own(sampler).make(Seeds(0, 0))
+        return
     name, _ = read("sampler", sampler, SAMPLERS, SAMPLERS_ELSEWHERE)
     if name == "grid" and space.survey.continuous:
         raise BadSetting(
@@ -91,11 +99,35 @@ def modelled_apart(sampler: str, space: Space) -> list[str]:
 def make_sampler(
     sampler: str, space: Space, directions: Sequence[Direction], seed: int, repeats: int = 1
 ) -> Sampler:
-    """A sampler by its name and arguments, as in `tpe:startup=5`; a grid repeats its cells."""
+    """A sampler by its name and arguments, as in `tpe:startup=5`; a grid repeats its cells.
+
+    One of another package makes an `optuna.samplers.BaseSampler` of a `seed` and its arguments,
+    anew for each trial, and sees all trials.
+    """
+    if is_own(sampler, SAMPLERS, PLUGINS):
+        return Modelled(space, directions, seed, _own(sampler))
     name, arguments = read("sampler", sampler, SAMPLERS, SAMPLERS_ELSEWHERE)
     if name == "grid":
         return Grid(space, repeats)
     return Modelled(space, directions, seed, _MODELS[name](space, arguments))
+
+
+class _Own(Model):
+    """A sampler of another package."""
+
+    bound = None
+
+    def __init__(self, sampler: str, make: Make, arguments: dict[str, Any]) -> None:
+        self._named, self._make, self._arguments = sampler, make, arguments
+
+    def make(self, seeds: Seeds) -> BaseSampler:
+        """A fresh sampler, by the seed of the trial."""
+        arguments = {**self._arguments, "seed": seeds.trial}
+        return made("sampler", self._named, self._make, arguments, BaseSampler)
+
+
+def _own(sampler: str) -> _Own:
+    return _Own(sampler, *own_part("sampler", sampler, PLUGINS, SAMPLERS, ("seed",)))
 
 
 def _joint(name: str, space: Space) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from raysearch.errors import BadSetting, Unreachable
 from raysearch.passwords import hidden
+from raysearch.tracking.tracker import first_line
 
 _ASK = "/api/2.0/mlflow/experiments/search"
 _REFUSED, _FORBIDDEN = 401, 403
@@ -34,11 +35,6 @@ def unreachable(uri: str, error: Exception) -> ConnectionError:
     """The one sentence for an MLflow that cannot be asked."""
     said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {first_line(error)}"
     return Unreachable(refusal(uri, error) or said)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what an error says, without passwords."""
-    return hidden(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def check_admission(uri: str) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from raysearch.events.log import Store
+from raysearch.events.schema import Used
 from raysearch.provenance.comparison import is_same
 from raysearch.results.finding import Finding
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.view import SearchView, TrialView
-from raysearch.tracking.mlflow.address import NOWHERE, client_of, consumer, quieten
+from raysearch.tracking.mlflow.address import NOWHERE, client_of, quieten
 from raysearch.tracking.mlflow.admission import unreachable
 from raysearch.tracking.mlflow.artifacts import files, inside
 from raysearch.tracking.mlflow.names import artifact_path, key
@@ -26,6 +27,8 @@ from raysearch.tracking.mlflow.runs import (
     runs_of,
     status_of,
     summary_name,
+    system_name,
+    system_step,
 )
 from raysearch.tracking.mlflow.tags import (
     LINKS,
@@ -38,8 +41,11 @@ from raysearch.tracking.mlflow.tags import (
 from raysearch.tracking.mlflow.writer import ANSWERED
 
 
-def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
-    """What MLflow at `uri` has otherwise than the events; `folder` is that of the search.
+def check_mlflow(
+    store: Store, view: SearchView, written: int, folder: Path, uri: str
+) -> list[Finding]:
+    """What MLflow at `uri` has otherwise than the events, of which `written` are recorded as
+    written; `folder` is that of the search.
 
     Raises:
         ConnectionError: it cannot be reached, or refuses us.
@@ -50,14 +56,15 @@ def check_mlflow(store: Store, view: SearchView, folder: Path, uri: str) -> list
     from mlflow.exceptions import MlflowException
 
     try:
-        return _compared(client_of(uri), store, view, folder, uri)
+        return _compared(client_of(uri), store, view, written, folder)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise unreachable(uri, error) from None
 
 
-def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: str) -> list[Finding]:
+def _compared(
+    client: Any, store: Store, view: SearchView, written: int, folder: Path
+) -> list[Finding]:
     runs = runs_of(client, view.identity, [one.experiment_id for one in experiments(client)])
-    written = store.cursor(view.search, consumer(uri, store.url))
     if written and not runs:
         text = f"its runs are not in this MLflow (raysearch sync {view.search} writes them again)"
         return [Finding(None, "mlflow", text)]
@@ -73,14 +80,14 @@ def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: st
     for run in runs:
         if run.data.tags.get("raysearch.role") == "trial":
             by_trial.setdefault(int(run.data.tags["raysearch.trial"]), []).append(run)
-    twins = duplicates(view)
+    twins, used = duplicates(view), _measured(store, view)
     for trial in view.trials.values():
         mine = by_trial.pop(trial.number, [])
         if len(mine) != (trial.duplicate_of is None):
             found.append(Finding(trial.number, "mlflow", f"{len(mine)} runs"))
         elif mine:
             parent = parents[0].info.run_id if parents else None
-            found += _check_run(client, view, trial, mine[0], parent, folder)
+            found += _check_run(client, view, trial, mine[0], parent, folder, used)
             links = trial_tags(trial, twins.get(trial.number, ()))
             wrong = _wrong_tags(mine[0], links, LINKS)
             found += [Finding(trial.number, "mlflow", what) for what in wrong]
@@ -90,7 +97,13 @@ def _compared(client: Any, store: Store, view: SearchView, folder: Path, uri: st
 
 
 def _check_run(
-    client: Any, view: SearchView, trial: TrialView, run: Any, parent: str | None, folder: Path
+    client: Any,
+    view: SearchView,
+    trial: TrialView,
+    run: Any,
+    parent: str | None,
+    folder: Path,
+    used: Mapping[int, Mapping[str, dict[int, float]]],
 ) -> list[Finding]:
     found: list[Finding] = []
 
@@ -98,6 +111,7 @@ def _check_run(
         found.append(Finding(trial.number, "mlflow", what))
 
     tags, aside = run.data.tags, _set_aside(run)
+    expected = {**_expected_metrics(view, trial), **used.get(trial.number, {})}
     if tags.get("mlflow.parentRunId") != parent:
         finding("is not a child of the search's run")
     if trial.ended is not None:
@@ -118,7 +132,7 @@ def _check_run(
         files |= {artifact_path(name) for name in _uploaded(trial, folder)}
     for what in _missing_files(client, run, files):
         finding(what)
-    for what in _wrong_points(client, run, _expected_metrics(view, trial)):
+    for what in _wrong_points(client, run, expected):
         finding(what)
     return found
 
@@ -246,6 +260,20 @@ def _ends(store: Store, view: SearchView) -> dict[str, dict[int, float]]:
         if event.trial is None and isinstance(event.body, ANSWERED):
             for name, value in winner_metrics(then).items():
                 found.setdefault(name, {})[event.seq] = value
+    return found
+
+
+def _measured(store: Store, view: SearchView) -> Mapping[int, dict[str, dict[int, float]]]:
+    """The curves of what was measured of each trial, by its number and the name of the metric."""
+    found: dict[int, dict[str, dict[int, float]]] = {}
+    for event in store.events(view.search, kinds=[Used]):
+        trial, fact = view.trials.get(event.trial or 0), event.body
+        if trial is None or not isinstance(fact, Used):
+            continue
+        curves = found.setdefault(trial.number, {})
+        for name, value in fact.usage.items():
+            curve = curves.setdefault(key(system_name(name)), {})
+            curve[system_step(trial, event)] = value
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from raysearch.passwords import hidden
+from raysearch.tracking.tracker import StartOver
 
 _CODES = (
     "BAD_REQUEST",
@@ -16,10 +16,10 @@ _CODES = (
 )
 """What MLflow says of a thing that it, or the database below, cannot hold; 500 is one of these."""
 _NOT_ALLOWED = (401, 403, 429)
-_SHOWN, _NAMED = 200, 3
+_SHOWN = 200
 
 
-class RunIsGone(Exception):
+class RunIsGone(StartOver):
     """A run of ours was deleted while the search was written."""
 
 
@@ -41,17 +41,6 @@ def is_of_content(client: Any, run: str, error: Exception) -> bool:
     if client.get_run(run).info.lifecycle_stage != "active":
         raise RunIsGone(f"run {run} was deleted") from error
     return True
-
-
-def aside_sentence(aside: Sequence[str]) -> str:
-    """The sentence for what was set aside; empty if nothing was."""
-    if not aside:
-        return ""
-    things = "one thing" if len(aside) == 1 else f"{len(aside)} things"
-    more = f"; and {len(aside) - _NAMED} more" if len(aside) > _NAMED else ""
-    return (
-        f"MLflow would not take {things}, which the events have: {'; '.join(aside[:_NAMED])}{more}"
-    )
 
 
 def said_of(error: Exception) -> str:

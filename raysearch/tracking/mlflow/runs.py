@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raysearch.costs import COSTS
+from raysearch.events.log import Event
 from raysearch.files import make_folder
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sqlite_files import sqlite_file
@@ -65,6 +67,16 @@ def reported_name(metric: str, spec: SearchSpec) -> str:
     """The name of a metric that a trial reports: not one of those by which trials are sorted."""
     taken = {summary_name(one.name) for one in spec.metrics}
     return f"{metric} reported" if key(metric) in taken else metric
+
+
+def system_name(cost: str) -> str:
+    """The name of what was measured of a trial: on MLflow's page of system metrics."""
+    return f"system/{cost.removeprefix(COSTS)}"
+
+
+def system_step(trial: TrialView, event: Event) -> int:
+    """The step of a measurement: seconds since the trial began."""
+    return (event.time - (trial.started or event.time)) // 1000
 
 
 def experiments(client: Any) -> list[Any]:

@@ -22,7 +22,7 @@ _SECTION = {
     "display": True,
     "isReordered": False,
     "columns": 1,
-    "cardHeight": 420,
+    "cardHeight": 320,
 }
 """The charts of a search: each as wide as the page, this high in pixels."""
 
@@ -67,7 +67,7 @@ def shared_view(
         "runsHidden": [],
         "runsHiddenMode": "SHOWALL",
         "viewMaximized": False,
-        "runListHidden": True,  # of the charts, which need the room
+        "runListHidden": False,
         "isAccordionReordered": True,
         "groupBy": None,
         "groupsExpanded": {},

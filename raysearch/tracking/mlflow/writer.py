@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from raysearch.events.log import Event, Store
+from raysearch.events.log import Event
 from raysearch.events.schema import (
     ArtifactWritten,
     Asked,
@@ -30,13 +29,14 @@ from raysearch.events.schema import (
     Tagged,
     Tested,
     Told,
+    Used,
 )
 from raysearch.results.flat import flat
 from raysearch.results.ranking import winner
 from raysearch.results.saved_checkpoints import damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.sweep import bare
-from raysearch.tracking.mlflow.address import client_of, consumer
+from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.artifacts import is_within, replace, upload_as
 from raysearch.tracking.mlflow.names import artifact_path, key
 from raysearch.tracking.mlflow.outbox import Outbox, plain
@@ -49,6 +49,8 @@ from raysearch.tracking.mlflow.runs import (
     runs_of,
     status_of,
     summary_name,
+    system_name,
+    system_step,
 )
 from raysearch.tracking.mlflow.tags import (
     OWNED,
@@ -62,11 +64,8 @@ from raysearch.tracking.mlflow.views import TAG, shared_view, view_key
 ANSWERED = (Finished, Stopped)
 """Ends after which the winner is uploaded."""
 _SAID = (Noted, Tagged, Extended)
-_GROUP = 200
-"""Events that are written together: what goes to one run among them is one request."""
 _PAUSES = (0.0, 0.2, 1.0)
 """Seconds before each try to upload a file."""
-_TRIES = 3
 WRITTEN = "raysearch.written"
 """A tag of a search's run: the number of the last event that it certainly has, also where MLflow's
 database was copied without that of the events, or put back to an older state."""
@@ -76,10 +75,10 @@ database was copied without that of the events, or put back to an older state.""
 class Writer:
     """Writes events of one search to MLflow; writing one again changes nothing.
 
-    `aside` has what MLflow would not take, in order: each thing once, and the rest goes on.
+    `view` is the search as of the events that it was given last. `aside` has what
+    MLflow would not take, in order: each thing once, and the rest goes on.
     """
 
-    store: Store
     search: str
     uri: str
     folder: Path
@@ -92,68 +91,44 @@ class Writer:
     _viewed: str = ""
     _view_due: int = 1
 
-    def catch_up(self) -> int:
-        """Writes all events after the cursor, in groups; returns how many.
+    def begin(self, view: SearchView, cursor: int) -> int:
+        """How far MLflow certainly is: at most the cursor, 0 if it lacks a run.
+
+        That is less than the cursor where a database was copied without MLflow's, or beside an
+        older one.
+        """
+        return self._there(view, cursor)
+
+    def apply(self, events: Sequence[Event], view: SearchView) -> None:
+        """Writes events, after which the search is as `view`.
 
         Raises:
-            Whatever MLflow raises when it cannot be reached; the cursor stays behind the last group
-            that was written whole.
+            RunIsGone: a run was deleted; what is missing is found and written anew. Whatever MLflow
+            raises when it cannot be reached.
         """
+        if view is not self.view:
+            self.view, self._runs, self._viewed, self._view_due = view, None, "", 1
+        try:
+            self._write_group(events)
+        except RunIsGone:
+            self._runs, self._viewed, self._view_due = None, "", 1
+            raise
+        except Exception:
+            if self._runs is not None:
+                self._runs.doubt()
+            raise
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client, made when it is needed first."""
         if self._client is None:
             self._client = client_of(self.uri)
-        name, written = consumer(self.uri, self.store.url), 0
-        cursor, tries = self.store.cursor(self.search, name), 0
-        while events := self._group(cursor):
-            for event in events:
-                self.view.apply(event)
-            try:
-                self._write_group(events)
-            except RunIsGone:
-                tries += 1
-                if tries > _TRIES:
-                    raise
-                self._begin_again()
-                cursor = 0
-                continue
-            except Exception:
-                if self._runs is not None:
-                    self._runs.doubt()
-                raise
-            cursor = events[-1].seq
-            self.store.set_cursor(self.search, name, cursor)
-            written += len(events)
-        return written
-
-    def prime(self) -> None:
-        """Lets the writer know what it has written before, without writing it again.
-
-        All is written again where MLflow has not what the cursor says: a database that was copied
-        without MLflow's, or beside an older one.
-        """
-        if self._client is None:
-            self._client = client_of(self.uri)
-        name, before = consumer(self.uri, self.store.url), SearchView(self.search)
-        cursor = self.store.cursor(self.search, name)
-        for event in self.store.events(self.search):
-            if event.seq > cursor:
-                break
-            before.apply(event)
-        there = self._there(before, cursor)
-        if there == cursor:
-            self.view = before
-        else:
-            self.store.set_cursor(self.search, name, there)
-            self.view = SearchView(self.search)
-            for event in self.store.events(self.search):
-                if event.seq > there:
-                    break
-                self.view.apply(event)
+        return self._client
 
     def _there(self, view: SearchView, cursor: int) -> int:
-        """How far MLflow certainly is: at most the cursor, 0 if it lacks a run."""
         if not cursor:
             return 0
-        found = runs_of(self._client, view.identity, experiment_ids(self._client, view))
+        found = runs_of(self.client, view.identity, experiment_ids(self.client, view))
         by_role: dict[str, dict[str, Any]] = {"search": {}, "trial": {}}
         for run in found:
             tags = run.data.tags
@@ -164,24 +139,10 @@ class Writer:
         written = by_role["search"][""].get(WRITTEN, "")
         return min(cursor, int(written)) if written.isdecimal() else cursor
 
-    def _begin_again(self) -> None:
-        """A run was deleted: what is missing is found and written anew."""
-        self.store.set_cursor(self.search, consumer(self.uri, self.store.url), 0)
-        self._runs, self.view, self._viewed, self._view_due = None, SearchView(self.search), "", 1
-
-    def _group(self, cursor: int) -> list[Event]:
-        """The next events; an end is the last of its group: what it says is as of that moment."""
-        events: list[Event] = []
-        for event in islice(self.store.events(self.search, cursor, page=_GROUP), _GROUP):
-            events.append(event)
-            if isinstance(event.body, Ended):
-                break
-        return events
-
-    def _write_group(self, events: list[Event]) -> None:
+    def _write_group(self, events: Sequence[Event]) -> None:
         self._outboxes = {}
         if self._runs is None:
-            self._runs = Runs(self._client, self.uri, self.folder, self.view)
+            self._runs = Runs(self.client, self.uri, self.folder, self.view)
             self._describe_search(self._runs)
         for event in events:
             self._write(event, self._runs)
@@ -258,6 +219,9 @@ class Writer:
                 for name, value in {**fact.metrics, **(fact.costs or {})}.items():
                     shown = reported_name(name, self.view.spec)
                     outbox.metric(shown, value, event.time, fact.step)
+            case Used(usage=usage):
+                for name, value in usage.items():
+                    outbox.metric(system_name(name), value, event.time, system_step(trial, event))
             case ArtifactWritten(name=name, path=path):
                 self._upload(run, path, name)
             case CheckpointsRemoved():

@@ -21,6 +21,7 @@ from raysearch.server.verbs import Forbidden, refuse_other_verbs
 from raysearch.trial.process_tree import family, gone
 from tests.raysearch.command import COMMAND, ENVIRONMENT, raysearch
 from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import free_port as any_port
 
 
@@ -36,7 +37,7 @@ def runs(tmp_path: Path) -> Path:
         )
         for number, state in enumerate(streams.STATES):
             streams.trial(log, number, folder / name, state)
-        log.append("finished", commit=True, reason="", best=5)
+        log.append(fact("finished", reason="", best=5), commit=True)
     return folder
 
 

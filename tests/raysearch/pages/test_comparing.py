@@ -17,7 +17,7 @@ from tests.raysearch.pages.report_pages import Page
 
 
 def named(name: str, stream: streams.Stream) -> SearchView:
-    stream.name = stream.events[0].body["search"] = name
+    stream.name = cases.created(stream)["search"] = name
     return stream.view()
 
 

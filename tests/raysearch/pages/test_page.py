@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1440,900",
+    "--window-size=1440,1000",
     "--virtual-time-budget=60000",
 ]
 

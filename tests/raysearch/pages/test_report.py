@@ -338,7 +338,7 @@ def test_the_command_to_repeat_the_winner_leads_to_its_configuration() -> None:
 
 def test_a_trial_of_ones_own_experiment_is_repeated_by_its_number() -> None:
     stream = cases.single()
-    created = stream.events[0].body
+    created = cases.created(stream)
     created["experiment"] = "mine.training:run"
     command = ["raysearch", "repro", "by-hand", "0"]
     own = repeat_command(stream.view(), stream.view().trials[0], Path("elsewhere/by-hand"))

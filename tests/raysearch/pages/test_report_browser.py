@@ -296,7 +296,7 @@ def test_searches_on_one_page_have_a_line_each(tmp_path: Path) -> None:
     views: list[SearchView] = []
     for place, name in enumerate(("first", "second")):
         stream = many(40, seed=place)
-        stream.name, stream.events[0].body["search"] = name, name
+        stream.name = cases.created(stream)["search"] = name
         views.append(stream.view())
     page, said = opened(write_comparison(views, tmp_path), tmp_path / "profile")
     assert not re.findall(r"CONSOLE.*", said)

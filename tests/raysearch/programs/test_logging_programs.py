@@ -82,3 +82,11 @@ def test_event_files_and_tables_are_heard_while_they_are_written(
     assert reports(messages) == [(1, 0.25), (2, 0.5), (3, 0.75)], messages
     losses = [one["metrics"]["loss"] for one in messages if one["kind"] == "report"]
     assert losses == [49.0, 99.0, 149.0]
+
+
+def test_a_later_attempt_that_has_nothing_left_to_say_ends_well(tmp_path: Path) -> None:
+    first, second = (
+        run(job_of(tmp_path / str(number), "print('nothing')", number)) for number in (1, 2)
+    )
+    assert first[-1]["outcome"] == "exception" and "nothing was heard" in first[-1]["message"]
+    assert second[-1]["outcome"] == "complete", second

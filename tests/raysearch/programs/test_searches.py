@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from raysearch.events.schema import CheckpointSaved, Reported
 from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import (
     NOWHERE,
@@ -94,8 +95,11 @@ def test_a_killed_search_goes_on_from_the_programs_own_checkpoints(project: Path
     def has_checkpoint() -> bool:
         if not database.exists():
             return False
-        events = store_of(project).events("one", kinds=("report", "checkpoint"))
-        return any(event.body.get("checkpoint") or event.body.get("path") for event in events)
+        events = store_of(project).events("one", kinds=[Reported, CheckpointSaved])
+        return any(
+            isinstance(each.body, CheckpointSaved) or each.body.plain()["checkpoint"]
+            for each in events
+        )
 
     wait_until(has_checkpoint)
     search.send_signal(signal.SIGKILL)

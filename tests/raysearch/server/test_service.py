@@ -15,8 +15,9 @@ from raysearch.events.log import Store
 from raysearch.server import postgres as own
 from raysearch.server.state import ServiceState, kept_secret
 from raysearch.tracking.audit import audit
-from raysearch.tracking.consumer import Tracker, sync
+from raysearch.tracking.consumer import Follower, sync
 from raysearch.tracking.mlflow.address import check_tracking, client_of
+from raysearch.tracking.tracker import Place
 from tests.raysearch.events import streams
 from tests.raysearch.events.postgres import Postgres, programs
 from tests.raysearch.server.served import Served
@@ -108,7 +109,7 @@ def test_what_mlflow_refuses_is_said_in_one_sentence_and_can_be_written_later(
 ) -> None:
     store = Store(f"sqlite:///{tmp_path / 'events.db'}")
     streams.search(store, "one", tmp_path)
-    tracker = Tracker(store, "one", stranger, tmp_path)
+    tracker = Follower(store, "mlflow", Place("one", tmp_path, store.url, stranger))
     tracker.start()
     tracker.close(30)
     assert (tracker.problem or "").startswith(f"MLflow at {stranger} refuses")

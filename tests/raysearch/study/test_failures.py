@@ -158,3 +158,9 @@ def test_a_full_disk_stops_the_search_and_costs_the_trial_nothing() -> None:
     judged = verdict("full", history=[Failed("exception"), Failed("full"), Failed("full")])
     assert judged.again
     assert judged.stop_search == "no space is left on the disk; make some, and resume"
+
+
+def test_an_end_that_asks_for_another_start_costs_no_try() -> None:
+    asked = [Failed("again", None)] * 1000
+    assert again(*asked, Failed("exception", None)) and again(*asked)
+    assert not again(*asked, Failed("again", None))

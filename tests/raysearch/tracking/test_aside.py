@@ -15,7 +15,7 @@ from raysearch.tracking.audit import audit
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.outbox import ASIDE, Outbox
-from raysearch.tracking.mlflow.refusals import aside_sentence
+from raysearch.tracking.tracker import aside_sentences
 from tests.raysearch.events import servers, streams
 from tests.raysearch.events.facts import fact
 
@@ -85,9 +85,10 @@ def run_of(uri: str) -> Any:
 
 def check_all(store: Store, settings: Settings) -> None:
     """Nothing is missing but what was set aside, and that is said once."""
-    aside: list[str] = []
-    assert verbs.sync("one", settings, aside) > 10
-    run, again = run_of(settings.tracking_uri), list[str]()
+    found: dict[str, list[str]] = {}
+    assert verbs.sync("one", settings, found) > 10
+    aside = found["MLflow"]
+    run, again = run_of(settings.tracking_uri), dict[str, list[str]]()
     assert {key(name): value for name, value in METRICS.items()}.items() <= run.data.metrics.items()
     points = client_of(settings.tracking_uri).get_metric_history(run.info.run_id, key("/loss"))
     assert sorted(point.step for point in points) == [-(2**63), -1, 0, 2**63 - 1]
@@ -97,11 +98,13 @@ def check_all(store: Store, settings: Settings) -> None:
     # two steps with what is not a number, the summary, two artifacts, all that is infinite
     assert len(aside) == 2 * (len(METRICS) + 2) + 1 + 2 + 1
     assert aside.count("trial 0: metric 'bad': infinite values") == 1
-    assert aside_sentence(aside).startswith(f"MLflow would not take {len(aside)} things, which the")
+    assert aside_sentences(found).startswith(
+        f"MLflow would not take {len(aside)} things, which the"
+    )
     assert "has more than 64 bits" in run.data.tags[ASIDE]
     findings = audit(store, "one", settings.folder("one"), settings.tracking_uri, [])
     assert [str(one) for one in findings if one.where != "study"] == []
-    assert verbs.sync("one", settings, again) == 0 and again == []
+    assert verbs.sync("one", settings, again) == 0 and again == {}
 
 
 def test_in_a_file(tmp_path: Path, tracking: str) -> None:

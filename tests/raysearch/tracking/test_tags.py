@@ -10,14 +10,13 @@ import pytest
 
 from raysearch.events.log import EventLog, Store
 from raysearch.results.intervals import interval
-from raysearch.results.view import SearchView
 from raysearch.tracking import audit as auditing
 from raysearch.tracking.consumer import sync
 from raysearch.tracking.mlflow.address import client_of, consumer
-from raysearch.tracking.mlflow.writer import Writer
 from tests.raysearch.events import streams
 from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import Fragile
+from tests.raysearch.tracking.test_writer import feed_of
 
 pytestmark = pytest.mark.slow
 SCORES = {8: 0.91, 9: 0.94, 10: 0.92}
@@ -193,7 +192,7 @@ def test_reading_all_events_again_changes_nothing(said: Said) -> None:
 def test_written_in_one_go_or_event_by_event_mlflow_has_the_same(
     tmp_path: Path, tracking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raysearch.tracking.mlflow.writer._GROUP", 7)
+    monkeypatch.setattr("raysearch.tracking.consumer._GROUP", 7)
     said = Said(tmp_path, tracking)
     said.sync()
     assert said.findings() == []
@@ -287,12 +286,12 @@ def test_whichever_call_fails_what_is_said_is_there_once(
         count += 1
         (tmp_path / str(count)).mkdir()
         said = Said(tmp_path / str(count), tracking)
-        writer = Writer(said.store, "one", tracking, said.folder, SearchView("one"))
-        writer.prime()
+        feed, mlflow = feed_of(said.store, tracking, said.folder)
+        feed.prime()
         fragile: Any = Fragile(client_of(tracking), count, after=after)
-        writer._client = fragile
+        mlflow.writer._client = fragile
         try:
-            writer.catch_up()
+            feed.catch_up()
         except ConnectionError:
             said.sync()
         is_over = fragile.count > 0

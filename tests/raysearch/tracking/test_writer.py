@@ -17,17 +17,24 @@ from raysearch.events.locks import FileLock
 from raysearch.events.log import SearchIsRunning, Store
 from raysearch.results.view import SearchView
 from raysearch.tracking.audit import audit
-from raysearch.tracking.consumer import Tracker, links, sync
+from raysearch.tracking.consumer import Feed, Follower, links, sync
 from raysearch.tracking.mlflow.address import check_tracking, client_of, consumer
 from raysearch.tracking.mlflow.names import key
+from raysearch.tracking.mlflow.tracker import Mlflow
 from raysearch.tracking.mlflow.views import TAG, read_view, view_key
-from raysearch.tracking.mlflow.writer import Writer
+from raysearch.tracking.tracker import Place
 from tests.raysearch.events import servers, streams
 from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import Fragile
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
+
+
+def feed_of(store: Store, uri: str, folder: Path) -> tuple[Feed, Mlflow]:
+    """The tracker of search `one` in MLflow, and what gives it its events."""
+    mlflow = Mlflow(Place("one", folder, store.url, uri))
+    return Feed(store, "one", mlflow, consumer(uri, store.url)), mlflow
 
 
 class Page:
@@ -299,13 +306,13 @@ def test_whichever_call_fails_each_run_and_point_is_there_once(
         count += 1
         store, folder = Store(f"sqlite:///{tmp_path / f'{count}.db'}"), tmp_path / str(count)
         streams.search(store, "one", folder, states=("failed", "complete", "complete"))
-        writer = Writer(store, "one", tracking, folder, SearchView("one"))
+        feed, mlflow = feed_of(store, tracking, folder)
         fragile: Any = Fragile(client_of(tracking), count, after=after)
-        writer._client = fragile
+        mlflow.writer._client = fragile
         try:
-            writer.catch_up()
+            feed.catch_up()
         except ConnectionError:
-            sync(store, "one", tracking, folder) if anew else writer.catch_up()
+            sync(store, "one", tracking, folder) if anew else feed.catch_up()
         is_over = fragile.count > 0
         findings = audit(store, "one", folder, tracking, [])
         found += [f"call {count}: {one}" for one in findings if one.where == "mlflow"]
@@ -387,8 +394,9 @@ def test_a_file_that_cannot_be_stored_holds_nothing_else_back(
     (tmp_path / "mlartifacts").write_text("a file where the folder of artifacts should be")
     client = client_of(tracking)
     client.create_experiment("ssl/by_hand", (tmp_path / "mlartifacts").as_uri())
-    writer = Writer(store, "one", tracking, folder, SearchView("one"), client)
-    assert writer.catch_up() > 0
+    feed, mlflow = feed_of(store, tracking, folder)
+    mlflow.writer._client = client
+    assert feed.catch_up() > 0
     page = Page(tracking, "one")
     assert len(page.points(5, "val/accuracy")) == 4
     assert page.trials[5].data.tags["raysearch.missing_artifact"].startswith("0005/attempt-1/")
@@ -406,8 +414,9 @@ class Nobody:
 def test_an_error_without_words_does_not_end_the_thread(written: Any) -> None:
     store, folder, uri = written
     store.set_cursor("one", consumer(uri, store.url), 0)
-    tracker = Tracker(store, "one", uri, folder)
-    tracker._writer._client = Nobody()
+    tracker = Follower(store, "mlflow", Place("one", folder, store.url, uri))
+    tracker._feed, mlflow = feed_of(store, uri, folder)
+    mlflow.writer._client = Nobody()
     tracker.start()
     time.sleep(0.3)
     assert tracker.is_alive()
@@ -425,7 +434,7 @@ def test_what_an_unreachable_server_missed_is_written_once_when_it_is_back(
 ) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
     uri = f"http://127.0.0.1:{unused_port}"
-    tracker = Tracker(store, "one", uri, folder)
+    tracker = Follower(store, "mlflow", Place("one", folder, store.url, uri))
     log = store.create("one", streams.spec(search="one"))
     log.listeners.append(lambda event: tracker.wake())
     tracker.start()
