@@ -12,7 +12,7 @@ from raysearch.settings import Settings
 from raysearch.study.study import Study
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.space import Space
-from raysearch.tracking.audit import Finding, audit
+from raysearch.tracking.findings import Finding, audit
 
 
 def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:

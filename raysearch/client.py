@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from raysearch.provenance.reproduce import Reproduction
     from raysearch.server.remote import Remote
-    from raysearch.tracking.audit import Finding
+    from raysearch.tracking.findings import Finding
 
 
 class Client:

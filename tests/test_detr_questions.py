@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from raysearch.driver.plan import check_study
+from raysearch.sweeps.checks import check_space
 from tests.detr_sweeps import OTHERS, SWEEPS, at, configurations, offered, space
 
 ASKED = [name for name in OTHERS if name != "detr.suggested"]
@@ -118,7 +119,7 @@ def test_a_question_has_its_points_and_its_seeds(name: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_sweep_has_no_error(name: str) -> None:
-    space(name).check()
+    check_space(space(name))
     check_study(SWEEPS[name].sampler, SWEEPS[name].pruner, SWEEPS[name], space(name))
 
 

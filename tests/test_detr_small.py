@@ -8,6 +8,7 @@ import pytest
 
 from raysearch.driver.plan import check_study
 from raysearch.sweeps import catalog
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Point, Space
 from trainables.detr.config import Detection
 
@@ -27,7 +28,7 @@ def detection(point: Point) -> Detection:
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_sweep_has_no_error(name: str) -> None:
     sweep, space = SMALL[name], Space(SMALL[name])
-    space.check()
+    check_space(space)
     check_study(sweep.sampler, sweep.pruner, sweep, space)
     assert sweep.tags["size"] == "small"
     assert sweep.stated in (None, space.count().points)

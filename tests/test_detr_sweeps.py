@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from raysearch.driver.plan import parse_overrides
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Space
 from search_spaces import detr
 from tests.detr_sweeps import LOGGED, SWEEPS, at, configurations, offered, space
@@ -202,7 +203,7 @@ def test_a_sweep_has_a_group_a_day_and_no_error(name: str) -> None:
     sweep = SWEEPS[name]
     assert sweep.tags["group"] == sweep.group
     assert re.fullmatch(r"2022-\d\d(-\d\d)?", sweep.tags["date"])
-    space(name).check()
+    check_space(space(name))
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -230,4 +231,4 @@ def commands() -> list[list[str]]:
 def test_a_documented_command_is_understood_and_does_something(words: list[str]) -> None:
     given = parse_overrides(one for one in words if re.match(r"[a-z_]+\.[a-z_.]+=", one))
     assert words[:2] == ["raysearch", "search"]
-    Space(SWEEPS[words[2]], given).check()
+    check_space(Space(SWEEPS[words[2]], given))

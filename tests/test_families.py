@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from raysearch.sweeps import catalog
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
 from trainables.core import checkpoint
@@ -243,5 +244,5 @@ def test_sampled_configurations_survive_json_and_build(sweep: Sweep) -> None:
 
 @sweeps
 def test_the_sweep_has_no_error_and_asks_a_question(sweep: Sweep) -> None:
-    Space(sweep).check()
+    check_space(Space(sweep))
     assert sweep.question.endswith("?")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from raysearch.driver.plan import check_study
+from raysearch.sweeps.checks import check_space
 from search_spaces import osc_small
 from search_spaces.osc_settings import IMAGES
 from tests.osc_sweeps import OTHERS, SWEEPS, check_labels, configurations, space
@@ -30,7 +31,7 @@ def test_a_label_sets_what_it_says(name: str) -> None:
 
 @others
 def test_a_sweep_has_no_error(name: str) -> None:
-    space(name).check()
+    check_space(space(name))
     check_study(SWEEPS[name].sampler, SWEEPS[name].pruner, SWEEPS[name], space(name))
 
 

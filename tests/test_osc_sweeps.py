@@ -13,6 +13,7 @@ import typer
 from raysearch.cli.application import app
 from raysearch.driver.plan import parse_overrides
 from raysearch.results.flat import flat
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Space
 from search_spaces import osc, osc_small
 from search_spaces.osc_settings import DROP_INS
@@ -200,7 +201,7 @@ def test_a_label_sets_what_it_says(letter: str) -> None:
 
 @letters
 def test_a_published_sweep_has_no_error(letter: str) -> None:
-    space(f"osc.{letter}").check()
+    check_space(space(f"osc.{letter}"))
 
 
 def commands() -> list[list[str]]:
@@ -218,7 +219,7 @@ def test_a_documented_command_is_understood_and_does_something(words: list[str])
         assert context.command is command
     given = parse_overrides(one for one in arguments if re.match(r"[a-z_.]+=", one))
     if name == "search":
-        Space(SWEEPS[arguments[0]], given).check()
+        check_space(Space(SWEEPS[arguments[0]], given))
     elif name == "train":
         config = Representation().with_values(given)
         assert {path: config.value_at(path) for path in given} == given
@@ -227,7 +228,7 @@ def test_a_documented_command_is_understood_and_does_something(words: list[str])
 
 @pytest.mark.parametrize("name", DROP_INS)
 def test_a_drop_in_is_taken_by_a_sweep(name: str) -> None:
-    Space(SWEEPS["osc.K"], DROP_INS[name]).check()
+    check_space(Space(SWEEPS["osc.K"], DROP_INS[name]))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from raysearch.results.answer import (
     doubts,
     failure_lines,
     fixed_lines,
-    room_lines,
+    resource_lines,
     summary,
     trial_notices,
     unfinished_lines,
@@ -44,7 +44,7 @@ from raysearch.results.spent import spent_lines
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
-from raysearch.sweeps.requirements import missing_somewhere, withholds
+from raysearch.sweeps.requirements import missing_at_a_point, withholds
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
 from raysearch.texts import one_line, shown
@@ -83,10 +83,10 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         say(f"evaluates  {said}")
     trials = spec.trials or "all points"
     say(f"trials     {trials}, {spec.sampler}, pruner {spec.pruner}{_repeated(spec, space)}")
-    for line in [*fixed_lines(spec), *room_lines(spec), *warning_lines(spec)]:
+    for line in [*fixed_lines(spec), *resource_lines(spec), *warning_lines(spec)]:
         say(line)
     say(f"forecast   {_expected(spec, settings)}")
-    if (said := withholds(space) or missing_somewhere(space)) is not None:
+    if (said := withholds(space) or missing_at_a_point(space)) is not None:
         say(f"missing    {said}")
     if is_asked_elsewhere(sweep, settings):
         say("not asked  whether time or chance changes it: a search asks fresh processes first")
@@ -228,7 +228,7 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     show(headline(view))
     if view.best() is not None:
         say(winner(view))
-    for line in [*damage_lines(view), *room_lines(view.spec, view.at_once)]:
+    for line in [*damage_lines(view), *resource_lines(view.spec, view.at_once)]:
         say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed: {line}")
@@ -327,8 +327,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(line)
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed    {line}")
-    room = room_lines(view.spec, view.at_once)
-    for line in [*damage_lines(view), *fixed_lines(view.spec), *room]:
+    resources = resource_lines(view.spec, view.at_once)
+    for line in [*damage_lines(view), *fixed_lines(view.spec), *resources]:
         say(line)
     for line in report_lines(outcome, settings):
         say(line)

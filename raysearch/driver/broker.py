@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from raysearch.driver.capacity import to_come
+from raysearch.driver.autoscaler import to_come
 from raysearch.driver.cluster import NAMESPACE, connect, living
 from raysearch.driver.fair_share import Claim, Node, grant, shares
 from raysearch.errors import Unreachable

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from raysearch.driver.capacity import node_of, to_come
+from raysearch.driver.autoscaler import node_of, to_come
 from raysearch.driver.own_ray import OwnRay, own_ray
 from raysearch.driver.resources import Machine
 from raysearch.driver.signals import unchanged

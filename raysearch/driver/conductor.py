@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +81,7 @@ class Conductor:
         self._give_up = math.inf
         self._exhausted = False
         self._tested = False
-        self._flushed = time.monotonic()
+        self._flushed = self._clock.now()
 
     # What Tune asks
 
@@ -110,7 +109,7 @@ class Conductor:
         """
         self.why_pause = self.why_pause or reason
         if within is not None:
-            self._give_up = min(self._give_up, time.monotonic() + within)
+            self._give_up = min(self._give_up, self._clock.now() + within)
 
     def next_attempt(self) -> dict[str, Any] | None:
         """The next attempt to start, or None if there is no room for one, or none to start."""
@@ -154,7 +153,7 @@ class Conductor:
         """A host has this attempt now: what it waited for one is no time of the trial."""
         live = self._live.get(trial)
         if live is not None and live.attempt == attempt:
-            live.begun = time.monotonic()
+            live.begun = self._clock.now()
 
     def lost(self, trial: int, attempt: int) -> None:
         """The host of this attempt is gone."""
@@ -192,7 +191,7 @@ class Conductor:
     def tick(self) -> None:
         """Follows requests and clocks; commits what has waited for a second."""
         self._check_ray()
-        now = time.monotonic()
+        now = self._clock.now()
         if now - self._flushed > 1:
             self._flushed = now
             self.log.flush()
@@ -201,7 +200,7 @@ class Conductor:
             self._follow(*self.requests.popleft())
         if self._clock.must_save():
             self.pause(f"its time box of {self.limits.time_box:g} s is over")
-        given_up = self._clock.must_end() or time.monotonic() > self._give_up
+        given_up = self._clock.must_end() or self._clock.now() > self._give_up
         if self.pausing and (not self._live or given_up):
             self.halt = self.halt or Halted("paused", self.why_pause)
 
@@ -275,7 +274,7 @@ class Conductor:
         )
 
     def _start(self, live: LiveTrial) -> dict[str, Any]:
-        live.begin(time.monotonic())
+        live.begin(self._clock.now())
         name = f"{live.number:04d}/" + (
             f"attempt-{live.attempt}" if live.role is None else f"test-{live.attempt}"
         )
@@ -331,7 +330,7 @@ class Conductor:
     def _leave(self, live: LiveTrial, ended: Ended) -> list[str]:
         """An attempt is over: its place is free; its trial may wait for the next one."""
         self._live.pop(live.number, None)
-        live.pause(time.monotonic())
+        live.pause(self._clock.now())
         self.wake.set()
         if ended.stop_search:
             self.halt = self.halt or Halted("stopped", ended.stop_search)

@@ -21,7 +21,7 @@ from raysearch.driver.last_report import leave_report
 from raysearch.driver.live_trial import LiveTrial
 from raysearch.driver.own_ray import OwnRay, RayLost
 from raysearch.driver.quota import finish_removals, keep_quota
-from raysearch.driver.retention import best_of
+from raysearch.driver.reported_checkpoints import best_of
 from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.driver.tune_loop import tune
 from raysearch.errors import RaysearchError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.driver.live_trial import Failure, LiveTrial, Taken
-from raysearch.driver.retention import reported, unneeded, written
+from raysearch.driver.reported_checkpoints import reported, unneeded, written
 from raysearch.events.log import EventLog
 from raysearch.events.schema import (
     ArtifactWritten,

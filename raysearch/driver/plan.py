@@ -21,6 +21,7 @@ from raysearch.results.averaged import foreseen_means
 from raysearch.settings import STORE, TRACKING, Settings
 from raysearch.study.known_trials import read_known
 from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.fresh_process import Elsewhere
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.program import PROGRAM
@@ -181,7 +182,7 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
     """
     sweep = find_sweep(request.space, settings.sweeps)
     space = Space(sweep, _given(request, sweep))
-    space.check()
+    check_space(space)
     sampler, pruner = request.sampler or sweep.sampler, request.pruner or sweep.pruner
     with _asked_elsewhere(sweep, space, settings, quick):
         trials = _trials(request, sweep, space, sampler)

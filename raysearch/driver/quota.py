@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raysearch.driver.retention import kept_of, places_of, unneeded
+from raysearch.driver.reported_checkpoints import kept_of, places_of, unneeded
 from raysearch.errors import WrongState
 from raysearch.events.log import EventLog
 from raysearch.events.schema import CheckpointsRemoved

@@ -167,14 +167,14 @@ def _at_once(sweep: str, need: Resources, machine: Machine, asked: int | None) -
             f"resources.workers of sweep {sweep} must be at most {places} ({_each(need)} each, "
             f"{_exists(machine)}), got {need.workers}"
         )
-    room = places // need.workers
-    if asked is not None and not 1 <= asked <= room:
+    most = places // need.workers
+    if asked is not None and not 1 <= asked <= most:
         trial = f"{need.workers} workers with {_each(need)}" if need.workers > 1 else _each(need)
         raise BadSetting(
-            f"--concurrent must be between 1 and {room} ({trial} a trial, {_exists(machine)}), "
+            f"--concurrent must be between 1 and {most} ({trial} a trial, {_exists(machine)}), "
             f"got {asked}"
         )
-    return room if asked is None else asked
+    return most if asked is None else asked
 
 
 def _places(sweep: str, need: Resources, machine: Machine) -> int:

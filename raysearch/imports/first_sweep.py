@@ -18,6 +18,7 @@ from raysearch.imports.scripts import read_script
 from raysearch.imports.setting import Script, Setting
 from raysearch.imports.wandb_sweep import points
 from raysearch.imports.writing import free, function_name, sweep_of, write_sweep, write_whole
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.distributions import Float
 from raysearch.sweeps.program import Arguments
 from raysearch.sweeps.space import Space
@@ -259,7 +260,7 @@ def _write(imported: ImportedSweep, call: ProgramCall, metric: Metric, out: Path
     source = write_sweep(imported, call, metric)
     sweep = sweep_of(source, out, function_name(imported))
     space = Space(sweep)
-    space.check()
+    check_space(space)
     check_study(sweep.sampler, sweep.pruner, sweep, space)
     write_whole(out, source)
     return sweep

@@ -19,6 +19,7 @@ from raysearch.imports.wandb_sweep import keeps_program, read_wandb
 from raysearch.imports.writing import free, function_name, sweep_of, write_sweep, write_whole
 from raysearch.settings import Settings
 from raysearch.sweeps.catalog import experiments, find_experiment, sweeps
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.space import Count, Space
 from raysearch.sweeps.sweep import Config, Metric, Sweep
@@ -124,7 +125,7 @@ def _written(
     source = write_sweep(imported, target, metric)
     sweep = sweep_of(source, out, function_name(imported))
     space = Space(sweep)
-    space.check()
+    check_space(space)
     check_study(sweep.sampler, sweep.pruner, sweep, space)
     count = space.count()
     write_whole(out, source)

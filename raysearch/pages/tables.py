@@ -94,7 +94,7 @@ def ranking_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
         row += [] if front else [tie, listed(number((r.values or [0.0])[0]) for r in each.runs)]
         table.append([*row, *(value_of(run, name) for name in names)])
     header = ["trial", *(goal.name for goal in goals), "seeds"]
-    header += [] if front else ["standing", "runs"]
+    header += [] if front else ["ranking", "runs"]
     return [*header, *names], table
 
 

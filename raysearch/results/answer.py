@@ -28,14 +28,14 @@ _REASONS = 3
 
 
 def summary(view: SearchView) -> dict[str, Any]:
-    """Counts, the best configuration, how long the search has taken in seconds, and its room."""
+    """Counts, the best configuration, the seconds that the search has taken, and its resources."""
     won = winner(view)
     best = None
     if won is not None:
         trial = won.rank.trial
         best = {"trial": trial.number, "values": trial.values, **_rank(won.rank)}
-    room = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.threads}
-    return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **room}
+    resources = {"at_once": _at_once(view.spec, view.at_once), "threads": view.spec.threads}
+    return {"counts": view.counts(), "best": best, "seconds": view.seconds(), **resources}
 
 
 def answer(view: SearchView, folder: Path) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def warning_lines(spec: SearchSpec) -> list[str]:
     return [f"warning    {said}" for said in spec.warnings]
 
 
-def room_lines(spec: SearchSpec, at_once: int | None = None) -> list[str]:
+def resource_lines(spec: SearchSpec, at_once: int | None = None) -> list[str]:
     """How many trials run at once, and with how many threads: the last bits depend on those.
 
     `at_once` is how many there are where the search went on with others than it began with.

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from raysearch.costs import COSTS
-
-if TYPE_CHECKING:
-    from raysearch.results.view import TrialView
 
 _FEW = 3
 """So many different values of the objectives in a row are no chance, whatever else is measured."""
@@ -19,14 +16,28 @@ _COSTS = (COSTS, "progress/")
 _History = tuple[tuple[int, tuple[float, ...]], ...]
 
 
-def identical_seeds(runs: Sequence[TrialView]) -> str:
+class Reported(Protocol):
+    """A run as it is compared here: its seed, and step, values and metrics of its reports."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of its configuration."""
+        ...
+
+    @property
+    def reports(self) -> Sequence[tuple[int, int | None, list[float] | None, dict[str, float]]]:
+        """Step, fidelity, running values of the objectives, all metrics of each."""
+        ...
+
+
+def identical_seeds(runs: Sequence[Reported]) -> str:
     """Which runs of a configuration gave identical results at all their steps, in a sentence.
 
     The objectives are compared, which may be saturated or coarse: where they take fewer than three
     different values, all other metrics but costs have to be equal too, one of them with more than
     four digits. Empty if no two runs are suspicious so, or nothing is known of their reports.
     """
-    groups: dict[_History, list[TrialView]] = {}
+    groups: dict[_History, list[Reported]] = {}
     for run in runs:
         history = tuple((step, tuple(values)) for step, _, values, _ in run.reports if values)
         if history:
@@ -43,7 +54,7 @@ def identical_seeds(runs: Sequence[TrialView]) -> str:
     )
 
 
-def _is_suspicious(history: _History, runs: Sequence[TrialView]) -> bool:
+def _is_suspicious(history: _History, runs: Sequence[Reported]) -> bool:
     if len({run.seed for run in runs}) < 2:
         return False
     if len({values for _, values in history}) >= _FEW:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from raysearch.results.intervals import mean
-
-if TYPE_CHECKING:
-    from raysearch.results.view import TrialView
 
 FACT = "reference/"
 """Beginning of the fact of an evaluation that has such rows: by row, then by value."""
@@ -35,7 +32,16 @@ class Blind:
         return f"{self.row}, which learns nothing, gets {self.value:.4g}"
 
 
-def reference_rows(runs: Sequence[TrialView], metric: str) -> dict[str, float]:
+class Described(Protocol):
+    """A run that says facts of itself."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """By name."""
+        ...
+
+
+def reference_rows(runs: Sequence[Described], metric: str) -> dict[str, float]:
     """What each row scores on a metric, the mean over those runs that say so.
 
     A metric `val/foreground_ari` is the value `foreground_ari` of the fact `reference/val`.
@@ -57,7 +63,7 @@ def ordered(rows: Mapping[str, float], direction: str) -> dict[str, float]:
     return dict(sorted(rows.items(), key=lambda pair: sign * pair[1]))
 
 
-def below(value: float, runs: Sequence[TrialView], metric: str, direction: str) -> Blind | None:
+def below(value: float, runs: Sequence[Described], metric: str, direction: str) -> Blind | None:
     """The best row of a metric, if a value is no better than it; None without a row."""
     rows = ordered(reference_rows(runs, metric), direction)
     if not rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from raysearch.events.schema import (
     CheckpointDamaged,
@@ -16,7 +16,6 @@ from raysearch.integrity import damage
 
 if TYPE_CHECKING:
     from raysearch.events.log import Event
-    from raysearch.results.view import TrialView
 
 
 class Saved(NamedTuple):
@@ -55,17 +54,27 @@ def damage_of(path: str, saved: Mapping[str, Saved], folder: Path) -> str:
 # Events
 
 
-def checkpoint(trial: TrialView, fact: CheckpointSaved, event: Event) -> None:
+class Keeping(Protocol):
+    """A trial as far as its checkpoints go."""
+
+    last_checkpoint: str | None
+    best_checkpoint: str | None
+    removed: str
+    checkpoints: dict[str, Saved]
+    damaged: dict[str, str]
+
+
+def checkpoint(trial: Keeping, fact: CheckpointSaved, event: Event) -> None:
     """One that came without metrics, or at a step that was reported before."""
     trial.last_checkpoint = fact.path
     trial.checkpoints[fact.path] = Saved.of(fact)
 
 
-def damaged(trial: TrialView, fact: CheckpointDamaged, event: Event) -> None:
+def damaged(trial: Keeping, fact: CheckpointDamaged, event: Event) -> None:
     """One that was met and was not as it was when it was reported."""
     trial.damaged[fact.path] = fact.what
 
 
-def removed(trial: TrialView, fact: CheckpointsRemoved, event: Event) -> None:
+def removed(trial: Keeping, fact: CheckpointsRemoved, event: Event) -> None:
     """Those of a trial were deleted, for the disk quota."""
     trial.best_checkpoint, trial.removed = None, fact.reason

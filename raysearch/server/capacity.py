@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysearch.driver.capacity import node_of, to_come
+from raysearch.driver.autoscaler import node_of, to_come
 from raysearch.driver.resources import Machine
 from raysearch.errors import Unreachable
 

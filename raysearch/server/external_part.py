@@ -35,7 +35,7 @@ class Outside:
         if self._thread.is_alive():
             self._thread.join()
 
-    def standing(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """State (`up`, `down`), since when, and what is wrong."""
         since = round(self._since, 3)
         return {"state": self._state, "since": since, "reason": self._reason, "outside": True}

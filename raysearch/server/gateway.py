@@ -40,7 +40,7 @@ from raysearch.server.requests import (
 )
 from raysearch.server.state import ServiceState
 from raysearch.server.submissions import code_folder, keep_code
-from raysearch.server.submitted_verbs import Addition, addition_to
+from raysearch.server.submitted_verbs import SupervisorText, supervisor_text
 from raysearch.server.supervisor import Supervisor
 from raysearch.server.verbs import Commands, line, refuse_other_verbs
 from raysearch.verbs import state_of
@@ -152,7 +152,7 @@ def _add_verbs(app: FastAPI, supervisor: Supervisor, commands: Commands) -> None
         refuse_other_verbs(asked.arguments)
         commands.refuse_more()
         service = await run_in_threadpool(supervisor.service)
-        told = await run_in_threadpool(addition_to, asked.arguments, supervisor)
+        told = await run_in_threadpool(supervisor_text, asked.arguments, supervisor)
         code = await run_in_threadpool(supervisor.code_of, asked.arguments)
 
         async def messages() -> AsyncIterator[dict[str, Any]]:
@@ -166,7 +166,9 @@ def _add_verbs(app: FastAPI, supervisor: Supervisor, commands: Commands) -> None
         return StreamingResponse(_lines(messages(), told), media_type=_LINES)
 
 
-async def _lines(messages: AsyncIterator[dict[str, Any]], told: Addition) -> AsyncIterator[bytes]:
+async def _lines(
+    messages: AsyncIterator[dict[str, Any]], told: SupervisorText
+) -> AsyncIterator[bytes]:
     """What a verb says as lines, with what is told beside it; a fault of ours ends it as such."""
     try:
         async for message in messages:

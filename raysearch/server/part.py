@@ -103,7 +103,7 @@ class Part:
         if self._thread.is_alive():
             self._thread.join()
 
-    def standing(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """State (`starting`, `up`, `down`), since when, process, restarts, and what was wrong."""
         process = self._process
         return {

@@ -192,10 +192,10 @@ class Service:
 
     def _hear(self, part: Part | Outside) -> None:
         """Says and writes how a part is now."""
-        standing = part.standing()
-        is_down = standing["state"] == "down"
-        why = f": {hidden(standing['reason'])}" if is_down and standing["reason"] else ""
-        self._tell(f"{datetime.now():%Y-%m-%d %H:%M:%S} {part.name} is {standing['state']}{why}")
+        status = part.status()
+        is_down = status["state"] == "down"
+        why = f": {hidden(status['reason'])}" if is_down and status["reason"] else ""
+        self._tell(f"{datetime.now():%Y-%m-%d %H:%M:%S} {part.name} is {status['state']}{why}")
         self._publish()
 
     def _publish(self) -> None:
@@ -203,7 +203,7 @@ class Service:
         with self._publishing:
             if self._public is not None:
                 parts = {name: dict(_NOT_YET) for name in self._expected()}
-                parts |= {part.name: part.standing() for part in self._parts}
+                parts |= {part.name: part.status() for part in self._parts}
                 ServiceState(**self._public, parts=parts).write(self.options.state)
 
     def _expected(self) -> list[str]:

@@ -13,7 +13,7 @@ from raysearch.trial.job import label_of
 
 
 @dataclass(frozen=True)
-class Addition:
+class SupervisorText:
     """A text to be added on `out` or `err`; with `is_all` in place of the verb's own answer."""
 
     text: str = ""
@@ -22,7 +22,7 @@ class Addition:
     exit: int = 0
 
 
-def addition_to(arguments: Sequence[str], supervisor: Supervisor) -> Addition:
+def supervisor_text(arguments: Sequence[str], supervisor: Supervisor) -> SupervisorText:
     """What is to be told beside, or in place of, what a verb says by itself."""
     verb, *rest = arguments
     named = [each for each in rest if not each.startswith("-")]
@@ -31,15 +31,15 @@ def addition_to(arguments: Sequence[str], supervisor: Supervisor) -> Addition:
             supervisor, as_json="--json" in rest, is_chosen=len(rest) > ("--json" in rest)
         )
     if not named or verb not in ("status", "stop"):
-        return Addition()
+        return SupervisorText()
     name = named[0]
     if verb == "stop":
         if len(rest) > 1:
-            return Addition()  # one trial of it
+            return SupervisorText()  # one trial of it
         said = supervisor.let_be(name) if is_name(name) else None
-        return Addition() if said is None else Addition(said + "\n", is_all=True)
+        return SupervisorText() if said is None else SupervisorText(said + "\n", is_all=True)
     driven = supervisor.driven(name) if is_name(name) else None
-    told = Addition() if driven is None else _status(name, driven, as_json="--json" in rest)
+    told = SupervisorText() if driven is None else _status(name, driven, as_json="--json" in rest)
     said = _slots(name, supervisor)
     if told.is_all or not said:
         return told
@@ -58,26 +58,26 @@ def _slots(name: str, supervisor: Supervisor) -> str:
     return ""
 
 
-def _status(name: str, driven: Driven, *, as_json: bool) -> Addition:
+def _status(name: str, driven: Driven, *, as_json: bool) -> SupervisorText:
     text = "".join(f"  {line}\n" for line in driven.lines)
     if driven.state and as_json:
         said = {"name": name, **asdict(driven), "counts": {}, "best": None, "trials": []}
-        return Addition(json.dumps(said, indent=2) + "\n", is_all=True)
+        return SupervisorText(json.dumps(said, indent=2) + "\n", is_all=True)
     if driven.state:
-        return Addition(f"{name}: {driven.state} ({driven.reason})\n{text}", is_all=True)
+        return SupervisorText(f"{name}: {driven.state} ({driven.reason})\n{text}", is_all=True)
     if not driven.reason:
-        return Addition()
-    return Addition(f"{driven.reason}\n{text}", where="err" if as_json else "out")
+        return SupervisorText()
+    return SupervisorText(f"{driven.reason}\n{text}", where="err" if as_json else "out")
 
 
-def _waiting(supervisor: Supervisor, *, as_json: bool, is_chosen: bool) -> Addition:
+def _waiting(supervisor: Supervisor, *, as_json: bool, is_chosen: bool) -> SupervisorText:
     """The submissions that are no search yet, beside the whole list; JSON has searches alone."""
     if is_chosen:
-        return Addition()
+        return SupervisorText()
     lines = [
         f"{one.name}: {'failed' if one.over else 'submitted'}"
         + (f" ({one.over})" if one.over else "")
         for one in supervisor.waiting()
     ]
     text = "".join(f"{line}\n" for line in lines)
-    return Addition(text, where="err" if as_json else "out")
+    return SupervisorText(text, where="err" if as_json else "out")

@@ -6,17 +6,15 @@ import json
 import random
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName, sentence
 from raysearch.sweeps.distributions import Distribution, plain
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.repeatable import refuse_change
+from raysearch.sweeps.space import Point, Space
 from raysearch.sweeps.sweep import bare
 from raysearch.sweeps.walk import from_params, from_rng, where
-
-if TYPE_CHECKING:
-    from raysearch.sweeps.space import Point, Space
 
 _FEW = 100
 """Each value of parameters with at most so many is written as JSON and read back once."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raysearch.errors import BadSetting, RaysearchError
+from raysearch.sweeps.space import Point, Space
 from raysearch.sweeps.walk import from_params, where
-
-if TYPE_CHECKING:
-    from raysearch.sweeps.space import Point, Space
 
 _POINTS = 8
 """So many random points are asked for twice."""

@@ -47,7 +47,7 @@ def refuse_missing(configs: Iterable[Any]) -> None:
             raise UnknownName(sentence)
 
 
-def missing_somewhere(space: Space) -> str | None:
+def missing_at_a_point(space: Space) -> str | None:
     """The sentence on what some point of a space needs and is not there."""
     return next((said for point in _points(space) if (said := missing(point.config))), None)
 
@@ -65,7 +65,7 @@ def refuse_lacks(space: Space) -> None:
     """
     if sentence := withholds(space):
         raise BadSetting(sentence)
-    if sentence := missing_somewhere(space):
+    if sentence := missing_at_a_point(space):
         raise UnknownName(sentence)
 
 

@@ -288,16 +288,6 @@ class Space:
 
         return conditions(self.survey.params)
 
-    def check(self) -> None:
-        """Finds all that is wrong with the sweep, and with the given values, before any trial.
-
-        Raises:
-            ValueError, LookupError: one sentence that names the parameter and what is allowed.
-        """
-        from raysearch.sweeps.checks import check_space
-
-        check_space(self)
-
     def fingerprint(self) -> str:
         """A hash of what the space was seen to be: a changed space has another one."""
         survey = self.survey

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -17,12 +17,17 @@ class Costs:
     """The costs of the steps since the last report, by the clock on the wall.
 
     Of a step counts what is between asking for its batch and the end of its update; evaluating,
-    saving and reporting do not. What is `fixed` was measured before the first.
+    saving and reporting do not. What is `fixed` was measured before the first; `now` is the clock.
     """
 
     def __init__(
-        self, batch_size: int, device: torch.device, fixed: Mapping[str, float] | None = None
+        self,
+        batch_size: int,
+        device: torch.device,
+        fixed: Mapping[str, float] | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._now = now
         self._batch_size, self._device, self._fixed = batch_size, device, dict(fixed or {})
         self._begun = self._waited = self._seconds = 0.0
         self._steps = 0
@@ -31,17 +36,17 @@ class Costs:
         """The batches; a step begins where one is asked for."""
         batches = iter(batches)
         while True:
-            self._begun = time.perf_counter()
+            self._begun = self._now()
             try:
                 batch = next(batches)
             except StopIteration:
                 return
-            self._waited += time.perf_counter() - self._begun
+            self._waited += self._now() - self._begun
             yield batch
 
     def end_step(self) -> None:
         """The update of a step is made."""
-        self._seconds += time.perf_counter() - self._begun
+        self._seconds += self._now() - self._begun
         self._steps += 1
 
     def take(self) -> dict[str, float]:

@@ -47,7 +47,7 @@ def exponential(
     """As `cosine`, with a decay by the same factor each step: 2^(−1/half-life in steps).
 
     floor + (1 − floor)·2^(−(step − w)/half_life), w the warm-up; it does not depend on `total`. A
-    decay by r every d steps has the half-life `half_life_of(r, d)`.
+    decay by r every d steps has the half-life d · ln ½ ÷ ln r.
     """
     if step < warm_up_steps:
         return warm_up(step, warm_up_steps)
@@ -152,17 +152,6 @@ def piecewise(step: float, knots: Sequence[tuple[float, float]]) -> float:
         if step <= after:
             return low + (high - low) * (step - before) / (after - before)
     return knots[-1][1]
-
-
-def half_life_of(rate: float, steps: float = 1) -> float:
-    """After how many steps half is left, if each `steps` steps multiply by `rate` (in 0…1, open).
-
-    Raises:
-        ValueError: the rate is no decay.
-    """
-    if not 0 < rate < 1:
-        raise ValueError(f"rate of an exponential decay must be between 0 and 1, got {rate:g}")
-    return steps * math.log(0.5) / math.log(rate)
 
 
 SCHEDULES = {

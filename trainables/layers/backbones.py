@@ -238,22 +238,6 @@ def takes(name: str, side: int, channels: int = 3) -> bool:
         return False
 
 
-def smallest_side(name: str, channels: int = 3, *, above: int) -> int:
-    """The smallest power of two above a side, which is too small, that a network takes.
-
-    Raises:
-        ValueError: there is none up to 1,024.
-    """
-    sides = [2**power for power in range(11) if 2**power > above]
-    for side in sides:
-        if takes(name, side, channels):
-            return side
-    raise ValueError(
-        f"name must be a network for images of up to 1,024 pixels a side, got {name}, which takes "
-        f"none of {', '.join(map(str, sides)) or 'more'}"
-    )
-
-
 def has_drop_path(name: str, settings: dict[str, Any]) -> bool:
     """Whether a network with these arguments of timm, its drop path among them, drops paths."""
     try:

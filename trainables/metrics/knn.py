@@ -124,11 +124,6 @@ def top_accuracy(votes: Tensor, labels: Tensor, number: int = 5) -> float:
     return float(((ahead < number) & (own[:, 0] > 0)).double().mean())
 
 
-def label_accuracy(votes: Tensor, answers: Tensor) -> Tensor:
-    """The share of answers [n, Q] that the majority of votes [n, Q] gives; no, if it is a tie."""
-    return ((votes > 0.5) == answers.bool()).double().mean()
-
-
 def _votes(
     bank: Tensor,
     answers: Tensor,

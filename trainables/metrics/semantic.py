@@ -10,9 +10,6 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-IGNORED = 255
-"""The usual label of pixels that belong to no class."""
-
 
 @dataclass(frozen=True)
 class PixelScores:

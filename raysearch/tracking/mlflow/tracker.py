@@ -12,7 +12,7 @@ from raysearch.results.view import SearchView
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.admission import refusal, unreachable
 from raysearch.tracking.mlflow.artifacts import delete_all
-from raysearch.tracking.mlflow.audit import check_mlflow
+from raysearch.tracking.mlflow.checks import check_mlflow
 from raysearch.tracking.mlflow.runs import (
     PRIMARY,
     experiment_name,

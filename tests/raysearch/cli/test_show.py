@@ -20,7 +20,7 @@ from raysearch.results.answer import (
     answer_lines,
     failure_lines,
     fixed_lines,
-    room_lines,
+    resource_lines,
     summary,
     unfinished_lines,
 )
@@ -301,8 +301,10 @@ def test_given_values_are_shown_and_where_they_lie_outside_of_the_sweep() -> Non
 
 
 def test_how_many_run_at_once_is_shown_with_the_threads_that_decide_the_last_bits() -> None:
-    assert room_lines(make_spec(concurrent=3, threads=1)) == ["at once    3 trials, 1 thread each"]
-    assert room_lines(make_spec(concurrent=1, threads=4, workers=2)) == [
+    assert resource_lines(make_spec(concurrent=3, threads=1)) == [
+        "at once    3 trials, 1 thread each"
+    ]
+    assert resource_lines(make_spec(concurrent=1, threads=4, workers=2)) == [
         "at once    1 trials of 2 workers, 4 threads each"
     ]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from raysearch.driver.live_trial import unfinished
-from raysearch.driver.retention import best_of
+from raysearch.driver.reported_checkpoints import best_of
 from raysearch.events.schema import Told, Unknown
 from raysearch.results.answer import answer, damage_lines
-from raysearch.tracking.audit import _check_checkpoints, _check_events
+from raysearch.tracking.findings import _check_checkpoints, _check_events
 from raysearch.trial.job import Job
 from raysearch.trial.storage import Storage
 from tests.raysearch.driver.stage import Stage

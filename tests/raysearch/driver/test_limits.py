@@ -48,6 +48,21 @@ def test_the_time_of_a_search_counts_what_earlier_drivers_spent() -> None:
     assert not Clock(Limits(1), spent=1e9).search_is_up()
 
 
+class Hand:
+    """A clock that stands where a test puts it, in seconds."""
+
+    now = 0.0
+
+
+def timed(folder: Path, limits: Limits) -> tuple[Stage, Hand]:
+    """A search whose clock is moved by hand."""
+    stage, hand = Stage(folder, chain_grid, limits), Hand()
+    stage.conductor = stage.conduct(
+        stage.conductor.study, Clock(limits, begun=0.0, now=lambda: hand.now)
+    )
+    return stage, hand
+
+
 def boxed(folder: Path, passed: float) -> Stage:
     """A search in a time box of an hour, so many seconds after it began."""
     stage = Stage(folder, chain_grid, Limits(2, time_box=HOUR))
@@ -91,34 +106,38 @@ def test_who_does_not_save_in_time_is_given_up_and_loses_only_its_last_steps(
 def test_after_a_signal_who_does_not_listen_is_given_up_long_before_its_box_ends(
     tmp_path: Path,
 ) -> None:
-    stage = boxed(tmp_path, 0.0)
+    stage, hand = timed(tmp_path, Limits(2, time_box=HOUR))
     stage.start()
-    stage.conductor.pause("SIGTERM", within=0.5)
+    stage.conductor.pause("SIGTERM", within=30.0)
+    hand.now = 30.0
     stage.conductor.tick()
     assert not stage.conductor.halted, "it may save"
-    time.sleep(0.51)
+    hand.now = 30.1
     stage.conductor.tick()
     assert stage.conductor.halt is not None and stage.conductor.halt.state == "paused"
 
 
 def test_a_trial_whose_time_is_up_counts_as_pruned_with_its_curve(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, chain_grid, Limits(2, trial_time=0.05))
+    stage, hand = timed(tmp_path, Limits(2, trial_time=50.0))
     job = stage.start()
     stage.report(job, 2, 0.5)
-    time.sleep(0.06)
+    hand.now = 50.0
+    assert stage.conductor.hear(job.trial, job.attempt, []) is None
+    hand.now = 50.1
     assert stage.conductor.hear(job.trial, job.attempt, []) is not None
     trial = stage.view().trials[job.trial]
     assert (trial.state, trial.values) == ("pruned", [0.5])
-    assert trial.reason == "the time of a trial, 0.05 s, was up"
+    assert trial.reason == "the time of a trial, 50 s, was up"
 
 
 def test_the_time_of_a_trial_counts_its_earlier_attempts(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, chain_grid, Limits(2, trial_time=0.1))
+    stage, hand = timed(tmp_path, Limits(2, trial_time=100.0))
     job = stage.start()
-    time.sleep(0.06)
+    hand.now = 60.0
     stage.end(job, "killed")
+    hand.now = 1000.0
     again = stage.start()
-    time.sleep(0.06)
+    hand.now = 1040.1
     assert stage.conductor.hear(again.trial, again.attempt, []) is not None
     assert stage.state(job) == "pruned"
 

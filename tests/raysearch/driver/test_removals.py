@@ -9,7 +9,7 @@ import pytest
 
 from raysearch.driver.quota import finish_removals, keep_quota
 from raysearch.results.forecast import disk_used
-from raysearch.tracking.audit import _check_checkpoints
+from raysearch.tracking.findings import _check_checkpoints
 from raysearch.trial.checkpoints import remove
 from raysearch.trial.job import Job
 from raysearch.trial.storage import Storage

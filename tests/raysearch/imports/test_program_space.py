@@ -14,6 +14,7 @@ from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.program_space import ProgramSweep, read_space, source, write
 from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.distributions import Choice, Float, Int
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric
@@ -96,7 +97,7 @@ def test_the_sweep_that_is_written_has_the_space_that_was_read() -> None:
     reference = write(sweep, "train")
     assert reference == "train_sweep:train" and write(sweep, "train") == reference
     space = Space(find_sweep(reference, []))
-    space.check()
+    check_space(space)
     assert dict(space.survey.distributions) == {one.path: one.range for one in found[:2]}
     config = next(iter(space.preview(1))).config.to_json()
     assert config["n"] == 5 and config["program"]["read"] == stated["read"]

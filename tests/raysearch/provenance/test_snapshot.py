@@ -19,7 +19,7 @@ from raysearch.provenance.environment import current_environment, differences, p
 from raysearch.provenance.sources import gather
 from raysearch.provenance.working_tree import LARGEST
 from raysearch.sweeps.search_spec import CodeState, to_plain
-from raysearch.tracking.audit import audit
+from raysearch.tracking.findings import audit
 from tests.raysearch.events import streams
 
 ROOT = Path(__file__).parents[3]

@@ -14,8 +14,8 @@ from raysearch.events.schema import Used
 from raysearch.results.answer import answer
 from raysearch.results.spent import Spent, search_spent, spelt, spent_lines, trial_spent
 from raysearch.results.view import SearchView
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import sync
+from raysearch.tracking.findings import audit
 from raysearch.trial.messages import InvalidMessage, checked
 from tests.raysearch.driver.stage import Stage
 from tests.raysearch.events import streams

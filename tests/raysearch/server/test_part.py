@@ -27,7 +27,7 @@ from pathlib import Path
 from raysearch.server.part import Part, Program
 part = Part("one", Program([sys.executable, "-c", "import time; time.sleep(60)"]), lambda: "", Path(sys.argv[1]))
 part.start(900)
-print(part.standing()["pid"], flush=True)
+print(part.status()["pid"], flush=True)
 time.sleep(60)
 """  # noqa: E501
 
@@ -63,15 +63,15 @@ def ended(pid: int) -> bool:
 def test_a_part_that_is_killed_is_started_again_and_the_reason_kept(tmp_path: Path) -> None:
     part = part_of(tmp_path, SLEEP)
     states = list[str]()
-    part.listeners.append(lambda: states.append(part.standing()["state"]))
+    part.listeners.append(lambda: states.append(part.status()["state"]))
     part.start(900)
-    first = part.standing()["pid"]
+    first = part.status()["pid"]
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: part.restarts == 1 and part.standing()["state"] == "up")
-    standing = part.standing()
+    wait_until(lambda: part.restarts == 1 and part.status()["state"] == "up")
+    status = part.status()
     part.stop()
-    assert states[:3] == ["up", "down", "up"] and standing["pid"] != first
-    assert standing["reason"] == "it was ended by signal SIGKILL"
+    assert states[:3] == ["up", "down", "up"] and status["pid"] != first
+    assert status["reason"] == "it was ended by signal SIGKILL"
 
 
 def test_a_part_that_never_comes_up_is_said_with_its_last_words_and_its_log(
@@ -96,7 +96,7 @@ def test_a_part_that_fails_again_and_again_waits_longer_and_longer(tmp_path: Pat
 def test_a_part_that_does_not_end_in_order_is_killed(tmp_path: Path) -> None:
     part = part_of(tmp_path, STUBBORN, grace=0.3)
     part.start(900)
-    pid = part.standing()["pid"]
+    pid = part.status()["pid"]
     part.stop()
     assert ended(pid)
 
@@ -104,10 +104,10 @@ def test_a_part_that_does_not_end_in_order_is_killed(tmp_path: Path) -> None:
 def test_what_a_killed_part_has_left_is_ended_before_it_is_started_again(tmp_path: Path) -> None:
     part = part_of(tmp_path, WITH_CHILD)
     part.start(900)
-    process = psutil.Process(part.standing()["pid"])
+    process = psutil.Process(part.status()["pid"])
     child = process.children()[0]
     process.kill()
-    wait_until(lambda: part.restarts == 1 and part.standing()["state"] == "up")
+    wait_until(lambda: part.restarts == 1 and part.status()["state"] == "up")
     part.stop()
     assert ended(child.pid)
 
@@ -128,10 +128,10 @@ def test_only_processes_of_this_state_are_ended(tmp_path: Path) -> None:
     parts = [part_of(tmp_path / name, SLEEP) for name in ("state", "state-2")]
     for part in parts:
         part.start(900)
-    pids = [part.standing()["pid"] for part in parts]
+    pids = [part.status()["pid"] for part in parts]
     assert end_marked(mark_of(tmp_path / "state")) == 1
     wait_until(lambda: parts[0].restarts == 1)
-    assert parts[1].standing()["pid"] == pids[1]
+    assert parts[1].status()["pid"] == pids[1]
     for part in parts:
         part.stop()
 
@@ -141,10 +141,10 @@ def test_a_part_that_lives_and_does_not_answer_is_down(tmp_path: Path) -> None:
     part = part_of(tmp_path, SLEEP, lambda: said[0])
     part.start(900)
     said[0] = "its database is away"
-    wait_until(lambda: part.standing()["state"] == "down")
-    assert part.standing()["reason"] == "its database is away" and part.restarts == 0
+    wait_until(lambda: part.status()["state"] == "down")
+    assert part.status()["reason"] == "its database is away" and part.restarts == 0
     said[0] = ""
-    wait_until(lambda: part.standing()["state"] == "up")
+    wait_until(lambda: part.status()["state"] == "up")
     part.stop()
 
 

@@ -14,8 +14,8 @@ import requests
 from raysearch.events.log import Store
 from raysearch.server import postgres as own
 from raysearch.server.state import ServiceState, kept_secret
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import Follower, sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import check_tracking, client_of
 from raysearch.tracking.tracker import Place
 from tests.raysearch.events import streams

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from raysearch.errors import BadSetting
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Choice, Float, Int, Space
 from raysearch.sweeps.sweep import Metric, Resources, bare
 from raysearch.sweeps.walk import AskedTrial, from_params
@@ -32,7 +33,7 @@ from trainables.core.run import RunConfig
 
 @pytest.mark.parametrize("sweep", [GRID, CONDITIONAL, BRANCHING, CONTINUOUS, TIED])
 def test_a_sound_sweep_passes(sweep: Any) -> None:
-    Space(sweep).check()
+    check_space(Space(sweep))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_sound_sweep_passes(sweep: Any) -> None:
     ],
 )
 def test_given_values_that_have_an_effect_pass(fixed: dict[str, object]) -> None:
-    Space(CONDITIONAL, fixed).check()
+    check_space(Space(CONDITIONAL, fixed))
 
 
 def misspelt(trial: Any) -> Toy:
@@ -135,7 +136,7 @@ def a_dict(trial: Any) -> Any:
 )
 def test_what_is_wrong_is_named(function: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text) as caught:
-        Space(swept(function)).check()
+        check_space(Space(swept(function)))
     assert "\n" not in str(caught.value)
 
 
@@ -154,7 +155,7 @@ def test_what_is_wrong_is_named(function: Any, error: type[Exception], text: str
 )
 def test_choices_are_declared_with_real_paths(choices: Any, error: Any, text: str) -> None:
     with pytest.raises(error, match=text):
-        Space(swept(undeclared, choices=choices)).check()
+        check_space(Space(swept(undeclared, choices=choices)))
 
 
 @pytest.mark.parametrize(
@@ -176,13 +177,13 @@ def test_choices_are_declared_with_real_paths(choices: Any, error: Any, text: st
 )
 def test_given_values_are_checked(fixed: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
-        Space(CONDITIONAL, fixed).check()
+        check_space(Space(CONDITIONAL, fixed))
 
 
 def test_a_label_that_is_given_must_exist() -> None:
-    Space(TIED, {"choice.size": "large"}).check()
+    check_space(Space(TIED, {"choice.size": "large"}))
     with pytest.raises(ValueError, match="choice.size must be one of 'large', .*, got 'huge'"):
-        Space(TIED, {"choice.size": "huge"}).check()
+        check_space(Space(TIED, {"choice.size": "huge"}))
 
 
 def test_a_parameter_that_matters_somewhere_is_not_void() -> None:
@@ -190,7 +191,7 @@ def test_a_parameter_that_matters_somewhere_is_not_void() -> None:
         heads = trial.suggest_categorical("heads", [0, 4])
         return Toy(heads=heads, slots=trial.suggest_int("slots", 1, 3))
 
-    Space(swept(sweep)).check()
+    check_space(Space(swept(sweep)))
 
 
 @pytest.mark.parametrize(
@@ -323,10 +324,10 @@ def hiding(trial: Any) -> Hiding:
 )
 def test_a_configuration_that_could_not_be_repeated_is_refused(function: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Space(swept(function)).check()
+        check_space(Space(swept(function)))
 
 
 def test_a_given_value_may_be_written_otherwise() -> None:
     space = Space(swept(lambda trial: Kept(x=trial.suggest_float("x", 0, 1))), {"seed": 3})
-    space.check()
+    check_space(space)
     assert space.default() is not None

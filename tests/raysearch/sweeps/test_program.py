@@ -11,6 +11,7 @@ import pytest
 
 from raysearch import Program, trainable
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.program import ROOTS, original
 from raysearch.sweeps.program_config import ProgramConfig
 from raysearch.sweeps.space import Space
@@ -68,10 +69,10 @@ def test_a_sweep_over_a_program_passes_every_check() -> None:
         return train(more, optimizer=kind, lr=trial.suggest_float("lr", 1e-5, 1e-1, log=True), k=3)
 
     declared = sweep(metrics=[METRIC])(function)
-    Space(declared).check()
-    Space(declared, {"k": 5, "optimizer": "adam"}).check()
+    check_space(Space(declared))
+    check_space(Space(declared, {"k": 5, "optimizer": "adam"}))
     with pytest.raises(UnknownName, match="'lrr' is no path of the configurations"):
-        Space(declared, {"lrr": 5}).check()
+        check_space(Space(declared, {"lrr": 5}))
 
 
 def test_defaults_that_lie_in_the_space_are_its_first_point() -> None:

@@ -11,6 +11,7 @@ import pytest
 from raysearch.errors import BadSetting
 from raysearch.settings import SWEEPS
 from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.fresh_process import Elsewhere
 from raysearch.sweeps.space import Space
 from tests.raysearch.toys import Toy, swept
@@ -54,7 +55,7 @@ def branching(trial: Any) -> Any:
 )
 def test_what_differs_the_second_time_is_named(function: Any, words: str) -> None:
     with pytest.raises(BadSetting) as error:
-        Space(swept(function)).check()
+        check_space(Space(swept(function)))
     assert words in str(error.value) and "leave time, chance" in str(error.value)
 
 
@@ -117,7 +118,7 @@ def test_a_fresh_process_tells_time_and_chance_from_what_is_sound(
     monkeypatch.syspath_prepend(folder)
     monkeypatch.syspath_prepend(Path(__file__).parents[3])
     space = Space(find_sweep(name, ()))
-    space.check()
+    check_space(space)
     if name.endswith(":sound"):
         with Elsewhere(space):
             return

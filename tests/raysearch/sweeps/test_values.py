@@ -15,6 +15,7 @@ import pytest
 from raysearch.driver.plan import make_request, parse_overrides
 from raysearch.study.samplers.named import check_sampler
 from raysearch.study.study import Study
+from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.distributions import Choice, Float, Int, distribution_from_json, plain
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.values import as_json, spelled
@@ -121,7 +122,7 @@ def test_a_member_of_an_enumeration_is_offered_and_its_value_recorded() -> None:
         pool: Pool = Pool.MEAN
 
     space = Space(swept(lambda trial: Own(pool=trial.suggest_categorical("pool", list(Pool)))))
-    space.check()
+    check_space(space)
     assert [point.params for point in space.points()] == [{"pool": "cls"}, {"pool": "mean"}]
     assert space.default() is not None and Space(space.sweep, {"pool": "cls"}).count().points == 1
 
@@ -129,7 +130,7 @@ def test_a_member_of_an_enumeration_is_offered_and_its_value_recorded() -> None:
 def test_a_set_of_choices_has_no_order() -> None:
     space = Space(swept(lambda trial: Toy(depth=trial.suggest_categorical("depth", {1, 2}))))
     with pytest.raises(ValueError, match="depth must have choices in an order"):
-        space.check()
+        check_space(space)
 
 
 @pytest.mark.parametrize("bound", [np.float32(0.5), np.array(0.5), Scalar()])

@@ -11,7 +11,7 @@ import pytest
 from raysearch import verbs
 from raysearch.events.log import Store
 from raysearch.settings import Settings
-from raysearch.tracking.audit import audit
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.outbox import ASIDE, Outbox

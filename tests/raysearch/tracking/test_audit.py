@@ -14,8 +14,8 @@ import pytest
 from raysearch.events.log import Store
 from raysearch.events.schema import Asked
 from raysearch.results.view import SearchView
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from tests.raysearch.events import streams
 

@@ -14,7 +14,7 @@ from raysearch.events.locks import claim
 from raysearch.events.log import Store
 from raysearch.results import opening
 from raysearch.settings import Settings
-from raysearch.tracking.audit import audit
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from tests.raysearch.events import streams
 

@@ -20,8 +20,8 @@ from raysearch.results.view import SearchView, rows
 from raysearch.study.known_trials import read_known
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import sync
+from raysearch.tracking.findings import audit
 from raysearch.trial.group.rank import SilentSession
 from raysearch.trial.messages import InvalidMessage, checked_costs
 from raysearch.trial.rerun import Session

@@ -14,8 +14,8 @@ from raysearch.events.log import SearchIsRunning, Store
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import UNKNOWN
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import delete, sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.views import TAG
 from tests.raysearch.events import servers, streams

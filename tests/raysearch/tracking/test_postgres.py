@@ -24,8 +24,8 @@ from raysearch.events.schema import Reported
 from raysearch.passwords import hidden, without_password
 from raysearch.results.view import SearchView
 from raysearch.sweeps.search_spec import UNKNOWN
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import delete, sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from tests.raysearch.events import streams
 from tests.raysearch.events.facts import some

@@ -10,7 +10,7 @@ import pytest
 
 from raysearch.events.log import EventLog, Store
 from raysearch.results.intervals import interval
-from raysearch.tracking import audit as auditing
+from raysearch.tracking import findings as auditing
 from raysearch.tracking.consumer import sync
 from raysearch.tracking.mlflow.address import client_of, consumer
 from tests.raysearch.events import streams

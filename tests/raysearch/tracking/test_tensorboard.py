@@ -17,8 +17,8 @@ from raysearch.events.schema import Reported
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import to_plain
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import Feed, delete, links, sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.tensorboard import TensorBoard, _messages
 from raysearch.tracking.tracker import Place
 from tests.raysearch.events import streams

@@ -16,8 +16,8 @@ import pytest
 from raysearch.events.locks import FileLock
 from raysearch.events.log import SearchIsRunning, Store
 from raysearch.results.view import SearchView
-from raysearch.tracking.audit import audit
 from raysearch.tracking.consumer import Feed, Follower, links, sync
+from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import check_tracking, client_of, consumer
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.tracker import Mlflow

@@ -12,7 +12,6 @@ from sklearn.metrics import jaccard_score
 from torch import Tensor
 
 from trainables.metrics.semantic import (
-    IGNORED,
     cluster_scores,
     match,
     matched,
@@ -32,7 +31,7 @@ def drawn(clusters: int = CLASSES, seed: int = 0) -> tuple[Tensor, Tensor]:
     predicted = torch.where(
         torch.rand(labels.shape, generator=draw) < 0.5, labels % clusters, other
     )
-    labels[torch.rand(labels.shape, generator=draw) < 0.1] = IGNORED
+    labels[torch.rand(labels.shape, generator=draw) < 0.1] = 255
     labels[torch.rand(labels.shape, generator=draw) < 0.1] = -1
     return predicted, labels
 

@@ -139,10 +139,3 @@ UNREL = DetectionSet(
 )
 DETECTION_SETS = {each.name: each for each in (COCO, GARMENTS_BOXES, TREES, TINY, UNREL)}
 """By name."""
-
-
-def detection_set(name: str) -> DetectionSet:
-    """A set by its name. Raises LookupError with those that there are."""
-    if name not in DETECTION_SETS:
-        raise LookupError(f"data.name must be one of {', '.join(DETECTION_SETS)}, got {name!r}")
-    return DETECTION_SETS[name]

@@ -80,10 +80,3 @@ def statistics(split: Split, *, bounds: tuple[float, float] = BOUNDS) -> Statist
         np.bincount(np.bincount(examples, minlength=len(split))),
         int((crowds[ends[1]] - crowds[ends[0]]).sum()),
     )
-
-
-def examples_with(split: Split, category: int, least: int, most: int | None = None) -> Indices:
-    """Examples with `least` … `most` boxes of a class (None: or more), ascending."""
-    examples, classes, _ = boxes_of(split)
-    counts = np.bincount(examples[classes == category], minlength=len(split))
-    return np.flatnonzero((counts >= least) & (counts <= (counts if most is None else most)))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.trainables.data.detection import written
 from trainables.data.detection import columns
-from trainables.data.detection.statistics import boxes_of, examples_with, statistics
+from trainables.data.detection.statistics import boxes_of, statistics
 from trainables.data.detection.store import Split
 
 
@@ -64,13 +64,6 @@ def test_numbers_are_those_that_one_counts(split: Split) -> None:
 def test_an_area_that_is_not_annotated_is_that_of_the_box(whole: Split) -> None:
     found = boxes_of(whole)
     assert 200.0 in found.areas[(found.examples == 2) & (found.classes == 2)]  # 10 × 20
-
-
-def test_pictures_with_so_many_of_a_class_are_found(whole: Split) -> None:
-    counts = np.array([(whole.targets(example).classes == 1).sum() for example in range(4)])
-    for least, most in ((0, 0), (1, None), (2, 4), (1, 1)):
-        expected = np.flatnonzero((counts >= least) & (counts <= (99 if most is None else most)))
-        assert examples_with(whole, 1, least, most).tolist() == expected.tolist()
 
 
 def test_bounds_are_ascending(whole: Split) -> None:

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tests.trainables.data.detection import written
 from trainables.data.detection import columns, store
-from trainables.data.detection.catalog import COCO, DETECTION_SETS, GARMENTS_BOXES, detection_set
+from trainables.data.detection.catalog import COCO, DETECTION_SETS, GARMENTS_BOXES
 from trainables.data.detection.store import Split, open_set, truth
 
 
@@ -322,8 +322,6 @@ def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         open_set(GARMENTS_BOXES, tmp_path)
     with pytest.raises(LookupError, match="--image-size 96"):
         open_set(GARMENTS_BOXES, tmp_path, image_size=96)
-    with pytest.raises(LookupError, match="data.name must be one of coco, garments_boxes"):
-        detection_set("cocoa")
     written.coco(tmp_path)
     with pytest.raises(LookupError, match="split must be one of train, val, test of coco, got 'a'"):
         open_set(COCO, tmp_path).split("a")

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from raysearch.driver.capacity import to_come
+from raysearch.driver.autoscaler import to_come
 from raysearch.driver.resources import Machine
 from raysearch.events.log import EventLog, Store
 from raysearch.server.state import ServiceState
 from raysearch.server.submissions import Submission, code_folder
-from raysearch.server.submitted_verbs import addition_to
+from raysearch.server.submitted_verbs import supervisor_text
 from raysearch.server.supervisor import Supervisor
 from raysearch.trial.job import label_of
 from tests.raysearch.events import streams
@@ -280,9 +280,11 @@ def test_status_says_how_many_slots_a_search_waits_for(supervisor: Supervisor) -
     begin(supervisor, name)
     row = {"search": label_of(supervisor.settings().folder(name)), "wants": 6, "granted": 2}
     (supervisor.state / "broker.json").write_text(json.dumps({"searches": [row]}))
-    assert "slots: 2 of the 6 that it could use" in addition_to(["status", name], supervisor).text
+    assert (
+        "slots: 2 of the 6 that it could use" in supervisor_text(["status", name], supervisor).text
+    )
     (supervisor.state / "broker.json").write_text(json.dumps({"searches": [{**row, "granted": 6}]}))
-    assert "slots" not in addition_to(["status", name], supervisor).text
+    assert "slots" not in supervisor_text(["status", name], supervisor).text
 
 
 LIVE = Machine(4, 0, 8 << 30)

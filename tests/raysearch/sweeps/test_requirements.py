@@ -8,7 +8,7 @@ import pytest
 
 from raysearch.sweeps.requirements import (
     missing,
-    missing_somewhere,
+    missing_at_a_point,
     refuse_lacks,
     refuse_missing,
     refuse_unreported,
@@ -48,12 +48,12 @@ def test_a_configuration_that_says_nothing_needs_nothing() -> None:
 
 @pytest.mark.parametrize("others", [[1], list(range(10, 160))])
 def test_it_is_found_at_whichever_value_of_a_choice(others: list[int]) -> None:
-    assert missing_somewhere(Space(deep([*others, 7]))) == "depth 7 is not there; dig"
-    assert missing_somewhere(Space(deep(others))) is None
+    assert missing_at_a_point(Space(deep([*others, 7]))) == "depth 7 is not there; dig"
+    assert missing_at_a_point(Space(deep(others))) is None
 
 
 def test_a_value_that_is_fixed_counts() -> None:
-    assert missing_somewhere(Space(deep([1, 7]), {"depth": 1})) is None
+    assert missing_at_a_point(Space(deep([1, 7]), {"depth": 1})) is None
     with pytest.raises(LookupError, match="depth 7 is not there; dig"):
         refuse_lacks(Space(deep([1, 7]), {"depth": 7}))
 

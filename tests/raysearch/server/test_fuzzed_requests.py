@@ -137,7 +137,7 @@ def fuzz(state: Path, place: str, mode: GenerationMode, many: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize("place", DOORS)
-def test_each_door_does_as_it_is_described(state: Path, place: str, mode: GenerationMode) -> None:
+def test_each_path_does_as_it_is_described(state: Path, place: str, mode: GenerationMode) -> None:
     before = files(state)
     fuzz(state, place, mode, 15)
     assert [path for path in files(state) if path not in before and ".code" not in path] == []
@@ -146,7 +146,7 @@ def test_each_door_does_as_it_is_described(state: Path, place: str, mode: Genera
 @pytest.mark.long
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize("place", DOORS)
-def test_each_door_does_as_it_is_described_at_length(
+def test_each_path_does_as_it_is_described_at_length(
     state: Path, place: str, mode: GenerationMode
 ) -> None:
     fuzz(state, place, mode, 1000)
