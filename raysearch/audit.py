@@ -7,6 +7,7 @@ from typing import Any, cast
 from raysearch.errors import WrongState
 from raysearch.events.log import Store
 from raysearch.events.schema import Fact
+from raysearch.provenance.search_path import paths_of, searched
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.study.study import Study
@@ -26,7 +27,8 @@ def audit_search(store: Store, name: str, settings: Settings) -> list[Finding]:
     except WrongState as error:
         return [Finding(None, "events", str(error))]
     settings = settings.tracking_of(view.spec)
-    space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
+    with searched(paths_of(view.spec.code, settings.folder(name))):
+        space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
     study = Study.rebuild(space, view.spec, _Unwritten(), store.events(name))
     trials = cast("list[Any]", study.trials)
     return audit(store, name, settings.folder(name), settings.tracking_uri, trials)

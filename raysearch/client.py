@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
 from raysearch.errors import BadSetting, UnknownName
+from raysearch.notebook.live import watching
+from raysearch.notebook.shown import Page, Searched
 from raysearch.notifications import channels
 from raysearch.results import opening
+from raysearch.results.failure_reasons import refuse_nothing
 from raysearch.results.view import SearchView, TrialView, columns_of, rows
 from raysearch.settings import EXPERIMENTS, Settings
+from raysearch.sweeps import by_value
+from raysearch.sweeps.sweep import Sweep
 from raysearch.verbs import Filter
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from raysearch.driver.driver import Outcome
+    from raysearch.driver.search import Listener
     from raysearch.provenance.reproduce import Reproduction
     from raysearch.server.remote import Remote
     from raysearch.tracking.findings import Finding
@@ -69,13 +77,14 @@ class Client:
         return _frame(declared(), "name")
 
     def plan(
-        self, space: str, overrides: Mapping[str, object] | None = None, **options: Any
+        self, space: str | Sweep, overrides: Mapping[str, object] | None = None, **options: Any
     ) -> dict[str, Any]:
         """What a search would run, as its specification, without a trial."""
         from raysearch.driver.plan import Machine, make_request, plan
 
-        request = make_request(space, overrides or {}, **options)
-        return plan(request, self.settings, Machine.here()).spec.to_body()
+        with _named(space) as name:
+            request = make_request(name, overrides or {}, **options)
+            return plan(request, self.settings, Machine.here()).spec.to_body()
 
     def import_sweep(
         self,
@@ -127,22 +136,32 @@ class Client:
     # Running
 
     def search(
-        self, space: str, overrides: Mapping[str, object] | None = None, **options: Any
-    ) -> str:
-        """Runs a search to its end; returns its name.
+        self, space: str | Sweep, overrides: Mapping[str, object] | None = None, **options: Any
+    ) -> Searched:
+        """Runs a search to its end; returns its name, which a notebook shows as its results.
 
         `options` are those of the command: `trials`, `time`, `sampler`, `pruner`, `repeats`,
         `seed`, `concurrent`, `name`, `group`, `tags`, `notes` … (`raysearch.driver.plan.Request`).
+
+        Args:
+            space: a sweep, or its name. One that no module has, since it was defined in a notebook
+                or a script, goes to the trials as it is, with all that it refers to, and is kept
+                with the search; so does its experiment, named `__main__:run`.
+            overrides: values by config path.
+
+        Raises:
+            NothingCompleted: no trial completed, and the first failed as its traceback says.
         """
         from raysearch.driver.plan import make_request
         from raysearch.driver.search import start
 
-        request = make_request(space, overrides or {}, **options)
-        return self._driven(lambda listen: start(request, self.settings, listen))
+        with _named(space) as name:
+            request = make_request(name, overrides or {}, **options)
+            return self._driven(lambda listen: start(request, self.settings, listen))
 
     def submit(
         self,
-        space: str,
+        space: str | Sweep,
         overrides: Mapping[str, object] | None = None,
         folder: Path | None = None,
         **options: Any,
@@ -159,11 +178,13 @@ class Client:
         if self._there is None:
             raise BadSetting("address must be given to submit: Client(address='http://head:8267')")
         options.setdefault("user", user_here())
-        request = make_request(space, overrides or {}, **options)
+        request = make_request(_sent(space), overrides or {}, **options)
         package = pack(folder or Path.cwd())
         return self._there.submit(request, self._there.plan(request, package), package)
 
-    def resume(self, name: str, *, accept_changes: bool = False, as_it_was: bool = False) -> str:
+    def resume(
+        self, name: str, *, accept_changes: bool = False, as_it_was: bool = False
+    ) -> Searched:
         """Goes on with a search that was killed, interrupted or stopped.
 
         Where its code changed, with what is here (`accept_changes`) or what was kept (`as_it_was`).
@@ -184,7 +205,7 @@ class Client:
         time: float | None = None,
         accept_changes: bool = False,
         as_it_was: bool = False,
-    ) -> str:
+    ) -> Searched:
         """Goes on with a search for more trials, or more time (seconds)."""
         from raysearch.driver.search import extend
 
@@ -200,7 +221,7 @@ class Client:
         infeasible: bool = False,
         accept_changes: bool = False,
         as_it_was: bool = False,
-    ) -> str:
+    ) -> Searched:
         """Runs the failed trials of a search again."""
         from raysearch.driver.search import retry
 
@@ -252,13 +273,14 @@ class Client:
         say = print if self.show else lambda text: None
         return reproduce(name, trial, self.settings, folder, here=here, say=say)
 
-    def _driven(self, drive: Any) -> str:
-        from raysearch.driver.progress import Watch
-
-        if not self.show:
-            return drive(None).name
-        with Watch() as watch:
-            return drive(watch.listen).name
+    def _driven(self, drive: Callable[[Listener | None], Outcome]) -> Searched:
+        if self.show:
+            with watching() as watch:
+                outcome = drive(watch.listen)
+        else:
+            outcome = drive(None)
+        refuse_nothing(outcome.view, self.settings.folder(outcome.name))
+        return Searched.of(outcome.view)
 
     # Looking
 
@@ -360,11 +382,14 @@ class Client:
         """Sets tags of searches (None: removes one) and their group."""
         verbs.tag(_several(names), tags or {}, group, self.settings)
 
-    def report(self, name: str, by: str | None = None) -> Path:
-        """Writes the report of a search, its objectives `by` settings a or a,b too; its page."""
+    def report(self, name: str, by: str | None = None) -> Page:
+        """Writes the report of a search, its objectives `by` settings a or a,b too.
+
+        Returns the path of its page, which a notebook shows as the page itself.
+        """
         if self._there is not None:
-            return self._there.report(name, self.settings.folder(name) / "report", by)
-        return verbs.report(name, self.settings, by)[0]
+            return Page(self._there.report(name, self.settings.folder(name) / "report", by))
+        return Page(verbs.report(name, self.settings, by)[0])
 
     def export(self, name: str, url: str, study: str | None = None) -> int:
         """Writes a search as an Optuna study; returns the number of its trials."""
@@ -395,6 +420,31 @@ def _service(address: str) -> Remote:
     from raysearch.server.remote import Remote
 
     return Remote(address)
+
+
+@contextmanager
+def _named(space: str | Sweep) -> Generator[str]:
+    """The name by which a sweep is found, here and by the processes of a search."""
+    if not isinstance(space, Sweep):
+        yield space
+    elif (reference := by_value.reference_of(space)) is not None:
+        yield reference
+    else:
+        with by_value.kept_for_now(space) as reference:
+            yield reference
+
+
+def _sent(space: str | Sweep) -> str:
+    """The name by which a service finds a sweep. Raises BadSetting: it is in no module."""
+    if not isinstance(space, Sweep):
+        return space
+    reference = by_value.reference_of(space)
+    if reference is None:
+        raise BadSetting(
+            f"sweep {space.name} must be in a module of the folder that is sent, since a service "
+            f"runs files: put it into one, or run it here by search"
+        )
+    return reference
 
 
 def _arguments(overrides: Mapping[str, object] | None) -> list[str]:

@@ -55,6 +55,10 @@ class WrittenLater(WrongState):
     """A newer raysearch wrote what is to be read."""
 
 
+class NothingCompleted(WrongState):
+    """No trial of a search completed: says why the first failed, with its traceback."""
+
+
 KIND_TO = "RAYSEARCH_KIND_TO"
 """The descriptor to which a command says the kind of its error, for the service that runs it."""
 KINDS = {one.__name__: one for one in (UnknownName, BadSetting, Unreachable, WrongState)}

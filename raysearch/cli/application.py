@@ -8,6 +8,7 @@ import traceback
 from typing import Any
 
 from raysearch.cli import (
+    beginning,
     data,
     importing,
     keeping,
@@ -25,6 +26,7 @@ from raysearch.version import version
 
 __all__ = [
     "app",
+    "beginning",
     "data",
     "importing",
     "keeping",

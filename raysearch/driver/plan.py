@@ -20,6 +20,7 @@ from raysearch.provenance.origin import git_state, user_here, versions
 from raysearch.results.averaged import foreseen_means
 from raysearch.settings import STORE, TRACKING, Settings
 from raysearch.study.known_trials import read_known
+from raysearch.sweeps import by_value
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.fresh_process import Elsewhere
@@ -272,7 +273,7 @@ def _declared(sweep: Sweep, space: Space) -> dict[str, Any]:
     return {
         "sweep": sweep.reference,
         "sweep_name": sweep.name,
-        "experiment": first.config.experiment,
+        "experiment": by_value.experiment_of(first.config, sweep),
         "family": first.config.name,
         "metrics": tuple(
             MetricSpec(metric.name, metric.direction, metric.reduce) for metric in sweep.metrics

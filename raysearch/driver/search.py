@@ -26,12 +26,14 @@ from raysearch.events.schema import ArtifactWritten, Recoded, Resumed
 from raysearch.files import make_folder
 from raysearch.passwords import hidden
 from raysearch.provenance.resumed_code import Changes, chosen, code_of, modules_of
+from raysearch.provenance.search_path import added, paths_of, searched
 from raysearch.provenance.snapshot import FOLDER, keep
 from raysearch.provenance.sources import Sources
 from raysearch.results.collecting import uncollected
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.study.study import Study
+from raysearch.sweeps import by_value
 from raysearch.sweeps.catalog import find_sweep
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.requirements import refuse_lacks
@@ -115,6 +117,7 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     spec = replace(spec, search=name, folder=str(folder))
     claim(folder)
     with store.lock(name, folder) as lock, _begun(folder, settings) as own:
+        by_value.keep(planned.sweep, folder / FOLDER / by_value.FOLDER)
         code = _keep_code(spec, settings, programs=programs_of(planned.space))
         spec = replace(spec, code=code)
         log = store.create(name, spec)
@@ -123,7 +126,8 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
         study = Study(planned.space, spec, log)
         study.learn()
         clocks = Clocks(begun, request.time_box)
-        return Driver(settings, store, lock, log, view, study, clocks, own=own).run([])
+        paths = paths_of(code, folder)
+        return Driver(settings, store, lock, log, view, study, clocks, paths, own).run([])
 
 
 def _reuse(
@@ -203,6 +207,7 @@ def _resume(
                 reason = view.reason or "there was nothing left to do"
                 return Outcome(name, view.state, reason, view)
             settings = settings.tracking_of(view.spec)
+            stack.enter_context(searched(paths_of(view.spec.code, settings.folder(name))))
             code = code_of(view.spec, settings, changes, stack)
             space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
             if changes == "refuse" or code.found is None and not _was_recoded(view):
@@ -374,8 +379,10 @@ def _keep_code(
 ) -> CodeState:
     """Keeps the code that is here now in the folder of the search; what events say of it."""
     folder, never, here = settings.folder(spec.search), [settings.runs], Path.cwd()
-    known = spec.code
-    return keep(folder, here, modules_of(spec), never, spec.threads, known, found, programs)
+    known, modules = spec.code, modules_of(spec)
+    paths = (tuple(added()) or None) if known is None else known.paths
+    kept = keep(folder, here, modules, never, spec.threads, known, found, programs)
+    return replace(kept, paths=paths)
 
 
 def _say_code(log: EventLog, view: SearchView, code: CodeState) -> None:

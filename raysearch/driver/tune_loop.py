@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def tune(conductor: Conductor, spec: SearchSpec, own: OwnRay | None, shared: Pat
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.limits.concurrent)
     from ray import tune as ray_tune
     from ray.air._internal import usage
+    from ray.tune import progress_reporter as shown
 
     from raysearch.driver.tune import Begin, Decisions, Halt, Suggestions
     from raysearch.trial.endings import outcome_of
@@ -47,6 +49,9 @@ def tune(conductor: Conductor, spec: SearchSpec, own: OwnRay | None, shared: Pat
     decisions = Decisions(conductor)
     # To count callbacks it would import four loggers' libraries, of which one leaves folders.
     usage.tag_callbacks = lambda callbacks: False
+    # In a notebook it would clear what the cell has shown, to show nothing at this verbosity.
+    for module in (sys.modules["ray.tune.tune"], shown):
+        setattr(module, "IS_NOTEBOOK", False)  # noqa: B010
     try:
         ray_tune.Tuner(
             ray_tune.with_resources(Host, host_resources(spec)),

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from raysearch import adapters as adapters_package
 from raysearch import reporting
 from raysearch.programs.shims.files import shim_files
 
@@ -44,9 +45,10 @@ class Channel:
 
     def _fill_path(self) -> None:
         """What the program can import: the reporting functions, and stand-ins for loggers."""
-        reported = Path(reporting.__file__).read_bytes()
-        files = {"raysearch/__init__.py": _PACKAGE.encode(), "raysearch/reporting.py": reported}
-        files |= shim_files()
+        reported, adapters = Path(reporting.__file__), Path(adapters_package.__file__).parent
+        files = {"raysearch/__init__.py": _PACKAGE.encode(), **shim_files()}
+        for file in (reported, *sorted(adapters.glob("*.py"))):
+            files[f"raysearch/{file.relative_to(reported.parent).as_posix()}"] = file.read_bytes()
         for name, content in files.items():
             place = self.path / name
             place.parent.mkdir(parents=True, exist_ok=True)

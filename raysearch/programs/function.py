@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -61,6 +62,32 @@ def run(config: dict[str, Any], session: Any) -> None:
     """
     values, seed, facts = split(config)
     call(resolved(facts), {**values, "seed": seed}, session)
+
+
+class Kept:
+    """A function that no module has, kept with its search, as an experiment."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, config: dict[str, Any], session: Any) -> None:
+        """Runs it as `run` would."""
+        values, seed, _ = split(config)
+        call(self.function, {**values, "seed": seed}, session)
+
+
+def _by_value(config: Any) -> Kept | None:
+    """What a search keeps of the function of a configuration, if no module has it."""
+    module, _, name = str(config.facts["function"]).partition(":")
+    if module != "__main__":
+        return None
+    found = getattr(sys.modules[module], name, None)
+    if found is None:
+        raise UnknownName(f"function {name!r} must be there still when its search begins")
+    return Kept(getattr(found, "function", found))
+
+
+run.by_value = _by_value  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def call(function: Any, values: dict[str, Any], session: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from raysearch.results import opening
 from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
+from raysearch.sweeps import by_value
 from raysearch.sweeps.search_spec import CodeState, read_part
 from raysearch.trial.rerun_launch import rerun
 
@@ -113,6 +115,7 @@ def reproduce(
     code = None if here else _code(past, own)
     target = _prepare(folder, settings.runs / "repro" / f"{name}-{trial}")
     paths = [Path.cwd()] if code is None else snapshot.unpack(own, code, target / "code")
+    paths = [*_by_value(own, target / "code"), *paths, *_added(past)]
     for warning in _warnings(past):
         say(f"warning    {warning}")
     say(f"log        {target / 'log.txt'}")
@@ -188,12 +191,28 @@ def _code(past: _Past, folder: Path) -> str:
             f"the code of trial {past.trial.number} of {name!r} was not kept, since an earlier "
             f"version began that search; --here runs it with the code that is here now"
         )
-    if not snapshot.manifest(folder, code)["sources"]:
+    is_kept = by_value.holds(folder / snapshot.FOLDER / by_value.FOLDER)
+    if not snapshot.manifest(folder, code)["sources"] and not is_kept:
         raise BadSetting(
             f"no code was kept of search {name!r}, since all of it is installed as packages; "
             f"--here runs it with those that are here now"
         )
     return code
+
+
+def _by_value(folder: Path, target: Path) -> list[Path]:
+    """A copy of what the search was given by value, if it was."""
+    kept = folder / snapshot.FOLDER / by_value.FOLDER
+    if not by_value.holds(kept):
+        return []
+    shutil.copytree(kept, target / by_value.FOLDER)
+    return [target / by_value.FOLDER]
+
+
+def _added(past: _Past) -> list[Path]:
+    """The folders that its caller had added to where modules are looked for."""
+    code = past.view.begun.code
+    return [] if code is None else [Path(path) for path in code.paths or ()]
 
 
 def _warnings(past: _Past) -> list[str]:

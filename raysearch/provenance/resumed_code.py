@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from raysearch.errors import BadSetting, WrongState
 from raysearch.provenance import snapshot
+from raysearch.provenance.search_path import paths_of
 from raysearch.provenance.sources import Sources, gather
 from raysearch.settings import Settings
+from raysearch.sweeps import by_value
 from raysearch.sweeps.plugins import modules_in
 from raysearch.sweeps.search_spec import SearchSpec
 
@@ -65,7 +67,7 @@ def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitS
         WrongState: it changed, and nothing was said of changes; or what was kept is damaged.
     """
     found, kept = here_now(spec, settings), spec.code
-    here = Code([str(Path.cwd())], found)
+    here = Code(paths_of(kept, settings.folder(spec.search)), found)
     if kept is None or changes == "accept":
         return here
     name, folder = spec.search, settings.folder(spec.search)
@@ -75,7 +77,7 @@ def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitS
     if changes == "refuse":
         raise WrongState(_refusal(name, changed))
     paths = stack.enter_context(_unpacked(folder, kept.snapshot))
-    return Code([*paths, str(Path.cwd())], None)
+    return Code([*paths, *here.paths], None)
 
 
 def changed_meanwhile(spec: SearchSpec, settings: Settings, paths: list[str]) -> str:
@@ -84,7 +86,7 @@ def changed_meanwhile(spec: SearchSpec, settings: Settings, paths: list[str]) ->
     A trial runs what its host imported when that was started, and another host what is there then.
     """
     kept = spec.code
-    if kept is None or paths != [str(Path.cwd())]:
+    if kept is None or _FOLDER in Path(paths[0]).parts:
         return ""
     folder, found = settings.folder(spec.search), here_now(spec, settings)
     changed = snapshot.changed_since(folder, kept.snapshot, found, modules_of(spec))
@@ -110,10 +112,14 @@ def _refusal(name: str, changed: list[str]) -> str:
 
 
 def modules_of(spec: SearchSpec) -> list[str]:
-    """The modules of the sweep and of the experiment of a search, and of its own other parts."""
+    """The modules of the sweep and of the experiment of a search, or those that they use, and of
+    its own other parts.
+    """
     track = str((spec.request or {}).get("track") or "")
     own = modules_in(spec.sampler, spec.pruner, track)
-    return [*(name.partition(":")[0] for name in (spec.sweep, spec.experiment)), *own]
+    named = [name.partition(":")[0] for name in (spec.sweep, spec.experiment)]
+    used = [module for name in dict.fromkeys(named) for module in by_value.modules_of(name)]
+    return [*used, *own]
 
 
 @contextmanager
@@ -146,6 +152,7 @@ def _imported_from(paths: list[str]) -> Generator[None]:
             name for name in folders if getattr(sys.modules.get(name), "__file__", None) is None
         }
         names = [name for name in sys.modules if name.partition(".")[0] in tops | loose]
+        names += filter(by_value.is_by_value, sys.modules)  # they refer to the others
         return {name: sys.modules.pop(name) for name in names}
 
     before, searched = taken_out(), list(sys.path)

@@ -103,6 +103,12 @@ class TrialView:
     costs: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
     usage: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from raysearch.results.html import trial_html
+
+        return trial_html(self)
+
     @property
     def doing(self) -> str:
         """Its state; `starting` while its process loads what it needs, and has said nothing."""
@@ -148,6 +154,12 @@ class SearchView:
     at_once: int | None = None
     _body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     _ranking: tuple[int, list[Rank]] = field(default=(-1, []), compare=False, repr=False)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from raysearch.results.html import search_html
+
+        return search_html(self)
 
     @classmethod
     def read(cls, store: Store, search: str) -> SearchView:

@@ -62,6 +62,8 @@ class CodeState:
     """The hash of the source files in it."""
     versions: str = ""
     """The hash of the versions and settings in it."""
+    paths: tuple[str, ...] | None = None
+    """Folders that its caller had added to where modules are looked for, if any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What a notebook shows: a search while it runs, its name, its report."""

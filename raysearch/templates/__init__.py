@@ -1,0 +1,1 @@
+"""Files to begin with: an experiment of one's own."""
