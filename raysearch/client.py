@@ -16,7 +16,9 @@ from raysearch.notebook.shown import Page, Searched
 from raysearch.notifications import channels
 from raysearch.results import opening
 from raysearch.results.failure_reasons import refuse_nothing
-from raysearch.results.view import SearchView, TrialView, columns_of, rows
+from raysearch.results.layout import records
+from raysearch.results.tables import columns_of, trial_columns
+from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.sweeps import by_value
 from raysearch.sweeps.sweep import Sweep
@@ -40,7 +42,8 @@ class Client:
     data frames.
 
     Args:
-        runs: the folder in which everything lies.
+        runs: the folder in which everything lies; None: `runs`, or what the environment or
+            `raysearch.toml` say, as of the next two.
         store: the database of events; None: in `runs`.
         tracking_uri: MLflow; None: in `runs`.
         show: whether a search that runs prints its progress.
@@ -54,7 +57,7 @@ class Client:
 
     def __init__(
         self,
-        runs: str | Path = "runs",
+        runs: str | Path | None = None,
         store: str | None = None,
         tracking_uri: str | None = None,
         *,
@@ -291,11 +294,9 @@ class Client:
         text: str | None = None,
     ) -> pd.DataFrame:
         """The searches of a group, with tags (None: any value), with a text; a row for each."""
-        from raysearch.cli.show import listed
-
         if self._there is not None:
             return _frame(self._there.listed(Filter(group, tags or {}, text)), "name")
-        return _frame(listed(self.settings, Filter(group, tags or {}, text)), "name")
+        return _frame(verbs.listed(self.settings, Filter(group, tags or {}, text)), "name")
 
     def view(self, name: str) -> SearchView:
         """All that is known of a search."""
@@ -315,10 +316,28 @@ class Client:
         view = self.view(name)
         return {"name": name, "state": verbs.state_of(view, self.settings), **summary(view)}
 
-    def results(self, name: str) -> pd.DataFrame:
-        """All trials, best first, with the parameters that vary."""
+    def results(
+        self,
+        name: str,
+        where: str | None = None,
+        sort: str | None = None,
+        group_by: str | None = None,
+    ) -> pd.DataFrame:
+        """All trials, best first, with the parameters that vary; or those that are chosen.
+
+        `where` is a condition such as `optimizer.kind == 'adamw'`, `sort` names columns with a
+        minus for falling, `group_by` gives a row for each value of a column: count, mean of the
+        completed configurations with its 95 % interval, best.
+        """
+        from raysearch.results.selection import Chosen, chosen_rows, group_columns, groups
+
         view = self.view(name)
-        return _frame(rows(view), columns_of(view).own("trial"))
+        found = chosen_rows(view, Chosen(where, sort, group_by))
+        if group_by is not None:
+            return _frame(
+                records(group_columns(view, group_by), groups(view, found, group_by)), group_by
+            )
+        return _frame(records(trial_columns(view), found), columns_of(view).own("trial"))
 
     def curves(self, name: str) -> pd.DataFrame:
         """All reports of all trials: `trial`, `step`, fidelity, a column for each metric and cost.
@@ -358,6 +377,15 @@ class Client:
         """Searches side by side, a row for each."""
         return _frame(verbs.compared(names, self.settings), "search")
 
+    def diff(self, first: str, second: str) -> pd.DataFrame:
+        """Two trials, as `digits-1/3`: what differs of configurations and code, and the results."""
+        from raysearch.provenance import trial_difference as trials
+
+        one = trials.Named.read(first)
+        other = trials.Named.read(second, one.search)
+        found = trials.compare_trials(one, other, self.settings)
+        return _frame(records(trials.columns(one, other), found), "name")
+
     def check(self, name: str) -> Sequence[Finding]:
         """What disagrees between events, study, MLflow and folders: nothing, if all is well."""
         from raysearch.audit import audit_search
@@ -381,6 +409,10 @@ class Client:
     ) -> None:
         """Sets tags of searches (None: removes one) and their group."""
         verbs.tag(_several(names), tags or {}, group, self.settings)
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a search that is not running another name."""
+        verbs.rename(name, new, self.settings)
 
     def report(self, name: str, by: str | None = None) -> Page:
         """Writes the report of a search, its objectives `by` settings a or a,b too.

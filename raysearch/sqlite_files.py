@@ -26,7 +26,12 @@ def sqlite_file(address: str) -> Path | None:
     return None if url.query else Path(str(url.database))
 
 
-def absolute(address: str) -> str:
-    """An address whose SQLite file does not depend on the current folder; others as they are."""
+def absolute(address: str, folder: Path | None = None) -> str:
+    """An address whose SQLite file does not depend on the current folder; others as they are.
+
+    It is meant from a folder, by default the current one.
+    """
     file = sqlite_file(address)
-    return address if file is None or file.is_absolute() else sqlite_address(file.absolute())
+    if file is None or file.is_absolute():
+        return address
+    return sqlite_address((folder or Path.cwd()).absolute() / file)

@@ -78,12 +78,16 @@ def letters(text: object, style: str = "") -> Text:
 
 
 def table_of(header: Sequence[object], rows: Iterable[Sequence[object]] = (), **how: Any) -> Table:
-    """A plain table of texts; `how` goes to each column."""
+    """A plain table of texts, in which what is too long goes on in the next line of its cell.
+
+    `how` goes to each column.
+    """
     from rich.table import Table
 
+    options: dict[str, Any] = {"overflow": "fold", **how}
     table = Table(box=None, pad_edge=False)
     for name in header:
-        table.add_column(letters(name), **how)
+        table.add_column(letters(name), **options)
     for row in rows:
         table.add_row(*map(letters, row))
     return table

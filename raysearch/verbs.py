@@ -13,7 +13,9 @@ from raysearch.events.log import SearchIsRunning, Store
 from raysearch.events.schema import ArtifactWritten, Fact, Noted, Tagged
 from raysearch.passwords import hidden
 from raysearch.provenance.search_folder import is_moved, remove
+from raysearch.results.layout import records
 from raysearch.results.opening import store_of, view_of
+from raysearch.results.search_table import COLUMNS, SearchRow
 from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.nearest import on_offer
@@ -87,6 +89,16 @@ def state_of(view: SearchView, settings: Settings) -> str:
         return view.state
     holder = store_of(settings).lock(view.search, settings.folder(view.search)).holder()
     return "killed" if holder is None else view.state
+
+
+def search_rows(settings: Settings, chosen: Filter | None = None) -> list[SearchRow]:
+    """The searches that are meant as rows of a table, oldest first."""
+    return [SearchRow.of(view, state_of(view, settings)) for view in searches(settings, chosen)]
+
+
+def listed(settings: Settings, chosen: Filter | None = None) -> list[dict[str, Any]]:
+    """The searches that are meant, a record for each: `raysearch.results.search_table.COLUMNS`."""
+    return records(COLUMNS, search_rows(settings, chosen))
 
 
 def parse_tags(put: Iterable[str], remove: Iterable[str]) -> dict[str, Any]:
@@ -202,6 +214,8 @@ def _synced(store: Store, name: str, settings: Settings) -> str:
 
     view = SearchView.read(store, name)
     settings = settings.tracking_of(view.spec)
+    if settings.tracking_uri == "none":
+        return ""  # it is in no MLflow, and will not be
     try:
         sync(store, name, settings.tracking_uri, settings.folder(name))
     except SearchIsRunning:
@@ -249,6 +263,55 @@ def request_stop(store: Store, view: SearchView, trial: int | None, settings: Se
     if trial is not None and view.trials[trial].ended is not None:
         raise BadSetting(f"trial {trial} of {view.search!r} has ended: {view.trials[trial].state}")
     store.request(view.search, {"action": "stop", "trial": trial})
+
+
+def rename(name: str, new: str, settings: Settings) -> str:
+    """Gives a search another name: in the store, its folder, MLflow.
+
+    Returns why MLflow does not have it yet: empty if it does. Its experiment in MLflow is that of
+    the sweep, and keeps its name. What `rename` broke off in between it completes.
+
+    Raises:
+        BadSetting: the new name is none, or in use; another search evaluates trials of this one,
+            which are found by its name. UnknownName: no such search. SearchIsRunning: it is being
+            driven. WrongState: it began with a version that did not write down its name.
+    """
+    from raysearch.driver.plan import check_name
+
+    check_name(new)
+    store, view = view_of(name, settings)
+    before, after = settings.folder(name), settings.folder(new)
+    is_half_done = after.exists() and not before.exists()  # killed between folder and store
+    if store.exists(new) or (after.exists() and not is_half_done):
+        raise BadSetting(f"{new!r} is the name of a search or a folder already; choose another")
+    if not view.begun.search:
+        raise WrongState(
+            f"search {name!r} cannot be renamed: an earlier version began it, and its runs in "
+            f"MLflow are known by its name alone"
+        )
+    for each in searches(settings):
+        if each.spec.evaluates is not None and each.spec.evaluates.search == name:
+            raise BadSetting(
+                f"search {name!r} cannot be renamed: {each.search!r} evaluates its trials, whose "
+                f"checkpoints it knows by that name"
+            )
+    with store.lock(name, after if is_half_done else before):
+        _move(store, view, before, after)
+    return _synced(store, new, settings)
+
+
+def _move(store: Store, view: SearchView, before: Path, after: Path) -> None:
+    """Renames folder and search; a search that was copied before stays one that was."""
+    is_there, begun = before.exists(), Path(view.spec.folder)
+    was_moved = is_moved(view, before) if is_there else begun != before
+    if is_there:
+        before.rename(after)
+    try:
+        store.rename(view.search, after.name, begun if was_moved else after)
+    except BaseException:
+        if is_there:
+            after.rename(before)
+        raise
 
 
 def compared(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def test_a_documented_option_exists(option: str) -> None:
     known = {
         one for command in [*commands.values(), *inside] for p in command.params for one in p.opts
     }
-    known.add("--help")
+    known |= {"--help", "--install-completion", "--version"}
     assert option in known
 
 

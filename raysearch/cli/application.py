@@ -10,6 +10,7 @@ from typing import Any
 from raysearch.cli import (
     beginning,
     data,
+    differing,
     importing,
     keeping,
     looking,
@@ -20,6 +21,7 @@ from raysearch.cli import (
     submitting,
 )
 from raysearch.cli.options import OUR_FAULT, app
+from raysearch.cli.panels import arrange
 from raysearch.streams import lost_output, open_streams
 from raysearch.terminal import say, say_block
 from raysearch.version import version
@@ -28,6 +30,7 @@ __all__ = [
     "app",
     "beginning",
     "data",
+    "differing",
     "importing",
     "keeping",
     "looking",
@@ -38,6 +41,8 @@ __all__ = [
     "serving",
     "submitting",
 ]
+
+arrange(app)
 
 
 def main(arguments: list[str] | None = None) -> Any:

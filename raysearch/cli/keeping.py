@@ -55,9 +55,9 @@ def sync(
     from raysearch.tracking.registry import tracked
     from raysearch.tracking.tracker import aside_sentences
 
-    settings = Settings.locate(runs, store, tracking_uri)
     aside: dict[str, list[str]] = {}
     with plainly():
+        settings = Settings.locate(runs, store, tracking_uri)
         written = verbs.sync(name, settings, aside, track)
     spec = view_of(name, runs, store)[1].spec
     names = track or tracked(spec)
@@ -107,6 +107,22 @@ def tag(
         settings = Settings.locate(runs, store)
         chosen = verbs.named(names or [], of_group, settings)
         show_verbs.show_said(verbs.tag(chosen, tags, group, settings))
+
+
+@app.command()
+def rename(
+    name: Name,
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    tracking_uri: Tracking = None,
+    store: StoreUrl = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Give a search that is not running another name: in store, folder and MLflow."""
+    from raysearch import verbs
+
+    with plainly():
+        missing = verbs.rename(name, new, Settings.locate(runs, store, tracking_uri))
+    say(f"{name} is {new} now" + (f"; MLflow does not have it yet: {missing}" if missing else ""))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from raysearch.cli.address import at_address, with_address
+from raysearch.cli.forms import Csv, Latex, Markdown, form_of
 from raysearch.cli.options import (
     RUNS,
     Json,
@@ -74,12 +75,12 @@ def list_searches(
     runs: Runs = RUNS,
 ) -> None:
     """List the searches: state, trials, best; those of a group, with a tag, with a word."""
-    from raysearch.cli import show
+    from raysearch.cli.show_list import show_list
     from raysearch.verbs import Filter
 
     with plainly():
         chosen = Filter.read(group, tag or [], note)
-        show.show_list(Settings.locate(runs, store), chosen, as_json)
+        show_list(Settings.locate(runs, store), chosen, as_json)
 
 
 @app.command()
@@ -97,16 +98,29 @@ def status(name: Name, as_json: Json = False, store: StoreUrl = None, runs: Runs
 @at_address
 def results(
     name: Name,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    where: Annotated[
+        str | None, typer.Option(help="Only trials that fit: \"optimizer.kind == 'adamw'\".")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="By which column, a minus before it for falling: -seconds.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="Count, mean and best for each value of this column.")
+    ] = None,
+    csv: Csv = False,
+    latex: Latex = False,
+    markdown: Markdown = False,
     as_json: Json = False,
     store: StoreUrl = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Show all trials, best first, with the parameters that vary."""
-    from raysearch.cli import show
+    """Show all trials, best first, with the parameters that vary; or those that are chosen."""
+    from raysearch.cli.show_results import show_results
+    from raysearch.results.selection import Chosen
 
     with plainly():
-        show.show_results(view_of(name, runs, store)[1], csv=csv, as_json=as_json)
+        form = form_of(as_json=as_json, csv=csv, latex=latex, markdown=markdown)
+        show_results(view_of(name, runs, store)[1], Chosen(where, sort, group_by), form)
 
 
 @app.command()
@@ -182,7 +196,9 @@ def ui(
 @app.command()
 def compare(
     names: Names,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    csv: Csv = False,
+    latex: Latex = False,
+    markdown: Markdown = False,
     as_json: Json = False,
     as_html: Annotated[
         bool, typer.Option("--html", help="Write one page: the best so far, curves overlaid.")
@@ -197,10 +213,11 @@ def compare(
 
     with plainly():
         settings = Settings.locate(runs, store)
+        form = form_of(as_json=as_json, csv=csv, latex=latex, markdown=markdown)
         if not (as_html or opened):
-            show_verbs.show_comparison(names, settings, csv=csv, as_json=as_json)
+            show_verbs.show_comparison(names, settings, form)
             return
-        show_verbs.check_page(csv=csv, as_json=as_json)
+        show_verbs.check_page(form)
         _show_page(verbs.comparison(names, settings), opened)
 
 

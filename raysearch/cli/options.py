@@ -24,7 +24,6 @@ app = typer.Typer(
     name="raysearch",
     help="Hyperparameter search for vision-representation research: declare, search, compare.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -32,7 +31,12 @@ app = typer.Typer(
 FINISHED, NOTHING_COMPLETED, BAD_INPUT, OUR_FAULT, OUT_OF_BOX, INTERRUPTED = 0, 1, 2, 70, 124, 130
 RAY_DID_NOT_START, STOPPED_ITSELF = 69, 1
 
-Runs = Annotated[Path, typer.Option("--runs", help="Folder in which everything lies.")]
+Runs = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs", help="Folder in which everything lies; default runs, or raysearch.toml."
+    ),
+]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", help="Database of the events; default runs/raysearch.db.")
 ]
@@ -45,13 +49,26 @@ Address = Annotated[
     typer.Option("--address", help="A Ray cluster to run on: auto, or head:6379; default here."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(help="Name of a search.")]
-Names = Annotated[list[str], typer.Argument(help="Names of searches.")]
+
+
+def _complete(incomplete: str) -> list[str]:
+    """The searches that begin so, for the completion of a shell: it says no error."""
+    with suppress(Exception):
+        from raysearch.results.opening import store_of
+
+        names = store_of(Settings.locate()).searches()
+        return [name for name in names if name.startswith(incomplete)]
+    return []
+
+
+Name = Annotated[str, typer.Argument(help="Name of a search.", autocompletion=_complete)]
+Names = Annotated[list[str], typer.Argument(help="Names of searches.", autocompletion=_complete)]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[PATH=VALUE]...", help="Values; one given to a sampled name fixes it."),
 ]
-RUNS = Path("runs")
+RUNS: Path | None = None
+"""Not given: environment, file or default say it (`Settings.locate`)."""
 _ERROR = 4000
 """Letters of an error, which may list what is on offer."""
 
@@ -80,7 +97,7 @@ def plainly() -> Generator[None]:
         raise typer.Exit(BAD_INPUT) from None
 
 
-def view_of(name: str, runs: Path, store: str | None) -> tuple[Store, SearchView]:
+def view_of(name: str, runs: Path | None, store: str | None) -> tuple[Store, SearchView]:
     """The store and the view of an existing search; creates nothing."""
     from raysearch.results import opening
 

@@ -108,7 +108,7 @@ _PLACES = (
 
 
 def _settings(
-    runs: Path,
+    runs: Path | None,
     store: str | None,
     tracking_uri: str | None,
     address: str | None,
@@ -352,11 +352,18 @@ def train(
         if show:
             single.show(experiment, values)
         elif evaluate_only is not None:
-            single.evaluate(experiment, values, evaluate_only, split or "val", folder, runs)
+            single.evaluate(
+                experiment,
+                values,
+                evaluate_only,
+                split or "val",
+                folder,
+                Settings.locate(runs).runs,
+            )
         elif split is not None:
             raise BadSetting(f"--split is for --evaluate-only, got {split!r}")
         else:
-            single.train(experiment, values, folder, runs)
+            single.train(experiment, values, folder, Settings.locate(runs).runs)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import typer
 
 from raysearch.cli.options import RUNS, Runs, app, plainly
 from raysearch.extras import require
+from raysearch.settings import Settings
 from raysearch.terminal import say
 
 
@@ -52,7 +53,7 @@ def serve(
         from raysearch.server.service import Options, Service
 
         options = Options(
-            runs.absolute(),
+            Settings.locate(runs).runs,
             place,
             host,
             port,

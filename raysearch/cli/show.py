@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raysearch.driver.evaluating import foreseen
 from raysearch.driver.progress import (
-    best_table,
+    best_tables,
     duration,
     headline,
     params_line,
-    seeds_in_words,
     size,
     trials_table,
 )
-from raysearch.errors import BadSetting, UnknownName
+from raysearch.errors import UnknownName
 from raysearch.events.log import Store
 from raysearch.passwords import hidden
 from raysearch.provenance.snapshot import in_words
@@ -27,7 +25,6 @@ from raysearch.results.answer import (
     answer,
     answer_lines,
     damage_lines,
-    doubts,
     failure_lines,
     fixed_lines,
     resource_lines,
@@ -36,31 +33,25 @@ from raysearch.results.answer import (
     unfinished_lines,
     warning_lines,
 )
-from raysearch.results.endings import ends
 from raysearch.results.forecast import expected, expected_runs
 from raysearch.results.opening import store_of
 from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.spent import spent_lines
-from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
 from raysearch.sweeps.requirements import missing_at_a_point, withholds
 from raysearch.sweeps.search_spec import SearchSpec
-from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show, table_of
+from raysearch.terminal import make_console, print_json, say, say_block, show
 from raysearch.texts import one_line, shown
-from raysearch.verbs import Filter, searches, state_of
+from raysearch.verbs import searches, state_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from raysearch.driver.driver import Outcome
     from raysearch.driver.plan import Request
     from raysearch.sweeps.space import Space
 
-_OPTIONAL = ("notes", "tags", "group", "sweep", "pruned", "complete", "seeds")
-"""Columns of the list of searches that are left out first where there is no room."""
 _WORDS = 80
-"""Letters of a note or of any other words in a table."""
+"""Letters of the name of a parameter."""
 
 
 def show_plan(request: Request, settings: Settings, count: int) -> None:
@@ -135,85 +126,6 @@ def _expected(spec: SearchSpec, settings: Settings) -> str:
     )
 
 
-def listed(settings: Settings, chosen: Filter) -> list[dict[str, Any]]:
-    """The searches in the store that are meant, a record for each."""
-    found: list[dict[str, Any]] = []
-    for view in searches(settings, chosen):
-        best = next(iter(view.ranking()), None)
-        found.append(
-            {
-                "name": view.search,
-                "sweep": view.spec.sweep_name,
-                "state": state_of(view, settings),
-                "trials": len(view.trials),
-                **ends(view.counts()),
-                "best": best.mean if best is not None else None,
-                "best_trial": best.trial.number if best is not None else None,
-                "seeds": best.seeds if best is not None else None,
-                **(doubts(best) if best is not None else dict.fromkeys(("outcomes", "suspicious"))),
-                "group": view.spec.group,
-                "tags": dict(view.spec.tags),
-                "notes": view.spec.notes,
-            }
-        )
-    return found
-
-
-def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
-    """The searches in the store that are meant."""
-    found = listed(settings, chosen)
-    if as_json:
-        print_json(found)
-        return
-    if not found:
-        is_any = next(searches(settings), None) is not None
-        begin = "no search yet; begin with: raysearch search ssl.digits_vit"
-        say("no search fits" if is_any else begin)
-        return
-    if not any(row["infeasible"] for row in found):
-        found = [{k: v for k, v in row.items() if k != "infeasible"} for row in found]
-    for row in found:
-        row["tags"] = ", ".join(f"{name}={value}" for name, value in row["tags"].items())
-        outcomes, doubt = row.pop("outcomes"), row.pop("suspicious")
-        row["seeds"] = seeds_in_words(outcomes, is_suspicious=bool(doubt)) if outcomes else None
-    rows = [{name.replace("_", " "): _cell(value) for name, value in row.items()} for row in found]
-    kept, left_out = _that_fit(rows, make_console().width)
-    show(table_of(kept, [[row[name] for name in kept] for row in rows]))
-    if left_out:
-        say(f"no room for {', '.join(left_out)}: a wider terminal has it, and --json", err=True)
-
-
-def _that_fit(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], list[str]]:
-    """The columns that a terminal has room for, without empty ones; and those it has none for.
-
-    What says how far to trust a best value stays, such as how its seeds ended.
-    """
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-    kept = [name for name in widths if name not in _OPTIONAL or any(row[name] for row in rows)]
-    left_out: list[str] = []
-    for name in _OPTIONAL:
-        if sum(widths[each] + 2 for each in kept) - 2 <= width:
-            break
-        if name in kept and not (name == "seeds" and any(":" in row[name] for row in rows)):
-            kept.remove(name)
-            left_out.append(name)
-    return kept, left_out
-
-
-def columns_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Records side by side: a column for each, a line for each field that any of them has."""
-    heads = [shown(next(iter(row.values()))) for row in rows]
-    keys = list(dict.fromkeys(key for row in rows for key in row))[1:]
-    cells = [[shown(key, 80), *(_cell(row.get(key)) for row in rows)] for key in keys]
-    table = table_of(["", *heads], cells, overflow="fold")
-    table.columns[0].no_wrap = True
-    return table
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else shown(value, _WORDS)
-
-
 def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     """How far a search is."""
     state = state_of(view, settings)
@@ -233,26 +145,6 @@ def show_status(view: SearchView, settings: Settings, *, as_json: bool) -> None:
     for line in [*view.notices, *trial_notices(view)]:
         say(f"noticed: {line}")
     show(trials_table(view, 20, make_console().width))
-
-
-def check_form(*, csv: bool, as_json: bool) -> None:
-    """Raises BadSetting if both are asked for."""
-    if csv and as_json:
-        raise BadSetting("either --json or --csv must be given, got both")
-
-
-def show_results(view: SearchView, *, csv: bool, as_json: bool) -> None:
-    """All trials, best first."""
-    check_form(csv=csv, as_json=as_json)
-    table = rows(view)
-    if as_json:
-        print_json(table)
-    elif csv:
-        print_csv(table)
-    else:
-        show(trials_table(view, len(view.trials), make_console().width))
-        for line in cost_lines(view):
-            say(line)
 
 
 def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
@@ -320,7 +212,8 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
             say(line)
     else:
         say("best configurations" if has_repeats(view) else "best trials")
-        show(best_table(view, 4))
+        for table in best_tables(view, 4, make_console().width):
+            show(table)
         for line in answer_lines(view):
             say(line)
         for line in failure_lines(view):
@@ -361,8 +254,8 @@ def tracked_lines(spec: SearchSpec, folder: Path) -> list[str]:
 
 
 def _runs(settings: Settings) -> str:
-    relative = os.path.relpath(settings.runs)
-    return "" if relative == "runs" else f" --runs {relative}"
+    is_default = settings.runs == Settings.locate().runs
+    return "" if is_default else f" --runs {os.path.relpath(settings.runs)}"
 
 
 def report_lines(outcome: Outcome, settings: Settings) -> list[str]:

@@ -4,30 +4,81 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from raysearch import verbs
-from raysearch.cli.show import check_form, columns_table
+from raysearch.cli.forms import Form
 from raysearch.errors import BadSetting
+from raysearch.results.layout import Column, side_by_side
+from raysearch.results.markup import marked_up
 from raysearch.settings import Settings
-from raysearch.terminal import print_csv, print_json, say, show
+from raysearch.terminal import make_console, print_csv, print_json, say, say_block, show
+from raysearch.texts import CELL, decimals, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
-def show_comparison(names: Sequence[str], settings: Settings, *, csv: bool, as_json: bool) -> None:
+def show_comparison(names: Sequence[str], settings: Settings, form: Form | None) -> None:
     """Searches side by side: a row for each in CSV and JSON, a column for each in the table."""
-    check_form(csv=csv, as_json=as_json)
     rows = verbs.compared(names, settings)
-    if as_json:
+    if form == "json":
         print_json(rows)
-    elif csv:
+    elif form == "csv":
         print_csv(rows)
+    elif form is not None:
+        say_block(marked_up(comparison_columns(rows), rows, form))
     else:
-        show(columns_table(rows))
+        for table in record_tables(rows, make_console().width):
+            show(table)
 
 
-def check_page(*, csv: bool, as_json: bool) -> None:
+def record_tables(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> list[Table]:
+    """Records side by side: a column for each, a line for each field that any of them has.
+
+    As many beside each other as there is room for; the others below, under the same labels.
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row))[1:]
+    keys = [key for key in keys if any(row.get(key) is not None for row in rows)]
+    heads = [shown(next(iter(row.values())), 2 * CELL) for row in rows]
+    cells = [[_cell(row.get(key)) for key in keys] for row in rows]
+    return side_by_side(
+        [shown(key, 2 * CELL) for key in keys], list(zip(heads, cells, strict=True)), width
+    )
+
+
+def comparison_columns(rows: Sequence[Mapping[str, Any]]) -> list[Column[Mapping[str, Any]]]:
+    """What a paper says of each search: how many trials and seeds, each mean with its interval."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    scores = [key for key in keys if f"{key} low" in keys and key != "difference"]
+    columns: list[Column[Mapping[str, Any]]] = []
+    for key in ("search", "trials", "seeds", *scores, "steps", "hours", "difference", "verdict"):
+        if key not in keys:
+            continue
+        is_mean = f"{key} low" in keys
+        said = (lambda row, key=key: _spread(row, key)) if is_mean else None
+        align = "left" if key in ("search", "verdict") else "right"
+        columns.append(Column(key, key, lambda row, key=key: row.get(key), said, align))
+    return columns
+
+
+def _spread(row: Mapping[str, Any], key: str) -> str:
+    """`0.9823 ± 0.0072`, the half of the 95 % interval; without one the mean alone."""
+    mean, low, high = (row.get(name) for name in (key, f"{key} low", f"{key} high"))
+    if mean is None:
+        return ""
+    half = None if low is None or high is None else (high - low) / 2
+    return decimals(mean) + ("" if half is None else f" ± {decimals(half)}")
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else shown(value, 2 * CELL)
+
+
+def check_page(form: Form | None) -> None:
     """Raises BadSetting if something else than a page is asked for too."""
-    if csv or as_json:
-        raise BadSetting(f"--html must stand alone, got {'--csv' if csv else '--json'} too")
+    if form is not None:
+        raise BadSetting(f"--html must stand alone, got --{form} too")
 
 
 def show_said(missing: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from raysearch.settings import SWEEPS
@@ -10,9 +11,12 @@ from raysearch.sweeps.catalog import sweeps
 from raysearch.sweeps.counts import KeptCounts, Reading
 from raysearch.sweeps.space import Count, Space
 from raysearch.sweeps.sweep import Sweep
-from raysearch.terminal import print_json, show, table_of
+from raysearch.terminal import make_console, print_json, say, show, table_of
 from raysearch.texts import one_line
 
+_HEADER = ("sweep", "points", "trials", "sampler", "metric", "question")
+_WIDE = 120
+"""Letters from which on all is in one table; below it each sweep has lines of its own."""
 _WORDS = 200
 """Letters of a question or of the metrics in the table."""
 
@@ -33,8 +37,15 @@ def show_spaces(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    header = ("sweep", "points", "trials", "sampler", "metric", "question")
-    show(table_of(header, [_row(record) for record in found], overflow="fold"))
+    rows, width = [_row(record) for record in found], make_console().width
+    if width >= _WIDE:
+        show(table_of(_HEADER, rows))
+        return
+    for name, *facts, question in rows:
+        say(name)
+        said = [f"{what} {fact}" for what, fact in zip(_HEADER[1:], facts, strict=False)]
+        for line in (*wrap(", ".join(said), width - 2), *wrap(question, width - 2)):
+            say(f"  {line}")
 
 
 def _count(sweep: Sweep) -> Count:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import accumulate, islice
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,9 +20,18 @@ from raysearch.results.answer import fixed_lines, warning_lines
 from raysearch.results.averaged import long_means
 from raysearch.results.endings import lost
 from raysearch.results.forecast import expected_runs, forecast
-from raysearch.results.ranking import Rank, has_repeats, winner
+from raysearch.results.layout import drawn, fitted, side_by_side
+from raysearch.results.ranking import winner
+from raysearch.results.tables import (
+    TrialColumn,
+    TrialRow,
+    short_names,
+    terminal_columns,
+    trial_rows,
+    with_interval,
+)
 from raysearch.results.view import SearchView, TrialView
-from raysearch.terminal import letters, make_console, say, table_of
+from raysearch.terminal import letters, make_console, say
 from raysearch.texts import CELL, decimals, one_line, shown
 
 _STYLES = {
@@ -36,19 +45,31 @@ _STYLES = {
     "known": "dim",
     "waiting": "dim",
 }
-_VAGUE = ("kind", "name")
-"""Last parts of names that say nothing by themselves."""
 _LINES = 24
 """Parameters in the table of the best trials."""
 _LINE_EVERY = 10.0
 _DRAW_EVERY = 0.5
+_TICK_EVERY = 1.0
 
 
 class Watch:
-    """Shows a search while it runs; its `listen` is called by the driver after each event."""
+    """Shows a search while it runs; its `listen` is called by the driver after each event.
 
-    def __init__(self, console: Console | None = None, rows: int = 12) -> None:
+    On a terminal a line on top says what it does (`phase_of`) and for how long, by `clock` in
+    seconds; it is drawn anew each second, also while there are no events.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        rows: int = 12,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console or make_console()
+        self._clock, self._begun = clock, clock()
+        self._phase, self._since = phase_of(None), self._begun
+        self._body: tuple[RenderableType, ...] = ()
+        self._turn, self._ended = threading.RLock(), threading.Event()
         self._rows = rows
         self._live: Live | None = None
         self._told: set[int] = set()
@@ -62,10 +83,11 @@ class Watch:
         """Takes over the terminal, if there is one that can be drawn on."""
         with self._never_fatal():
             if self._console.is_terminal and not self._console.is_dumb_terminal:
-                # Without a thread of its own, in which an error would be nobody's.
+                # Without rich's own thread, in which an error would be nobody's.
                 self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.__enter__()
-                self._live.update(Text("starting …"), refresh=True)
+                self.tick()
+                threading.Thread(target=self._tick_on, name="display", daemon=True).start()
         return self
 
     def __exit__(
@@ -75,14 +97,31 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         """Gives the terminal back."""
+        self._ended.set()
         if self._live is not None:
-            with self._never_fatal():
+            with self._turn, self._never_fatal():
                 self._live.__exit__(kind, error, traceback)
+
+    def tick(self) -> None:
+        """Draws the line on top anew, above what was last drawn: it looks at no search."""
+        with self._turn:
+            if self._live is None or self._is_broken or self._ended.is_set():
+                return
+            with self._never_fatal():
+                now = self._clock()
+                text = f"{self._phase} for {rounded(now - self._since)}"
+                if self._since > self._begun:
+                    text += f", {rounded(now - self._begun)} in all"
+                self._live.update(Group(letters(text, "dim"), *self._body), refresh=True)
+
+    def _tick_on(self) -> None:
+        while not self._ended.wait(_TICK_EVERY):
+            self.tick()
 
     def listen(self, view: SearchView) -> None:
         """Draws at most twice a second; on a plain output each told trial has a line."""
         if not self._is_broken:
-            with self._never_fatal():
+            with self._turn, self._never_fatal():
                 self._listen(view)
 
     @contextmanager
@@ -112,11 +151,14 @@ class Watch:
         if self._live is None:
             self._lines(view, first)
             return
-        now = time.monotonic()
+        now = self._clock()
         if now - self._drawn >= _DRAW_EVERY:
             self._drawn = now
             table = trials_table(view, self._rows, self._console.width)
-            self._live.update(Group(headline(view), table), refresh=True)
+            self._body, phase = (headline(view), table), phase_of(view)
+            if phase != self._phase:
+                self._phase, self._since = phase, now
+            self.tick()
 
     def _lines(self, view: SearchView, first: bool) -> None:
         if view.told != self._looked_at:  # not at each of a million reports
@@ -125,7 +167,7 @@ class Watch:
             new, self._told = sorted(told - self._told), told
             for number in [] if first else new:
                 self._say(_line(view, view.trials[number]))
-        now = time.monotonic()
+        now = self._clock()
         if now - self._drawn >= _LINE_EVERY:
             self._drawn = now
             self._say(headline(view))
@@ -134,8 +176,34 @@ class Watch:
         self._console.print(letters(text) if isinstance(text, str) else text, soft_wrap=True)
 
 
+def phase_of(view: SearchView | None) -> str:
+    """What a search does: starts Ray (None: nothing is known of it yet), waits, runs, ends."""
+    if view is None:
+        return "starting Ray"
+    doing = [trial.doing for trial in view.trials.values()]
+    if "running" in doing:
+        return "running"
+    if "starting" in doing:
+        return "starting trials"
+    total = expected_runs(view.spec)
+    if total is not None and view.done() >= total:
+        return "evaluating the best, writing what is left"
+    if view.spec.gpus:
+        return "waiting for GPUs"
+    return "waiting for CPUs" if doing else "starting the first trial"
+
+
+def rounded(seconds: float) -> str:
+    """A duration in one unit: `42 s` below two minutes, `12 min`, from two hours on `3.5 h`."""
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    if seconds < 119.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
 def headline(view: SearchView) -> Text:
-    """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), 0.4 trials/s, ETA 0:50`."""
+    """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), …, about 12 min left`."""
     counts = view.counts()
     total = expected_runs(view.spec)
     parts = [
@@ -151,14 +219,14 @@ def headline(view: SearchView) -> Text:
     if view.ranking():
         best = view.ranking()[0]
         seeds = f", {best.of_seeds}" if best.seeds > 1 or best.others else ""
-        parts.append(f"best {_mean(best)[0]} (trial {best.trial.number}{seeds})")
+        parts.append(f"best {with_interval(best)} (trial {best.trial.number}{seeds})")
     ahead = forecast(view)
     if ahead.rate:
         parts.append(f"{ahead.rate * 60:.1f} trials/min")
     if ahead.used:
         parts.append(f"disk {size(ahead.used)}{_at_the_end(view, ahead.disk)}")
     if ahead.seconds is not None:
-        parts.append(f"ETA {duration(ahead.seconds)}")
+        parts.append(f"about {rounded(ahead.seconds)} left")
     return letters(f"{view.search}: " + ", ".join(parts), "bold")
 
 
@@ -176,122 +244,54 @@ def _at_the_end(view: SearchView, disk: int | None) -> str:
     return "" if disk is None else f", {size(disk)} at the end"
 
 
-def trials_table(view: SearchView, rows: int, width: int | None = None) -> Table:
+def trials_table(
+    view: SearchView,
+    rows: int,
+    width: int | None = None,
+    chosen: Sequence[TrialRow] | None = None,
+) -> Table:
     """The running trials and the best of the others, with the parameters that vary.
 
     Where configurations were run again, the run that stands for one shows its mean ± half of the
-    95 % interval, and over how many seeds. Parameters that do not fit into `width` are counted.
+    95 % interval, and over how many seeds. Number, state, objectives and fidelity are never cut;
+    parameters that do not fit into `width` are dropped from the right, and counted. With `chosen`
+    these rows, in their order.
     """
-    names = view.varying()
-    header = [shown(name) for name in (*labels(view), *short_names(names))]
-    running = [trial for trial in view.trials.values() if trial.state == "running"]
-    others = [trial for trial in view.ranked() if trial.state != "running"]
-    stands, repeated = {each.trial.number: each for each in view.ranking()}, has_repeats(view)
-    trials = [*running, *others[: max(rows - len(running), 3)]]
-    found = [cells(view, t, names, stands.get(t.number), repeated=repeated) for t in trials]
-    fit = _fitting([header, *found], len(header) - len(names), width)
-    left = [f"… {len(header) - fit} more"] if fit < len(header) else []
-    table = table_of([*header[:fit], *left], no_wrap=True)
-    for trial, row in zip(trials, found, strict=True):
-        table.add_row(*map(letters, row[:fit]), style=_STYLES.get(trial.doing, ""))
-    return table
+    found = list(chosen) if chosen is not None else _running_first(trial_rows(view), rows)
+    table = fitted(terminal_columns(view), found, width)
+    return drawn(table, [_STYLES.get(row.trial.doing, "") for row in found])
 
 
-def _fitting(rows: Sequence[Sequence[str]], least: int, width: int | None) -> int:
-    """How many columns of a table fit, with the count of the others; at least one parameter."""
-    columns = len(rows[0])
-    ends = list(accumulate(2 + max(cell_len(row[at]) for row in rows) for at in range(columns)))
-    if width is None or ends[-1] - 2 <= width:
-        return columns
-    fit = sum(end + len("… 999 more") <= width for end in ends)
-    return min(max(fit, least + 1), columns)
+def _running_first(found: Sequence[TrialRow], rows: int) -> list[TrialRow]:
+    running = [row for row in found if row.trial.state == "running"]
+    running.sort(key=lambda row: row.trial.number)
+    others = [row for row in found if row.trial.state != "running"]
+    return [*running, *others[: max(rows - len(running), 3)]]
 
 
-def labels(view: SearchView) -> list[str]:
-    """What the columns of `cells` are, before the parameters."""
-    metrics = [metric.name for metric in view.spec.metrics]
-    means = ["mean" if len(metrics) == 1 else f"mean {name}" for name in metrics]
-    repeated = [*means, "seeds"] if has_repeats(view) else []
-    of = ["evaluates"] if view.spec.evaluates is not None else []
-    return ["trial", "state", *of, *metrics, *repeated, view.spec.fidelity]
-
-
-def cells(
-    view: SearchView,
-    trial: TrialView,
-    names: list[str],
-    rank: Rank | None,
-    *,
-    repeated: bool,
-) -> list[str]:
-    """Number, state, values, fidelity and the named parameters of a trial, as text.
-
-    In a search that evaluates finished trials also which of them it is; if configurations were
-    `repeated`, also means and seeds of that which the trial stands for.
-    """
-    values = trial.values or (trial.reports[-1][2] if trial.reports else None)
-    fidelity = next(
-        (report[1] for report in reversed(trial.reports) if report[1] is not None), None
-    )
-    count = len(view.spec.metrics)
-    means: list[str] = []
-    if repeated:
-        means = [""] * (count + 1) if rank is None else [*_mean(rank), _seeds(rank)]
-    of = [str((trial.evaluates or {}).get("trial", ""))] if view.spec.evaluates is not None else []
-    return [
-        str(trial.number),
-        trial.doing,
-        *of,
-        *([decimals(value) for value in values] if values else [""] * count),
-        *means,
-        "" if fidelity is None else str(fidelity),
-        *(shown(trial.params.get(name, "")) for name in names),
-    ]
-
-
-def _mean(rank: Rank) -> list[str]:
-    """`0.9823 ± 0.0072` for each objective; without an interval the mean alone."""
-    return [
-        f"{decimals(found.mean)}" + (f" ± {decimals(found.half)}" if found.count > 1 else "")
-        for found in rank.intervals
-    ]
-
-
-def _seeds(rank: Rank) -> str:
-    outcomes = {"complete": rank.complete, **rank.others}
-    return seeds_in_words(outcomes, is_suspicious=bool(rank.suspicion))
-
-
-def seeds_in_words(outcomes: Mapping[str, int], *, is_suspicious: bool) -> str:
-    """`3`, or `3: 1 complete, 2 diverged`, or `3: suspicious, identical results`."""
-    text = str(sum(outcomes.values()))
-    if len(outcomes) > 1:
-        text += f": {', '.join(f'{count} {what}' for what, count in outcomes.items())}"
-    return f"{text}: suspicious, identical results" if is_suspicious else text
-
-
-def best_table(view: SearchView, count: int) -> Table:
-    """The best configurations side by side, a row for each parameter: fits 80 columns.
+def best_tables(view: SearchView, count: int, width: int | None = None) -> list[Table]:
+    """The best configurations side by side, a line for each parameter, as tables of that width.
 
     With several objectives: of the Pareto front.
     """
-    won, names, repeated = winner(view), view.varying(), has_repeats(view)
+    won = winner(view)
     best = won.front if won is not None and len(won.metrics) > 1 else view.ranking()
-    columns = [cells(view, each.trial, names, each, repeated=repeated) for each in best[:count]]
-    every = list(enumerate([*labels(view), *names]))[2:]
-    rows = [[shown(label, 2 * CELL), *(each[at] for each in columns)] for at, label in every]
-    if len(rows) > _LINES:
-        rows = [*rows[:_LINES], [f"… and {len(rows) - _LINES} more: raysearch best", ""]]
-    return table_of(["", *(f"trial {column[0]}" for column in columns)], rows, no_wrap=True)
+    stand = [TrialRow(each.trial, each) for each in best[:count]]
+    columns = terminal_columns(view)[2:]
+    left = len(columns) - _LINES
+    columns = columns[:_LINES] if left > 0 else columns
+    labels = [_label(column) for column in columns]
+    said = [[column.cell(row) for column in columns] for row in stand]
+    if left > 0:
+        labels.append(f"… and {left} more: raysearch best")
+        said = [[*cells, ""] for cells in said]
+    heads = [f"trial {row.trial.number}" for row in stand]
+    return side_by_side(labels, list(zip(heads, said, strict=True)), width)
 
 
-def short_names(names: list[str]) -> list[str]:
-    """The last parts of dotted names, as far as they differ."""
-    last = [name.rpartition(".")[2] for name in names]
-    return [
-        name if last.count(short) > 1 or short in _VAGUE else short
-        for short, name in zip(last, names, strict=True)
-    ]
+def _label(column: TrialColumn) -> str:
+    """Of a parameter the whole name, of all else its header."""
+    return shown(column.key if column.may_drop else column.header, 2 * CELL)
 
 
 def size(number: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from raysearch.events.schema import Extended, Fact, Noted, Recoded, Tagged
+from raysearch.events.schema import Extended, Fact, Noted, Recoded, Renamed, Tagged
 from raysearch.sweeps.search_spec import CodeState, SearchSpec, read_part
 
 
@@ -24,5 +24,7 @@ def changed(spec: SearchSpec, fact: Fact) -> SearchSpec:
             )
         case Recoded(code=code):
             return replace(spec, code=read_part(CodeState, code, "code"))
+        case Renamed(name=name, folder=folder):
+            return replace(spec, search=name, folder=folder)
         case _:
             return spec

@@ -29,7 +29,7 @@ from raysearch.events.database import (
 from raysearch.events.encoding import decode, decode_all, encode
 from raysearch.events.locks import FileLock, Lock, SearchIsRunning, ServerLock
 from raysearch.events.reading import fact_of
-from raysearch.events.schema import Created, Fact, Unknown
+from raysearch.events.schema import Created, Fact, Renamed, Unknown
 from raysearch.files import full_disk
 from raysearch.passwords import hidden
 from raysearch.sweeps.search_spec import SearchSpec
@@ -278,6 +278,34 @@ class Store:
                 connection.execute(table.delete().where(table.c.search == search))
 
         self._run(work)
+
+    def rename(self, search: str, name: str, folder: Path) -> None:
+        """Gives a search, whose lock the caller holds, another name, with an event that says so.
+
+        All in one transaction. `folder` is where it lies from now on.
+
+        Raises:
+            ValueError: a search has that name.
+        """
+        lock = self._held.get(search)
+        fact = Renamed(name, search, str(folder))
+
+        def work(connection: sa.Connection) -> bool:
+            if lock is not None:
+                lock.fence(connection)
+            count = sa.select(sa.func.max(EVENTS.c.seq))
+            if connection.scalar(count.where(EVENTS.c.search == name)) is not None:
+                return False
+            last = int(connection.scalar(count.where(EVENTS.c.search == search)) or 0)
+            for table in (EVENTS, REQUESTS, CURSORS):
+                change = table.update().where(table.c.search == search).values(search=name)
+                connection.execute(change)
+            event = Event(last + 1, name, None, now(), fact)
+            connection.execute(EVENTS.insert(), [_row(event)])
+            return True
+
+        if not self._run(work):
+            raise BadSetting(f"a search is named {name!r} already; choose another name")
 
     def request(self, search: str, body: Mapping[str, Any]) -> int:
         """Leaves a request for the driver of a search; returns its number."""

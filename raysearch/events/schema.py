@@ -312,6 +312,16 @@ class Recoded(Fact):
 
 
 @dataclass(slots=True)
+class Renamed(Fact):
+    """A search has another name and folder from now on."""
+
+    kind: ClassVar[str] = "renamed"
+    name: str
+    former: str
+    folder: str
+
+
+@dataclass(slots=True)
 class Resumed(Fact):
     """A driver goes on with a search that an earlier one left at that time (ms since 1970)."""
 

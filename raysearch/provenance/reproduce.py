@@ -12,7 +12,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
-from raysearch.events.schema import CheckpointSaved, Recoded, Reported, Started
+from raysearch.events.schema import CheckpointSaved, Reported
 from raysearch.provenance import snapshot
 from raysearch.provenance.comparison import (
     Row,
@@ -24,12 +24,12 @@ from raysearch.provenance.comparison import (
     version_rows,
 )
 from raysearch.provenance.environment import VARIABLES, current_environment, differences
+from raysearch.provenance.trial_difference import codes_of
 from raysearch.results import opening
 from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
 from raysearch.sweeps import by_value
-from raysearch.sweeps.search_spec import CodeState, read_part
 from raysearch.trial.rerun_launch import rerun
 
 Say = Callable[[str], None]
@@ -148,7 +148,7 @@ def _past(store: Store, view: SearchView, number: int, folder: Path) -> _Past:
             raise BadSetting(
                 f"trial {number} of {name!r} evaluates checkpoint {path}, which {what}"
             )
-    codes = _codes(store, view, number)
+    codes = codes_of(store, view, number)
     past = _Past(view, trial, codes, _environment_then(view, codes[0], folder))
     for event in store.events(name, kinds=(Reported, CheckpointSaved), trial=number):
         fact = event.body
@@ -170,17 +170,6 @@ def _evaluated(evaluates: Mapping[str, Any]) -> Saved:
     """What is known of the checkpoint that a trial only evaluates."""
     known = (evaluates.get(name) for name in ("bytes", "sha256", "source"))
     return Saved(0, *known, copied=bool(evaluates.get("copied")))
-
-
-def _codes(store: Store, view: SearchView, number: int) -> list[str | None]:
-    """The snapshots that the attempts of a trial ran from, each once, the first one first."""
-    code, found = view.begun.code, list[str | None]()
-    for event in store.events(view.search, kinds=(Recoded, Started)):
-        if isinstance(event.body, Recoded):
-            code = read_part(CodeState, event.body.code, "code")
-        elif event.trial == number:
-            found.append(code.snapshot if code else None)
-    return list(dict.fromkeys(found))
 
 
 def _code(past: _Past, folder: Path) -> str:

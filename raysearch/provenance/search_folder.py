@@ -17,8 +17,8 @@ _UNFINISHED = (".raysearch-", ".report-", ".partial-")
 
 
 def is_moved(view: SearchView, folder: Path) -> bool:
-    """Whether a search lies elsewhere than where it began: it was copied or moved."""
-    begun = Path(view.begun.folder or folder)
+    """Whether a search lies elsewhere than where it began, or was renamed: copied or moved."""
+    begun = Path(view.spec.folder or folder)
     with suppress(OSError):
         return begun != folder and not begun.samefile(folder)
     return True  # it is not there any more

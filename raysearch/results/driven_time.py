@@ -12,12 +12,13 @@ from raysearch.events.schema import (
     Extended,
     Noted,
     Recoded,
+    Renamed,
     Resumed,
     Retried,
     Tagged,
 )
 
-_SAID = (Noted, Tagged, Extended, Retried, Recoded, ArtifactWritten)
+_SAID = (Noted, Tagged, Extended, Retried, Recoded, Renamed, ArtifactWritten)
 """What is written of a search between two drivers too."""
 
 

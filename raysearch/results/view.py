@@ -261,8 +261,12 @@ class SearchView:
 
     @property
     def identity(self) -> str:
-        """What no other search shares, one of the same name in another store either."""
-        text = json.dumps([self.search, self.created, self._body], sort_keys=True)
+        """What no other search shares, one of the same name in another store either.
+
+        It is that of the name with which it began, whatever it is called now.
+        """
+        began = self._body.get("search") or self.search
+        text = json.dumps([began, self.created, self._body], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def counts(self) -> dict[str, int]:

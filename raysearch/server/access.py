@@ -44,7 +44,7 @@ _NO_TOKEN = (
 )
 _LONGEST = 2000
 """Characters of a sentence: what was asked is quoted in some."""
-_THINGS = {"name": "search", "code": "package"}
+_THINGS = {"name": "search", "code": "package", "trial": "trial"}
 """What is named by a part of a path."""
 _PATIENCE = 60.0
 """Seconds without a byte after which the rest of a body is waited for no longer."""

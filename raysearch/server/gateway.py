@@ -25,6 +25,7 @@ from raysearch.server import state as states
 from raysearch.server.access import SAYS, Guard, fault_text, not_there, refused, wrong_request
 from raysearch.server.broker_process import slots
 from raysearch.server.capacity import existing
+from raysearch.server.reads import add_reads
 from raysearch.server.report_archive import report_of
 from raysearch.server.requests import (
     After,
@@ -91,6 +92,7 @@ def create_app(state: Path, *, pause: float = 5.0) -> FastAPI:
     _add_verbs(app, supervisor, commands)
     _add_searches(app, supervisor, commands)
     _add_submitting(app, supervisor)
+    add_reads(app, supervisor)
     return app
 
 

@@ -107,11 +107,9 @@ class Remote:
 
     def listed(self, chosen: Filter) -> list[dict[str, Any]]:
         """The searches that are meant, a record for each."""
-        options = [] if chosen.group is None else [f"--group={chosen.group}"]
-        options += [] if chosen.text is None else [f"--note={chosen.text}"]
-        for name, value in chosen.tags.items():
-            options.append(f"--tag={name}" if value is None else f"--tag={name}={value}")
-        return json.loads(self.said(["list", "--json", *options]))
+        tags = [name if value is None else f"{name}={value}" for name, value in chosen.tags.items()]
+        asked = {"group": chosen.group, "text": chosen.text, "tag": tags}
+        return self._ask("GET", "/searches", params=asked).json()
 
     def findings(self, name: str) -> list[Finding]:
         """What disagrees of a search there."""

@@ -19,7 +19,7 @@ _ITEMS, _DEEPEST = 10_000, 20
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that a command, a file and a database can hold."""
     if "\0" in text:
         raise BadSetting("must not contain NUL")
@@ -56,7 +56,7 @@ def _inner(value: Any) -> list[Any]:
     if isinstance(value, str):
         if len(value) > LARGEST_TEXT:
             raise BadSetting(f"texts must have at most {LARGEST_TEXT} characters")
-        _plain(value)
+        plain(value)
     elif isinstance(value, float) and not math.isfinite(value):
         raise BadSetting(f"numbers must be finite, got {value}")
     elif isinstance(value, int) and value not in _INTEGERS:
@@ -73,8 +73,8 @@ Factors = Annotated[
     Query(max_length=400, description="Settings by which a report draws the objective: a or a,b."),
 ]
 After = Annotated[int, Query(ge=0, lt=1 << 63, description="The number of an event.")]
-Text = Annotated[str, Field(max_length=LARGEST_TEXT), AfterValidator(_plain)]
-Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Text = Annotated[str, Field(max_length=LARGEST_TEXT), AfterValidator(plain)]
+Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(plain)]
 Values = Annotated[dict[str, Any], BeforeValidator(_bounded)]
 
 
@@ -97,7 +97,7 @@ class Submit(BaseModel):
     options: Values
     code: Annotated[str, Field(pattern=r"^[0-9a-zA-Z]{1,64}$")]
     stem: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]
-    command: Annotated[str, Field(max_length=_CHARACTERS), AfterValidator(_plain)] = (
+    command: Annotated[str, Field(max_length=_CHARACTERS), AfterValidator(plain)] = (
         "raysearch submit"
     )
 

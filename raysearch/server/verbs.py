@@ -22,7 +22,7 @@ from raysearch.server.state import ServiceState
 
 VERBS = (
     *("list", "status", "logs", "stop", "results", "best"),
-    *("check", "report", "compare", "scaling", "note", "tag", "sync"),
+    *("check", "report", "compare", "diff", "scaling", "note", "tag", "sync"),
 )
 """What may be asked for by address: what reads, and what changes no more than a word."""
 

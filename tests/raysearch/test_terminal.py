@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 
 import raysearch
 from raysearch.cli.application import app
-from raysearch.cli.show import columns_table
-from raysearch.driver.progress import Watch, best_table, headline, trials_table
+from raysearch.cli.show_verbs import record_tables
+from raysearch.driver.progress import Watch, best_tables, headline, rounded, trials_table
 from raysearch.events.log import Store
+from raysearch.results.forecast import forecast
 from raysearch.terminal import letters, make_console, print_csv, print_json, table_of
 from tests.raysearch.events import streams
 from tests.raysearch.events.streams import Hand
@@ -100,8 +101,8 @@ def test_any_text_is_drawn_in_any_width(text: str, width: int) -> None:
     view = odd_search(text).view
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     for what in (
-        trials_table(view, 9, width), best_table(view, 3), headline(view), letters(text),
-        columns_table([{"search": text, text: text}, {"search": "b", text: None}]),
+        trials_table(view, 9, width), *best_tables(view, 3, width), headline(view), letters(text),
+        *record_tables([{"search": text, text: text}, {"search": "b", text: None}], width),
     ):  # fmt: skip
         found = drawn(what, console)  # of rich itself, which would read markup in texts
         assert set(acts(found)) <= {"\n"}
@@ -121,7 +122,7 @@ def test_parameters_that_do_not_fit_are_counted() -> None:
     for width in (20, 80, 200):
         table: Table = trials_table(hand.view, 9, width)
         count = len(table.columns) - 5
-        assert str(table.columns[-1].header) == f"… {150 - count} more"
+        assert str(table.columns[-1].header) == f"+{150 - count} more"
     assert len(trials_table(hand.view, 9).columns) == 4 + 150
 
 
@@ -296,6 +297,70 @@ def test_a_display_that_breaks_is_said_once_and_ends_no_search(
             watch.listen(hand.view)
     said = capsys.readouterr().err
     assert said.count("the display ends, the search goes on: OSError") == 1
+
+
+class Moments:
+    """A clock that is set by hand, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_line_on_top_says_what_is_done_and_for_how_long() -> None:
+    clock, stream = Moments(), io.StringIO()
+    hand = Hand(gpus=1.0, trials=3)
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None)
+
+    def last() -> str:
+        """What was drawn since the last time."""
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return text
+
+    with Watch(console, clock=clock) as watch:
+        clock.now = 42
+        watch.tick()
+        assert "starting Ray for 42 s" in last()
+        watch.listen(hand.view)
+        assert "waiting for GPUs for 0 s, 42 s in all" in last()
+        clock.now += 12 * 60
+        watch.tick()
+        assert "waiting for GPUs for 12 min, 13 min in all" in last(), "also while nothing happens"
+        asked = {"params": {}, "distributions": {}, "config": {}, "digest": "x", "seed": 0}
+        hand.say("asked", 0, origin="sampler", **asked)
+        hand.say("started", 0, attempt=1, folder="", restored=None)
+        clock.now = 3 * 3600
+        watch.listen(hand.view)
+        assert "starting trials for 0 s, 3.0 h in all" in last()
+        hand.say("described", 0, facts={})
+        clock.now += 1
+        watch.listen(hand.view)
+        assert "running for 0 s, 3.0 h in all" in last()
+    last()
+    watch.tick()
+    assert last() == "", "the terminal was given back"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (720, "12 min"), (7140, "119 min"),
+     (7200, "2.0 h"), (172799, "48.0 h"), (172800, "2.0 days")],
+)  # fmt: skip
+def test_durations_have_one_unit(seconds: float, text: str) -> None:
+    assert rounded(seconds) == text
+
+
+def test_what_is_left_is_a_duration() -> None:
+    hand = Hand(trials=10)
+    for number in range(4):
+        hand.trial(f"t{number}", 0.5)
+    ahead = forecast(hand.view).seconds
+    assert ahead is not None
+    assert f"about {rounded(ahead)} left" in headline(hand.view).plain
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())

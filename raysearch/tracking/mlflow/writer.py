@@ -21,6 +21,7 @@ from raysearch.events.schema import (
     Extended,
     Finished,
     Noted,
+    Renamed,
     Reported,
     Requested,
     Resumed,
@@ -190,6 +191,8 @@ class Writer:
             outbox = self._outbox(runs.parent)
             outbox.tags |= search_tags(self.view)
             outbox.only = OWNED
+        elif isinstance(fact, Renamed):
+            self._rename(fact.former, runs)
         elif isinstance(fact, ArtifactWritten):
             self._upload_folder(runs.parent, fact.path, fact.name)
         elif isinstance(fact, Ended):
@@ -349,6 +352,18 @@ class Writer:
                 self._client.get_run(run)  # raises if nobody answers: then it is not the file
                 problem = error
         self._outbox(run).tags["raysearch.missing_artifact"] = plain(f"{name}: {problem}")
+
+    def _rename(self, former: str, runs: Runs) -> None:
+        """All runs get the new name, and so does the saved view; that of the former one goes."""
+        name, identity = self.search, self.view.identity
+        self._outbox(runs.parent).tags |= {"mlflow.runName": name, "raysearch.search": name}
+        for run in runs_of(self._client, identity, [runs.experiment]):
+            self._client.set_tag(run.info.run_id, "raysearch.search", name)
+        saved = TAG + view_key(former, identity)
+        if saved in self._client.get_experiment(runs.experiment).tags:
+            self._client.delete_experiment_tag(runs.experiment, saved)
+        self._viewed = ""
+        self._refresh_view(runs, ends=True)
 
     def _refresh_view(self, runs: Runs, *, ends: bool) -> None:
         """The saved view follows the parameters that vary so far.

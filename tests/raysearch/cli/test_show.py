@@ -13,7 +13,7 @@ from raysearch.cli.application import app
 from raysearch.cli.running import status_of
 from raysearch.driver.conductor import BY_REQUEST
 from raysearch.driver.driver import Outcome
-from raysearch.driver.progress import best_table, headline, trials_table
+from raysearch.driver.progress import best_tables, headline, trials_table
 from raysearch.events.log import Store
 from raysearch.results.answer import (
     answer,
@@ -206,7 +206,7 @@ def test_with_several_objectives_the_record_has_the_front() -> None:
     assert [each["trial"] for each in record["front"]] == [0, 1]
     assert record["front"][1]["means"]["val/loss"]["mean"] == 0.1
     assert "Pareto front of val/accuracy and val/loss: trials 0 and 1" in answer_lines(hand.view)[0]
-    assert len(best_table(hand.view, 4).columns) == 3
+    assert len(best_tables(hand.view, 4)[0].columns) == 3
 
 
 def test_nobody_won_is_said_as_such() -> None:
@@ -219,7 +219,7 @@ def test_the_tables_show_mean_and_seeds_where_there_are_repeats(repeated: Hand) 
     table = _text(trials_table(repeated.view, 20)).splitlines()
     assert table[0].startswith("8 complete 0.9500 0.9450 ± 0.0635 2")
     assert table[1].startswith("7 complete 0.9400   ")
-    side = _text(best_table(repeated.view, 4)).splitlines()
+    side = _text(best_tables(repeated.view, 4)[0]).splitlines()
     assert side[1] == "mean 0.9450 ± 0.0635 0.7100 ± 0.1271 0.6100 ± 0.1271"
     assert side[2] == "seeds 2 2 2"
 

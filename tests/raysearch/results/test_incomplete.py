@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from raysearch.driver.progress import best_table, headline
+from raysearch.driver.progress import best_tables, headline
 from raysearch.errors import BadSetting
 from raysearch.pages import answer as said
 from raysearch.pages.tables import ranking_table, trials_table
@@ -155,7 +155,7 @@ def test_how_the_seeds_ended_stands_beside_the_mean_everywhere(made: Any, tmp_pa
     assert any(text in line for line in answer_lines(view))
     assert text in said.answer(view)[0]
     assert any(text in below for _, _, below in said.tiles(view))
-    assert "3: 1 complete, 2 diverged" in map(str, best_table(view, 2).columns[1].cells)
+    assert "3: 1 complete, 2 diverged" in map(str, best_tables(view, 2)[0].columns[1].cells)
     assert "3; 1 complete, 2 diverged" in ranking_table(view)[1][0]
     assert answer(view, tmp_path)["outcomes"] == outcomes
     assert summary(view)["best"]["outcomes"] == outcomes
@@ -214,7 +214,7 @@ def test_seeds_with_identical_results_are_called_suspicious_everywhere(tmp_path:
     assert f"That is suspicious: {text}" in said.answer(view)
     assert rows(view)[0]["suspicious"] == answer(view, tmp_path)["suspicious"] == text
     assert any(text in cell for cell in ranking_table(view)[1][0])
-    assert "3: suspicious, identical results" in map(str, best_table(view, 1).columns[1].cells)
+    assert "3: suspicious, identical results" in map(str, best_tables(view, 1)[0].columns[1].cells)
 
 
 def test_two_of_three_are_named() -> None:

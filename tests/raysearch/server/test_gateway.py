@@ -66,7 +66,9 @@ def said(answer: Any) -> tuple[str, str, int]:
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}"])
-@pytest.mark.parametrize("place", ["/cluster", "/events/one", "/holder/one", "/nowhere"])
+@pytest.mark.parametrize(
+    "place", ["/cluster", "/events/one", "/holder/one", "/searches", "/docs", "/nowhere"]
+)
 def test_nobody_comes_in_without_the_token(client: TestClient, given: str, place: str) -> None:
     answer = client.get(place, headers={"Authorization": given})
     assert answer.status_code == 401

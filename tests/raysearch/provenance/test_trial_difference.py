@@ -1,0 +1,115 @@
+"""Two trials side by side: settings that differ, files that differ, results with their gaps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from raysearch.cli.application import app
+from raysearch.client import Client
+from raysearch.errors import BadSetting, UnknownName
+from raysearch.events.log import Store
+from raysearch.provenance import snapshot
+from raysearch.provenance.trial_difference import Difference, Named, compare_trials
+from raysearch.settings import Settings
+from raysearch.sweeps.search_spec import to_plain
+from tests.raysearch.events import streams
+from tests.raysearch.events.facts import fact
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Two searches whose code differs in one file; of the second one trial."""
+    monkeypatch.chdir(tmp_path)
+    here, found = tmp_path / "here", Settings.locate(tmp_path / "runs", tracking_uri="none")
+    here.mkdir()
+    subprocess.run(["git", "init", "-q", str(here)], check=True)
+    store = Store(found.store)
+    for name, rate in (("one", 1), ("two", 2)):
+        (here / "mine.py").write_text(f"import shared\nrate = {rate}\n")
+        (here / "shared.py").write_text("same = True\n")
+        folder = found.folder(name)
+        code = to_plain(snapshot.keep(folder, here, ["mine"], [found.runs], 1))
+        log = store.create(name, streams.spec(search=name, folder=str(folder), code=code))
+        for number in range(2):
+            streams.trial(log, number, folder)
+        metrics = {"test/accuracy": 0.25 * rate}
+        log.append(fact("tested", role="winner", metrics=metrics, error=""), 1, commit=True)
+    return found
+
+
+def by_name(found: list[Difference], part: str) -> dict[str, tuple[Any, Any]]:
+    return {row.name: (row.first, row.second) for row in found if row.part == part}
+
+
+def test_in_one_search_settings_and_results_differ_and_code_does_not(settings: Settings) -> None:
+    found = compare_trials(Named("one", 0), Named("one", 1), settings)
+    trials = Client().view("one").trials
+    configs = [trials[number].config for number in (0, 1)]
+    assert by_name(found, "configuration") == {
+        "optimizer.lr": tuple(config["optimizer"]["lr"] for config in configs),
+        "model.layers": tuple(config["model"]["layers"] for config in configs),
+    }
+    assert by_name(found, "code") == {}
+    gaps = {row.name: row.gap for row in found if row.part == "results"}
+    first, second = ((trials[number].values or [0.0])[0] for number in (0, 1))
+    assert gaps["val/accuracy"] == second - first and gaps["state"] is None
+    assert by_name(found, "results")["test/accuracy"] == (None, 0.25)
+
+
+def test_between_searches_the_file_is_named_that_differs(settings: Settings) -> None:
+    found = compare_trials(Named("one", 1), Named("two", 1), settings)
+    assert by_name(found, "configuration") == {}
+    assert list(by_name(found, "code")) == ["mine.py"]
+    assert by_name(found, "results")["test/accuracy"] == (0.25, 0.5)
+
+
+def test_a_trial_equals_itself(settings: Settings) -> None:
+    found = compare_trials(Named("one", 1), Named("one", 1), settings)
+    assert {row.part for row in found} == {"results"}
+    assert {row.gap for row in found if row.gap is not None} == {0}
+
+
+def test_code_that_is_damaged_is_said(settings: Settings) -> None:
+    (manifest,) = settings.folder("two").glob("code/*/manifest.json")
+    manifest.write_text("{}")
+    found = compare_trials(Named("one", 1), Named("two", 1), settings)
+    assert "is damaged: manifest.json was changed" in by_name(found, "code")["snapshot"][1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("one", "1", "SEARCH/NUMBER, got 'one'"),
+        ("one/x", "1", "got 'one/x'"),
+        ("one/0", "-1", "or a number of 'one', got '-1'"),
+        ("one/0", "7", "search 'one' has no trial 7; it has 2, 0 to 1"),
+        ("onne/0", "7", "no search is named 'onne'; did you mean 'one'?"),
+    ],
+)
+def test_what_is_no_trial_is_one_sentence(
+    settings: Settings, first: str, second: str, words: str
+) -> None:
+    with pytest.raises((BadSetting, UnknownName)) as error:
+        one = Named.read(first)
+        compare_trials(one, Named.read(second, one.search), settings)
+    assert words in str(error.value)
+
+
+def test_the_command_shows_parts_and_json_has_all(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = CliRunner().invoke(app, ["diff", "one/1", "two/1"])
+    assert said.exit_code == 0, said.output
+    assert "the configurations are the same; the code differs: mine.py" in said.stdout
+    assert all(len(line) <= 80 for line in said.stdout.splitlines())
+    rows = json.loads(CliRunner().invoke(app, ["diff", "one/0", "1", "--json"]).stdout)
+    found = compare_trials(Named("one", 0), Named("one", 1), settings)
+    assert [(row["part"], row["name"]) for row in rows] == [(row.part, row.name) for row in found]
+    assert Client().diff("one/0", "1").loc["val/accuracy", "gap"] > 0
