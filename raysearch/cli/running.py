@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 
 _NO_OPTIONS = (
     *("space", "overrides", "tags", "address", "tracking_uri", "store", "runs"),
+    *("notify", "notify_command"),
     *PROGRAM,
 )
+"""Parameters of `search` that are no options of a request."""
 SweepName = Annotated[str | None, typer.Argument(help="A sweep: its name, or module:attribute.")]
 Listener = Callable[["SearchView"], None]
 AcceptChanges = Annotated[
@@ -99,12 +101,6 @@ Track = Annotated[
 User = Annotated[str | None, _text("Whose share of a cluster it takes; default who runs it.")]
 Priority = Annotated[int, _text("On a shared cluster the higher goes first.")]
 OfSearch = Annotated[str | None, _text("Evaluate trials of this search (sweeps that evaluate).")]
-
-_PLACES = (
-    *("space", "overrides", "tags", "address", "tracking_uri", "store", "runs"),
-    *("notify", "notify_command"),
-)
-"""Parameters of `search` that are no options of a request."""
 
 
 def _settings(

@@ -59,9 +59,14 @@ def _below_names(
         for column in columns:
             fact = f"{column.header} {column.cell(row)}" if column.cell(row) else ""
             longer = f"{line}, {fact}" if line else f"{_INDENT}{fact}"
-            if fact and cell_len(longer) > width and line:
-                left[column.header] = None
-            elif fact:
+            if not fact:
+                continue
+            if cell_len(longer) <= width or not line:
                 line = longer
+            elif column.may_drop:
+                left[column.header] = None
+            else:
+                say(line)
+                line = f"{_INDENT}{fact}"
         say(line)
     return list(left)

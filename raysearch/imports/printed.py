@@ -131,7 +131,10 @@ def _formatted(text: str, call: ast.Call) -> _Pieces:
 
 
 def _name(node: ast.expr) -> str:
-    """What a value is called: the last name of it, through calls, sums and quotients."""
+    """What a value is called: the last name of it, through calls, products and quotients.
+
+    A sum or difference, as `1 - acc`, is another thing than what it is made of, unless it counts.
+    """
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Subscript):
@@ -145,7 +148,9 @@ def _name(node: ast.expr) -> str:
             return _name(node.args[0])
         return _name(node.func.value) if isinstance(node.func, ast.Attribute) else ""
     if isinstance(node, ast.BinOp):
-        return _name(node.left) or _name(node.right)
+        name = _name(node.left) or _name(node.right)
+        is_sum = isinstance(node.op, (ast.Add, ast.Sub))
+        return "" if is_sum and name.lower() not in _STEPS else name
     return ""
 
 
@@ -199,7 +204,7 @@ def _named(pieces: _Pieces, is_metric: Callable[[str], bool]) -> list[str]:
             continue
         beside = (pieces[place - 1] if place else "", *pieces[place + 1 : place + 2])
         if any(isinstance(each, str) and each.strip() == "/" for each in beside):
-            if "step" not in used and _is_step(piece.name, label):
+            if "step" not in used and _is_step(piece.name, label, is_metric):
                 piece.group = "step"
                 used.add("step")
             continue  # so many of so many: a count
@@ -213,7 +218,7 @@ def _named(pieces: _Pieces, is_metric: Callable[[str], bool]) -> list[str]:
 def _group(
     name: str, label: str, held: re.Match[str] | None, is_metric: Callable[[str], bool]
 ) -> str:
-    if _is_step(name, label):
+    if _is_step(name, label, is_metric):
         return "step"
     found = next((each for each in (name, label) if is_metric(each)), "")
     if not found:
@@ -224,8 +229,8 @@ def _group(
     return re.sub(r"\W+", "_", found).strip("_")
 
 
-def _is_step(name: str, label: str) -> bool:
-    return name.lower() in _STEPS or (not name and label.rpartition("_")[2] in _STEPS)
+def _is_step(name: str, label: str, is_metric: Callable[[str], bool]) -> bool:
+    return name.lower() in _STEPS or (label.rpartition("_")[2] in _STEPS and not is_metric(name))
 
 
 def _label(text: str) -> str:

@@ -26,7 +26,7 @@ from raysearch.errors import BadSetting
 from raysearch.study.own_parts import Make, is_own, made, own_part
 from raysearch.sweeps.arguments import read
 from raysearch.sweeps.plugins import PRUNERS as PLUGINS
-from raysearch.sweeps.pruners import PRUNERS
+from raysearch.sweeps.pruners import PRUNERS, PRUNERS_ELSEWHERE
 from raysearch.sweeps.sweep import Sweep
 
 
@@ -100,7 +100,11 @@ def _own(pruner: str) -> tuple[Make, dict[str, Any]]:
 
 def _rule_of(part: str) -> tuple[str, dict[str, Any]]:
     """A name of ours with its arguments; one of other packages whole, its arguments in it."""
-    return (part, {}) if is_own(part, PRUNERS, PLUGINS) else read("pruner", part, PRUNERS)
+    return (
+        (part, {})
+        if is_own(part, PRUNERS, PLUGINS)
+        else read("pruner", part, PRUNERS, PRUNERS_ELSEWHERE)
+    )
 
 
 def _read(pruner: str) -> list[tuple[str, dict[str, Any]]]:

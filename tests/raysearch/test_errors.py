@@ -23,7 +23,7 @@ from raysearch.errors import (
 
 ROOT = Path(raysearch.__file__).parent
 BARE = {"ValueError", "LookupError", "ConnectionError"}
-ALONE = {"trial/rerun.py"}  # runs kept code in a process of its own, without this package
+ALONE = {"trial/rerun.py", "reporting.py"}  # in processes of their own, without this package
 
 
 def raised(tree: ast.AST) -> list[tuple[int, str]]:

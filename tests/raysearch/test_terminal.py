@@ -34,6 +34,7 @@ from tests.raysearch.test_texts import acts
 ROOT = Path(raysearch.__file__).parent
 ONLY = {"terminal.py"}
 IN_A_TRIAL = {"trial/session.py", "trial/group/rank.py", "trial/own_process.py"}
+IN_A_TRIAL |= {"programs/shims/sitecustomize.py", "programs/shims/wandb/harmless.py"}
 """What prints to the log of a trial."""
 
 

@@ -41,6 +41,10 @@ def masked_crc32c(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
+class _DamagedError(Exception):
+    """Bytes that are no record, or no message."""
+
+
 @dataclass(frozen=True)
 class Scalar:
     """One value of an event file; `time` in seconds since 1970."""
@@ -72,7 +76,7 @@ class EventFile:
         try:
             for data in self._records():
                 found += self._scalars(data)
-        except (ValueError, IndexError, struct.error):
+        except (_DamagedError, ValueError, IndexError, struct.error):
             self.damaged = True
         except OSError:  # it is gone, or on a machine that is
             pass
@@ -86,13 +90,13 @@ class EventFile:
             while len(head := file.read(12)) == 12:
                 length, check = struct.unpack("<QI", head)
                 if masked_crc32c(head[:8]) != check or length > _LONGEST:
-                    raise ValueError("length")
+                    raise _DamagedError
                 body = file.read(length + 4)
                 if len(body) < length + 4:
                     return
                 data = body[:-4]
                 if length <= _CHECKED and masked_crc32c(data) != struct.unpack("<I", body[-4:])[0]:
-                    raise ValueError("data")
+                    raise _DamagedError
                 self._place += length + 16
                 yield data
 
@@ -146,9 +150,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
-            raise ValueError("wire type")
+            raise _DamagedError
         if place + length > end:
-            raise ValueError("field")
+            raise _DamagedError
         yield key >> 3, data[place : place + length]
         place += length
 

@@ -74,6 +74,11 @@ PRINTED = [
         (4, {"loss": 1e-5, "acc": 0.75}),
     ),
     (
+        'print(f"epoch {e} loss {1 - acc:.4f} acc {acc:.4f}")',
+        "epoch 4 loss 0.2500 acc 0.7500",
+        (4, {"loss": 0.25, "acc": 0.75}),
+    ),
+    (
         'logger.info("step %d: val mIoU %.3f", step, val_miou)',
         "2026-01-01 INFO step 7: val mIoU 0.412",
         (7, {"val_miou": 0.412}),
