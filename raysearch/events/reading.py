@@ -106,15 +106,12 @@ _CREATED: Mapping[str, _Type] = {
 """What is read of the first event before its format is known."""
 
 _MOST_SHAPES = 1000
+_new = object.__new__
 
 
-class _Shape(NamedTuple):
-    """A form, what of its fields has types inside, and what this version does not know."""
-
-    form: _Form
-    inside: list[tuple[str, frozenset[type]]]
-    strange: list[str]
-
+_Shape = tuple[type[Fact], list[tuple[str, frozenset[type]]], "_Form | None"]
+"""A class, what of its fields has types inside, and its form where the fields are to be put right:
+some have another name there, or are not known to this version."""
 
 _SHAPES: dict[tuple[object, ...], _Shape] = {}
 """Kinds, fields and their types that were met and fit: of a long search nearly all events have one
@@ -127,26 +124,25 @@ def fact_of(kind: str, body: dict[str, Any]) -> Fact:
     Raises:
         ValueError: a field is missing, or of another type than it was written with: says which.
     """
-    if kind == Created.kind:
-        _check(_CREATED, body)
-        return Created(body)
     shape = (kind, *body, *map(type, body.values()))
     known = _SHAPES.get(shape)
     if known is None:
+        if kind == Created.kind:
+            _check(_CREATED, body)
+            return Created(body)
         form = FORMS.get(kind)
         if form is None:
             return Unknown(kind, body)
         known = _learn(shape, form, body)
-    for name, inner in known.inside:
+    made, inside, to_mend = known
+    for name, inner in inside:
         value = body[name]
         if not inner.issuperset(map(type, value.values() if type(value) is dict else value)):
-            _check(known.form.types, body)
-    for name in known.strange:
-        del body[name]
-    for name, own in known.form.names.items():
-        if name in body:
-            body[own] = body.pop(name)
-    return known.form.made(**body)
+            _check(FORMS[kind].types, body)
+    # What is not written is a default, which the class has: a long search has a million of these.
+    fact = _new(made)
+    fact.__dict__ = body if to_mend is None else _mended(to_mend, body)
+    return fact
 
 
 def _learn(shape: tuple[object, ...], form: _Form, body: Mapping[str, Any]) -> _Shape:
@@ -161,10 +157,16 @@ def _learn(shape: tuple[object, ...], form: _Form, body: Mapping[str, Any]) -> _
         for name, each in there
         if each.inner is not None and body[name] is not None
     ]
-    found = _Shape(form, inside, [name for name in body if name not in form.types])
+    is_right = not form.names and form.types.keys() >= body.keys()
+    found = form.made, inside, None if is_right else form
     if len(_SHAPES) < _MOST_SHAPES and not any(each.known for _, each in there):
         _SHAPES[shape] = found
     return found
+
+
+def _mended(form: _Form, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by their own names; what this version does not know is left out."""
+    return {form.names.get(name, name): body[name] for name in form.types if name in body}
 
 
 def _check(expected: Mapping[str, _Type], body: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ _FILE = frozenset({"bytes", "sha256", "source", "copied"})
 """What is written of the file of a checkpoint, as far as it is known."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Fact:
     """What an event says, beside its number, its trial and its time.
 
@@ -40,7 +40,7 @@ class Fact:
         return found
 
 
-@dataclass(slots=True)
+@dataclass
 class Created(Fact):
     """A search began: its specification, of which `formats` knows each version. The first event."""
 
@@ -52,7 +52,7 @@ class Created(Fact):
         return dict(self.body)
 
 
-@dataclass(slots=True)
+@dataclass
 class Asked(Fact):
     """A trial was proposed: its point of the space, its configuration, and by what.
 
@@ -77,7 +77,7 @@ class Asked(Fact):
     evaluates: dict[str, Any] | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Started(Fact):
     """An attempt at a trial began, from its start or from a checkpoint."""
 
@@ -87,7 +87,7 @@ class Started(Fact):
     restored: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Described(Fact):
     """What a trial says of itself: its data, its number of parameters, its versions."""
 
@@ -95,7 +95,7 @@ class Described(Fact):
     facts: dict[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass
 class Reported(Fact):
     """Metrics after a step. Several of one step add up.
 
@@ -118,7 +118,7 @@ class Reported(Fact):
     copied: bool | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Used(Fact):
     """What an attempt uses, measured from outside: names begin with `system/`, or are costs."""
 
@@ -127,7 +127,7 @@ class Used(Fact):
     usage: dict[str, float]
 
 
-@dataclass(slots=True)
+@dataclass
 class Decided(Fact):
     """The pruner ends a trial at a report."""
 
@@ -138,7 +138,7 @@ class Decided(Fact):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass
 class AttrsChanged(Fact):
     """What Optuna's pruner keeps with a trial, such as its bracket."""
 
@@ -146,7 +146,7 @@ class AttrsChanged(Fact):
     system_attrs: dict[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass
 class CheckpointSaved(Fact):
     """A checkpoint without news: of a step that was reported before, or of a trial told to stop."""
 
@@ -161,7 +161,7 @@ class CheckpointSaved(Fact):
     copied: bool | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class CheckpointDamaged(Fact):
     """A checkpoint is not as it was when it was reported: the trial goes on without it."""
 
@@ -171,7 +171,7 @@ class CheckpointDamaged(Fact):
     attempt: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class CheckpointsRemoved(Fact):
     """The checkpoints of a trial that has ended were removed, for room or by request."""
 
@@ -180,7 +180,7 @@ class CheckpointsRemoved(Fact):
     path: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class ArtifactWritten(Fact):
     """A trial, or the search, has written a file or folder for people to look at."""
 
@@ -189,7 +189,7 @@ class ArtifactWritten(Fact):
     path: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Noticed(Fact):
     """Something that its user should know, in a sentence."""
 
@@ -200,7 +200,7 @@ class Noticed(Fact):
     step: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Differed(Fact):
     """An attempt reported otherwise than an earlier one did: the trial is not repeatable."""
 
@@ -211,7 +211,7 @@ class Differed(Fact):
     before: dict[str, float | None]
 
 
-@dataclass(slots=True)
+@dataclass
 class Refused(Fact):
     """A report that its session refused: it counts for nothing."""
 
@@ -222,7 +222,7 @@ class Refused(Fact):
     message: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Failed(Fact):
     """An attempt failed: `cause` is a kind of `study.failures`; `again`: another one follows."""
 
@@ -236,14 +236,14 @@ class Failed(Fact):
     digest: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Retried(Fact):
     """Its user wants a failed trial to be run again, as a new one."""
 
     kind: ClassVar[str] = "retried"
 
 
-@dataclass(slots=True)
+@dataclass
 class Told(Fact):
     """How a trial ended; `constraint` is 1 where samplers should learn to avoid its place."""
 
@@ -257,7 +257,7 @@ class Told(Fact):
     duplicate_of: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Tested(Fact):
     """The metrics of the test split of a trial that has ended, or why there are none."""
 
@@ -267,7 +267,7 @@ class Tested(Fact):
     error: str | None = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class Requested(Fact):
     """Another process asked the driver for something: to stop the search, or a trial."""
 
@@ -277,7 +277,7 @@ class Requested(Fact):
     trial: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Noted(Fact):
     """The notes of a search were replaced."""
 
@@ -285,7 +285,7 @@ class Noted(Fact):
     notes: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Tagged(Fact):
     """Tags of a search were set, or taken away where they are null; perhaps its group."""
 
@@ -294,7 +294,7 @@ class Tagged(Fact):
     group: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Extended(Fact):
     """A search may have so many trials in all, and take so many seconds; null: no limit."""
 
@@ -303,7 +303,7 @@ class Extended(Fact):
     time: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Recoded(Fact):
     """A search goes on with other code."""
 
@@ -311,7 +311,7 @@ class Recoded(Fact):
     code: dict[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass
 class Renamed(Fact):
     """A search has another name and folder from now on."""
 
@@ -321,7 +321,7 @@ class Renamed(Fact):
     folder: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Resumed(Fact):
     """A driver goes on with a search that an earlier one left at that time (ms since 1970)."""
 
@@ -332,7 +332,7 @@ class Resumed(Fact):
     concurrent: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Ended(Fact):
     """A driver ended; `best` is the best trial so far."""
 
@@ -340,35 +340,35 @@ class Ended(Fact):
     best: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class Finished(Ended):
     """A search is finished: nothing is left to do."""
 
     kind: ClassVar[str] = "finished"
 
 
-@dataclass(slots=True)
+@dataclass
 class Interrupted(Ended):
     """A signal ended the driver."""
 
     kind: ClassVar[str] = "interrupted"
 
 
-@dataclass(slots=True)
+@dataclass
 class Stopped(Ended):
     """A search was stopped: by request, by a failure of all trials, by a limit."""
 
     kind: ClassVar[str] = "stopped"
 
 
-@dataclass(slots=True)
+@dataclass
 class Paused(Ended):
     """The time box of the driver is over: the same command goes on."""
 
     kind: ClassVar[str] = "paused"
 
 
-@dataclass(slots=True)
+@dataclass
 class Unknown(Fact):
     """An event of a kind that this version does not know: a newer one wrote it."""
 

@@ -11,6 +11,7 @@ from raysearch.pages.facts import is_own, repeat_command, runs_option, shell
 from raysearch.pages.objectives import drawn, objectives
 from raysearch.pages.words import elapsed, moment, number, ranges
 from raysearch.provenance.snapshot import in_words
+from raysearch.results.spent import search_spent
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.search_spec import GitState, SearchSpec
 from raysearch.sweeps.sweep import bare
@@ -115,6 +116,7 @@ def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:
         ("begun", moment(view.created)),
         ("last event", f"{moment(_last(view))} (number {view.last})"),
         ("took", f"{elapsed(view.seconds())}, pauses left out"),
+        ("cost", str(search_spent(view))),
         ("group", spec.group),
         ("tags", tags),
         ("notes", spec.notes),

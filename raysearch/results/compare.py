@@ -9,6 +9,7 @@ from raysearch.errors import BadSetting
 from raysearch.results.endings import ends
 from raysearch.results.intervals import Interval
 from raysearch.results.ranking import Rank, Winner, compared, winner
+from raysearch.results.spent import search_spent
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView
 from raysearch.sweeps.columns import Columns
@@ -96,10 +97,17 @@ def _row(view: SearchView, called: Columns) -> dict[str, Any]:
         "steps": _steps(view),
         "hours": hours,
         "trials_an_hour": view.done() / hours if hours else None,
+        **_spent(view),
     }
     means = _means(spec.metrics, won.rank if won is not None else None)
     own = [{called.own(name): value for name, value in each.items()} for each in (before, after)]
     return {**own[0], **means, **own[1]}
+
+
+def _spent(view: SearchView) -> dict[str, float]:
+    """What all trials used together, as far as it was measured."""
+    spent = search_spent(view).record()
+    return {name: spent[name] for name in ("gpu_hours", "cpu_hours", "energy_wh") if spent[name]}
 
 
 def _means(metrics: Sequence[MetricSpec], best: Rank | None) -> dict[str, Any]:

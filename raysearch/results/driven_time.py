@@ -18,7 +18,7 @@ from raysearch.events.schema import (
     Tagged,
 )
 
-_SAID = (Noted, Tagged, Extended, Retried, Recoded, Renamed, ArtifactWritten)
+_SAID = frozenset((Noted, Tagged, Extended, Retried, Recoded, Renamed, ArtifactWritten))
 """What is written of a search between two drivers too."""
 
 
@@ -39,7 +39,8 @@ class Driven:
         `left` of a `resumed` is the end of the span before it: the next driver completes what a
         killed one had begun, before it says that it goes on.
         """
-        if isinstance(event.body, (Created, Resumed)):
+        kind = type(event.body)
+        if kind is Created or kind is Resumed:
             left = event.body.left if isinstance(event.body, Resumed) else None
             if self.spans and left is not None:
                 self.spans[-1][1] = min(self.spans[-1][1], int(left))
@@ -54,5 +55,5 @@ class Driven:
 
 
 def _is_said(event: Event) -> bool:
-    said = event.body
-    return isinstance(said, _SAID) and (event.trial is None or isinstance(said, Retried))
+    kind = type(event.body)
+    return kind in _SAID and (event.trial is None or kind is Retried)

@@ -201,7 +201,8 @@ class SearchView:
             return
         self.last = event.seq
         fact = event.body
-        if isinstance(fact, Told | CheckpointsRemoved):
+        kind = type(fact)
+        if kind is Told or kind is CheckpointsRemoved:
             self.told = event.seq
         self.driven.take(event)
         if event.trial is None:
@@ -209,9 +210,10 @@ class SearchView:
         elif isinstance(fact, Asked):
             self._ask(event.trial, fact)
         elif event.trial in self.trials:
-            _FOLLOW.get(type(fact), _ignore)(self.trials[event.trial], fact, event)
-            if not isinstance(fact, Used):  # it is measured from outside
-                self.trials[event.trial].has_spoken = not isinstance(fact, Started)
+            trial = self.trials[event.trial]
+            _FOLLOW.get(kind, _ignore)(trial, fact, event)
+            if kind is not Used:  # it is measured from outside
+                trial.has_spoken = kind is not Started
 
     def _apply_to_search(self, event: Event) -> None:
         match event.body:

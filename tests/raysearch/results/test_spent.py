@@ -11,7 +11,9 @@ import pytest
 from raysearch.errors import BadSetting
 from raysearch.events.log import Event, Store
 from raysearch.events.schema import Used
+from raysearch.pages.making import made
 from raysearch.results.answer import answer
+from raysearch.results.compare import compare
 from raysearch.results.spent import Spent, search_spent, spelt, spent_lines, trial_spent
 from raysearch.results.view import SearchView
 from raysearch.tracking.consumer import sync
@@ -86,6 +88,11 @@ def test_attempts_are_added_and_pauses_are_not() -> None:
         "seconds": 250.0, "gpu_hours": 0.0694, "cpu_hours": 1.5, "energy_wh": 10.0,
         "memory_mib": 900.0,
     }  # fmt: skip
+    (row,) = compare([view])
+    assert {name: row[name] for name in ("gpu_hours", "cpu_hours", "energy_wh")} == {
+        "gpu_hours": 0.0694, "cpu_hours": 1.5, "energy_wh": 10.0,
+    }  # fmt: skip
+    assert dict(made(view, Path()))["cost"] == str(every)
     waiting = view_of(SEARCH[0], asked(1, 0))
     assert spent_lines(waiting) == [] and trial_spent(waiting, waiting.trials[0]) == Spent(0, 0)
 
