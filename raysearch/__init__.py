@@ -39,6 +39,11 @@ _PLACES = {
 """Where each name lives, if not in `raysearch.reporting`."""
 
 
+def __dir__() -> list[str]:
+    """What people use."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     """`raysearch.Client`, `raysearch.report` and the like, imported when first asked for."""
     if name in __all__:

@@ -17,7 +17,7 @@ from raysearch.notifications import channels
 from raysearch.results import opening
 from raysearch.results.failure_reasons import refuse_nothing
 from raysearch.results.layout import records
-from raysearch.results.tables import columns_of, trial_columns
+from raysearch.results.tables import columns_of, trial_columns, trial_rows
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.sweeps import by_value
@@ -63,12 +63,13 @@ class Client:
         *,
         show: bool = True,
         address: str | None = None,
-        notify: Sequence[str] | None = None,
+        notify: str | Sequence[str] | None = None,
         notify_command: str | None = None,
     ) -> None:
         self.settings, self.show = Settings.locate(runs, store, tracking_uri), show
         if notify or notify_command:
-            self.settings = replace(self.settings, notify=channels(notify, notify_command))
+            several = [notify] if isinstance(notify, str) else notify
+            self.settings = replace(self.settings, notify=channels(several, notify_command))
         self._there = None if address is None else _service(address)
 
     # Declared
@@ -337,7 +338,10 @@ class Client:
             return _frame(
                 records(group_columns(view, group_by), groups(view, found, group_by)), group_by
             )
-        return _frame(records(trial_columns(view), found), columns_of(view).own("trial"))
+        columns, index = trial_columns(view), columns_of(view).own("trial")
+        if not found:  # the columns are there all the same
+            return _frame(records(columns, trial_rows(view)[:1]), index).iloc[:0]
+        return _frame(records(columns, found), index)
 
     def curves(self, name: str) -> pd.DataFrame:
         """All reports of all trials: `trial`, `step`, fidelity, a column for each metric and cost.
@@ -458,7 +462,7 @@ def _service(address: str) -> Remote:
 def _named(space: str | Sweep) -> Generator[str]:
     """The name by which a sweep is found, here and by the processes of a search."""
     if not isinstance(space, Sweep):
-        yield space
+        yield _text(space)
     elif (reference := by_value.reference_of(space)) is not None:
         yield reference
     else:
@@ -466,10 +470,20 @@ def _named(space: str | Sweep) -> Generator[str]:
             yield reference
 
 
+def _text(space: object) -> str:
+    """The name of a sweep. Raises BadSetting: it is neither that nor a sweep."""
+    if isinstance(space, str):
+        return space
+    hint = "; put @sweep(…) above the function" if callable(space) else ""
+    raise BadSetting(
+        f"a sweep, or the name of one, must be given, got a {type(space).__name__}{hint}"
+    )
+
+
 def _sent(space: str | Sweep) -> str:
     """The name by which a service finds a sweep. Raises BadSetting: it is in no module."""
     if not isinstance(space, Sweep):
-        return space
+        return _text(space)
     reference = by_value.reference_of(space)
     if reference is None:
         raise BadSetting(

@@ -154,7 +154,10 @@ class Notifier(threading.Thread):
         while (news := self._news.get()) is not None:
             for name, send in self._deliveries(news):
                 if problem := _within(send, _LIMIT):
-                    say(f"notification by {name} was not sent: {problem}", err=True)
+                    say(
+                        f"notification ({news['event']}) by {name} was not sent: {problem}",
+                        err=True,
+                    )
 
     def _put(self, what: str, **more: Any) -> None:
         with suppress(Exception):  # whatever it is, no search ends for a notification
@@ -257,7 +260,7 @@ def _run(command: str, news: Mapping[str, Any]) -> None:
         start_new_session=True,
     )
     try:
-        process.communicate(json.dumps(news), timeout=_LIMIT - 1)
+        process.communicate(json.dumps(news) + "\n", timeout=_LIMIT - 1)
     except subprocess.TimeoutExpired:
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -278,7 +278,9 @@ def rename(name: str, new: str, settings: Settings) -> str:
     """
     from raysearch.driver.plan import check_name
 
-    check_name(new)
+    check_name(new, "the new name")
+    if new == name:
+        raise BadSetting(f"search {name!r} is called that already; choose another name")
     store, view = view_of(name, settings)
     before, after = settings.folder(name), settings.folder(new)
     is_half_done = after.exists() and not before.exists()  # killed between folder and store

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from raysearch.cli.attended import attended
-from raysearch.errors import BadSetting, RaysearchError
+from raysearch.errors import BadSetting, RaysearchError, WrongState
+from raysearch.events.log import Store
+from raysearch.passwords import hidden
 from raysearch.results.opening import view_of
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sqlite_files import sqlite_file
 from raysearch.terminal import say
@@ -23,6 +26,8 @@ from raysearch.texts import one_line
 from raysearch.tracking.consumer import links, server_environment
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.database import mlflow_address
+from raysearch.tracking.registry import places, tracked
+from raysearch.tracking.tracker import Place
 
 PORT, _MORE = 5000, 20
 """The port where nobody asks for another, and how many behind it are tried."""
@@ -43,6 +48,11 @@ def serve_ui(settings: Settings, name: str | None, port: int | None) -> None:
     if name is not None:
         store, view = view_of(name, settings)
         settings = settings.tracking_of(view.spec)
+        if "mlflow" not in places(tracked(view.spec), _place(view, settings, store)):
+            raise WrongState(
+                f"search {name!r} is not in MLflow: its trackers are {tracked(view.spec)}, its "
+                f"--tracking-uri is {hidden(settings.tracking_uri)}"
+            )
     uri = settings.tracking_uri
     is_remote = uri.startswith("http")
     place = 0 if is_remote else free_port(port)
@@ -51,7 +61,9 @@ def serve_ui(settings: Settings, name: str | None, port: int | None) -> None:
     if file is not None:
         client_of(uri)  # makes it, or follows it to where it was moved
         uri = mlflow_address(file)
-    found = links(store, name, uri, address) if name is not None and store is not None else {}
+    found: dict[str, str] = {}
+    if name is not None and store is not None:
+        found = links(store, name, uri, address, settings.folder(name))
     link = found.get("trials", address)
     if is_remote:
         say(link)
@@ -60,6 +72,7 @@ def serve_ui(settings: Settings, name: str | None, port: int | None) -> None:
     command += ["--host", "127.0.0.1", "--port", str(place), "--workers", "1"]
     command += ["--artifacts-destination", str(settings.runs / "mlartifacts")]
     command += ["--uvicorn-opts=--no-access-log"]
+    say("starting MLflow's server …", err=True)
     with tempfile.TemporaryFile() as output:
 
         def answers(process: subprocess.Popen[bytes]) -> None:
@@ -69,6 +82,10 @@ def serve_ui(settings: Settings, name: str | None, port: int | None) -> None:
         with suppress(KeyboardInterrupt):
             environment = {**os.environ, **server_environment()}
             attended(command, environment, answers, output)
+
+
+def _place(view: SearchView, settings: Settings, store: Store) -> Place:
+    return Place(view.search, settings.folder(view.search), store.url, settings.tracking_uri)
 
 
 def free_port(wanted: int | None) -> int:

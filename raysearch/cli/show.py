@@ -230,8 +230,9 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         say(line)
     say(f"folder     {folder}")
     say(f"events     {hidden(settings.store)}")
-    say(f"mlflow     {hidden(settings.tracking_uri)}")
-    if settings.tracking_uri != "none":
+    trackers = tracker_names(view, settings)
+    say(f"mlflow     {hidden(settings.tracking_uri) if 'mlflow' in trackers else 'none'}")
+    if "mlflow" in trackers:
         say(f"open       {ui_command(settings, outcome.name)}")
     for line in tracked_lines(view.spec, folder):
         say(line)
@@ -242,6 +243,16 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         say(f"           write it by: raysearch sync {outcome.name}{_runs(settings)}")
     if best is not None:
         say(f"best       raysearch best {outcome.name}{_runs(settings)}")
+
+
+def tracker_names(view: SearchView, settings: Settings) -> list[str]:
+    """The trackers to which the events of a search are written."""
+    from raysearch.tracking.registry import places, tracked
+    from raysearch.tracking.tracker import Place
+
+    folder = settings.folder(view.search)
+    place = Place(view.search, folder, settings.store, settings.tracking_uri)
+    return places(tracked(view.spec), place)
 
 
 def tracked_lines(spec: SearchSpec, folder: Path) -> list[str]:
@@ -275,6 +286,9 @@ def ui_command(settings: Settings, name: str) -> str:
     return f"raysearch ui {name}{_runs(settings)}"
 
 
+_CALLED = {"mlflow": "MLflow", "tensorboard": "TensorBoard"}
+
+
 def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = False) -> bool:
     """Prints what disagrees; returns whether anything does."""
     from raysearch.audit import audit_search
@@ -286,5 +300,10 @@ def show_check(store: Store, name: str, settings: Settings, *, as_json: bool = F
     for finding in findings:
         say(one_line(finding, 1000))
     if not findings:
-        say(f"{name}: events, Optuna study, MLflow and folders agree")
+        view = SearchView.read(store, name)
+        names = [
+            _CALLED.get(one, one) for one in tracker_names(view, settings.tracking_of(view.spec))
+        ]
+        what = ", ".join(["events", "Optuna study", *names])
+        say(f"{name}: {what} and folders agree")
     return bool(findings)

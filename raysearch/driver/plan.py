@@ -37,7 +37,7 @@ from raysearch.sweeps.values import as_json, spelled
 from raysearch.tracking.registry import read_track
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-_OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro")
+_OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro", "comparisons")
 """Folders beside those of searches."""
 _SOME = 16
 """Points at which given values are held against what the sweep offers."""
@@ -337,17 +337,17 @@ def check_study(sampler: str, pruner: str, sweep: Sweep, space: Space) -> None:
     check_pruner(pruner, sweep)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, what: str = "--name") -> None:
     """Refuses a name of a search that could not be a folder, or is that of something else."""
     if not _NAME.fullmatch(name):
         raise BadSetting(
-            f"--name must begin with a letter or digit and hold at most 80 letters, digits, '-', "
+            f"{what} must begin with a letter or digit and hold at most 80 letters, digits, '-', "
             f"'_' or '.', got {name!r}"
         )
     own = name.casefold()  # some disks know no other
     if own in _OURS or own.startswith((STORE, TRACKING)):
         raise BadSetting(
-            f"--name must be none of {', '.join(_OURS)}, {STORE} and {TRACKING}, which have a "
+            f"{what} must be none of {', '.join(_OURS)}, {STORE} and {TRACKING}, which have a "
             f"meaning of their own in a folder of runs, got {name!r}"
         )
 

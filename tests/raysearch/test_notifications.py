@@ -107,7 +107,7 @@ def test_a_server_hears_of_the_first_result_the_first_failure_and_the_end_once(s
 
 def test_a_command_gets_json_and_words_in_its_environment(tmp_path: Path) -> None:
     file = tmp_path / "told.jsonl"
-    script = f'cat >> {file}; printf "\\n%s %s\\n" "$RAYSEARCH_EVENT" "$RAYSEARCH_SEARCH" >> {file}'
+    script = f'cat >> {file}; printf "%s %s\\n" "$RAYSEARCH_EVENT" "$RAYSEARCH_SEARCH" >> {file}'
     notified(Channels(command=script), told("complete", 0, [0.75]))
     said, words = file.read_text().splitlines()
     found = json.loads(said)
@@ -130,8 +130,8 @@ def test_what_fails_is_one_line_without_the_address(capsys: pytest.CaptureFixtur
     assert where is not None and SECRET not in repr(where)
     notified(where, told("complete", 0, [0.75]))
     assert capsys.readouterr().err.splitlines() == [
-        "notification by json://*** was not sent: it was refused, or nobody answers",
-        "notification by --notify-command was not sent: it ended with status 3",
+        "notification (first) by json://*** was not sent: it was refused, or nobody answers",
+        "notification (first) by --notify-command was not sent: it ended with status 3",
     ]
 
 

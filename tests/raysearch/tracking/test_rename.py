@@ -75,6 +75,8 @@ def test_names_that_cannot_be_are_refused_and_nothing_is_changed(settings: Setti
     settings.folder("taken").mkdir()
     for name, new, words in (
         ("one", "two", "'two' is the name of a search or a folder already"),
+        ("one", "one", "'one' is called that already"),
+        ("one", "comparisons", "the new name must be none of"),
         ("one", "taken", "'taken' is the name of a search or a folder already"),
         ("one", "a/b", "must begin with a letter or digit"),
         ("onne", "new", "no search is named 'onne'"),

@@ -143,6 +143,10 @@ def test_check_says_what_is_missing_other_or_twice(tmp_path: Path) -> None:
     assert "objective/val/accuracy at step 2 is there 0 times" in wrong(store, folder)
     file.write_bytes(kept + file.read_bytes())
     assert "val/accuracy at step 1 is there 2 times" in wrong(store, folder)
+    file.write_bytes(b"")
+    said = wrong(store, folder)
+    total = len({one for one in said if "points are missing" in one})
+    assert total == 1 and len(said) == 1, "many are one line"
     file.write_bytes(kept)
     view.trials[1].reports[0][3]["val/accuracy"] += 1
     assert [one.what[:29] for one in tracker.check(store, view, log.last)] == [
