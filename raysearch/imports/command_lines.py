@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from raysearch.imports.setting import Script, Setting, calls, choices_of, fields_of, kind_of, typed
+from raysearch.imports.ranges import first_range
+from raysearch.imports.setting import (
+    Script,
+    Setting,
+    calls,
+    choices_of,
+    fields_of,
+    kind_of,
+    problem_of,
+    typed,
+)
 from raysearch.imports.source import UNKNOWN, constants, last_of, text_of, value_of
+from raysearch.sweeps.distributions import Float
+
+_Parsers = list[tuple[int, str, str | None]]
 
 
 def read_command_line(tree: ast.Module) -> Script | None:
@@ -18,6 +31,8 @@ def read_command_line(tree: ast.Module) -> Script | None:
 
 def _argparse(tree: ast.Module) -> Script | None:
     known = constants(tree)
+    if _made(tree, "add_parser"):
+        return _of_sub_commands(tree, known, _parsers(tree))
     found: dict[str, Setting] = {}
     defaults: dict[str, Any] = {}
     for call in calls(tree):
@@ -36,6 +51,82 @@ def _argparse(tree: ast.Module) -> Script | None:
     return Script("argparse", settings)
 
 
+def _parsers(tree: ast.Module) -> _Parsers:
+    """Each name of a parser with its sub-command from a line on; None: none, or not known."""
+    found: _Parsers = []
+    for node in sorted(ast.walk(tree), key=lambda each: getattr(each, "lineno", 0)):
+        call = node.value if isinstance(node, ast.Assign) else None
+        if not isinstance(node, ast.Assign) or not isinstance(call, ast.Call):
+            continue
+        name = None
+        if last_of(call) == "add_parser":
+            name = _given_name(call)
+        elif last_of(call) in ("add_argument_group", "add_mutually_exclusive_group"):
+            name = _sub_command(call, found)
+        elif last_of(call) != "ArgumentParser":
+            continue
+        found += [(node.lineno, text_of(target), name) for target in node.targets]
+    return found
+
+
+def _given_name(call: ast.Call) -> str | None:
+    given = value_of(call.args[0]) if call.args else None
+    return given if isinstance(given, str) else None
+
+
+def _sub_command(call: ast.Call, parsers: _Parsers) -> str | None:
+    """The sub-command of the parser whose method is called."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else call.func
+    if isinstance(owner, ast.Call):  # made at once
+        return _given_name(owner) if last_of(owner) == "add_parser" else None
+    known = [
+        name for line, target, name in parsers if target == text_of(owner) and line < call.lineno
+    ]
+    return known[-1] if known else None
+
+
+def _made(tree: ast.Module, called: str) -> list[ast.Call]:
+    return [call for call in calls(tree) if last_of(call) == called]
+
+
+def _of_sub_commands(tree: ast.Module, known: Mapping[str, Any], parsers: _Parsers) -> Script:
+    """The options of the sub-command with the most that are known; others stay as they are."""
+    added = filter(None, map(_given_name, _made(tree, "add_parser")))
+    options: dict[str, list[Setting]] = {name: [] for name in added}
+    shared: list[Setting] = []
+    for call in _made(tree, "add_argument"):
+        setting = _argument(call, known)
+        if setting is None:
+            continue
+        owner = _sub_command(call, parsers)
+        if owner is not None:
+            options[owner].append(setting)
+        else:
+            shared.append(replace(setting, problem="it may be of another sub-command"))
+    chosen = max(options, key=lambda name: _known(options[name]), default=None)
+    if chosen is None or not _known(options[chosen]):
+        note = "its sub-commands were not understood; add the one that trains to the command"
+        return Script("argparse", (*(options[chosen] if chosen else ()), *shared), (), (note,))
+    own = {each.name: each for each in reversed(options[chosen])}
+    defaults = {
+        str(each.arg): value_of(each.value, known)
+        for call in _made(tree, "set_defaults")
+        if _sub_command(call, parsers) == chosen
+        for each in call.keywords
+    }
+    settings = [_with_default(own[name], defaults) for name in reversed(own)]
+    others = ", ".join(name for name in options if name != chosen)
+    more = f"; there are also {others}" if others else ""
+    notes = (f"its sub-command {chosen} is meant{more}",)
+    kept = [each for each in shared if each.name not in own]
+    return Script("argparse", (*settings, *kept), (chosen,), notes)
+
+
+def _known(settings: Iterable[Setting]) -> int:
+    """How many settings can be varied."""
+    return sum(first_range(each) is not None for each in settings)
+
+
 def _argument(call: ast.Call, known: Mapping[str, Any]) -> Setting | None:
     flags = [value_of(each) for each in call.args]
     flags = [each for each in flags if isinstance(each, str)]
@@ -48,12 +139,15 @@ def _argument(call: ast.Call, known: Mapping[str, Any]) -> Setting | None:
     name = _option(flags)
     default = value_of(given.get("default"), known)
     required = not name.startswith("-") or value_of(given.get("required")) is True
+    if action == "store_true" and default is True:
+        return Setting(_plain(name), True, bool, given="flag", problem="it is always true")
     if action in ("store_true", "store_false", "BooleanOptionalAction"):
         how = "no-flag" if action == "BooleanOptionalAction" else "flag"
         value = bool(default) if how == "no-flag" and default is not UNKNOWN else False
         return Setting(_plain(name), value, bool, given=how, line=call.lineno)
     kind, how = kind_of(given.get("type"), default)
-    return Setting(
+    problem = problem_of(given.get("type"), default)
+    setting = Setting(
         _plain(name),
         None if default is UNKNOWN else default,
         kind,
@@ -62,7 +156,11 @@ def _argument(call: ast.Call, known: Mapping[str, Any]) -> Setting | None:
         required and default is None and value_of(given.get("nargs")) not in ("?", "*"),
         "nargs" in given and value_of(given["nargs"]) != "?",
         line=call.lineno,
+        problem=problem,
     )
+    if "type" in given and kind is int and isinstance(first_range(setting), Float):
+        return replace(setting, problem="type=int: its usual range is of fractions")
+    return setting
 
 
 def _with_default(setting: Setting, defaults: Mapping[str, Any]) -> Setting:
@@ -88,16 +186,20 @@ def _plain(flag: str) -> str:
 def _click(tree: ast.Module) -> Script | None:
     known = constants(tree)
     commands = [node for node in ast.walk(tree) if _has_decorator(node, "command")]
-    found: list[Setting] = []
-    for node in commands[:1]:
-        for each in reversed(getattr(node, "decorator_list", [])):
-            if isinstance(each, ast.Call) and last_of(each) in ("option", "argument"):
-                setting = _click_option(each, known)
-                found += [setting] if setting is not None else []
-    if not found:
+    options = [
+        [
+            setting
+            for each in getattr(node, "decorator_list", [])
+            if isinstance(each, ast.Call) and last_of(each) in ("option", "argument")
+            if (setting := _click_option(each, known)) is not None
+        ]
+        for node in commands
+    ]
+    best = max(range(len(commands)), key=lambda place: _known(options[place]), default=None)
+    if best is None or not options[best]:
         return None
-    words, notes = _command_name(commands)
-    return Script("click", tuple(reversed(found)), words, notes)
+    words, notes = _command_name(commands, commands[best])
+    return Script("click", tuple(options[best]), words, notes)
 
 
 def _click_option(call: ast.Call, known: Mapping[str, Any]) -> Setting | None:
@@ -145,17 +247,23 @@ def _typer(tree: ast.Module) -> Script | None:
     commands = [node for node in functions if _has_decorator(node, "command") or node.name in run]
     if not commands or not _imports(tree, "typer"):
         return None
-    known, node = constants(tree), commands[0]
+    options = [_typer_options(node, tree) for node in commands]
+    best = max(range(len(commands)), key=lambda place: _known(options[place]))
+    named = [each for each in commands if each.name not in run]
+    words, notes = _command_name(named, commands[best])
+    return Script("typer", tuple(options[best]), words, notes)
+
+
+def _typer_options(node: ast.FunctionDef, tree: ast.Module) -> list[Setting]:
+    known = constants(tree)
     names = node.args.args + node.args.kwonlyargs
     values: list[ast.expr | None] = [None] * (len(node.args.args) - len(node.args.defaults))
     values += [*node.args.defaults, *node.args.kw_defaults]
-    settings = [
+    return [
         _typer_option(each, value, known, tree)
         for each, value in zip(names, values, strict=True)
         if each.annotation is None or last_of(each.annotation) != "Context"
     ]
-    words, notes = _command_name([each for each in commands if each.name not in run])
-    return Script("typer", tuple(settings), words, notes)
 
 
 def _typer_option(
@@ -203,13 +311,25 @@ def _has_decorator(node: ast.AST, name: str) -> bool:
     return any(last_of(each) == name for each in getattr(node, "decorator_list", []))
 
 
-def _command_name(commands: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The name of the first of several commands, which must be given."""
-    if len(commands) < 2:
+def _command_name(commands: list[Any], chosen: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The name of one of several commands, which must be given."""
+    if len(commands) < 2 or chosen not in commands:
         return (), ()
-    first = commands[0].name.replace("_", "-")
-    others = ", ".join(each.name.replace("_", "-") for each in commands[1:])
-    return (first,), (f"its command {first} is meant; there are also {others}",)
+    names = {each: _stated_name(each) for each in commands}
+    others = ", ".join(name for each, name in names.items() if each is not chosen)
+    note = f"its command {names[chosen]} is meant; there are also {others}"
+    return (names[chosen],), (note,)
+
+
+def _stated_name(command: Any) -> str:
+    """The name that its decorator states, or that of the function."""
+    for each in command.decorator_list:
+        if isinstance(each, ast.Call) and last_of(each) == "command":
+            stated = [*each.args[:1], *(one.value for one in each.keywords if one.arg == "name")]
+            found = value_of(stated[0]) if stated else None
+            if isinstance(found, str):
+                return found
+    return str(command.name).replace("_", "-")
 
 
 def _imports(tree: ast.Module, name: str) -> bool:

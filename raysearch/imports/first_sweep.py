@@ -69,18 +69,17 @@ def init_sweep(script: Path, out: Path | None = None) -> FirstSweep:
     """
     target = free(out or Path("sweep.py"))
     found = read_script(script)
-    logged = read_logged(script)
+    logged = read_logged(script, _targets(found))
     settings = _searched(found) if found is not None else []
     if found is None or not settings:
         return _template(script, target, found, logged)
     parameters = tuple(each for setting in settings if (each := _parameter(setting)) is not None)
     metric, metric_from = _metric(logged)
-    seed = next((each.name for each in found.settings if each.last in SEEDS), None)
     call = ProgramCall(
         _command(script, target, found),
         _STYLES[found.style],
         _booleans(settings),
-        seed=seed,
+        seed=_seed(found),
         folder=_folder(target),
         read=patterns_for(metric.name, logged),
         defaults={
@@ -117,6 +116,13 @@ def init_sweep(script: Path, out: Path | None = None) -> FirstSweep:
 def shown(parameters: Sequence[Parameter]) -> dict[str, str]:
     """The range of each parameter, or its value, as a plan has it."""
     return {each.path: str(each.value if each.range is None else each.range) for each in parameters}
+
+
+def _targets(script: Script | None) -> list[str]:
+    """The modules of what Hydra makes for a script."""
+    settings = script.settings if script is not None else ()
+    texts = [each.default for each in settings if each.last == "_target_"]
+    return [each.rpartition(".")[0] for each in texts if isinstance(each, str)]
 
 
 def _searched(script: Script) -> list[Setting]:
@@ -209,16 +215,32 @@ def _to_change(script: Path, found: Script, settings: Sequence[Setting]) -> tupl
     """Lines to change in a script whose settings are constants."""
     if found.style != "constants":
         return ()
+    varied = {each.name for each in settings}
+    seed = _seed(found)
+    changed = [each for each in found.settings if each.name in varied or each.name == seed]
     return (
         f"{script.name}: its settings are constants; until these lines read the environment, all "
         f"trials are alike (import os)",
         *(
-            f"{script.name}, line {each.line}: {each.name} is to be "
-            f"{(each.kind or type(each.default)).__name__}"
-            f'(os.environ.get("{each.name.upper()}", {each.default!r}))'
-            for each in settings
+            f"{script.name}, line {each.line}: {each.name} is to be {_from_environment(each)}"
+            for each in changed
         ),
     )
+
+
+def _from_environment(setting: Setting) -> str:
+    """The expression that reads a setting from the environment; a variable is a text there."""
+    variable = setting.name.upper()
+    if isinstance(setting.default, bool):
+        return f'os.environ.get("{variable}", "{setting.default}") == "True"'
+    kind = float if isinstance(first_range(setting), Float) else type(setting.default)
+    return f'{kind.__name__}(os.environ.get("{variable}", {setting.default!r}))'
+
+
+def _seed(script: Script) -> str | None:
+    """What the script calls the seed of a run."""
+    free = [each.name for each in script.settings if each.problem is None and each.last in SEEDS]
+    return free[0] if free else None
 
 
 def _template(

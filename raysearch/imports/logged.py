@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +24,8 @@ _MORE = frozenset(
 )
 _HELD_OUT = {"val": 3, "valid": 3, "validation": 3, "dev": 3, "eval": 2, "test": 2, "train": -1}
 _NO_METRIC = frozenset("epoch step steps iter iteration lr learning_rate time".split())
+_SO_FAR = frozenset("best max min highest lowest".split())
 _MOST_FILES = 200
-_OTHERS = {"tests", "test", ".venv", "venv", "node_modules", "build", "runs", "site-packages"}
-"""Folders that are not read."""
 _TEXT_OF_SELF = ("self", "fabric", "pl_module", "model")
 """Whose `log` takes a name first: Lightning's."""
 
@@ -40,19 +41,65 @@ class Logged:
     """Whether its name says in which direction it is better."""
 
 
-def read_logged(script: Path) -> list[Logged]:
-    """All that a script reports; if that is nothing, what the files below its folder log."""
+def read_logged(script: Path, modules: Sequence[str] = ()) -> list[Logged]:
+    """All that a script reports; if that is nothing, what the files that it imports log.
+
+    Args:
+        script: the script.
+        modules: what it imports besides, as its configuration says.
+    """
     found = _logged_by(script)
-    if found:
-        return found
-    beside = sorted(script.parent.rglob("*.py"))[:_MOST_FILES] if found is not None else []
-    others = [file for file in beside if not _OTHERS & set(file.relative_to(script.parent).parts)]
+    if found or found is None:
+        return found or []
     return [
-        replace(each, source=f"{each.source}, in {file.relative_to(script.parent).as_posix()}")
-        for file in others
+        replace(each, source=f"{each.source}, in {os.path.relpath(file, script.parent)}")
+        for file in _imported(script, modules)
         for each in _logged_by(file) or []
         if each.pattern is None  # what is printed there may be of another program
     ]
+
+
+def _imported(script: Path, modules: Sequence[str]) -> list[Path]:
+    """Files of one's own that a script imports, and that those import.
+
+    Modules lie beside the script or in a folder above it, down from where one is.
+    """
+    here = Path.cwd()
+    roots = [script.absolute().parent]
+    while here in roots[-1].parents:
+        roots.append(roots[-1].parent)
+    found = [script.absolute()]
+    found += [each for name in modules for root in roots for each in _module(root, name)]
+    for file in found:  # it grows
+        with suppress(LookupError, ValueError, OSError):
+            for each in _files(parsed(file), file, roots):
+                if each not in found and len(found) <= _MOST_FILES:
+                    found.append(each)
+    return found[1:]
+
+
+def _files(tree: ast.Module, file: Path, roots: Sequence[Path]) -> Iterator[Path]:
+    """The files of the modules that a source imports, also of names that are modules."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        places = roots
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                places = [file.parents[node.level - 1]] if node.level <= len(file.parents) else []
+            parts = [node.module] if node.module else []
+            names = [*parts, *(".".join([*parts, each.name]) for each in node.names)]
+        for name in names:
+            for root in places:
+                yield from _module(root, name)
+
+
+def _module(root: Path, name: str) -> list[Path]:
+    """The file of a module below a folder, if it is there."""
+    bare = root.joinpath(*name.split("."))
+    files = (bare.with_name(f"{bare.name}.py"), bare / "__init__.py") if bare.name else ()
+    return [each for each in files if each.is_file()]
 
 
 def _logged_by(file: Path) -> list[Logged] | None:
@@ -76,12 +123,12 @@ def logged_in(tree: ast.Module) -> list[Logged]:
 
 
 def choose(logged: Sequence[Logged]) -> Logged:
-    """The one to search by: held-out before trained on, a score before a loss."""
+    """The one to search by: held-out before trained on, now before best so far, then score."""
 
-    def rank(each: Logged) -> tuple[bool, int, bool]:
+    def rank(each: Logged) -> tuple[bool, int, bool, bool]:
         words = _words(each.metric.name)
         held = max((_HELD_OUT[word] for word in words if word in _HELD_OUT), default=0)
-        return each.has_direction, held, not words & _LESS
+        return each.has_direction, held, not words & _SO_FAR, not words & _LESS
 
     return max(logged, key=rank)
 

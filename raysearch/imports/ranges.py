@@ -41,6 +41,8 @@ _TOGGLES = frozenset(
 def reason_to_leave(setting: Setting) -> str | None:
     """Why a setting is not searched over, of those whose names say so; None of all others."""
     last, words = setting.last, set(_PARTS.split(setting.last))
+    if setting.problem is not None:
+        return setting.problem
     for what, found in (
         ("the seed of a trial", last in SEEDS),
         ("how long it trains", last in _FIXED),
@@ -55,7 +57,8 @@ def reason_to_leave(setting: Setting) -> str | None:
 
 def is_length(setting: Setting) -> bool:
     """Whether it says how long the script trains."""
-    return setting.last in _FIXED and type(setting.default) is int
+    is_free = setting.problem is None
+    return is_free and setting.last in _FIXED and type(setting.default) is int
 
 
 def first_range(setting: Setting) -> Distribution | None:
@@ -93,7 +96,7 @@ def default_of(setting: Setting) -> Any:
 def _of_choices(choices: tuple[Any, ...], default: Any) -> Distribution | None:
     values = list(choices)
     if default is not None and default not in values:
-        values = [default, *values]
+        return None  # a script does not take it where it is given
     if not 2 <= len(values) <= _MOST_CHOICES or len(set(map(str, values))) < len(values):
         return None
     return Choice(tuple(values))
@@ -107,10 +110,13 @@ def _nice(number: float) -> float:
 def _around(below: float, above: float, usual: tuple[float, float]) -> Callable[[Any], Any]:
     """A logarithmic range from so much less than the default to so much more."""
 
-    def make(default: Any) -> Distribution:
-        if default is None or not 0 < default < math.inf:
-            # A default of zero lies in no logarithmic range.
-            return Float(*usual, log=True) if default is None else Float(0.0, usual[1])
+    def make(default: Any) -> Distribution | None:
+        if default is None:
+            return Float(*usual, log=True)
+        if default == 0:  # it lies in no logarithmic range
+            return Float(0.0, usual[1])
+        if not 0 < default < math.inf:  # it stands for something else
+            return None
         low, high = _nice(default / below), _nice(default * above)
         return Float(min(low, float(default)), max(high, float(default)), log=True)
 
@@ -118,12 +124,12 @@ def _around(below: float, above: float, usual: tuple[float, float]) -> Callable[
 
 
 def _between(low: float, high: float) -> Callable[[Any], Any]:
-    """A range that is widened to the default."""
+    """A range of fractions that is widened to the default."""
 
     def make(default: Any) -> Distribution | None:
         if default is None:
             return Float(low, high)
-        if not math.isfinite(default):
+        if not 0 <= default < math.inf:  # it stands for something else
             return None
         return Float(min(low, float(default)), max(high, float(default)))
 

@@ -12,7 +12,9 @@ from raysearch.imports.command_lines import read_command_line
 from raysearch.imports.hydra_script import read_hydra_script
 from raysearch.imports.ranges import first_range
 from raysearch.imports.setting import Script, Setting, calls
-from raysearch.imports.source import UNKNOWN, constants, parsed, text_of, value_of
+from raysearch.imports.source import UNKNOWN, assigned, constants, parsed, text_of, value_of
+
+_NO_TRUTH = 'a variable is a text, and any, even "False", is true'
 
 
 def read_script(path: Path) -> Script | None:
@@ -59,8 +61,11 @@ def _of_environment(tree: ast.Module) -> Script | None:
         name, default = [value_of(each, known) for each in [*call.args, ast.Constant(None)]][:2]
         if isinstance(name, str) and name.isidentifier() and default is not UNKNOWN:
             value = _number(default)
-            found.setdefault(name, Setting(name, value, type(value), line=call.lineno))
-    return Script("environment", tuple(found.values())) if found else None
+            problem = _NO_TRUTH if isinstance(value, bool) else None
+            found.setdefault(
+                name, Setting(name, value, type(value), line=call.lineno, problem=problem)
+            )
+    return Script("environment", tuple(_variables([*found.values()]))) if found else None
 
 
 def _number(value: Any) -> Any:
@@ -76,7 +81,7 @@ def _number(value: Any) -> Any:
 def _of_constants(tree: ast.Module) -> Script | None:
     """Plain values at the top of a module, also in a mapping there."""
     found: list[Setting] = []
-    lines = _lines_of(tree)
+    lines = {name: line for name, _, line in assigned(tree)}
     for name, value in constants(tree).items():
         if isinstance(value, dict):
             found += [
@@ -88,7 +93,16 @@ def _of_constants(tree: ast.Module) -> Script | None:
             found.append(Setting(name, value, type(value), line=lines.get(name, 0)))
     if found and _is_configured(tree):
         return Script("argparse", tuple(replace(each, given="word") for each in found))
-    return Script("constants", tuple(found)) if found else None
+    return Script("constants", tuple(_variables(found))) if found else None
+
+
+def _variables(settings: list[Setting]) -> Iterator[Setting]:
+    """Settings as environment variables, whose names are in capitals: one of each name."""
+    used: dict[str, str] = {}
+    for each in settings:
+        other = used.setdefault(each.name.upper(), each.name)
+        both = f"{other} and {each.name} would both be {each.name.upper()}"
+        yield each if other == each.name else replace(each, problem=both)
 
 
 def _is_configured(tree: ast.Module) -> bool:
@@ -97,13 +111,3 @@ def _is_configured(tree: ast.Module) -> bool:
     inside = [each for call in called for each in ast.walk(call.args[0])]
     texts = [each.value for each in inside if isinstance(each, ast.Constant)]
     return any(isinstance(text, str) and text.endswith("configurator.py") for text in texts)
-
-
-def _lines_of(tree: ast.Module) -> dict[str, int]:
-    return {
-        target.id: node.lineno
-        for node in tree.body
-        if isinstance(node, (ast.Assign, ast.AnnAssign))
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(target, ast.Name)
-    }

@@ -20,7 +20,7 @@ class Setting:
 
     `name` is what its program is given it by; `default` None is none that is known. `given` says
     how a truth value is: as a flag, with `--no-`, or as a word. `condition` has the setting that
-    chooses a part, and its values that have this one.
+    chooses a part, and its values that have this one. `problem` says why it cannot be varied.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Setting:
     several: bool = False
     condition: tuple[str, tuple[object, ...]] | None = None
     line: int = 0
+    problem: str | None = None
 
     @property
     def last(self) -> str:
@@ -59,6 +60,20 @@ def kind_of(node: ast.expr | None, default: Any) -> tuple[type | None, Any]:
     if node is None and isinstance(default, (bool, int, float, str)):
         return type(default), "word" if isinstance(default, bool) else None
     return None, None
+
+
+def problem_of(node: ast.expr | None, default: Any) -> str | None:
+    """Why `type=` makes no truth value of the words True and False."""
+    named = last_of(node) if node is not None else ""
+    if named == "bool":
+        return "type=bool: any word, even False, is true"
+    called = (
+        {last_of(each) for each in ast.walk(node) if isinstance(each, ast.Call)} if node else ()
+    )
+    is_known = named in (*_TRUTHS, *_KINDS, "eval", "literal_eval", "loads")
+    if node is None or not isinstance(default, bool) or is_known or {*called} & {*_TRUTHS[1:]}:
+        return None
+    return f"type={ast.unparse(node)}: which words it takes for true is not known"
 
 
 def choices_of(node: ast.expr | None, known: Mapping[str, Any]) -> tuple[Any, ...]:

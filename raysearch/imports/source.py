@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,30 @@ def parsed(script: Path) -> ast.Module:
 def constants(tree: ast.Module) -> dict[str, Any]:
     """The values of names that a module sets once at its top, as far as they can be told."""
     found: dict[str, Any] = {}
+    for name, given, _ in assigned(tree):
+        found[name] = value_of(given, found)
+    return {name: value for name, value in found.items() if value is not UNKNOWN}
+
+
+def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr, int]]:
+    """What a module sets at its top: names, also those of `A, B = 1, 2`, expressions, lines."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target, given = node.targets[0], node.value
+        if isinstance(node, ast.Assign):
+            pairs = [(target, node.value) for target in node.targets]
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
-            target, given = node.target, node.value
+            pairs = [(node.target, node.value)]
         else:
             continue
-        if isinstance(target, ast.Name):
-            found[target.id] = value_of(given, found)
-    return {name: value for name, value in found.items() if value is not UNKNOWN}
+        for target, given in pairs:
+            if isinstance(target, ast.Name):
+                yield target.id, given, node.lineno
+            elif isinstance(target, (ast.Tuple, ast.List)):
+                if not isinstance(given, (ast.Tuple, ast.List)):
+                    continue
+                if len(given.elts) == len(target.elts):
+                    for each, value in zip(target.elts, given.elts, strict=True):
+                        if isinstance(each, ast.Name):
+                            yield each.id, value, node.lineno
 
 
 def value_of(node: ast.expr | None, known: Mapping[str, Any] | None = None) -> Any:

@@ -62,7 +62,7 @@ def read_command(stated: Mapping[str, Any], names: Sequence[str]) -> Command:
             f"{', '.join(f'${{{each}}}' for each in values)}"
         )
     kind = values[0] if values else None
-    notes = _nested(names, kind)
+    notes = (*_nested(names, kind), *_without_program(words, stated))
     if kind == "args_json":
         line = shlex.join(_plain(words, stated, ["\0"])).replace("'\0'", "\0").replace("\0", _FILE)
         return Command(ProgramCall((line,), "json file", shell=True, seed=seed), notes)
@@ -83,6 +83,7 @@ def read_command(stated: Mapping[str, Any], names: Sequence[str]) -> Command:
     return Command(_placed(kind, words, stated, names, seed), notes)
 
 
+_INTERPRETERS = ("env", "python", "python3", "bash", "sh")
 _FILE = '"$(cat {config})"'
 """The values as one word, in a shell."""
 
@@ -153,6 +154,20 @@ def _placed(
 def _all_long(names: Sequence[str]) -> bool:
     """Whether `--` stands before each here too: a name of one letter is an option with one."""
     return all(len(name) > 1 and not name.startswith("-") for name in names)
+
+
+def _without_program(words: Sequence[str], stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """That the program which is stated is not run, as with W&B itself, or that none is."""
+    program = stated.get("program")
+    if "${program}" in words or (isinstance(program, str) and program in words):
+        return ()
+    if isinstance(program, str):
+        return (f"command: it has no ${{program}}, so {program} is not run; add it to the command",)
+    kept = [word for word in words if not _MACRO.fullmatch(word) and not word.startswith("-")]
+    named = [word for word in kept if word.rpartition("/")[2] not in _INTERPRETERS]
+    if named:
+        return ()
+    return ("command: it has no ${program} and names no script; add what is to be run",)
 
 
 def _nested(names: Sequence[str], kind: str | None) -> tuple[str, ...]:

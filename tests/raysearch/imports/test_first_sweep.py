@@ -336,6 +336,26 @@ def test_constants_must_be_read_from_the_environment() -> None:
     assert "all trials are alike" in said[0] and len(said) == 4
 
 
+def test_all_constants_that_a_trial_sets_must_be_read() -> None:
+    found = first("SEED = 3\nLAYERS, DROPOUT = 2, 0\nLR = 0.1\nlr = LR\nBN = False\n")
+    assert list(found.searched) == ["LAYERS", "DROPOUT", "LR", "BN"]
+    assert [line.partition(": ")[2] for line in found.to_do[1:6]] == [
+        'SEED is to be int(os.environ.get("SEED", 3))',
+        'LAYERS is to be int(os.environ.get("LAYERS", 2))',
+        'DROPOUT is to be float(os.environ.get("DROPOUT", 0))',
+        'LR is to be float(os.environ.get("LR", 0.1))',
+        'BN is to be os.environ.get("BN", "False") == "True"',
+    ]
+    assert found.left == (("lr", "0.1,  # LR and lr would both be LR"),)
+    assert default(found).to_json()["program"]["seed"] == "SEED"
+
+
+def test_a_truth_value_of_the_environment_is_left() -> None:
+    found = first(ENVIRONMENT + 'bn = bool(os.environ.get("BN", False))\n')
+    assert "BN" not in found.searched
+    assert found.left == (("BN", 'False,  # a variable is a text, and any, even "False", is true'),)
+
+
 def test_settings_that_a_script_imports_are_read_too() -> None:
     Path("options.py").write_text(ARGPARSE.replace("sys.exit", "print"))
     found = first("from options import main\nargs = main()\n")
@@ -362,12 +382,119 @@ def test_what_a_configurator_sets_are_options() -> None:
     assert (facts["arguments"], facts["booleans"]) == ("argparse", "word")
 
 
-def test_what_other_files_log_is_found() -> None:
+def test_what_imported_files_log_is_found() -> None:
     Path("models").mkdir()
     Path("models", "net.py").write_text('self.log("val/iou", 1)\nprint(f"test acc {acc}")\n')
-    found = first("LR = 0.1\n")
+    Path("task.py").write_text("from models.net import Net\nimport task\n")
+    found = first("import task\n\nLR = 0.1\n")
     assert [metric.name for metric in found.sweep.metrics] == ["val/iou"]
     assert found.metric_from == "self.log, in models/net.py"
+
+
+def test_what_hydra_makes_for_a_script_is_imported() -> None:
+    configurations()
+    Path("src", "models").mkdir(parents=True)
+    Path("src", "models", "net.py").write_text('self.log("val/iou", 1)\n')
+    config = Path("conf", "config.yaml")
+    config.write_text(f"{config.read_text()}net:\n  _target_: src.models.net.Net\n")
+    found = first(HYDRA.replace("self.log", "print"))
+    assert found.metric_from == "self.log, in src/models/net.py"
+
+
+def test_what_is_not_imported_is_of_another_program() -> None:
+    Path("other.py").write_text('wandb.log({"val/iou": 1})\n')
+    found = first("LR = 0.1\n")
+    assert found.metric_from == "a guess: nothing that it logs or prints was understood"
+
+
+ONE_OPTION = """
+import argparse
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+parser.add_argument({})
+print("val_loss", 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ('"--bn", type=bool, default=False', "type=bool: any word, even False, is true"),
+        (
+            '"--bn", type=lambda text: text == "1", default=False',
+            "type=lambda text: text == '1': which words it takes for true is not known",
+        ),
+        (
+            '"--bn", type=yes, default=True',
+            "type=yes: which words it takes for true is not known",
+        ),
+        ('"--bn", action="store_true", default=True', "it is always true"),
+        ('"--clip", type=int, default=1', "type=int: its usual range is of fractions"),
+    ],
+)
+def test_what_words_of_a_range_do_not_set_is_left(option: str, why: str) -> None:
+    found = first(ONE_OPTION.format(option))
+    assert list(found.searched) == ["lr"]
+    [(name, left)] = found.left
+    assert f'"--{name}"' in option and left.endswith(f",  # {why}")
+
+
+@pytest.mark.parametrize("kind", ["str2bool", "lambda x: bool(strtobool(x))", "eval"])
+def test_a_truth_value_that_words_set_is_searched_over(kind: str) -> None:
+    found = first(ONE_OPTION.format(f'"--bn", type={kind}, default=False'))
+    assert found.searched["bn"] == "False | True"
+
+
+@pytest.mark.parametrize("name", ["temp", "lr", "dropout", "momentum", "wd", "clip", "layers"])
+@pytest.mark.parametrize("value", [-1.0, float("inf"), float("nan")])
+def test_a_default_that_no_range_has_is_left(name: str, value: float) -> None:
+    assert first_range(Setting(name, value, float)) is None
+
+
+def test_a_default_that_is_no_choice_is_left() -> None:
+    found = first(ONE_OPTION.format('"--opt", choices=["a", "b"], default="none"'))
+    assert list(found.searched) == ["lr"] and default(found).values["lr"] == 0.1
+
+
+SUB_COMMANDS = """
+import argparse
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--momentum", type=float, default=0.9)
+commands = parser.add_subparsers()
+sub = commands.add_parser("test")
+sub.add_argument("--dropout", type=float, default=0.1)
+sub = commands.add_parser("train")
+group = sub.add_argument_group("of training")
+group.add_argument("--lr", type=float, default=0.1)
+sub.add_argument("--layers", type=int, default=2)
+sub.set_defaults(layers=3)
+"""
+
+
+def test_options_of_one_sub_command_are_searched_over() -> None:
+    found = first(SUB_COMMANDS)
+    assert found.searched == {"lr": "0.001 … 1 (log)", "layers": "1 … 6"}
+    assert found.left == (("momentum", "0.9,  # it may be of another sub-command"),)
+    assert found.notes == ("its sub-command train is meant; there are also test",)
+    assert default(found).to_json()["program"]["command"] == ["python", "train.py", "train"]
+
+
+def test_sub_commands_without_names_are_not_understood() -> None:
+    text = SUB_COMMANDS.replace('"test"', "name").replace('"train"', "name")
+    found = first(text)
+    assert (found.style, found.searched) == (None, {})
+    assert found.notes == (
+        "its sub-commands were not understood; add the one that trains to the command",
+    )
+
+
+def test_the_command_of_click_with_most_that_is_known_is_meant() -> None:
+    other = '@click.command("make-data")\n@click.option("--out")\ndef other(out): ...\n'
+    head, _, tail = CLICK.partition("@click.command()")
+    found = first(f"{head}{other}\n\n@click.command(){tail}")
+    assert found.notes == ("its command main is meant; there are also make-data",)
 
 
 def test_a_script_in_a_folder_is_run_from_here() -> None:
@@ -390,11 +517,13 @@ def test_where_nothing_is_understood_there_is_a_template(text: str) -> None:
 
 def test_the_command_says_what_it_understood_and_what_is_next() -> None:
     Path("train.py").write_text(ARGPARSE)
-    lines = CliRunner().invoke(app, ["init", "train.py", "--out", "mine.py"]).stdout.splitlines()
-    assert lines[0] == "written    mine.py"
+    lines = (
+        CliRunner().invoke(app, ["init", "train.py", "--out", "understood.py"]).stdout.splitlines()
+    )
+    assert lines[0] == "written    understood.py"
     assert "varies     lr  1e-05 … 0.01 (log)" in lines
-    assert lines[-1] == "run it     raysearch search mine:train"
-    plan = CliRunner().invoke(app, ["plan", "mine:train"])
+    assert lines[-1] == "run it     raysearch search understood:train"
+    plan = CliRunner().invoke(app, ["plan", "understood:train"])
     assert "trials     20, tpe, pruner median" in plan.stdout
 
 

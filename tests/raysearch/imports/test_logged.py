@@ -98,6 +98,71 @@ PRINTED = [
         "loss (total): nan + 1.00",
         (None, {"loss": float("nan")}),
     ),
+    (
+        'print(f"train_loss {loss} val_loss {val_loss}")',
+        "train_loss 3.5 val_loss 0.25",
+        (None, {"train_loss": 3.5, "val_loss": 0.25}),
+    ),
+    (
+        'print("train loss %.3f, valid loss %.3f" % (loss, val_loss))',
+        "train loss 3.500, valid loss 0.250",
+        (None, {"train_loss": 3.5, "val_loss": 0.25}),
+    ),
+    (
+        'print(f"train acc {acc} test acc {test_acc}")',
+        "train acc 0.9 test acc 0.5",
+        (None, {"train_acc": 0.9, "test_acc": 0.5}),
+    ),
+    (
+        'print(f"loss {loss} eval_loss {eval_loss}")',
+        "loss 3.5 eval_loss 0.25",
+        (None, {"loss": 3.5, "eval_loss": 0.25}),
+    ),
+    (
+        'print(f"loss {loss} val {vloss}")',
+        "loss 3.5 val 0.25",
+        (None, {"loss": 3.5, "val_loss": 0.25}),
+    ),
+    (
+        'print(f"train loss {a} acc {b} | val loss {c} acc {d}")',
+        "train loss 3.5 acc 0.9 | val loss 0.25 acc 0.5",
+        (None, {"train_loss": 3.5, "acc": 0.9, "val_loss": 0.25, "val_acc": 0.5}),
+    ),
+    ("print(e, val_acc)", "12 0.5", (None, {"val_acc": 0.5})),
+    (
+        'print(f"{e}\\t{train_loss}\\t{val_loss}")',
+        "12\t3.5\t0.25",
+        (None, {"train_loss": 3.5, "val_loss": 0.25}),
+    ),
+    ('print(f"{e}: {val_acc}")', "12: 0.5", (None, {"val_acc": 0.5})),
+    (
+        'print(f"ppl {math.exp(val_loss):.2f} val_loss {val_loss:.3f}")',
+        "ppl 1.28 val_loss 0.250",
+        (None, {"ppl": 1.28, "val_loss": 0.25}),
+    ),
+    (
+        'print("epoch", epoch, "val_acc", acc.item(), sep=" | ")',
+        "epoch | 3 | val_acc | 0.5",
+        (3, {"val_acc": 0.5}),
+    ),
+    (
+        'print(f"val_acc {v} (best {best_acc})")',
+        "val_acc 0.5 (best 0.75)",
+        (None, {"val_acc": 0.5, "val_best_acc": 0.75}),
+    ),
+    (
+        'console.print(f"[bold]val_acc[/bold] {acc:.2f}")',
+        "val_acc 0.50",
+        (None, {"val_acc": 0.5}),
+    ),
+    ('click.echo(f"val acc {acc}")', "val acc 0.5", (None, {"val_acc": 0.5})),
+    ('accelerator.print("val acc", acc)', "val acc 0.5", (None, {"val_acc": 0.5})),
+    ('tqdm.write(f"val acc {acc}")', "val acc 0.5", (None, {"val_acc": 0.5})),
+    (
+        'logger.info("step {} val acc {}", step, acc)',
+        "12:01 | step 2 val acc 0.5",
+        (2, {"val_acc": 0.5}),
+    ),
 ]
 
 
@@ -121,6 +186,12 @@ def test_a_printed_line_is_read_by_its_pattern(
         'print("{".format(1))',
         'print("%d" % ())',
         'print("accuracy is fine")',
+        # Values alone, which nothing tells apart from others.
+        'logging.info(f"{e} {val_acc}")',
+        "print(e, val_acc)\nprint(e, other)",
+        "print('val_acc', val_acc, sep=between)",
+        "print(1 / loss)",
+        'print(f"train/val loss {a} {b}")',
     ],
 )
 def test_a_line_without_a_metric_has_no_pattern(text: str) -> None:
@@ -131,3 +202,24 @@ def test_every_pattern_is_a_regular_expression_with_its_metrics() -> None:
     for text, _, _ in PRINTED:
         for line in printed_lines(ast.parse(text), lambda name: "o" in name):
             assert set(line.metrics) <= set(re.compile(line.pattern).groupindex)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ('print(f"acc {val_acc}")\nprint(f"train acc {acc}")', "train acc 0.9"),
+        ('print(f"{phase} loss {loss}")', "train loss 0.9"),
+        ('print(f"loss {loss} (validation)")', "loss 0.9 (training)"),
+        ("print(e, val_acc)", "step 3 of 4"),
+        ('print(f"{e}: {val_acc}")', "epoch: 3"),
+    ],
+)
+def test_a_line_of_another_split_is_not_read(text: str, other: str) -> None:
+    logged = logged_in(ast.parse(text))
+    chosen = choose(logged).metric.name
+    assert chosen.startswith("val") and Patterns(patterns_for(chosen, logged)).read(other) == []
+
+
+def test_the_value_of_now_is_searched_by_before_the_best_so_far() -> None:
+    logged = logged_in(ast.parse('print(f"best {best_acc} val_acc {acc} loss {loss}")'))
+    assert choose(logged).metric.name == "val_acc"

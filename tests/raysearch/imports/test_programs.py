@@ -93,6 +93,26 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        (
+            'program: train.py\ncommand: ["python", "${args}"]\n',
+            "command: it has no ${program}, so train.py is not run; add it to the command",
+        ),
+        (
+            'command: ["${env}", "python", "-u", "${args}"]\n',
+            "command: it has no ${program} and names no script; add what is to be run",
+        ),
+        ('command: ["python", "-m", "train", "${args}"]\n', None),
+        ('program: train.py\ncommand: ["python", "train.py", "${args}"]\n', None),
+    ],
+)
+def test_a_command_without_its_program_is_said(more: str, note: str | None) -> None:
+    notes = imported(f"{SWEEP}{more}").imported.notes
+    assert [each for each in notes if "${program}" in each] == ([note] if note else [])
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_has_the_words_of_wandb(command: list[str]) -> None:
     found = imported(f"{SWEEP}program: train.py\ncommand: {json.dumps(command)}\n")
