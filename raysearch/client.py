@@ -22,6 +22,7 @@ from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import EXPERIMENTS, Settings
 from raysearch.sweeps import by_value
 from raysearch.sweeps.sweep import Sweep
+from raysearch.texts import article
 from raysearch.verbs import Filter
 
 if TYPE_CHECKING:
@@ -497,7 +498,7 @@ def _arguments(overrides: Mapping[str, object] | None) -> list[str]:
     """As they are typed: `path=value`."""
     given: Any = overrides or {}
     if not isinstance(given, Mapping):
-        raise BadSetting(f"overrides must be a mapping, got a {type(given).__name__}")
+        raise BadSetting(f"overrides must be a mapping, got {article(type(given).__name__)}")
     return [f"{path}={json.dumps(value)}" for path, value in given.items()]
 
 

@@ -7,7 +7,9 @@ import errno
 import io
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
@@ -46,6 +48,26 @@ def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Consol
 def say(text: object = "", *, err: bool = False) -> None:
     """Writes a line at once; what is no letter in it is spelt out."""
     _write(f"{visible(text)}\n", err=err)
+
+
+def say_wrapped(text: object, indent: int) -> None:
+    """Writes a line that goes on below itself, indented, where the terminal ends.
+
+    Where there is none, and nothing says how wide it is, it stays a line.
+    """
+    plain, width = visible(text), shutil.get_terminal_size((0, 0)).columns
+    if not 2 * indent < width < len(plain):
+        say(plain)
+        return
+    lines = textwrap.wrap(
+        plain,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        say(line)
 
 
 def say_block(text: str, *, err: bool = False, log: bool = False) -> None:

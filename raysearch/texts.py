@@ -70,6 +70,16 @@ def shown(value: object, most: int = CELL) -> str:
     return cut(visible(text if len(text) <= 2 * most else cut(text, 2 * most)), most)
 
 
+def shown_value(value: object) -> str:
+    """A value of a parameter as a table or a line has it: an empty text can be seen."""
+    return "''" if value == "" else shown(value)
+
+
+def article(name: str) -> str:
+    """A name with its article: `a list`, `an object`."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 trial`, `3 trials`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from raysearch import reporting
 from raysearch.adapters import generators
+from raysearch.texts import article
 
 __all__ = ["Epochs"]
 
@@ -39,7 +40,8 @@ class Epochs:
         for name, one in kept.items():
             if not (hasattr(one, "load_state_dict") or hasattr(one, "set_state")):
                 raise TypeError(
-                    f"{name} must have load_state_dict or set_state, got a {type(one).__name__}"
+                    f"{name} must have load_state_dict or set_state, got "
+                    f"{article(type(one).__name__)}"
                 )
         self._count, self._kept = count, kept
         self._epoch = 0

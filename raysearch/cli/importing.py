@@ -9,10 +9,13 @@ import typer
 
 from raysearch.cli.options import app, plainly
 from raysearch.settings import Settings
-from raysearch.terminal import say
+from raysearch.terminal import say, say_wrapped
 
 if TYPE_CHECKING:
     from raysearch.imports import first_sweep, sweeps
+
+_INDENT = 11
+"""Where what is said of a sweep begins, after its heading."""
 
 
 @app.command("import")
@@ -77,7 +80,7 @@ def _show(found: sweeps.Imported) -> None:
     for path, (chooser, having) in imported.conditions.items():
         say(f"condition  {path} only if {chooser} is {' or '.join(map(str, having))}")
     for note in imported.notes:
-        say(f"note       {note}")
+        say_wrapped(f"note       {note}", _INDENT)
     say(f"look at it raysearch plan {sweep.reference}")
     say(f"run it     raysearch search {sweep.reference}")
 
@@ -111,9 +114,9 @@ def _show_first(found: first_sweep.FirstSweep, script: Path) -> None:
     for name, shown in found.searched.items():
         say(f"varies     {name}  {shown}")
     if found.left:
-        say(f"left       {', '.join(name for name, _ in found.left)}")
+        say_wrapped(f"left       {', '.join(name for name, _ in found.left)}", _INDENT)
     for note in found.notes:
-        say(f"note       {note}")
+        say_wrapped(f"note       {note}", _INDENT)
     for each in found.to_do:
         say(f"first      {each}")
     say(f"look at it raysearch plan {sweep.reference}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,12 +132,14 @@ def parameters() -> list[inspect.Parameter]:
     ]
 
 
+@contextmanager
 def sweep_meant(
     space: str | None, overrides: list[str] | None, given: Mapping[str, Any]
-) -> tuple[str, list[str]]:
-    """The sweep that is meant, and the values that are fixed.
+) -> Generator[tuple[str, list[str], Callable[[], None]]]:
+    """The sweep that is meant, the values that are fixed, and what is called once all is checked.
 
-    A program is written as a sweep into the current folder, as a file to be edited and kept.
+    A program is written as a sweep into the current folder, as a file to be edited and kept; if
+    that is not called, the file is taken away again.
 
     Raises:
         BadSetting: neither a sweep nor a program, both, or options of a program without one.
@@ -148,10 +151,25 @@ def sweep_meant(
             raise BadSetting(f"{_named(stated[0])} is for a program, which --command gives")
         if space is None:
             raise BadSetting("a sweep must be named, or a program given by --command")
-        return space, values
+        yield space, values, lambda: None
+        return
     if space is not None and "=" not in space:
         raise BadSetting(f"either a sweep or --command must be given, got {space!r} as well")
-    return _written(given), ([] if space is None else [space]) + values
+    there, is_checked = set(Path().glob("*.py")), False
+    reference = _written(given)
+    file = Path(f"{reference.partition(':')[0]}.py")
+
+    def checked() -> None:
+        nonlocal is_checked
+        if not is_checked:
+            say(f"sweep {reference}, in {file}: edit and run it as any other")
+        is_checked = True
+
+    try:
+        yield reference, ([] if space is None else [space]) + values, checked
+    finally:
+        if not is_checked and file not in there:
+            file.unlink(missing_ok=True)
 
 
 def _named(name: str) -> str:
@@ -166,6 +184,14 @@ def _written(given: Mapping[str, Any]) -> str:
 
     if given["metric"] is None or given["maximize"] is None:
         raise BadSetting("--metric must be given with --maximize or --minimize, such as val/acc")
+    if not given["metric"].strip() or not given["metric"].isprintable():
+        raise BadSetting(
+            f"--metric must be the name of what the program reports, such as val/acc, got "
+            f"{given['metric']!r}"
+        )
+    for name in ("command", "arguments", "resume_by", "checkpoints", "keep", "python"):
+        if given[name] is not None and not given[name].strip():
+            raise BadSetting(f"{_named(name)} must not be empty, got {given[name]!r}")
     if given["space_file"] is None:
         raise BadSetting("--space must be given: a YAML file, such as lr: {low: 1e-5, high: 1e-1}")
     path: Path = given["space_file"]
@@ -190,9 +216,7 @@ def _written(given: Mapping[str, Any]) -> str:
     metric = Metric(given["metric"], direction)
     sweep = ProgramSweep(given["command"], stated, metric, found, path.stem, function)
     stem = program.configuration.name.partition(".")[2]
-    reference = write(sweep, stem)
-    say(f"sweep {reference}, in {reference.partition(':')[0]}.py: edit and run it as any other")
-    return reference
+    return write(sweep, stem)
 
 
 def _python(given: str | None) -> str | None:

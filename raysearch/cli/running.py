@@ -39,6 +39,7 @@ from raysearch.texts import one_line
 
 if TYPE_CHECKING:
     from raysearch.driver.driver import Outcome
+    from raysearch.driver.plan import Request
     from raysearch.results.view import SearchView
 
 _NO_OPTIONS = (
@@ -164,20 +165,30 @@ def _search(
     from raysearch.driver.plan import make_request, parse_overrides
     from raysearch.verbs import parse_tags
 
-    with plainly():
+    with plainly(), sweep_meant(space, overrides, program) as (meant, given, checked):
         settings = _settings(runs, store, tracking_uri, address, notify, notify_command)
-        meant, given = sweep_meant(space, overrides, program)
         values, marks = parse_overrides(given), parse_tags(tags or [], [])
         options = {key: value for key, value in context.params.items() if key not in _NO_OPTIONS}
         request = make_request(meant, values, tags=marks, **options)
-
-        def begin(listener: Listener) -> Outcome:
-            from raysearch.driver.search import start
-
-            return start(request, settings, listener)
-
-        status = _drive(begin, settings)
+        status = _drive(_beginning(request, settings, checked), settings)
     raise typer.Exit(status)
+
+
+def _beginning(
+    request: Request, settings: Settings, checked: Callable[[], None]
+) -> Callable[[Listener], Outcome]:
+    """What begins a search, and says by `checked` that all that was asked for is right."""
+
+    def begin(listener: Listener) -> Outcome:
+        from raysearch.driver.search import start
+
+        def heard(view: SearchView) -> None:
+            checked()
+            listener(view)
+
+        return start(request, settings, heard)
+
+    return begin
 
 
 def _parameters() -> list[inspect.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, replace
 from itertools import islice
@@ -41,7 +42,7 @@ from raysearch.results.view import SearchView, rows
 from raysearch.settings import Settings
 from raysearch.sweeps.requirements import missing_at_a_point, withholds
 from raysearch.sweeps.search_spec import SearchSpec
-from raysearch.terminal import make_console, print_json, say, say_block, show
+from raysearch.terminal import make_console, print_json, say, say_block, say_wrapped, show
 from raysearch.texts import one_line, shown
 from raysearch.verbs import searches, state_of
 
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 _WORDS = 80
 """Letters of the name of a parameter."""
+_INDENT = 11
+"""Where what is said of a search begins, after its heading."""
 
 
 def show_plan(request: Request, settings: Settings, count: int) -> None:
@@ -91,7 +94,7 @@ def show_plan(request: Request, settings: Settings, count: int) -> None:
         say(f"  {shown(parameter, _WORDS)}: {shown(distribution, 200)}{when and f'   if {when}'}")
     say("first configurations")
     for point in islice(space.preview(count), count):
-        say(f"  {params_line(point.params)}")
+        say_wrapped(f"  {params_line(point.params)}", 4)
 
 
 def _repeated(spec: SearchSpec, space: Space) -> str:
@@ -157,7 +160,7 @@ def show_best(view: SearchView, folder: Path, *, as_json: bool) -> None:
     say(f"checkpoint: {record['checkpoint'] or 'none'}")
     if record["damage"]:
         say(f"damaged: {record['damage']}")
-    print_json(record["config"])
+    say_block(json.dumps(record["config"], indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def show_logs(view: SearchView, folder: Path, trial: int) -> None:
@@ -209,7 +212,7 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
     if best is None:
         say("no trial completed")
         for line in failure_lines(view):
-            say(line)
+            say_wrapped(line, _INDENT)
     else:
         say("best configurations" if has_repeats(view) else "best trials")
         for table in best_tables(view, 4, make_console().width):
@@ -217,9 +220,9 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         for line in answer_lines(view):
             say(line)
         for line in failure_lines(view):
-            say(line)
+            say_wrapped(line, _INDENT)
     for line in [*view.notices, *trial_notices(view)]:
-        say(f"noticed    {line}")
+        say_wrapped(f"noticed    {line}", _INDENT)
     resources = resource_lines(view.spec, view.at_once)
     for line in [*damage_lines(view), *fixed_lines(view.spec), *resources]:
         say(line)

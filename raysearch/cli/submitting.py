@@ -47,16 +47,15 @@ def _submit(context: typer.Context, **given: Any) -> None:
         if given["address"] is None:
             raise BadSetting("--address must be given, as http://head:8267, or RAYSEARCH_ADDRESS")
         remote = Remote(given["address"])
-        space, overrides = sweep_meant(given["space"], given["overrides"], given)
-        options = {key: value for key, value in given.items() if key not in _NOT_ASKED}
-        options["user"] = options["user"] or user_here()
-        values, marks = (
-            parse_overrides(overrides),
-            parse_tags(given["tags"] or [], []),
-        )
-        request = make_request(space, values, tags=marks, **options)
-        package = pack(Path.cwd())
-        name = remote.submit(request, remote.plan(request, package), package)
+        named = (given["space"], given["overrides"])
+        with sweep_meant(*named, given) as (space, overrides, checked):
+            options = {key: value for key, value in given.items() if key not in _NOT_ASKED}
+            options["user"] = options["user"] or user_here()
+            values, marks = parse_overrides(overrides), parse_tags(given["tags"] or [], [])
+            request = make_request(space, values, tags=marks, **options)
+            package = pack(Path.cwd())
+            name = remote.submit(request, remote.plan(request, package), package)
+            checked()
         if given["as_json"]:
             say(json.dumps({"name": name, "address": remote.address}))
         else:

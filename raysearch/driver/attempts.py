@@ -88,6 +88,11 @@ def attempt_job(
         gpus=limits.gpus,
         code=spec.code.snapshot if spec.code is not None else "",
         grace=_grace(live.config) if spec.experiment == PROGRAM else 0.0,
+        reported=[
+            metric.name
+            for metric in spec.metrics
+            if any(metric.name in one for one in live.reported.values())
+        ],
     )
 
 

@@ -210,7 +210,7 @@ class Outcomes:
             if live.history:
                 self._look_for_progress(live)
                 return Ended(self.tell(live, "complete", ""))
-            outcome, message = "exception", {"message": self._unreported(live)}
+            outcome, message = "unreported", {"message": self._unreported(live)}
         if outcome not in KINDS:
             outcome = "exception"
         digest = traceback_digest(str(message.get("traceback") or message["message"]))

@@ -32,7 +32,7 @@ from raysearch.results.tables import (
 )
 from raysearch.results.view import SearchView, TrialView
 from raysearch.terminal import letters, make_console, say
-from raysearch.texts import CELL, decimals, one_line, shown
+from raysearch.texts import CELL, decimals, one_line, shown, shown_value
 
 _STYLES = {
     "running": "cyan",
@@ -319,6 +319,6 @@ def _line(view: SearchView, trial: TrialView) -> str:
 
 def params_line(params: Mapping[str, Any], most: int = 24) -> str:
     """`lr=0.001, layers=2`; of very many the first, and how many more."""
-    texts = [f"{shown(name)}={shown(value)}" for name, value in islice(params.items(), most)]
+    texts = [f"{shown(name)}={shown_value(value)}" for name, value in islice(params.items(), most)]
     more = f" and {len(params) - most} more" if len(params) > most else ""
     return ", ".join(texts) + more

@@ -163,11 +163,13 @@ def resume(
     as_it_was: bool = False,
     time_box: float | None = None,
     change: Change | None = None,
+    asked: str = "",
 ) -> Outcome:
     """Goes on with a search that was interrupted, stopped or killed; runs nothing twice.
 
     `change` may alter what is to be done before it goes on, one that is finished too: it checks
-    whether it can, and returns what writes it, which is called when all is there to go on. Where
+    whether it can, and returns what writes it, which is called when all is there to go on; `asked`
+    is the command that asks for it, by default `resume`, for what is said of changes. Where
     the code that it runs changed since, what is here runs with `accept_changes`, and what was kept
     with `as_it_was`.
 
@@ -178,7 +180,8 @@ def resume(
     """
     begun = time.monotonic()
     changes = chosen(accept_changes=accept_changes, as_it_was=as_it_was)
-    first = _resume(name, settings, listener, changes, time_box=time_box, change=change)
+    how: dict[str, Any] = {"change": change, "asked": asked or f"resume {name}"}
+    first = _resume(name, settings, listener, changes, time_box=time_box, **how)
 
     def go_on(name: str) -> Outcome:
         left = _left(time_box, begun)
@@ -195,6 +198,7 @@ def _resume(
     *,
     time_box: float | None = None,
     change: Change | None = None,
+    asked: str = "",
 ) -> Outcome:
     begun = time.monotonic()
     store = Store(settings.store)
@@ -208,10 +212,10 @@ def _resume(
                 return Outcome(name, view.state, reason, view)
             settings = settings.tracking_of(view.spec)
             stack.enter_context(searched(paths_of(view.spec.code, settings.folder(name))))
-            code = code_of(view.spec, settings, changes, stack)
+            code = code_of(view.spec, settings, changes, stack, asked)
             space = Space(find_sweep(view.spec.sweep, settings.sweeps), view.spec.fixed)
             if changes == "refuse" or code.found is None and not _was_recoded(view):
-                refuse_changes(name, view.spec, space)
+                refuse_changes(name, view.spec, space, asked)
             if space.sweep.evaluates is None:
                 refuse_lacks(space)
             fewer = _fewer(view.spec, settings)
@@ -269,7 +273,9 @@ def extend(
         return partial(study.extend, None if total is None else total + (trials or 0), limit)
 
     said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-    return resume(name, settings, listener, change=change, **said)
+    more = "" if trials is None else f" --trials {trials}"
+    more += "" if seconds is None else f" --time {seconds:g}s"
+    return resume(name, settings, listener, change=change, asked=f"extend {name}{more}", **said)
 
 
 def _points(spec: SearchSpec) -> str:
@@ -309,7 +315,8 @@ def retry(
         return write
 
     said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-    return resume(name, settings, listener, change=change, **said)
+    asked = f"retry {name}{' --infeasible' if infeasible else ''}"
+    return resume(name, settings, listener, change=change, asked=asked, **said)
 
 
 def _fewer(spec: SearchSpec, settings: Settings) -> int | None:
@@ -334,7 +341,7 @@ def require(name: str, store: Store) -> None:
         raise UnknownName(f"no search is named {name!r}{on_offer(name, store.searches())}")
 
 
-def refuse_changes(name: str, spec: SearchSpec, space: Space) -> None:
+def refuse_changes(name: str, spec: SearchSpec, space: Space, asked: str = "") -> None:
     """Raises ValueError if the sweep or the defaults are not what the search began with."""
     defaults = defaults_of(next(iter(space.preview(1))).config)
     for what, then, now in (
@@ -345,7 +352,7 @@ def refuse_changes(name: str, spec: SearchSpec, space: Space) -> None:
             raise WrongState(
                 f"the {what} of {spec.sweep} changed since search {name!r} began ({then} then, "
                 f"{now} now); undo the change, begin a new search, or go on all the same with "
-                f"`raysearch resume {name} --accept-changes`"
+                f"`raysearch {asked or f'resume {name}'} --accept-changes`"
             )
 
 

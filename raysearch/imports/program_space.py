@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import keyword
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from raysearch.sweeps.sweep import Metric
 from raysearch.sweeps.unreadable import legible
 
 _RANGE = ("low", "high", "log", "step")
+_TAKEN = ("Metric", "Program", "program", "space", "sweep")
+"""Names that a module that is written has besides that of its sweep."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -71,14 +75,17 @@ def read_space(path: Path) -> tuple[list[Parameter], str]:
         return [
             read_range(name, spec, grid=False, example=None) for name, spec in specs.items()
         ], ""
-    return [_parameter(str(name), value) for name, value in known.items()], ""
+    return [_parameter(name, value) for name, value in known.items()], ""
 
 
-def _parameter(name: str, value: Any) -> Parameter:
+def _parameter(name: Any, value: Any) -> Parameter:
+    if not isinstance(name, str):
+        raise BadSetting(f"the name of a value must be a text, got {name!r}; put it into quotes")
     if isinstance(value, list):
-        return Parameter(name, _ranged(name, lambda: Choice(tuple(cast("list[Any]", value)))))
+        choices = tuple(_scalar(name, _number(each)) for each in cast("list[Any]", value))
+        return Parameter(name, _ranged(name, lambda: Choice(choices)))
     if not isinstance(value, dict):
-        return Parameter(name, None, _number(value))
+        return Parameter(name, None, _scalar(name, _number(value)))
     stated = cast("dict[str, Any]", value)
     for key in stated:
         if key not in _RANGE:
@@ -97,6 +104,24 @@ def _parameter(name: str, value: Any) -> Parameter:
     return Parameter(name, _ranged(name, lambda: Float(low, high, log, step)))
 
 
+def _scalar(name: str, value: Any) -> Any:
+    """A value that Python and a program can have, or the sentence on what YAML alone has."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadSetting(f"{name} must have finite numbers, got {value!r}")
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    kind = "text, number, true, false or null"
+    if isinstance(value, (list, dict)):
+        raise BadSetting(
+            f"{name} must have in its list a {kind} each, got {value}; write each as a text, such "
+            f"as '64,128', which the program takes apart"
+        )
+    raise BadSetting(
+        f"{name} must be a {kind}, or a list of them, got {value}, which YAML reads as of type "
+        f"{type(value).__name__}; put it into quotes if it is a text"
+    )
+
+
 def _ranged(name: str, make: Any) -> Distribution:
     try:
         return make()
@@ -111,6 +136,11 @@ def _number(value: Any) -> Any:
 
 def _function(path: Path) -> str:
     """The one function of a Python file, or `space` of several; nothing is executed."""
+    if not path.stem.isidentifier() or keyword.iskeyword(path.stem):
+        raise BadSetting(
+            f"--space must be named as a module that Python imports, such as space.py, got "
+            f"{path.name!r}"
+        )
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
@@ -131,10 +161,12 @@ def write(sweep: ProgramSweep, stem: str) -> str:
     A file that says the same already is taken; one that says anything else is left alone.
     """
     number = 1
-    function = re.sub(r"\W+", "_", stem).strip("_") or "program"
-    function = f"sweep_{function}" if function[0].isdigit() else function
+    plain = re.sub(r"\W+", "_", stem).strip("_") or "program"
+    plain = plain if plain.isidentifier() else f"sweep_{plain}"
+    is_free = plain not in _TAKEN and not keyword.iskeyword(plain)
+    function = plain if is_free else f"{plain}_sweep"
     while True:
-        name = f"{function}_sweep{'' if number == 1 else f'_{number}'}"
+        name = f"{plain}_sweep{'' if number == 1 else f'_{number}'}"
         text, path = source(sweep, function), Path(f"{name}.py")
         known = path.read_text() if path.is_file() else None
         if known == text:
@@ -170,7 +202,7 @@ def source(sweep: ProgramSweep, function: str) -> str:
             "",
             "",
             f"@sweep(metrics=[{metric}])",
-            f"def {function if function != 'program' else 'program_sweep'}(trial):",
+            f"def {function}(trial):",
             '    """Values of a trial by name; to be edited."""',
             *_returned(sweep),
             "",

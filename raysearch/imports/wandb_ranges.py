@@ -12,6 +12,7 @@ from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.imported_sweep import Parameter
 from raysearch.sweeps.distributions import Choice, Float, Int
 from raysearch.sweeps.nearest import on_offer
+from raysearch.texts import article
 
 Spec = Mapping[str, Any]
 
@@ -172,8 +173,8 @@ def _refuse_strange(path: str, value: object) -> None:
         raise BadSetting(f"{path} must have finite values, got {value!r}")
     if value is not None and not isinstance(value, (str, int, float, list, tuple, dict)):
         raise BadSetting(
-            f"{path} must have texts, numbers, truth values or null, got a {type(value).__name__}; "
-            f"put {value} into quotes if it is a text"
+            f"{path} must have texts, numbers, truth values or null, got "
+            f"{article(type(value).__name__)}; put {value} into quotes if it is a text"
         )
 
 

@@ -223,7 +223,8 @@ def hydra_value(value: Any) -> str:
     text = str(value)
     if _BARE.fullmatch(text) and text.lower() not in _HYDRA_WORDS:
         return text
-    text = text.replace("${", "\\${")
+    # Backslashes before what would be interpolated are escapes for OmegaConf.
+    text = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
     # Only backslashes before a quote are escapes there, also those at the end.
     text = re.sub(r"(\\*)'", lambda found: f"{found[1] * 2}\\'", text)
     end = text[len(text.rstrip("\\")) :]

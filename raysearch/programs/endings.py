@@ -38,7 +38,12 @@ def ended(code: int, lines: Sequence[str], facts: Mapping[str, Any], kernel_kill
         how += f" (as a shell says of {name})"
     if code in facts["again_on"]:
         return Ended("again", f"{how}, which asks for another start", text)
-    return Ended(_kind(code, name, last, traceback, kernel_killed), f"{how}: {last}", text)
+    kind = _kind(code, name, last, traceback, kernel_killed)
+    if kind == "exception":  # which says it all
+        return Ended(kind, last if code == 1 else f"{last} ({how})", text)
+    if kind == "exit":
+        how = how.removeprefix("exit ")
+    return Ended(kind, f"{how}: {last}", text)
 
 
 def _kind(code: int, name: str, last: str, traceback: str, kernel_killed: bool) -> str:

@@ -61,7 +61,7 @@ class Reports:
         self._session, self._say, self._told = session, say, set[str]()
         job = getattr(session, "job", None)
         self.objectives: list[str] = list(getattr(session, "objectives", ()))
-        self._is_first = getattr(job, "attempt", 1) == 1
+        self._before = set[str](getattr(job, "reported", ()))
         self._clock: str | None = None
         self._now, self._base = _Now(), max(_restored_step(job), 0)
         self._held: list[_Said] = []
@@ -123,15 +123,15 @@ class Reports:
     def close(self) -> None:
         """Reports what is left. Raises Ended: a metric of the sweep was never heard.
 
-        A later attempt may have little left to do: of all together the search finds out.
+        A later attempt may have little left to do: what an earlier one reported counts.
         """
         for each in self._held:
             self._pending |= {name: one for name, one in each.metrics.items()}
         if self._pending:
             self._send(max(self._now.step, 0), self._fresh(self._pending), None)
         missing = [name for name in self.objectives if not self.heard[name]]
-        if missing and self._is_first:
-            raise Ended("exception", self._lack(missing[0]))
+        if lacking := [name for name in missing if name not in self._before]:
+            raise Ended("unreported", self._lack(lacking[0]))
         if missing:
             self.note(f"this attempt ended without {missing[0]}: those before it count")
 

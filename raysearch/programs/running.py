@@ -164,7 +164,8 @@ class Running:
         self._files: list[Reader] = readers(
             self._own_folders(), lambda: process_tree.family(process.pid), time.time()
         )
-        return process, Output(reading, Patterns(self.facts["read"]))
+        self._patterns = Patterns(self.facts["read"])
+        return process, Output(reading, self._patterns)
 
     def _own_folders(self) -> list[Path]:
         """Where it writes: its working folder, and the one that its attempts share."""
@@ -195,6 +196,8 @@ class Running:
         messages = channel.poll()
         for message in messages:
             self._take(message, channel)
+        while self._patterns.notes:
+            self.reports.note(self._patterns.notes.pop())
         while output.reports:
             at, step, metrics = output.reports.popleft()
             self._report(step, metrics, None, "output", at)

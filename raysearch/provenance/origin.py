@@ -10,6 +10,7 @@ from pathlib import Path
 from raysearch.errors import BadSetting
 from raysearch.provenance.repository import Refused, ask
 from raysearch.sweeps.search_spec import GitState, read_part
+from raysearch.texts import article
 
 GIT_STATE = ".raysearch-git.json"
 """A file that says what `git_state` was where a working tree was sent from."""
@@ -40,7 +41,9 @@ def _sent_state(file: Path) -> GitState:
     except (ValueError, RecursionError) as error:
         raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
     if not isinstance(said, dict):
-        raise BadSetting(f"{file} must be as it was sent, a mapping, got a {type(said).__name__}")
+        raise BadSetting(
+            f"{file} must be as it was sent, a mapping, got {article(type(said).__name__)}"
+        )
     try:
         return read_part(GitState, said, "")
     except ValueError as error:

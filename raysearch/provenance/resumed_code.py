@@ -57,11 +57,13 @@ def here_now(spec: SearchSpec, settings: Settings) -> Sources:
     return gather(Path.cwd(), modules_of(spec), [settings.runs], programs)
 
 
-def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitStack) -> Code:
+def code_of(
+    spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitStack, asked: str = ""
+) -> Code:
     """The code that a search goes on with; the kept one can be imported until the stack is left.
 
     Only files count that the modules of its sweep and its experiment import, or read by their name;
-    this package is none of them.
+    this package is none of them. `asked` is the command that goes on, as `extend mine --trials 5`.
 
     Raises:
         WrongState: it changed, and nothing was said of changes; or what was kept is damaged.
@@ -75,7 +77,7 @@ def code_of(spec: SearchSpec, settings: Settings, changes: Changes, stack: ExitS
     if not changed:
         return here
     if changes == "refuse":
-        raise WrongState(_refusal(name, changed))
+        raise WrongState(_refusal(name, changed, asked or f"resume {name}"))
     paths = stack.enter_context(_unpacked(folder, kept.snapshot))
     return Code([*paths, *here.paths], None)
 
@@ -103,11 +105,11 @@ def _few(changed: list[str]) -> str:
     return f"{', '.join(changed[:_NAMED])}{more}"
 
 
-def _refusal(name: str, changed: list[str]) -> str:
+def _refusal(name: str, changed: list[str], asked: str) -> str:
     return (
         f"the code of search {name!r} changed since it ran last: {_few(changed)}; go on with what "
-        f"is here now by `raysearch resume {name} --accept-changes`, or with the code that was "
-        f"kept by `raysearch resume {name} --as-it-was`"
+        f"is here now by `raysearch {asked} --accept-changes`, or with the code that was kept by "
+        f"`raysearch {asked} --as-it-was`"
     )
 
 

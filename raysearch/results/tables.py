@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from raysearch.results.doubts import doubts_of
 from raysearch.results.layout import EVERYWHERE, Column, Surface, on, records
 from raysearch.sweeps.columns import Columns, has_path
-from raysearch.texts import decimals, plural, shown
+from raysearch.texts import decimals, plural, shown, shown_value
 
 if TYPE_CHECKING:
     from raysearch.results.ranking import Rank
@@ -234,7 +234,9 @@ def _parameters(view: SearchView) -> list[TrialColumn]:
             key=name,
             header=short,
             value=lambda row: _strict(row.trial.params.get(name)),
-            text=lambda row: shown(row.trial.params.get(name, "")),
+            text=lambda row: (
+                shown_value(row.trial.params[name]) if name in row.trial.params else ""
+            ),
             align="right" if is_number else "left",
             priority=_PARAMETER,
         )

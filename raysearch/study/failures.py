@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "again": Kind("it asked to be started again", 1000, per_checkpoint=True),
     "exception": Kind("it raised an exception", 1),
     "exit": Kind("it exited", 1),
+    "unreported": Kind("it ended without a metric of its sweep", 0),
     "signal": Kind("a signal ended it", 1),
     "hang": Kind("it made no progress within the limit", 1),
     "full": Kind("no space is left on the disk; make some, and resume", 0, stops=True),

@@ -11,6 +11,7 @@ from raysearch.errors import BadSetting, foreign
 from raysearch.sweeps.arguments import parse
 from raysearch.sweeps.nearest import nearest
 from raysearch.sweeps.plugins import REFERENCE, entries, plugin
+from raysearch.texts import article
 
 Make = Callable[..., Any]
 
@@ -48,7 +49,9 @@ def own_part(
     make = plugin(group, what, name, known)
     arguments = {key: _value(word) for key, word in parse(f"x:{rest}" if rest else "x")[1].items()}
     if not callable(make):
-        raise BadSetting(f"{what} {name!r} must be what makes one, got a {type(make).__name__}")
+        raise BadSetting(
+            f"{what} {name!r} must be what makes one, got {article(type(make).__name__)}"
+        )
     takes = _taken(make)
     for key in (*arguments, *given):
         if takes is not None and key not in takes:
@@ -67,7 +70,7 @@ def made(what: str, text: str, make: Make, arguments: Mapping[str, Any], kind: t
     if not isinstance(found, kind):
         raise BadSetting(
             f"{what} {text!r} must make a {kind.__name__} of {kind.__module__.partition('.')[0]}, "
-            f"got a {type(found).__name__}"
+            f"got {article(type(found).__name__)}"
         )
     return found
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting, WrongState, sentence
 from raysearch.sweeps.sweep import Sweep
+from raysearch.texts import article
 
 FOLDER = "by-value"
 """Where they are kept, below the folder of the code of a search."""
@@ -189,7 +190,7 @@ def _culprit(value: Any, deep: int) -> str:
         if _is_kept(used):
             continue
         inner = _culprit(used, deep - 1) if deep else ""
-        return inner or f"{name!r} (a {type(used).__name__})"
+        return inner or f"{name!r} ({article(type(used).__name__)})"
     return ""
 
 

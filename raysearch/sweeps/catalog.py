@@ -18,6 +18,7 @@ from raysearch.sweeps.importing import import_module
 from raysearch.sweeps.nearest import listed, on_offer
 from raysearch.sweeps.plugins import DATA_SETS, entries, is_reference, plugin
 from raysearch.sweeps.sweep import Config, Sweep
+from raysearch.texts import article
 
 
 def sweeps(packages: Sequence[str]) -> dict[str, Sweep]:
@@ -95,7 +96,9 @@ def find_experiment(name: str, packages: Sequence[str]) -> type[Config]:
         return known[_only(name, known, "experiment")]
     kind = _attribute(name, "experiment")
     if not isinstance(kind, type) or not _states(kind, "experiment"):
-        raise UnknownName(f"{name!r} is no class of configurations but a {type(kind).__name__}")
+        raise UnknownName(
+            f"{name!r} is no class of configurations but {article(type(kind).__name__)}"
+        )
     found: Any = kind
     return found
 
@@ -122,7 +125,7 @@ def _checked_set(name: str) -> DataSet:
     if not isinstance(found, DataSet):
         raise BadSetting(
             f"data set {name!r} must have name, what, source, licence, size, looked_for, missing, "
-            f"get and check, got a {type(found).__name__}"
+            f"get and check, got {article(type(found).__name__)}"
         )
     return found
 
@@ -188,7 +191,7 @@ def _referenced_sweep(reference: str) -> Sweep:
     found = _attribute(reference, "sweep")
     if not isinstance(found, Sweep):
         raise UnknownName(
-            f"{reference!r} is no sweep but a {type(found).__name__}; put @sweep(…) above it"
+            f"{reference!r} is no sweep but {article(type(found).__name__)}; put @sweep(…) above it"
         )
     return found
 

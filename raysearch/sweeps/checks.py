@@ -15,6 +15,7 @@ from raysearch.sweeps.repeatable import refuse_change
 from raysearch.sweeps.space import Point, Space
 from raysearch.sweeps.sweep import bare
 from raysearch.sweeps.walk import from_params, from_rng, where
+from raysearch.texts import article
 
 _FEW = 100
 """Each value of parameters with at most so many is written as JSON and read back once."""
@@ -69,7 +70,7 @@ def _check_config(space: Space, config: Any) -> None:
         )
     raise BadSetting(
         f"sweep {space.sweep.name} must return a configuration of an experiment (a class derived "
-        f"from that of all configurations), got a {type(config).__name__}"
+        f"from that of all configurations), got {article(type(config).__name__)}"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 from raysearch.errors import BadSetting
 from raysearch.sweeps.nearest import on_offer
 from raysearch.sweeps.program_config import PLACE, ProgramConfig, has_place
+from raysearch.sweeps.program_start import shell_words, variable_first
 
 Arguments = Literal["argparse", "hydra", "json file", "environment", "places"]
 ARGUMENTS: tuple[Arguments, ...] = ("argparse", "hydra", "json file", "environment", "places")
@@ -207,9 +208,8 @@ def _check(program: Program, words: Sequence[str]) -> None:
             raise BadSetting(
                 f"{what} must be one of {', '.join(known)}, got {value!r}{on_offer(value, known)}"
             )
-    shell = next((word for word in words if word in _SHELL), None)
-    if shell is not None and not program.shell:
-        raise BadSetting(f"command must have shell=True to use {shell!r}, got {program.command!r}")
+    if not program.shell:
+        _check_shell(program.command, words)
     if program.resume is not None:
         resume = _words("resume", program.resume)
         if not any(has_place(word, "checkpoint") for word in resume):
@@ -228,17 +228,31 @@ def _check(program: Program, words: Sequence[str]) -> None:
         raise BadSetting(f"grace must be at least 0 seconds, got {program.grace!r}")
 
 
+def _check_shell(command: Any, words: Sequence[str]) -> None:
+    """No shell reads the command: what only one understands would be a word like any other."""
+    if sentence := variable_first(words):
+        raise BadSetting(sentence)
+    stated = shell_words(command) if isinstance(command, str) else []
+    found = [*stated, *(word for word in words if word in _SHELL and not isinstance(command, str))]
+    if found:
+        raise BadSetting(
+            f"command is read by no shell and cannot use {found[0]!r}, got {command!r}: give the "
+            f'line to one, as sh -c \'python train.py "$@"; …\' sh, where "$@" is all that '
+            f"follows; or put it into quotes if it is part of a word (in Python also shell=True)"
+        )
+
+
 def _check_pattern(expression: str) -> None:
     try:
         found = re.compile(expression)
     except (re.error, TypeError) as error:
         raise BadSetting(
-            f"read must be a regular expression, got {expression!r}: {error}"
+            f"read must be a regular expression, got '{expression}': {error}"
         ) from None
     if not set(found.groupindex) - {"step"}:
         raise BadSetting(
             f"read must have a named group for each metric, such as (?P<val_acc>[\\d.]+), got "
-            f"{expression!r}"
+            f"'{expression}'"
         )
 
 

@@ -6,13 +6,12 @@ import copy
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.sweeps.nearest import on_offer
+from raysearch.sweeps.program_start import missing
 from raysearch.sweeps.values import as_json
 
 PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.\-]*)\}")
@@ -20,7 +19,6 @@ PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.\-]*)\}")
 SPECIAL = ("seed", "config", "checkpoint", "resume")
 """Places that are no values of the sweep."""
 _OWN = "program"
-_PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _NAME = re.compile(r"[+~]{0,2}[A-Za-z_@/-][\w.\-@/:]*")
 
 
@@ -162,7 +160,7 @@ class ProgramConfig:
 
     def missing(self) -> str | None:
         """The sentence on a file that its program needs and is not there, or None."""
-        return _missing(self._facts) if "command" in self._facts else None
+        return missing(self._facts, PLACE) if "command" in self._facts else None
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.to_json() == self.to_json()
@@ -207,24 +205,6 @@ def _checked(values: Mapping[Any, Any]) -> dict[str, Any]:
         if "\\u0000" in json.dumps(found[name]):
             raise BadSetting(f"{name} must have no NUL, got {value!r}")
     return found
-
-
-def _missing(facts: Mapping[str, Any]) -> str | None:
-    folder = Path(facts["folder"])
-    if not folder.is_dir():
-        return f"the folder of the program is not there: {folder}"
-    words, python = facts["command"], facts["python"]
-    script = words[1] if _PYTHON.fullmatch(words[0]) and len(words) > 1 else words[0]
-    is_script = script.endswith((".py", ".sh")) and not places(script) and not facts["shell"]
-    if is_script and not (folder / script).is_file():
-        near = on_offer(script, [path.name for path in folder.glob("*.py")])
-        return f"there is no file {script!r} in {folder}{near}"
-    for name in facts["links"] or ():
-        if not (folder / name).exists():
-            return f"links names {name!r}, which is not in {folder}"
-    if python and shutil.which(python[0]) is None:
-        return f"python names {python[0]!r}, which cannot be started here"
-    return None
 
 
 def _check_places(config: ProgramConfig) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from raysearch.errors import BadSetting
 from raysearch.sweeps.distributions import plain
+from raysearch.texts import article
 
 _WORDS: Mapping[str, object] = {"None": None, "True": True, "False": False}
 
@@ -42,7 +43,7 @@ def as_json(path: str, value: object) -> Any:
         return as_json(path, listed())
     raise BadSetting(
         f"{path} must be what JSON has (text, number, true, false, null, list, mapping), got "
-        f"{value!r}, a {type(value).__name__}"
+        f"{value!r}, {article(type(value).__name__)}"
     )
 
 

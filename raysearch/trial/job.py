@@ -31,6 +31,7 @@ class Job:
     last is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
     `code` names the snapshot of the code in the folder of the search. What the process started has
     `grace` seconds to end by SIGTERM when the attempt is ended (0: it is killed at once).
+    `reported` are the objectives that earlier attempts have reported.
     """
 
     search: str
@@ -55,6 +56,7 @@ class Job:
     gpus: float = 0.0
     code: str = ""
     grace: float = 0.0
+    reported: list[str] = field(default_factory=list[str])
 
     def to_json(self) -> str:
         """This job as one line of JSON: all that Ray Tune gets to copy."""

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from raysearch.costs import COSTS
 from raysearch.errors import BadSetting, described
-from raysearch.texts import cut, encodable
+from raysearch.texts import article, cut, encodable
 from raysearch.trial.job import Message
 
 LARGEST = 16 << 20
@@ -80,7 +80,7 @@ def brief(value: object) -> str:
     try:
         text = repr(value)
     except Exception:
-        text = f"a {type(value).__name__}"
+        text = f"{article(type(value).__name__)}"
     return text if len(text) <= 200 else f"{text[:160]} … ({len(text)} characters)"
 
 

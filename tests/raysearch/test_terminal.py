@@ -24,7 +24,15 @@ from raysearch.cli.show_verbs import record_tables
 from raysearch.driver.progress import Watch, best_tables, headline, rounded, trials_table
 from raysearch.events.log import Store
 from raysearch.results.forecast import forecast
-from raysearch.terminal import letters, make_console, print_csv, print_json, table_of
+from raysearch.terminal import (
+    letters,
+    make_console,
+    print_csv,
+    print_json,
+    say_wrapped,
+    table_of,
+)
+from raysearch.texts import visible
 from tests.raysearch.events import streams
 from tests.raysearch.events.streams import Hand
 from tests.raysearch.odd import ODD
@@ -396,3 +404,19 @@ def test_a_fault_of_ours_is_told_with_its_traceback_and_nothing_that_acts() -> N
         assert done.stderr.startswith("Traceback") and "KeyError: ('tags " in done.stderr
         assert "This is a fault of raysearch" in done.stderr
         assert set(acts(done.stderr)) <= {"\n"}
+
+
+def test_a_line_goes_on_below_itself_where_the_terminal_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "note       " + "a word and " * 12 + "x" * 90 + " \x1b"
+    monkeypatch.setenv("COLUMNS", "80")
+    say_wrapped(text, 11)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 or "x" * 90 in line for line in lines)
+    assert all(line.startswith(" " * 11) for line in lines[1:]) and "\x1b" not in "".join(lines)
+    assert " ".join(" ".join(lines).split()) == " ".join(visible(text).split())
+    for width in ("0", "200000"):
+        monkeypatch.setenv("COLUMNS", width)
+        say_wrapped(text, 11)
+        assert capsys.readouterr().out == f"{visible(text)}\n"

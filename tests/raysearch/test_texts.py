@@ -12,16 +12,24 @@ from raysearch.errors import described, sentence
 from raysearch.texts import (
     CELL,
     SENTENCE,
+    article,
     block,
     cut,
     decimals,
     encodable,
     one_line,
     shown,
+    shown_value,
     visible,
 )
 from raysearch.trial.session import formatted
 from tests.raysearch.odd import ODD
+
+
+def test_a_value_that_is_empty_is_seen_and_a_type_has_its_article() -> None:
+    assert [shown_value(one) for one in ("", "a", 0.1, None)] == ["''", "a", "0.1", "None"]
+    assert [article(one) for one in ("object", "int", "list")] == ["an object", "an int", "a list"]
+
 
 each_odd = pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 

@@ -199,12 +199,12 @@ def test_what_a_later_attempt_says_otherwise_is_kept_beside_it(tmp_path: Path) -
 
 def test_a_metric_that_is_misspelt_is_told_with_what_was_reported(tmp_path: Path) -> None:
     stage = Stage(tmp_path, broken)
-    for job in (stage.start() for _ in range(2)):
-        stage.say(job, kind="report", step=1, metrics={"val/scor": 1.0}, checkpoint=None)
-        stage.end(job, "complete")
+    job = stage.start()
+    stage.say(job, kind="report", step=1, metrics={"val/scor": 1.0}, checkpoint=None)
+    stage.end(job, "complete")
     trial = stage.view().trials[0]
     assert trial.reason == (
-        "exception: ended without a report of val/score; it reported val/scor; did you mean "
+        "unreported: ended without a report of val/score; it reported val/scor; did you mean "
         "'val/scor'?"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raysearch.cli.application import app
+from raysearch.cli.programs import NAMES, sweep_meant
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.imports.program_space import ProgramSweep, read_space, source, write
 from raysearch.sweeps.catalog import find_sweep
@@ -31,6 +33,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("train_sweep", None)
 
 
+def ranges_of(text: str) -> list[Any]:
+    Path("space.yaml").write_text(text)
+    return read_space(Path("space.yaml"))[0]
+
+
 def ranges(text: str, name: str = "space.yaml") -> dict[str, Any]:
     Path(name).write_text(text)
     found, _ = read_space(Path(name))
@@ -46,6 +53,7 @@ drop: {low: 0, high: 0.5, step: 0.1}
 act: [relu, gelu]
 epochs: 5
 warmup: 1e-3
+decay: [1e-3, 1e-4, 0, auto]
 """
     assert ranges(text) == {
         "lr": Float(1e-5, 1e-1, log=True),
@@ -55,6 +63,7 @@ warmup: 1e-3
         "act": Choice(("relu", "gelu")),
         "epochs": 5,
         "warmup": 1e-3,
+        "decay": Choice((1e-3, 1e-4, 0, "auto")),
     }
 
 
@@ -70,6 +79,12 @@ def test_parameters_of_wandb_are_read() -> None:
         ("lr: {low: 1}", "lr must have low and high"),
         ("lr: {low: 2, high: 1}", "lr must have low at most high"),
         ("lr: {low: 1, high: 2, log: 3}", "lr: log must be true or false, got 3"),
+        ("day: 2020-01-01", "day must be a text, number, true, .*, got 2020-01-01, .* into quotes"),
+        ("days: [2020-01-01]", "days must be a text"),
+        ("a: .nan", "a must have finite numbers, got nan"),
+        ("a: [1, .inf]", "a must have finite numbers, got inf"),
+        ("on: 1", "the name of a value must be a text, got True; put it into quotes"),
+        ("a: [[1, 2], [3]]", "a must have in its list a text, .*, got \\[1, 2\\]; write each as"),
         ("- 1", "space.yaml must have a range, a list or a value by name"),
         ("a: [", "space.yaml must be YAML"),
     ],
@@ -107,6 +122,44 @@ def test_the_sweep_that_is_written_has_the_space_that_was_read() -> None:
     assert source(other, "train") == Path("train_sweep_2.py").read_text()
 
 
+@pytest.mark.parametrize("stem", ["program", "sweep", "Metric", "space", "class", "3d", "a-b"])
+def test_any_script_has_a_sweep_of_its_own_name(stem: str) -> None:
+    sweep = ProgramSweep("python train.py", {}, METRIC, ranges_of("lr: [1, 2]"))
+    reference = write(sweep, stem)
+    assert write(sweep, stem) == reference
+    space = Space(find_sweep(reference, []))
+    assert dict(space.survey.distributions) == {"lr": Choice((1, 2))}
+    assert not set(reference.partition(":")[2]) - set("abcdefghijklmnopqrstuvwxyzM_3")
+    sys.modules.pop(reference.partition(":")[0], None)
+
+
+def test_a_space_in_python_is_named_as_a_module() -> None:
+    Path("class.py").write_text("def space(trial): ...\n")
+    with pytest.raises(BadSetting, match=r"such as space\.py, got 'class\.py'"):
+        read_space(Path("class.py"))
+
+
+@pytest.mark.parametrize("end", ["kept", "refused"])
+def test_a_sweep_stays_only_if_all_of_it_is_right(
+    end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.yaml").write_text("lr: [1, 2]")
+    given = dict.fromkeys(NAMES) | {
+        "command": "python train.py", "space_file": Path("s.yaml"), "metric": "a", "maximize": True
+    }  # fmt: skip
+    with suppress(BadSetting), sweep_meant(None, [], given) as (reference, _, checked):
+        assert reference == "train_sweep:train" and Path("train_sweep.py").is_file()
+        if end == "refused":
+            raise BadSetting("--sampler")
+        checked()
+    assert Path("train_sweep.py").is_file() == (end == "kept")
+    assert ("in train_sweep.py" in capsys.readouterr().out) == (end == "kept")
+    Path("train_sweep.py").write_text("mine")
+    with suppress(BadSetting), sweep_meant(None, [], given):
+        raise BadSetting("--sampler")
+    assert Path("train_sweep.py").read_text() == "mine" and len(list(Path().glob("*.py"))) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -114,6 +167,15 @@ def test_the_sweep_that_is_written_has_the_space_that_was_read() -> None:
         (["--read", "x"], "--read is for a program, which --command gives"),
         (["mine:a", "--command", "x"], "either a sweep or --command must be given, got 'mine:a'"),
         (["--command", "x", "--maximize"], "--metric must be given with --maximize or --minimize"),
+        (["--command", "x", "--metric", "", "--minimize"], "--metric must be the name of what"),
+        (
+            ["--command", "", "--metric=a", "--minimize", "--space=s.yaml"],
+            "--command must not be empty, got ''",
+        ),
+        (
+            ["--command=python train.py", "--metric=a", "--minimize", "--space=s.yaml", "rl=1"],
+            "'rl' is no path",
+        ),
         (["--command", "x", "--metric", "a", "--minimize"], "--space must be given"),
         (
             ["--command", "python trian.py", "--metric=a", "--minimize", "--space=s.yaml"],

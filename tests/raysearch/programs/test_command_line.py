@@ -76,7 +76,21 @@ def test_truth_is_given_as_the_program_takes_it(booleans: Any, words: list[str])
 
 @pytest.mark.parametrize(
     "value",
-    [*NASTY, "true", "null", "1e3", "", "a/b.c", True, None, 3, -2.5e-7, [1, "a b", [True]]],
+    [
+        *NASTY,
+        r"\${a}",
+        r"\\${a} b\ ${c}\\",
+        "true",
+        "null",
+        "1e3",
+        "",
+        "a/b.c",
+        True,
+        None,
+        3,
+        -2.5e-7,
+        [1, "a b", [True]],
+    ],
 )
 def test_hydra_reads_back_what_was_given(value: Any) -> None:
     (word,) = line(Program("prog", arguments="hydra"), {"model.x": value}).words[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from raysearch.programs.endings import ended
 from raysearch.programs.output import traceback_in
 from raysearch.programs.readers.pattern import Patterns
 from raysearch.programs.reports import Reports
+from raysearch.study.failures import KINDS
 from raysearch.trial.endings import Ended
 from raysearch.trial.rerun import Session
 
@@ -47,6 +49,12 @@ def test_patterns_find_steps_and_metrics() -> None:
         (None, {"loss": 1e-3}),
     ]
     assert read("epoch 3 | acc 1,024") == [(3, {"val_acc": 1024.0})]
+    patterns = Patterns([r"loss: (?P<loss>\S+)"])
+    for text in ("0,95", "0,950", "1,02", "1,0245", "1,024,5"):
+        assert patterns.read(f"loss: {text}") == []
+    assert len(patterns.notes) == 1 and "'0,95' as loss" in patterns.notes[0]
+    for text, value in (("1,024.5", 1024.5), ("-12,345,678", -12345678.0), ("0.5,", 0.5)):
+        assert patterns.read(f"loss: {text}") == [(None, {"loss": value})]
     assert read("epoch x acc 1") == [] and read("loss=high") == []
     assert read("loss=nan")[0][1]["loss"] != 0
 
@@ -133,7 +141,25 @@ def test_an_end_without_the_metric_says_what_was_heard(
         heard.take(1, **said)
     with pytest.raises(Ended, match=words) as raised:
         heard.reports.close()
-    assert raised.value.kind == "exception"
+    assert raised.value.kind == "unreported" and not KINDS["unreported"].again
+
+
+@pytest.mark.parametrize("before", [[], ["loss"], ["val/acc"]])
+def test_a_later_attempt_may_end_without_what_an_earlier_one_reported(
+    before: list[str], tmp_path: Path
+) -> None:
+    heard = Heard(tmp_path, "val/acc")
+    session: Any = SimpleNamespace(
+        job=SimpleNamespace(attempt=2, restored=None, kept=[], reported=before),
+        objectives=["val/acc"],
+    )
+    later = Reports(session, heard.notes.append)
+    if before == ["val/acc"]:
+        later.close()
+        assert heard.notes == ["this attempt ended without val/acc: those before it count"]
+    else:
+        with pytest.raises(Ended, match="nothing was heard of it: no val/acc"):
+            later.close()
 
 
 TRACEBACK = """Traceback (most recent call last):
@@ -157,9 +183,10 @@ def test_the_traceback_is_the_programs_and_not_that_of_what_launched_it(prefix: 
 @pytest.mark.parametrize(
     ("code", "lines", "kernel", "kind", "message"),
     [
-        (1, TRACEBACK.splitlines(), False, "exception", "exit code 1: ValueError: bad lr"),
-        (3, ["no data"], False, "exit", "exit code 3: no data"),
-        (3, [], False, "exit", "exit code 3: it wrote nothing"),
+        (1, TRACEBACK.splitlines(), False, "exception", "^ValueError: bad lr$"),
+        (3, TRACEBACK.splitlines(), False, "exception", r"^ValueError: bad lr \(exit code 3\)$"),
+        (3, ["no data"], False, "exit", "^code 3: no data$"),
+        (3, [], False, "exit", "^code 3: it wrote nothing$"),
         (124, ["box"], False, "again", "exit code 124, which asks for another start"),
         (1, ["torch.OutOfMemoryError: CUDA out of memory. Tried"], False, "memory", "exit code 1"),
         (1, ["OSError: [Errno 28] No space left on device"], False, "full", "exit code 1"),

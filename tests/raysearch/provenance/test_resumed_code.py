@@ -126,6 +126,16 @@ def test_the_files_that_changed_are_named_with_both_ways_on(begun: Any, tmp_path
     )
 
 
+def test_the_command_that_was_used_is_the_one_that_is_named(begun: Any, tmp_path: Path) -> None:
+    write(tmp_path, pieces=PIECES.replace("3", "4"))
+    spec, settings = begun
+    with (
+        ExitStack() as stack,
+        pytest.raises(WrongState, match="`raysearch extend one --trials 1 --accept-changes`, or"),
+    ):
+        code_of(spec, settings, "refuse", stack, "extend one --trials 1")
+
+
 def test_a_file_that_is_gone_or_new_is_named_too(begun: Any, tmp_path: Path) -> None:
     (tmp_path / "pieces.py").unlink()
     write(tmp_path, own=OWN.replace("from pieces", "from parts"), parts=PIECES)

@@ -113,7 +113,7 @@ def test_a_sweep_is_found_by_name_last_part_or_reference() -> None:
         ("q", "no sweep is named 'q'; there are "),
         ("corner_spaces.first:narow", "has no 'narow'; did you mean 'narrow'?"),
         ("corner_spaces.third:narrow", "no module is named 'corner_spaces.third'"),
-        ("corner_spaces.first:not_a_sweep", "is no sweep but a int; put @sweep"),
+        ("corner_spaces.first:not_a_sweep", "is no sweep but an int; put @sweep"),
         (":narrow", "must have the form module:attribute"),
     ],
 )

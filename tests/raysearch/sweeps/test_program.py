@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,13 @@ def test_a_function_is_a_configuration_too() -> None:
     [
         ({"command": "python 'a"}, 'command must be a command line, got "python \'a"'),
         ({"command": []}, "command must be a command line or a list of words"),
-        ({"command": "a | b"}, "command must have shell=True to use '|'"),
+        ({"command": "a | b"}, "command is read by no shell and cannot use '\\|'"),
+        ({"command": "python train.py; rm x"}, "cannot use ';', got .* sh -c 'python train.py"),
+        ({"command": "a&&b"}, "cannot use '&&'"),
+        ({"command": "a >log"}, "cannot use '>'"),
+        ({"command": "a $HOME/x"}, "cannot use '\\$HOME'"),
+        ({"command": ["a", "|", "b"]}, "cannot use '\\|'"),
+        ({"command": "FOO=1 python t.py"}, "got 'FOO=1': variables are given by `env FOO=1 …`"),
         ({"arguments": "argparser"}, "arguments must be one of .* did you mean 'argparse'"),
         ({"booleans": "yes"}, "booleans must be one of flag, no-flag, word, got 'yes'"),
         ({"resume": "--resume"}, "resume must have a place {checkpoint}, got '--resume'"),
@@ -142,6 +149,36 @@ def test_what_is_not_there_is_said_before_any_trial(tmp_path: Path) -> None:
     assert linked.missing() == f"links names 'data', which is not in {tmp_path}"
     absent = Program("python train.py", folder=tmp_path, python="nothing-here")()
     assert absent.missing() == "python names 'nothing-here', which cannot be started here"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("nosuchbinary --lr {lr}", "command must name a program that can be started here, got "),
+        ("python -u trian.py", "there is no file 'trian.py' in"),
+        ("python -W ignore -u trian.py", "there is no file 'trian.py' in"),
+        ("env A=1 python trian.py", "there is no file 'trian.py' in"),
+        ("bash -e jbo.sh", "there is no file 'jbo.sh' in .* did you mean 'job.sh'"),
+        ("torchrun --nproc-per-node 2 trian.py", "there is no file 'trian.py' in"),
+        ("job.sh", "write './job.sh'"),
+        ("./job.sh", "command must name a program that may be executed, got './job.sh'"),
+        ("./none", "command must name a program that is there, got './none'"),
+        ("python -u train.py --out new.py", None),
+        ("python -m package.train new.py", None),
+        ("python {script}.py", None),
+        ("sh -c 'python trian.py; rm x'", None),
+        ("bash job.sh 'a;b' a\\;b", None),
+        ("{binary} train.py", None),
+    ],
+)
+def test_a_command_names_what_can_be_started(
+    command: str, words: str | None, tmp_path: Path
+) -> None:
+    for name in ("train.py", "job.sh"):
+        (tmp_path / name).touch(0o644)
+    values = {"script": "x", "binary": "x", "lr": 1}
+    said = Program(command, folder=tmp_path)(values).missing()
+    assert said is None if words is None else said and re.search(words, said)
 
 
 def test_the_folder_of_unpacked_code_is_that_where_its_data_lies(tmp_path: Path) -> None:
