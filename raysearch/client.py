@@ -331,14 +331,13 @@ class Client:
         minus for falling, `group_by` gives a row for each value of a column: count, mean of the
         completed configurations with its 95 % interval, best.
         """
-        from raysearch.results.selection import Chosen, chosen_rows, group_columns, groups
+        from raysearch.results.selection import Chosen, chosen_rows, group_columns, grouped
 
         view = self.view(name)
-        found = chosen_rows(view, Chosen(where, sort, group_by))
+        chosen = Chosen(where, sort, group_by)
         if group_by is not None:
-            return _frame(
-                records(group_columns(view, group_by), groups(view, found, group_by)), group_by
-            )
+            return _frame(records(group_columns(view, group_by), grouped(view, chosen)), group_by)
+        found = chosen_rows(view, chosen)
         columns, index = trial_columns(view), columns_of(view).own("trial")
         if not found:  # the columns are there all the same
             return _frame(records(columns, trial_rows(view)[:1]), index).iloc[:0]

@@ -38,19 +38,18 @@ def diff(
         print_json(records(trials.columns(one, other), found))
         return
     say(trials.in_words(found))
-    part = ""
-    for row in found:
-        if row.part != part:
-            part = row.part
-            rows = [each for each in found if each.part == part]
-            cells = trials.columns(one, other)[1:]
-            names = [cells[0].cell(each) for each in rows]
-            shown = [
-                (column.header, [column.cell(each) for each in rows])
-                for column in cells[1:]
-                if any(map(column.cell, rows))
-            ]
-            say()
-            say(part)
-            for table in side_by_side(names, shown, make_console().width):
-                show(table)
+    cells = trials.columns(one, other)[1:]
+    for part in dict.fromkeys(row.part for row in found):
+        rows, left = trials.telling((row for row in found if row.part == part), one, other)
+        names = [cells[0].cell(each) for each in rows]
+        shown = [
+            (column.header, [column.cell(each) for each in rows])
+            for column in cells[1:]
+            if any(map(column.cell, rows))
+        ]
+        say()
+        say(part)
+        for table in side_by_side(names, shown, make_console().width, is_one=True) if rows else ():
+            show(table)
+        for line in left:
+            say(line)

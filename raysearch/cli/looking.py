@@ -105,7 +105,8 @@ def results(
         str | None, typer.Option(help="By which column, a minus before it for falling: -seconds.")
     ] = None,
     group_by: Annotated[
-        str | None, typer.Option(help="Count, mean and best for each value of this column.")
+        str | None,
+        typer.Option(help="Count, mean and best mean for each value of one column; --sort: -best."),
     ] = None,
     csv: Csv = False,
     latex: Latex = False,

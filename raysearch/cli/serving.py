@@ -13,8 +13,8 @@ from raysearch.settings import Settings
 from raysearch.terminal import say
 
 
-def _text(words: str, **more: Any) -> Any:
-    return typer.Option(help=words, **more)
+def _text(words: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=words, **more)
 
 
 @app.command()
@@ -37,9 +37,11 @@ def serve(
     ] = "auto",
     user_limit: Annotated[int | None, _text("Slots that one user may hold.", min=1)] = None,
     only_database: Annotated[
-        bool, _text("Run its database and nothing else, to restore a backup.")
+        bool, _text("Run its database and nothing else, to restore a backup.", "--only-database")
     ] = False,
-    check: Annotated[bool, _text("Say how each part is: exit status 0 if all are up.")] = False,
+    check: Annotated[
+        bool, _text("Say how each part is: exit status 0 if all are up.", "--check")
+    ] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Run the service of a head node: database, MLflow with a password, gateway, broker."""

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from rich.cells import cell_len
 
+from raysearch.passwords import hidden
 from raysearch.results.layout import Column, drawn, fitted, on
 from raysearch.results.search_table import COLUMNS, SearchRow, seeds_of
 from raysearch.settings import Settings
+from raysearch.sqlite_files import sqlite_file
 from raysearch.terminal import make_console, print_json, say, show
 from raysearch.verbs import Filter, listed, search_rows, searches
 
@@ -24,7 +26,7 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
     found = search_rows(settings, chosen)
     if not found:
         is_any = next(searches(settings), None) is not None
-        begin = "no search yet; begin with: raysearch search ssl.digits_vit"
+        begin = f"no search yet in {_where(settings)}; begin with: raysearch search ssl.digits_vit"
         say("no search fits" if is_any else begin)
         return
     columns, width = _needed(found), make_console().width
@@ -36,6 +38,14 @@ def show_list(settings: Settings, chosen: Filter, as_json: bool) -> None:
         left = _below_names(found, columns[1:], width)
     if left:
         say(f"no room for {', '.join(left)}: a wider terminal has it, and --json", err=True)
+
+
+def _where(settings: Settings) -> str:
+    """The file or the database in which searches were looked for."""
+    path = sqlite_file(settings.store)
+    if path is None:
+        return hidden(settings.store)
+    return str(settings.runs if path.parent == settings.runs else path)
 
 
 def _needed(found: Sequence[SearchRow]) -> list[Column[SearchRow]]:

@@ -20,6 +20,7 @@ from raysearch.results.answer import fixed_lines, warning_lines
 from raysearch.results.averaged import long_means
 from raysearch.results.endings import lost
 from raysearch.results.forecast import expected_runs, forecast
+from raysearch.results.headings import headings
 from raysearch.results.layout import drawn, fitted, side_by_side
 from raysearch.results.ranking import winner
 from raysearch.results.tables import (
@@ -249,16 +250,17 @@ def trials_table(
     rows: int,
     width: int | None = None,
     chosen: Sequence[TrialRow] | None = None,
+    columns: Sequence[TrialColumn] | None = None,
 ) -> Table:
     """The running trials and the best of the others, with the parameters that vary.
 
     Where configurations were run again, the run that stands for one shows its mean ± half of the
     95 % interval, and over how many seeds. Number, state, objectives and fidelity are never cut;
     parameters that do not fit into `width` are dropped from the right, and counted. With `chosen`
-    these rows, in their order.
+    these rows, in their order; with `columns` those.
     """
     found = list(chosen) if chosen is not None else _running_first(trial_rows(view), rows)
-    table = fitted(terminal_columns(view), found, width)
+    table = fitted(terminal_columns(view) if columns is None else columns, found, width)
     return drawn(table, [_STYLES.get(row.trial.doing, "") for row in found])
 
 
@@ -280,7 +282,7 @@ def best_tables(view: SearchView, count: int, width: int | None = None) -> list[
     columns = terminal_columns(view)[2:]
     left = len(columns) - _LINES
     columns = columns[:_LINES] if left > 0 else columns
-    labels = [_label(column) for column in columns]
+    labels = headings([_label(column) for column in columns], 2 * CELL)
     said = [[column.cell(row) for column in columns] for row in stand]
     if left > 0:
         labels.append(f"… and {left} more: raysearch best")
@@ -291,7 +293,7 @@ def best_tables(view: SearchView, count: int, width: int | None = None) -> list[
 
 def _label(column: TrialColumn) -> str:
     """Of a parameter the whole name, of all else its header."""
-    return shown(column.key if column.may_drop else column.header, 2 * CELL)
+    return column.key if column.may_drop else column.header
 
 
 def size(number: float) -> str:

@@ -26,7 +26,7 @@ from raysearch.pages.timeline import unit_of
 from raysearch.pages.words import number
 from raysearch.results.compare import compare
 from raysearch.results.view import SearchView
-from raysearch.texts import cut, one_line
+from raysearch.texts import cut, one_line, plural
 
 FOLDER = "comparisons"
 """Where these pages lie, below the folder of runs."""
@@ -63,7 +63,7 @@ def write_comparison(views: Sequence[SearchView], runs: Path) -> Path:
         searches=[(view.search, colour_of(place)) for place, view in enumerate(views)],
         charts=charts,
         table=table_of(table),
-        verdict=verdict(table),
+        verdict=verdict(table, is_maximized=views[0].spec.metric.is_maximized),
     )
     return _written(page, runs / FOLDER, _file_name([view.search for view in views]))
 
@@ -118,14 +118,16 @@ def _best_chart(
         "x": axis(label, 0, max(x for x, _, _ in every) or 1.0, whole=label == "trial"),
         "y": objective_axis(goal, bounds),
         "layers": [
-            layer("line", view.search, colour_of(place),
+            layer("points" if len(lines[view.search]) == 1 else "line",
+                  view.search, colour_of(place),
                   [(x, within(y, bounds), trial) for x, y, trial in lines[view.search]],
                   step=True, dash=place >= len(COLOURS))
             for place, view in enumerate(views)
         ],
     }  # fmt: skip
     best = goal.best(y for _, y, _ in every)
-    alt = f"The best {goal.name} so far of {len(views)} searches by {label}, to {number(best)}."
+    many = plural(len(views), "search", "searches")
+    alt = f"The best {goal.name} so far of {many} by {label}, to {number(best)}."
     return [Chart(name, spec, alt, f"The best {goal.name} so far, by {label}.")]
 
 
@@ -160,7 +162,7 @@ def _curves_chart(views: Sequence[SearchView], goal: Objective) -> list[Chart]:
     }
     caption = f"{goal.name} as it was reported, by {over}: of each search its winner, and behind "
     caption += f"it at most {MOST_CURVES} others."
-    alt = f"Learning curves of {len(views)} searches over {over}."
+    alt = f"Learning curves of {plural(len(views), 'search', 'searches')} over {over}."
     return [Chart(f"curves-{goal.index + 1}", spec, alt, caption)]
 
 
@@ -186,8 +188,8 @@ def table_of(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[tuple[str,
     return heads, [(key, cells) for key, cells in table if any(cells)]
 
 
-def verdict(rows: Sequence[dict[str, Any]]) -> str:
-    """Of two searches: whether their winners can be told apart."""
+def verdict(rows: Sequence[dict[str, Any]], *, is_maximized: bool = True) -> str:
+    """Of two searches: which winner is better, and whether they can be told apart."""
     first = rows[0]
     if len(rows) != 2 or first.get("verdict") is None:
         return ""
@@ -198,7 +200,14 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     if said in ("better", "worse"):
         low, high = number(first["difference low"]), number(first["difference high"])
         return f"{one} is {said} than {other} by {gap} (95 % interval {low} to {high})."
-    return f"The winners of {one} and {other} differ by {gap}; with one seed that says nothing yet."
+    if not first["difference"]:
+        return f"The winners of {one} and {other} are equally good, with one seed."
+    ahead, behind = (one, other) if (first["difference"] > 0) == is_maximized else (other, one)
+    gap = number(abs(first["difference"]))
+    return (
+        f"The winner of {ahead} is better than that of {behind} by {gap}; with one seed that says "
+        f"nothing yet."
+    )
 
 
 def _file_name(names: Sequence[str]) -> str:

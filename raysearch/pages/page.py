@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from raysearch.texts import block, cut, encodable, visible
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "parallel.js", "page.js")
+_OPTION = re.compile(r"(?<!\S)--?[A-Za-z][\w-]{,30}(?![\w-])")
 _NAME = 300
 """Letters of a name in the head of a column or a row."""
 
@@ -91,6 +93,7 @@ def environment() -> Environment:
     found.filters["embedded"] = embedded
     found.filters["breakable"] = breakable
     found.filters["listed"] = listed
+    found.filters["command"] = command
     found.filters["elided"] = elided
     found.tests["picture"] = lambda value: isinstance(value, Picture)
     found.tests["chart"] = lambda value: isinstance(value, Chart)
@@ -119,6 +122,12 @@ def elided(name: str, most: int = 44) -> Markup:
     if len(whole) <= most:
         return _broken(whole)
     return Markup('<span title="{}">{}</span>').format(whole, _broken(cut(whole, most)))
+
+
+def command(text: str) -> Markup:
+    """A command, in which no line ends within the name of an option."""
+    said = str(escape(block(text)))
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', said))
 
 
 def _broken(text: str) -> Markup:

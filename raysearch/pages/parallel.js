@@ -94,7 +94,7 @@ function rule(svg, axis, index, lay, brushes, choose) {
   }
   if (axis.absent !== undefined) {
     const [p, q] = lay.at(index, axis.absent);
-    const where = lay.upright ? { x: p, y: q + 14, "text-anchor": "middle" } : { x: p, y: q + 17, "text-anchor": "middle" };
+    const where = lay.upright ? { x: p, y: q + 14, "text-anchor": "middle" } : { x: Math.max(p, 24), y: q + 30, "text-anchor": "middle" };
     g.append(make("circle", { cx: p, cy: q, r: 2.5, class: "absent" }), make("text", { ...where, class: "tick" }, "unused"));
   }
   names(g, axis, index, lay);

@@ -14,14 +14,18 @@ from raysearch.provenance import snapshot
 from raysearch.provenance.environment import differences
 from raysearch.results import opening
 from raysearch.results.flat import flat
+from raysearch.results.headings import headings
 from raysearch.results.layout import Column
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
 from raysearch.sweeps.nearest import listed
 from raysearch.sweeps.search_spec import CodeState, read_part
-from raysearch.texts import decimals, shown
+from raysearch.texts import decimals, plural, shown
 
 _ABSENT = "absent"
+_HEAD = 24
+"""Letters of the name of a trial above its column."""
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -75,17 +79,24 @@ class _Trial:
 
 
 def columns(first: Named, second: Named) -> list[Column[Difference]]:
-    """The columns of a table of differences."""
+    """The columns of a table of differences; two trials of one search are told by their numbers."""
+    heads = _heads(first, second)
     return [
         Column("part", "", lambda row: row.part, priority=9),
         Column("name", "", lambda row: row.name, lambda row: row.name, may_drop=False, priority=8),
-        Column("first", str(first), lambda row: row.first, lambda row: _text(row, row.first),
+        Column("first", heads[0], lambda row: row.first, lambda row: _text(row, row.first),
                may_drop=False, priority=7),
-        Column("second", str(second), lambda row: row.second, lambda row: _text(row, row.second),
+        Column("second", heads[1], lambda row: row.second, lambda row: _text(row, row.second),
                may_drop=False, priority=6),
         Column("gap", "difference", lambda row: row.gap,
                lambda row: "" if row.gap is None else f"{row.gap:+.4g}", align="right", priority=5),
     ]  # fmt: skip
+
+
+def _heads(first: Named, second: Named) -> list[str]:
+    is_one = first.search == second.search
+    names = [f"trial {each.number}" if is_one else str(each) for each in (first, second)]
+    return headings(names, _HEAD)
 
 
 def compare_trials(first: Named, second: Named, settings: Settings) -> list[Difference]:
@@ -201,6 +212,36 @@ def _unlike(
             yield Difference(part, name, first, second)
 
 
+def telling(
+    rows: Iterable[Difference], first: Named, second: Named
+) -> tuple[list[Difference], list[str]]:
+    """The rows that say how two trials differ, and in words what is left out.
+
+    That is what is equal, and of what only one of them has all but a few rows.
+    """
+    kept: list[Difference] = []
+    equal: list[str] = []
+    lone: dict[Named, list[str]] = {first: [], second: []}
+    for row in rows:
+        whose = None if None not in (row.first, row.second) else second
+        whose = first if row.second is None else whose
+        if row.first == row.second:
+            equal.append(row.name)
+        elif whose is not None and row.part == "results" and len(lone[whose]) >= _FEW:
+            lone[whose].append(row.name)
+        else:
+            kept.append(row)
+            if whose is not None:
+                lone[whose].append("")
+    lines = [f"equal in both: {listed(equal, _FEW)}"] if equal else []
+    for whose, names in lone.items():
+        more = [name for name in names if name]
+        head = _heads(first, second)[0 if whose == first else 1]
+        if more:
+            lines.append(f"{len(more)} more only of {head}, such as {more[0]}")
+    return kept, lines
+
+
 def _text(row: Difference, value: Any) -> str:
     if isinstance(value, float):
         return decimals(value) if row.part == "results" else f"{value:.8g}"
@@ -212,5 +253,6 @@ def in_words(found: Iterable[Difference]) -> str:
     rows = list(found)
     settings = [row.name for row in rows if row.part == "configuration"]
     code = [row.name for row in rows if row.part == "code"]
-    what = f"{len(settings)} settings differ" if settings else "the configurations are the same"
+    differ = f"{plural(len(settings), 'setting')} {'differs' if len(settings) == 1 else 'differ'}"
+    what = differ if settings else "the configurations are the same"
     return f"{what}; {f'the code differs: {listed(code, 4)}' if code else 'the code is the same'}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.errors import BadSetting, UnknownName
@@ -35,9 +35,11 @@ class Condition:
     no function is called, no attribute of an object is looked at. (`pandas.DataFrame.query` is not
     used: it calls methods of what it finds.) A name is dotted, as `optimizer.kind`, or a metric, as
     `val/accuracy`; any other is quoted by backticks: `` `val/accuracy mean` ``.
+    `names` are the columns that it asks for.
     """
 
     text: str
+    names: Sequence[str]
     _holds: _Value
 
     @classmethod
@@ -63,7 +65,9 @@ class Condition:
                 f"--where must be a condition such as \"optimizer.kind == 'adamw' and lr < 0.01\", "
                 f"got {cut(text, 80)!r}"
             ) from None
-        return cls(text, _Reader(text, frozenset(names), quoted).condition(tree.body))
+        reader = _Reader(text, frozenset(names), quoted)
+        holds = reader.condition(tree.body)
+        return cls(text, list(reader.used), holds)
 
     def choose(self, rows: Iterable[_Row]) -> list[bool]:
         """Of each row whether it fits.
@@ -91,6 +95,7 @@ class _Reader:
     text: str
     names: frozenset[str]
     quoted: list[str]
+    used: dict[str, None] = field(default_factory=dict[str, None])
 
     def condition(self, node: ast.expr) -> _Value:
         """What is true or false."""
@@ -133,6 +138,7 @@ class _Reader:
             return None
         if found not in self.names:
             raise UnknownName(f"--where: no column is named {found!r}{on_offer(found, self.names)}")
+        self.used[found] = None
         return found
 
     def _dotted(self, node: ast.expr) -> str | None:

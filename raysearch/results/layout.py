@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from raysearch.results.headings import headings
 from raysearch.terminal import letters
 from raysearch.texts import CELL, shown, visible
 
@@ -83,20 +84,20 @@ def fitted(columns: Sequence[Column[R]], rows: Sequence[R], width: int | None) -
 
     First headers are broken into lines; then columns that may be dropped are. Where none of these
     would be left headers are broken into shorter lines. What may not be dropped is never cut, but
-    may be too wide: then it is not `is_whole`.
+    may be too wide: then it is not `is_whole`. Other headers are cut, so that they still differ.
     """
     cells = [[column.cell(row) for column in columns] for row in rows]
     content = [max((cell_len(row[at]) for row in cells), default=0) for at in range(len(columns))]
     order = sorted(range(len(columns)), key=lambda at: (columns[at].priority, -at))
     droppable = [at for at in order if columns[at].may_drop]
-    headers = [[shown(column.header)] for column in columns]
+    cuttable = iter(headings([columns[at].header for at in sorted(droppable)]))
+    names = [next(cuttable) if one.may_drop else visible(one.header) for one in columns]
+    headers = [[name] for name in names]
     widths = _widths(content, headers)
     kept, fits = _kept(widths, [], width)
     for most in _NARROW:
         if not fits or (droppable and not set(kept) & set(droppable)):
-            headers = [
-                broken(shown(c.header), max(most, content[at])) for at, c in enumerate(columns)
-            ]
+            headers = [broken(name, max(most, content[at])) for at, name in enumerate(names)]
             widths = _widths(content, headers)
             kept, fits = _kept(widths, droppable, width)
     return Fitted(
@@ -168,11 +169,16 @@ def drawn(found: Fitted[R], styles: Sequence[str] = ()) -> Table:
 
 
 def side_by_side(
-    labels: Sequence[str], columns: Sequence[tuple[str, Sequence[str]]], width: int | None
+    labels: Sequence[str],
+    columns: Sequence[tuple[str, Sequence[str]]],
+    width: int | None,
+    *,
+    is_one: bool = False,
 ) -> list[Table]:
     """Records as columns: a header and a cell for each label; several tables if one is too wide.
 
-    Nothing is cut: what is too long goes on in the next line of its cell.
+    Nothing is cut: what is too long goes on in the next line of its cell. With `is_one` columns are
+    made narrow rather than put into another table.
     """
     label = max(map(cell_len, labels), default=0)
     natural = [
@@ -186,6 +192,7 @@ def side_by_side(
             min(room, each, max(inside, _NARROW[0], min(CELL, room // 2)))
             for each, inside in zip(natural, content, strict=True)
         ]
+        natural = _narrowed(natural, room) if is_one else natural
         ends = _blocks(natural, room)
     else:
         ends = [0, len(columns)]
@@ -201,6 +208,14 @@ def side_by_side(
             table.add_row(said, *(letters(cells[at]) for _, cells in columns[begin:end]))
         tables.append(table)
     return tables
+
+
+def _narrowed(widths: Sequence[int], room: int) -> list[int]:
+    """Widths of which the widest are made less until all fit, or none may be less."""
+    found = list(widths)
+    while sum(found) + _GAP * (len(found) - 1) > room and max(found) > _NARROW[1]:
+        found[found.index(max(found))] -= 1
+    return found
 
 
 def _blocks(widths: Sequence[int], room: int) -> list[int]:

@@ -24,13 +24,17 @@ _LATEX = {
 
 
 def marked_up(columns: Sequence[Column[R]], rows: Sequence[R], markup: Markup) -> str:
-    """The whole table as text; columns that are empty in every row are left out.
+    """The whole table as text; columns that may be dropped and are empty in every row are left out.
 
     LaTeX is a `tabular` with `\\hline`, which needs no package; `±` stands before half of a 95 %
     interval. Markdown is that of GitHub, with the alignment of columns.
     """
     cells = [[column.cell(row) for column in columns] for row in rows]
-    kept = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
+    kept = [
+        at
+        for at, column in enumerate(columns)
+        if not cells or not column.may_drop or any(row[at] for row in cells)
+    ]
     header = [visible(columns[at].header) for at in kept]
     right = [columns[at].align == "right" for at in kept]
     body = [[row[at] for at in kept] for row in cells]

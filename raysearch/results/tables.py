@@ -24,6 +24,8 @@ _TERMINAL: frozenset[Surface] = frozenset(("terminal",))
 _PAGE: frozenset[Surface] = frozenset(("records", "page"))
 _NUMBER, _STATE, _OF, _OBJECTIVE, _MEAN, _SEEDS, _FIDELITY, _PARAMETER = range(80, 0, -10)
 """Priorities: on a terminal from left to right."""
+NAMED = 15
+"""The priority of a column that somebody asked for by its name: behind the fidelity."""
 _NUMBERS = (int, float, type(None))
 _VAGUE = ("kind", "name")
 """Last parts of names that say nothing by themselves."""
@@ -95,14 +97,14 @@ def trial_columns(view: SearchView, names: Columns | None = None) -> list[TrialC
         ),
         *_objectives(view, names),
         *(_repeats(view, names) if repeated else []),
-        TrialColumn(
-            key="",
-            header=view.spec.fidelity,
-            value=lambda row: row.fidelity,
+        _own(
+            names,
+            view.spec.fidelity,
+            lambda row: row.fidelity,
+            _FIDELITY,
+            on=_RECORDS | _TERMINAL,
             align="right",
             may_drop=False,
-            priority=_FIDELITY,
-            on=_TERMINAL,
         ),
         _own(names, "step", lambda row: row.trial.reports[-1][0] if row.trial.reports else None),
         _own(names, "seconds", lambda row: _seconds(row.trial)),

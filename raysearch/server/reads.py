@@ -16,7 +16,7 @@ from raysearch.errors import BadSetting, UnknownName
 from raysearch.results.answer import summary
 from raysearch.results.layout import records
 from raysearch.results.opening import view_of
-from raysearch.results.selection import Chosen, chosen_rows, group_columns, groups
+from raysearch.results.selection import Chosen, chosen_rows, group_columns, grouped
 from raysearch.results.tables import trial_columns
 from raysearch.results.view import SearchView
 from raysearch.server.requests import Name, plain
@@ -76,9 +76,10 @@ def add_reads(app: FastAPI, supervisor: Supervisor) -> None:
     ) -> list[Record]:
         """All trials, best first, with the parameters that vary; or those that are chosen."""
         view = view_of(name, supervisor.settings())[1]
-        found = chosen_rows(view, Chosen(where, sort, group_by))
+        chosen = Chosen(where, sort, group_by)
         if group_by is not None:
-            return strict(records(group_columns(view, group_by), groups(view, found, group_by)))
+            return strict(records(group_columns(view, group_by), grouped(view, chosen)))
+        found = chosen_rows(view, chosen)
         return strict(records(trial_columns(view), found))
 
     @app.get("/searches/{name}/trials/{trial}/reports")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LEAST = 0.6
+"""Share of letters that must agree: below it names are told that have little in common."""
 _LONGEST = 200
 """Characters that are compared: it takes the square of their number."""
 
@@ -12,7 +14,7 @@ _LONGEST = 200
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'X'?` for the most similar of the names, or nothing."""
     short = {known[:_LONGEST]: known for known in names}
-    found = [short[near] for near in get_close_matches(name[:_LONGEST], list(short), 1, 0.5)]
+    found = [short[near] for near in get_close_matches(name[:_LONGEST], list(short), 1, _LEAST)]
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

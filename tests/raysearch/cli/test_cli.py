@@ -91,7 +91,7 @@ def test_bad_input_is_one_sentence_and_begins_nothing(
 def test_a_fresh_folder_has_no_searches() -> None:
     result = CliRunner().invoke(app, ["list"])
     assert result.exit_code == 0
-    assert "no search yet" in result.stdout
+    assert f"no search yet in {Path.cwd() / 'runs'}" in result.stdout
     assert os.listdir() == []
 
 
@@ -155,7 +155,9 @@ def test_results_and_best_are_what_the_events_say(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'runs/raysearch.db'}")
     streams.search(store, "one", tmp_path / "runs/one")
     rows = CliRunner().invoke(app, ["results", "one", "--csv"]).stdout.splitlines()
-    assert rows[0].startswith("trial,state,val/accuracy,step,seconds,optimizer.lr,model.layers")
+    assert rows[0].startswith(
+        "trial,state,val/accuracy,epochs,step,seconds,optimizer.lr,model.layers"
+    )
     assert [row.partition(",")[0] for row in rows[1:]] == ["5", "1", "0", "2", "3", "4"]
     best = json.loads(CliRunner().invoke(app, ["best", "one", "--json"]).stdout)
     assert best["trial"] == 5 and best["test"] == {"test/accuracy": 0.61}
@@ -181,3 +183,10 @@ def test_a_script_of_an_earlier_installation_still_starts_the_command(
     with pytest.raises(SystemExit) as ended:
         raysearch.cli.main(["stop", "--help"])  # what such a script imports
     assert ended.value.code == 0 and " stop [OPTIONS]" in capsys.readouterr().out
+
+
+def test_the_help_of_serve_names_what_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = CliRunner().invoke(app, ["serve", "--help"]).stdout
+    assert "RAYSEARCH_DATABASE" in said and "RAY_ADDRESS" in said
+    assert "…" not in said and "no-only" not in said

@@ -112,3 +112,23 @@ def test_long_names_make_a_file_name_that_fits(tmp_path: Path) -> None:
     long = [named(f"{letter * 90}", cases.none_completed()) for letter in "ab"]
     first, again = write_comparison(long, tmp_path), write_comparison(long[::-1], tmp_path)
     assert len(first.name) < 100 and first.name != again.name
+
+
+def test_a_search_with_one_result_is_a_mark(views: list[SearchView], tmp_path: Path) -> None:
+    one = named("one", streams.many(1, epochs=6, seed=1))
+    (trial,) = one.trials.values()
+    page = Page.read(write_comparison([views[0], one], tmp_path))
+    for name in ("trials-1", "time-1"):
+        layers = {layer["name"]: layer for layer in page.data["charts"][name]["layers"]}
+        assert layers["one"]["kind"] == "points" and layers["vit-0"]["kind"] == "line"
+        assert [each[1:] for each in layers["one"]["data"]] == [
+            [pytest.approx((trial.values or [0.0])[0], rel=1e-5), "one/0"]
+        ]
+
+
+@pytest.mark.parametrize("is_maximized", [True, False])
+def test_with_one_seed_the_verdict_says_which_is_better(is_maximized: bool) -> None:
+    rows = [{"search": "a", "verdict": "1 seed: no interval", "difference": -0.2,
+             "difference low": None, "difference high": None}, {"search": "b"}]  # fmt: skip
+    ahead = "b is better than that of a" if is_maximized else "a is better than that of b"
+    assert f"The winner of {ahead} by 0.2; with" in verdict(rows, is_maximized=is_maximized)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from raysearch.driver.plan import parse_overrides
 from raysearch.events.schema import Asked, Told
 from raysearch.pages.answer import answer
 from raysearch.pages.facts import failures, repeat_command, savings, shell
+from raysearch.pages.page import command
 from raysearch.pages.words import elapsed, listed, number, ranges
 from raysearch.pages.writing import write_report
 from raysearch.results.ranking import winner
@@ -392,3 +394,9 @@ def test_lists_are_read_by_people() -> None:
     assert listed(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
     assert ranges([0, 1, 2, 3, 7, 9, 10]) == "0–3, 7, 9–10"
     assert number(1e-05) == "1e-5" and number(0.123456) == "0.1235" and number(7) == "7"
+
+
+def test_in_a_command_no_line_ends_within_an_option_and_nothing_is_a_tag() -> None:
+    said = command("raysearch search a-b --repeats 3 -x '<b>' --" + "y" * 99)
+    assert re.findall('<span class="option">(.*?)</span>', said) == ["--repeats", "-x"]
+    assert said.striptags() == "raysearch search a-b --repeats 3 -x '<b>' --" + "y" * 99

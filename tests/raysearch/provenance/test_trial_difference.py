@@ -15,7 +15,7 @@ from raysearch.client import Client
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
 from raysearch.provenance import snapshot
-from raysearch.provenance.trial_difference import Difference, Named, compare_trials
+from raysearch.provenance.trial_difference import Difference, Named, compare_trials, in_words
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import to_plain
 from tests.raysearch.events import streams
@@ -113,3 +113,39 @@ def test_the_command_shows_parts_and_json_has_all(
     found = compare_trials(Named("one", 0), Named("one", 1), settings)
     assert [(row["part"], row["name"]) for row in rows] == [(row.part, row.name) for row in found]
     assert Client().diff("one/0", "1").loc["val/accuracy", "gap"] > 0
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_two_trials_stand_beside_each_other_and_what_is_equal_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """Also where the name of the search, a setting and the reason of a failure are long."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    search = "pretraining-on-small-channels-with-a-name-of-many-words-as-long-as-allowed"
+    settings = Settings.locate(tmp_path / "runs", tracking_uri="none")
+    folder = settings.folder(search)
+    log = Store(settings.store).create(search, streams.spec(search=search, folder=str(folder)))
+    for number in range(2):
+        config = {"head": f"{'decoder.' * 9}{number}", "layers": number}
+        streams.ask(log, number, config=config)
+        streams.begin(log, number, folder)
+        told = {"state": "failed", "values": None, "constraint": 0, "duplicate_of": None}
+        told |= {"best_step": None, "best_checkpoint": None}
+        reason = f"RuntimeError: {'out of memory ' * 20}on {number}"
+        log.append(fact("told", **told, reason=reason), number, commit=True)
+    scores = {f"test/precision/{n}": n / 32 for n in range(30)}
+    log.append(fact("tested", role="winner", metrics=scores, error=""), 1, commit=True)
+    said = CliRunner().invoke(app, ["diff", f"{search}/0", "1"]).stdout.splitlines()
+    assert all(len(line) <= width for line in said)
+    assert said[0] == "2 settings differ; the code is the same"
+    assert len([line for line in said if line.split()[:4] == ["trial", "0", "trial", "1"]]) == 2
+    assert any("equal in both: state" in line for line in said)
+    text = " ".join(said)
+    assert "27 more only of trial 1, such as test/precision/3" in text
+    assert text.count("test/precision") == 4
+
+
+def test_one_setting_differs() -> None:
+    row = Difference("configuration", "lr", 1, 2)
+    assert in_words([row]) == "1 setting differs; the code is the same"

@@ -7,15 +7,18 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
 from raysearch.cli.application import app
 from raysearch.driver.progress import best_tables, trials_table
 from raysearch.events.log import Store
+from raysearch.results.headings import headings
 from raysearch.results.layout import broken, fitted, on
 from raysearch.results.markup import marked_up
-from raysearch.results.tables import trial_columns, trial_rows
+from raysearch.results.tables import terminal_columns, trial_columns, trial_rows
 from raysearch.texts import decimals
 from tests.raysearch.events import streams
 from tests.raysearch.events.streams import Hand
@@ -126,14 +129,14 @@ def test_latex_and_markdown_have_all_cells_and_escape_what_is_theirs() -> None:
     view = hand.view
     columns, rows = on(trial_columns(view), "terminal"), trial_rows(view)
     latex = marked_up(columns, rows, "latex").splitlines()
-    assert latex[0] == r"\begin{tabular}{rlrl}"
-    assert latex[2] == r"trial & state & val/accuracy & a\_b \\"
-    assert latex[4] == r"0 & complete & 0.6000 & 50\%\textbar{}x \\"
+    assert latex[0] == r"\begin{tabular}{rlrrl}"
+    assert latex[2] == r"trial & state & val/accuracy & epochs & a\_b \\"
+    assert latex[4] == r"0 & complete & 0.6000 &  & 50\%\textbar{}x \\"
     markdown = marked_up(columns, rows, "markdown").splitlines()
     assert markdown[:3] == [
-        r"| trial | state | val/accuracy | a\_b |",
-        "| ---: | --- | ---: | --- |",
-        r"| 0 | complete | 0.6000 | 50%\|x |",
+        r"| trial | state | val/accuracy | epochs | a\_b |",
+        "| ---: | --- | ---: | ---: | --- |",
+        r"| 0 | complete | 0.6000 |  | 50%\|x |",
     ]
 
 
@@ -147,3 +150,42 @@ def test_intervals_stand_in_the_tables_of_papers(runs: Path) -> None:
     assert "one & 6 & 1 & 0.6562 & 0.6100 & 18" in found
     both = CliRunner().invoke(app, ["compare", "one", "two", "--latex", "--csv"])
     assert both.exit_code == 2 and "got both: --csv, --latex" in both.stderr
+
+
+ALIKE = [f"encoder_transformer_block_number_{n}_learning_rate_multiplier" for n in range(20)]
+
+
+def test_headings_that_are_cut_keep_what_differs() -> None:
+    found = headings(ALIKE)
+    assert found[7] == "…number_7_learning_…" and found[17] == "…number_17_learning_…"
+    assert headings(["lr", "lr", "x" * 90])[:2] == ["lr", "lr"]
+
+
+@given(st.lists(st.text("ab_./é世", max_size=30), max_size=8), st.integers(4, 12))
+def test_headings_differ_where_names_do(names: list[str], most: int) -> None:
+    found = headings(names, most)
+    assert len(set(found)) == len(set(names))
+    assert all(one == name for one, name in zip(found, names, strict=True) if len(name) <= most)
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_long_names_that_are_alike_are_told_apart_and_the_objective_is_whole(width: int) -> None:
+    metric = "val/mean_average_precision_of_small_objects_in_the_dark"
+    metrics = [{"name": metric, "direction": "maximize", "reduce": "best"}]
+    hand = Hand(metrics=metrics)
+    for number in range(3):
+        params = {name: 0.1 * number for name in ALIKE}
+        hand.trial(f"d{number}", number / 4, params=params)
+    view = hand.view
+    table = fitted(terminal_columns(view), trial_rows(view), width)
+    heads = ["".join(header) for header in table.headers]
+    assert metric in heads and len(set(heads)) == len(heads)
+    assert table.is_whole and any("number" in head for head in heads)
+
+
+def test_papers_have_objective_and_fidelity_also_where_nothing_completed() -> None:
+    hand = Hand()
+    for name in "ab":
+        hand.trial(name, state="failed", params={"lr": name})
+    markdown = marked_up(terminal_columns(hand.view), trial_rows(hand.view), "markdown")
+    assert markdown.startswith("| trial | state | val/accuracy | epochs | lr |")

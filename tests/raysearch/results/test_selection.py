@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.results.conditions import Condition
 from raysearch.results.intervals import interval
-from raysearch.results.layout import records
-from raysearch.results.selection import Chosen, chosen_rows, group_columns, groups
+from raysearch.results.layout import fitted, on, records
+from raysearch.results.selection import (
+    Chosen,
+    chosen_columns,
+    chosen_rows,
+    group_columns,
+    grouped,
+    groups,
+)
+from raysearch.results.tables import trial_columns
 from tests.raysearch.events.streams import Hand
 
 ROWS = [
@@ -140,3 +148,56 @@ def test_groups_count_each_configuration_once_by_its_mean(hand: Hand) -> None:
 def test_columns_that_are_not_there_are_named(hand: Hand, chosen: Chosen) -> None:
     with pytest.raises(UnknownName, match=r"--(sort|group-by): no column is named 'lrr'; did you"):
         groups(hand.view, chosen_rows(hand.view, chosen), chosen.group_by or "lr")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"),
+    [(Chosen(sort="-p19"), "p19"), (Chosen(where="p18 < 9"), "p18"), (Chosen(sort="size"), "size"),
+     (Chosen(sort="seconds"), "seconds")],
+)  # fmt: skip
+def test_what_is_asked_for_by_name_stands_behind_the_fidelity(chosen: Chosen, name: str) -> None:
+    hand = Hand()
+    for number in range(3):
+        params = {f"a.p{n}": n + number / 8 for n in range(20)}
+        hand.trial(f"d{number}", number / 4, params=params, config={"size": number})
+    found = fitted(chosen_columns(hand.view, chosen), chosen_rows(hand.view, chosen), 60)
+    headers = [column.header for column in found.columns]
+    assert found.left_out and headers[headers.index("epochs") + 1] == name
+
+
+def test_every_column_that_is_shown_can_be_named(hand: Hand) -> None:
+    shown = [column.header for column in on(trial_columns(hand.view), "terminal")]
+    assert {"epochs", "lr", "mean", "kind"} & set(shown) >= {"epochs", "mean"}
+    for name in shown:
+        chosen_rows(hand.view, Chosen(sort=name, where=f"`{name}` is not None"))
+        groups(hand.view, chosen_rows(hand.view, Chosen()), name)
+    assert "epochs" in records(trial_columns(hand.view), chosen_rows(hand.view, Chosen()))[0]
+
+
+@pytest.mark.parametrize(
+    "sort", ["-best", "best", "mean", "-trials", "-configurations,optimizer.kind"]
+)
+def test_groups_are_sorted_by_their_own_columns(hand: Hand, sort: str) -> None:
+    found = grouped(hand.view, Chosen(sort=sort, group_by="optimizer.kind"))
+    name = sort.split(",")[0].removeprefix("-")
+    said = [
+        {"best": row.best[0] or 0.0, "mean": row.means[0].mean if row.means[0] else 0.0,
+         "trials": float(row.trials), "configurations": float(row.configurations)}[name]
+        for row in found
+    ]  # fmt: skip
+    assert len(said) == 2 and said == sorted(said, reverse=sort.startswith("-"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [(Chosen(sort="lr", group_by="layers"), "a table of groups has no column 'lr'; there are"),
+     (Chosen(group_by="layers,lr"), "--group-by must name one column, got 'layers,lr'")],
+)  # fmt: skip
+def test_what_groups_do_not_have_is_said(hand: Hand, chosen: Chosen, words: str) -> None:
+    with pytest.raises((BadSetting, UnknownName), match=words):
+        grouped(hand.view, chosen)
+
+
+def test_the_headings_of_groups_say_what_is_counted(hand: Hand) -> None:
+    headers = [column.header for column in group_columns(hand.view, "optimizer.kind")]
+    assert "configurations" in headers and "best mean val/accuracy" in headers

@@ -84,7 +84,7 @@ def test_what_is_not_finite_is_null(client: TestClient, tmp_path: Path) -> None:
         ("/searches/one/trials/99/reports", 404, "has no trial 99; it has 7"),
         ("/searches/one/trials/x/reports", 404, "no trial is named 'x'"),
         ("/searches/one/trials?where=open('x')", 400, "--where may only have"),
-        ("/searches/one/trials?where=lr", 404, "no column is named 'lr'"),
+        ("/searches/one/trials?where=rate", 404, "no column is named 'rate'"),
         ("/searches/one/trials?sort=lrr", 404, "--sort: no column is named 'lrr'"),
         ("/searches?group=%00", 422, "must not contain NUL"),
         ("/searches?group=a&group=b", 400, "group must be given once, got 2 of them"),

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from raysearch.cli.show_results import show_results
 from raysearch.errors import BadSetting
 from raysearch.events.log import Store
 from raysearch.events.schema import Reported
 from raysearch.pages.tables import trials_table
+from raysearch.results.selection import Chosen
 from raysearch.results.tables import cost_lines
 from raysearch.results.view import SearchView, rows
 from raysearch.study.known_trials import read_known
@@ -185,6 +187,15 @@ def test_in_words_they_have_a_median_and_ends(spent: tuple[Store, Path]) -> None
     for number, value in ((2, 0.1), (3, 0.9)):
         view.trials[number] = replace(view.trials[0], costs={1: {"cost/step_seconds": value}})
     assert cost_lines(view)[0] == "cost/step_seconds: 0.5, 0.1 to 0.9 (3 trials)"
+
+
+def test_the_table_says_once_what_the_numbers_of_costs_are(
+    spent: tuple[Store, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_results(SearchView.read(spent[0], "one"), Chosen())
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("costs: median, lowest to highest")
+    assert lines[at + 1] == "cost/step_seconds: 0.5 (1 trial)"
 
 
 def test_without_costs_tables_are_as_they_were(tmp_path: Path) -> None:
