@@ -19,6 +19,8 @@ R = TypeVar("R")
 Surface = Literal["records", "terminal", "page"]
 """Where a column stands: `records` are CSV, JSON, pandas and HTTP."""
 EVERYWHERE: frozenset[Surface] = frozenset(("records", "terminal", "page"))
+_LONGEST = 200
+"""Letters of a header; no metric or setting has a longer name."""
 _GAP = 2
 _NARROW = (16, 8)
 """Letters to which headers are broken into lines where there is no room, one after the other."""
@@ -91,7 +93,7 @@ def fitted(columns: Sequence[Column[R]], rows: Sequence[R], width: int | None) -
     order = sorted(range(len(columns)), key=lambda at: (columns[at].priority, -at))
     droppable = [at for at in order if columns[at].may_drop]
     cuttable = iter(headings([columns[at].header for at in sorted(droppable)]))
-    names = [next(cuttable) if one.may_drop else visible(one.header) for one in columns]
+    names = [next(cuttable) if one.may_drop else _whole(one.header) for one in columns]
     headers = [[name] for name in names]
     widths = _widths(content, headers)
     kept, fits = _kept(widths, [], width)
@@ -108,6 +110,11 @@ def fitted(columns: Sequence[Column[R]], rows: Sequence[R], width: int | None) -
         [column for at, column in enumerate(columns) if at not in kept],
         fits,
     )
+
+
+def _whole(header: str) -> str:
+    """A header that is not cut, unless it is a text rather than a name."""
+    return shown(header) if len(header) > _LONGEST else visible(header)
 
 
 def _widths(content: Sequence[int], headers: Sequence[Sequence[str]]) -> list[int]:
@@ -143,7 +150,9 @@ def broken(name: str, most: int) -> list[str]:
     lines: list[str] = []
     while cell_len(name) > most:
         whole = next(
-            end for end in range(len(name), 0, -1) if end == 1 or cell_len(name[:end]) <= most
+            end
+            for end in range(min(len(name), max(most, 1)), 0, -1)
+            if end == 1 or cell_len(name[:end]) <= most
         )
         ends = [end for end in range(1, whole + 1) if name[end - 1] in _BREAKS]
         end = ends[-1] if ends and ends[-1] > whole // 3 else whole

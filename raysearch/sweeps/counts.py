@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from raysearch.errors import RaysearchError
-from raysearch.files import appearing
+from raysearch.files import write_privately
 from raysearch.sweeps.space import Count, Space
 from raysearch.sweeps.sweep import Sweep
 
@@ -113,8 +113,7 @@ class KeptCounts:
         whole = json.dumps({"digest": _digest(text.encode()), "counts": text})
         with suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with appearing(self._file) as partial:
-                partial.write_text(whole, encoding="utf-8")
+            write_privately(self._file, whole)
             _forget_old(self._file.parent)
 
 

@@ -188,7 +188,7 @@ def test_data_sets_and_trackers_are_listed_with_ours() -> None:
     assert "numbers" in data_sets(["trainables"]) and "mnist" in data_sets(["trainables"])
     place = "outside.numbers:NUMBERS"
     assert find_data_set(place, ["trainables"]) is find_data_set("numbers", ["trainables"])
-    with pytest.raises(BadSetting, match="must have name, what, source.* got a ABCMeta"):
+    with pytest.raises(BadSetting, match="must have name, what, source.* got an ABCMeta"):
         find_data_set("outside.parts:Below", ["trainables"])
     assert read_track("lines") == ("lines",)
     with pytest.raises(UnknownName, match="be none, mlflow, tensorboard, lines or a module"):

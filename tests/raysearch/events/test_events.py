@@ -156,9 +156,10 @@ def test_a_sigkill_loses_only_what_was_not_committed(store: Store) -> None:
     url = store.url
     code = (
         "import os, signal; from raysearch.events.log import Store\n"
+        "from raysearch.events.schema import Reported\n"
         "from raysearch.sweeps.search_spec import UNKNOWN\n"
         f"log = Store({url!r}).create('one', UNKNOWN)\n"
-        "for step in range(10): log.append('report', 0, commit=step == 6, step=step)\n"
+        "for step in range(10): log.append(Reported(step, {}), 0, commit=step == 6)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)

@@ -192,7 +192,7 @@ def test_killed_before_any_question_a_study_asks_what_it_would_have(
     for cut in [index for index, event in enumerate(events) if event.kind == "asked"]:
         again = Listed()
         Study.rebuild(Space(CONTINUOUS), spec, again, events[:cut]).ask()
-        assert again.events[0] == ("asked", events[cut].trial, events[cut].body)
+        assert again.events[0] == ("asked", events[cut].trial, events[cut].body.plain())
 
 
 def test_qmc_fills_each_dimension_evenly() -> None:
