@@ -235,7 +235,7 @@ def test_a_search_notifies_and_keeps_no_secret(
     monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{ENVIRONMENT['PYTHONPATH']}:{site}")
     file = tmp_path / "told.jsonl"
     search = ["search", f"{SWEEPS}:chain", "--name", "one", "--trials", "3", *NOWHERE]
-    search += ["--notify", server, "--notify-command", f"cat >> {file}; echo >> {file} # {SECRET}"]
+    search += ["--notify", server, "--notify-command", f"cat >> {file} # {SECRET}"]
     done = raysearch(tmp_path, *search)
     assert done.returncode == 0, done.stderr
     titles = ["raysearch: one has its first result", "raysearch: one finished"]

@@ -141,9 +141,7 @@ def test_it_goes_on_from_the_newest_checkpoint_of_its_own(tmp_path: Path) -> Non
         "checkpoints": "ckpts/*.pt",
     }
     first = run(job_of(tmp_path, RESUMES, **how))
-    assert first[-1]["outcome"] == "exit" and first[-1]["message"].startswith(
-        "exit code 3: epoch 3"
-    )
+    assert first[-1]["outcome"] == "exit" and first[-1]["message"].startswith("code 3: epoch 3")
     kept = [one for one in first if one["kind"] == "report" and one.get("checkpoint")]
     written = [(one["step"], Path(one["checkpoint"]).name) for one in kept]
     assert written[-1] == (3, "3.pt") and all(name == f"{step}.pt" for step, name in written)
