@@ -385,8 +385,8 @@ class Client:
         """Two trials, as `digits-1/3`: what differs of configurations and code, and the results."""
         from raysearch.provenance import trial_difference as trials
 
-        one = trials.Named.read(first)
-        other = trials.Named.read(second, one.search)
+        one = trials.NamedTrial.read(first)
+        other = trials.NamedTrial.read(second, one.search)
         found = trials.compare_trials(one, other, self.settings)
         return _frame(records(trials.columns(one, other), found), "name")
 

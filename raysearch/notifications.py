@@ -23,7 +23,7 @@ from typing import Any
 
 from raysearch.errors import BadSetting, sentence
 from raysearch.events.log import Event
-from raysearch.events.schema import Ended, Told
+from raysearch.events.schema import DriverEnded, Told
 from raysearch.extras import require
 from raysearch.results.ranking import winner
 from raysearch.results.view import SearchView
@@ -127,7 +127,7 @@ class Notifier(threading.Thread):
             case Told(state="failed", reason=reason) if not self._has_failed:
                 self._has_failed = True
                 self._put("failure", trial=event.trial, reason=reason)
-            case Ended(reason=reason) if not self._has_ended:
+            case DriverEnded(reason=reason) if not self._has_ended:
                 self._has_ended = True
                 self._put("end", reason=reason)
             case _:

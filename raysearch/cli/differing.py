@@ -31,8 +31,8 @@ def diff(
     from raysearch.results.layout import records
 
     with plainly():
-        one = trials.Named.read(first)
-        other = trials.Named.read(second, one.search)
+        one = trials.NamedTrial.read(first)
+        other = trials.NamedTrial.read(second, one.search)
         found = trials.compare_trials(one, other, Settings.locate(runs, store))
     if as_json:
         print_json(records(trials.columns(one, other), found))

@@ -13,7 +13,7 @@ from typing import Any
 from raysearch.driver.attempts import Limits, attempt_job
 from raysearch.driver.clocks import Clock
 from raysearch.driver.live_trial import LiveTrial
-from raysearch.driver.outcomes import Ended, Outcomes
+from raysearch.driver.outcomes import AttemptEnd, Outcomes
 from raysearch.driver.own_ray import RayLost
 from raysearch.driver.slots import Slots
 from raysearch.errors import RaysearchError
@@ -144,9 +144,9 @@ class Conductor:
             limit = self.limits.trial_time or 0
             live.settled = ("pruned", f"the time of a trial, {limit:g} s, was up")
         if live.settled is not None:
-            return self._leave(live, Ended(self._outcomes.settle(live)))
+            return self._leave(live, AttemptEnd(self._outcomes.settle(live)))
         if self.out_of_time():
-            return self._leave(live, Ended())
+            return self._leave(live, AttemptEnd())
         return None
 
     def begins(self, trial: int, attempt: int) -> None:
@@ -319,7 +319,7 @@ class Conductor:
             if self.pausing or self._slots.has_asked(live):
                 # Untold: a resume goes on with it, or this driver if only this trial had to leave.
                 self._slots.left(live)
-                return self._leave(live, Ended(again=not self.pausing))
+                return self._leave(live, AttemptEnd(again=not self.pausing))
             message = {**message, "outcome": "killed", "message": _UNASKED}
         if live.role is not None:
             ended = self._outcomes.end_test(live, message)
@@ -327,7 +327,7 @@ class Conductor:
             ended = self._outcomes.end(live, message)
         return self._leave(live, ended)
 
-    def _leave(self, live: LiveTrial, ended: Ended) -> list[str]:
+    def _leave(self, live: LiveTrial, ended: AttemptEnd) -> list[str]:
         """An attempt is over: its place is free; its trial may wait for the next one."""
         self._live.pop(live.number, None)
         live.pause(self._clock.now())

@@ -26,7 +26,7 @@ from raysearch.driver.slots import BrokerClient, Slots
 from raysearch.driver.tune_loop import tune
 from raysearch.errors import RaysearchError
 from raysearch.events.log import EventLog, Lock, Store
-from raysearch.events.schema import Ended, Finished, Interrupted, Noticed, Paused, Stopped
+from raysearch.events.schema import DriverEnded, Finished, Interrupted, Noticed, Paused, Stopped
 from raysearch.notifications import Notifier
 from raysearch.provenance.resumed_code import changed_meanwhile
 from raysearch.results.view import SearchView
@@ -53,7 +53,7 @@ Ray's library then lets go of it."""
 INTERRUPTED = 130
 """The exit status of an interrupted search."""
 
-_ENDS: Mapping[str, type[Ended]] = {
+_ENDS: Mapping[str, type[DriverEnded]] = {
     each.kind: each for each in (Finished, Interrupted, Stopped, Paused)
 }
 

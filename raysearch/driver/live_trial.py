@@ -28,7 +28,7 @@ from raysearch.study.study import State
 from raysearch.sweeps.search_spec import SearchSpec, to_plain
 from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.messages import InvalidMessage
-from raysearch.trial.reported import Reported, same
+from raysearch.trial.reported import ReportedSteps, same
 
 
 @dataclass
@@ -70,7 +70,7 @@ class LiveTrial:
     settled: tuple[State, str] | None = None
     alone: bool = False
     shared: bool = False
-    own: Reported = field(default_factory=Reported)
+    own: ReportedSteps = field(default_factory=ReportedSteps)
     restored_step: int | None = None
     is_compared: bool = False
     role: str | None = None
@@ -103,7 +103,7 @@ class LiveTrial:
     def begin(self, now: float) -> None:
         """The next attempt begins."""
         self.attempt += 1
-        self.begun, self.own, self.restored_step, self.facts = now, Reported(), None, None
+        self.begun, self.own, self.restored_step, self.facts = now, ReportedSteps(), None, None
 
     def take(
         self, step: int, metrics: Mapping[str, float], checkpoint: Kept | None, names: Sequence[str]
@@ -205,7 +205,7 @@ def unfinished(events: Iterable[Event], spec: SearchSpec) -> list[LiveTrial]:
 def _follow(live: LiveTrial, fact: Fact, names: list[str]) -> None:
     match fact:
         case Started(attempt=attempt):
-            live.attempt, live.own = max(live.attempt, attempt), Reported()
+            live.attempt, live.own = max(live.attempt, attempt), ReportedSteps()
         case schema.Reported():
             kept = Kept.read(fact.plain(), fact.checkpoint) if fact.checkpoint else None
             with suppress(InvalidMessage):  # events from before steps had to go on

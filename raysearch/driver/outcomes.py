@@ -35,7 +35,7 @@ from raysearch.trial.checkpoints import Kept
 
 
 @dataclass(frozen=True)
-class Ended:
+class AttemptEnd:
     """How an attempt ended: `delete` these checkpoints; `again`: its trial goes on; `stop_search`
     is the reason to end the whole search, or empty.
     """
@@ -201,15 +201,15 @@ class Outcomes:
 
     # Ends
 
-    def end(self, live: LiveTrial, message: Mapping[str, Any]) -> Ended:
+    def end(self, live: LiveTrial, message: Mapping[str, Any]) -> AttemptEnd:
         """An attempt that ended by itself, or was lost."""
         outcome = str(message["outcome"])
         if live.settled is not None:
-            return Ended(self.settle(live))
+            return AttemptEnd(self.settle(live))
         if outcome == "complete":
             if live.history:
                 self._look_for_progress(live)
-                return Ended(self.tell(live, "complete", ""))
+                return AttemptEnd(self.tell(live, "complete", ""))
             outcome, message = "unreported", {"message": self._unreported(live)}
         if outcome not in KINDS:
             outcome = "exception"
@@ -223,9 +223,9 @@ class Outcomes:
         if not judged.again:
             state, reason = judged.state or "failed", f"{outcome}: {text}"
             delete = self.tell(live, state, reason, judged.constraint)
-            return Ended(delete, stop_search=stop or self._failures.too_many())
+            return AttemptEnd(delete, stop_search=stop or self._failures.too_many())
         live.alone, live.shared = judged.alone, False
-        return Ended(again=True, stop_search=stop)
+        return AttemptEnd(again=True, stop_search=stop)
 
     def _unreported(self, live: LiveTrial) -> str:
         """What a trial lacks that ended without its objectives, and what it has instead."""
@@ -254,17 +254,17 @@ class Outcomes:
         )
         self._log.append(Noticed(text), commit=True)
 
-    def end_test(self, live: LiveTrial, message: Mapping[str, Any]) -> Ended:
+    def end_test(self, live: LiveTrial, message: Mapping[str, Any]) -> AttemptEnd:
         """The end of an evaluation on the test split; it is tried again at least once."""
         outcome = str(message["outcome"])
         kind = KINDS.get(outcome)
         if kind is not None and kind.stops:
-            return Ended(again=True, stop_search=f"{kind.what}: {message['message']}")
+            return AttemptEnd(again=True, stop_search=f"{kind.what}: {message['message']}")
         if kind is not None and live.attempt <= max(kind.again, 1):
-            return Ended(again=True)
+            return AttemptEnd(again=True)
         error = "" if outcome == "complete" else f"{outcome}: {message['message']}"
         self._log.append(Tested(live.role, live.metrics, error), live.number, commit=True)
-        return Ended()
+        return AttemptEnd()
 
     def settle(self, live: LiveTrial) -> list[str]:
         """Tells a trial whose end was decided; returns the checkpoints to delete."""

@@ -333,7 +333,7 @@ class Resumed(Fact):
 
 
 @dataclass
-class Ended(Fact):
+class DriverEnded(Fact):
     """A driver ended; `best` is the best trial so far."""
 
     reason: str = ""
@@ -341,28 +341,28 @@ class Ended(Fact):
 
 
 @dataclass
-class Finished(Ended):
+class Finished(DriverEnded):
     """A search is finished: nothing is left to do."""
 
     kind: ClassVar[str] = "finished"
 
 
 @dataclass
-class Interrupted(Ended):
+class Interrupted(DriverEnded):
     """A signal ended the driver."""
 
     kind: ClassVar[str] = "interrupted"
 
 
 @dataclass
-class Stopped(Ended):
+class Stopped(DriverEnded):
     """A search was stopped: by request, by a failure of all trials, by a limit."""
 
     kind: ClassVar[str] = "stopped"
 
 
 @dataclass
-class Paused(Ended):
+class Paused(DriverEnded):
     """The time box of the driver is over: the same command goes on."""
 
     kind: ClassVar[str] = "paused"

@@ -9,7 +9,7 @@ from typing import Any
 
 from raysearch.programs.output import traceback_in
 from raysearch.texts import one_line
-from raysearch.trial.endings import Ended, is_of_memory
+from raysearch.trial.endings import KnownFailure, is_of_memory
 
 _SHOWN = 20
 """Last lines that are shown where there is no traceback."""
@@ -18,7 +18,9 @@ _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _LONGEST = 300
 
 
-def ended(code: int, lines: Sequence[str], facts: Mapping[str, Any], kernel_killed: bool) -> Ended:
+def ended(
+    code: int, lines: Sequence[str], facts: Mapping[str, Any], kernel_killed: bool
+) -> KnownFailure:
     """What a program ended by.
 
     Args:
@@ -37,13 +39,13 @@ def ended(code: int, lines: Sequence[str], facts: Mapping[str, Any], kernel_kill
     if code > 0 and name:
         how += f" (as a shell says of {name})"
     if code in facts["again_on"]:
-        return Ended("again", f"{how}, which asks for another start", text)
+        return KnownFailure("again", f"{how}, which asks for another start", text)
     kind = _kind(code, name, last, traceback, kernel_killed)
     if kind == "exception":  # which says it all
-        return Ended(kind, last if code == 1 else f"{last} ({how})", text)
+        return KnownFailure(kind, last if code == 1 else f"{last} ({how})", text)
     if kind == "exit":
         how = how.removeprefix("exit ")
-    return Ended(kind, f"{how}: {last}", text)
+    return KnownFailure(kind, f"{how}: {last}", text)
 
 
 def _kind(code: int, name: str, last: str, traceback: str, kernel_killed: bool) -> str:

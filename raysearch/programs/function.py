@@ -33,7 +33,7 @@ class BoundSession:
         self._reports.last(metrics)
 
     def close(self) -> None:
-        """Says what is left to be said. Raises Ended: it lacks a metric of its sweep."""
+        """Says what is left to be said. Raises KnownFailure: it lacks a metric of its sweep."""
         self._reports.close()
 
     def should_stop(self) -> bool:
@@ -57,8 +57,8 @@ def run(config: dict[str, Any], session: Any) -> None:
     """Runs a function with its values and its seed.
 
     Raises:
-        UnknownName: it is not where it was when it was declared. Ended: it returned without a
-            metric of its sweep.
+        UnknownName: it is not where it was when it was declared.
+        KnownFailure: it returned without a metric of its sweep.
     """
     values, seed, facts = split(config)
     call(resolved(facts), {**values, "seed": seed}, session)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.programs.readers.order import Order
-from raysearch.programs.readers.reader import Reported
+from raysearch.programs.readers.reader import FoundReport
 from raysearch.programs.reports import Reports
 
 
@@ -33,7 +33,7 @@ class OrderedReports(Reports):
         if step is None or source == "raysearch":
             super().take(step, metrics, checkpoint, source, at)
             return
-        found = self._order.take([Reported(step, self._plain(metrics), source)])
+        found = self._order.take([FoundReport(step, self._plain(metrics), source)])
         for each in found:
             path = checkpoint if each is found[-1] else None
             super().take(each.step, each.metrics, path, each.source, at)
@@ -43,7 +43,7 @@ class OrderedReports(Reports):
             self._alive()
 
     def close(self) -> None:
-        """Reports what is left. Raises Ended: a metric of the sweep was never heard."""
+        """Reports what is left. Raises KnownFailure: a metric of the sweep was never heard."""
         for each in self._order.finish():
             super().take(each.step, each.metrics, None, each.source)
         for name, count in self._order.dropped.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.sweeps.nearest import listed, nearest
-from raysearch.trial.endings import Ended
+from raysearch.trial.endings import KnownFailure
 from raysearch.trial.lending import copy_file
 
 PROGRESS = "progress/epochs"
@@ -121,7 +121,7 @@ class Reports:
             self._send(self.step, {}, checkpoint)
 
     def close(self) -> None:
-        """Reports what is left. Raises Ended: a metric of the sweep was never heard.
+        """Reports what is left. Raises KnownFailure: a metric of the sweep was never heard.
 
         A later attempt may have little left to do: what an earlier one reported counts.
         """
@@ -131,7 +131,7 @@ class Reports:
             self._send(max(self._now.step, 0), self._fresh(self._pending), None)
         missing = [name for name in self.objectives if not self.heard[name]]
         if lacking := [name for name in missing if name not in self._before]:
-            raise Ended("unreported", self._lack(lacking[0]))
+            raise KnownFailure("unreported", self._lack(lacking[0]))
         if missing:
             self.note(f"this attempt ended without {missing[0]}: those before it count")
 

@@ -43,7 +43,8 @@ def run(config: dict[str, Any], session: Any) -> None:
     """Runs a program with the values of a trial, to its end.
 
     Raises:
-        Ended: it failed, or ended without a metric of its sweep. BadSetting: it cannot be started.
+        KnownFailure: it failed, or ended without a metric of its sweep.
+        BadSetting: it cannot be started.
     """
     job = getattr(session, "job", None)
     if job is not None and job.workers > 1:

@@ -29,14 +29,14 @@ _FEW = 3
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedTrial:
     """A trial by its search and number: `digits-1/3`."""
 
     search: str
     number: int
 
     @classmethod
-    def read(cls, text: str, search: str | None = None) -> Named:
+    def read(cls, text: str, search: str | None = None) -> NamedTrial:
         """A trial as it is typed; `search` is meant where only a number is.
 
         Raises:
@@ -71,14 +71,14 @@ class Difference:
 class _Trial:
     """A trial, its search, the folder of that, and the snapshots it ran from."""
 
-    named: Named
+    named: NamedTrial
     view: SearchView
     trial: TrialView
     folder: Path
     codes: list[str | None]
 
 
-def columns(first: Named, second: Named) -> list[Column[Difference]]:
+def columns(first: NamedTrial, second: NamedTrial) -> list[Column[Difference]]:
     """The columns of a table of differences; two trials of one search are told by their numbers."""
     heads = _heads(first, second)
     return [
@@ -93,13 +93,13 @@ def columns(first: Named, second: Named) -> list[Column[Difference]]:
     ]  # fmt: skip
 
 
-def _heads(first: Named, second: Named) -> list[str]:
+def _heads(first: NamedTrial, second: NamedTrial) -> list[str]:
     is_one = first.search == second.search
     names = [f"trial {each.number}" if is_one else str(each) for each in (first, second)]
     return headings(names, _HEAD)
 
 
-def compare_trials(first: Named, second: Named, settings: Settings) -> list[Difference]:
+def compare_trials(first: NamedTrial, second: NamedTrial, settings: Settings) -> list[Difference]:
     """What differs between two trials, and how their results compare.
 
     Raises:
@@ -120,7 +120,7 @@ def codes_of(store: Store, view: SearchView, number: int) -> list[str | None]:
     return list(dict.fromkeys(found))
 
 
-def _find(named: Named, settings: Settings) -> _Trial:
+def _find(named: NamedTrial, settings: Settings) -> _Trial:
     store, view = opening.view_of(named.search, settings)
     trial = view.trials.get(named.number)
     if trial is None:
@@ -213,7 +213,7 @@ def _unlike(
 
 
 def telling(
-    rows: Iterable[Difference], first: Named, second: Named
+    rows: Iterable[Difference], first: NamedTrial, second: NamedTrial
 ) -> tuple[list[Difference], list[str]]:
     """The rows that say how two trials differ, and in words what is left out.
 
@@ -221,7 +221,7 @@ def telling(
     """
     kept: list[Difference] = []
     equal: list[str] = []
-    lone: dict[Named, list[str]] = {first: [], second: []}
+    lone: dict[NamedTrial, list[str]] = {first: [], second: []}
     for row in rows:
         whose = None if None not in (row.first, row.second) else second
         whose = first if row.second is None else whose

@@ -16,7 +16,7 @@ _COSTS = (COSTS, "progress/")
 _History = tuple[tuple[int, tuple[float, ...]], ...]
 
 
-class Reported(Protocol):
+class HasReports(Protocol):
     """A run as it is compared here: its seed, and step, values and metrics of its reports."""
 
     @property
@@ -30,14 +30,14 @@ class Reported(Protocol):
         ...
 
 
-def identical_seeds(runs: Sequence[Reported]) -> str:
+def identical_seeds(runs: Sequence[HasReports]) -> str:
     """Which runs of a configuration gave identical results at all their steps, in a sentence.
 
     The objectives are compared, which may be saturated or coarse: where they take fewer than three
     different values, all other metrics but costs have to be equal too, one of them with more than
     four digits. Empty if no two runs are suspicious so, or nothing is known of their reports.
     """
-    groups: dict[_History, list[Reported]] = {}
+    groups: dict[_History, list[HasReports]] = {}
     for run in runs:
         history = tuple((step, tuple(values)) for step, _, values, _ in run.reports if values)
         if history:
@@ -54,7 +54,7 @@ def identical_seeds(runs: Sequence[Reported]) -> str:
     )
 
 
-def _is_suspicious(history: _History, runs: Sequence[Reported]) -> bool:
+def _is_suspicious(history: _History, runs: Sequence[HasReports]) -> bool:
     if len({run.seed for run in runs}) < 2:
         return False
     if len({values for _, values in history}) >= _FEW:

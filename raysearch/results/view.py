@@ -23,7 +23,7 @@ from raysearch.events.schema import (
     Created,
     Described,
     Differed,
-    Ended,
+    DriverEnded,
     Fact,
     Failed,
     Noticed,
@@ -227,7 +227,7 @@ class SearchView:
                 self.artifacts[name] = path
             case Noticed(text=text):
                 self.notices.append(text)
-            case Ended() as fact:
+            case DriverEnded() as fact:
                 self.state, self.reason = fact.kind, fact.reason
                 self._await()
             case fact:

@@ -112,12 +112,12 @@ class Rule:
     """A sampler or pruner with its arguments; as text what the command line takes.
 
     What derives from it is a frozen dataclass, each of whose fields is annotated with what it may
-    be. It raises ValueError for arguments that it may not have.
+    be; its docstring is what help and documents say of it. It raises ValueError for arguments that
+    it may not have.
     """
 
     role: ClassVar[str]
     name: ClassVar[str]
-    meaning: ClassVar[str]
 
     def __post_init__(self) -> None:
         """Raises ValueError for an argument out of its range, with what is allowed."""
@@ -138,7 +138,14 @@ class Rule:
 
 def table(*kinds: type[Rule]) -> dict[str, Named]:
     """Names, what they do, and their arguments."""
-    return {kind.name: Named(kind.meaning, _arguments(kind)) for kind in kinds}
+    return {kind.name: Named(_meaning(kind), _arguments(kind)) for kind in kinds}
+
+
+def _meaning(kind: type[Rule]) -> str:
+    """What its docstring says, within a sentence: `ends no trial`."""
+    text = " ".join((kind.__doc__ or "").split()).rstrip(".")
+    is_name = text[:2].isupper()
+    return text if is_name else text[:1].lower() + text[1:]
 
 
 def _arguments(kind: Any) -> dict[str, Argument]:

@@ -41,7 +41,6 @@ class NoPruner(PruningRule):
     """Ends no trial."""
 
     name: ClassVar[str] = "none"
-    meaning: ClassVar[str] = "ends no trial"
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,6 @@ class Median(PruningRule):
     """Ends a trial whose best value is worse than the median of the completed ones there."""
 
     name: ClassVar[str] = "median"
-    meaning: ClassVar[str] = (
-        "ends a trial whose best value is worse than the median of the completed ones there"
-    )
     warmup: Annotated[int, _WARMUP] = 0
     startup: Annotated[int, _STARTUP] = 5
     interval: Annotated[int, _INTERVAL] = 1
@@ -62,9 +58,6 @@ class Percentile(PruningRule):
     """Ends a trial whose best value is not among the best `keep` percent of the completed ones."""
 
     name: ClassVar[str] = "percentile"
-    meaning: ClassVar[str] = (
-        "ends a trial whose best value is not among the best `keep` percent of the completed ones"
-    )
     keep: Annotated[float, Real("percent that go on", 0.0, 100.0)] = 25.0
     warmup: Annotated[int, _WARMUP] = 0
     startup: Annotated[int, _STARTUP] = 5
@@ -76,9 +69,6 @@ class SuccessiveHalving(PruningRule):
     """At rungs min, min·factor, min·factor²… lets the best 1/`factor` of those there go on."""
 
     name: ClassVar[str] = "successive-halving"
-    meaning: ClassVar[str] = (
-        "at rungs min, min·factor, min·factor²… lets the best 1/`factor` of those there go on"
-    )
     min: Annotated[int, _FIRST] = 1
     factor: Annotated[int, _FACTOR] = 4
 
@@ -88,9 +78,6 @@ class Hyperband(PruningRule):
     """Successive halving in several brackets, some of which begin to prune later."""
 
     name: ClassVar[str] = "hyperband"
-    meaning: ClassVar[str] = (
-        "successive halving in several brackets, some of which begin to prune later"
-    )
     max: Annotated[
         int | str, Whole(1, "length of a whole trial; auto: of the first one", ("auto",))
     ] = "auto"
@@ -100,10 +87,9 @@ class Hyperband(PruningRule):
 
 @dataclass(frozen=True)
 class Threshold(PruningRule):
-    """Ends a trial whose value lies outside of the bounds; one of them must be given."""
+    """Ends a trial whose value lies outside of the bounds."""
 
     name: ClassVar[str] = "threshold"
-    meaning: ClassVar[str] = "ends a trial whose value lies outside of the bounds"
     lower: Annotated[float | None, Real("ends what is below")] = None
     upper: Annotated[float | None, Real("ends what is above")] = None
     warmup: Annotated[int, _WARMUP] = 0
@@ -112,13 +98,11 @@ class Threshold(PruningRule):
 
 @dataclass(frozen=True)
 class Patient(PruningRule):
-    """Ends a trial that has had no better value for a while."""
+    """Ends a trial that has had no better value for a while; joined by + to another pruner, as in
+    median+patient:patience=3, lets that one end such trials only.
+    """
 
     name: ClassVar[str] = "patient"
-    meaning: ClassVar[str] = (
-        "ends a trial that has had no better value for a while; joined by + to another pruner, as "
-        "in median+patient:patience=3, lets that one end such trials only"
-    )
     patience: Annotated[int, Whole(1, "how long, in units of the fidelity")]
     delta: Annotated[float, Real("a value must be better by more than this", 0.0)] = 0.0
 

@@ -19,12 +19,9 @@ class SamplingRule(Rule):
 
 @dataclass(frozen=True)
 class TPE(SamplingRule):
-    """A tree-structured Parzen estimator: what good and bad trials have in common."""
+    """Models what good and bad trials have in common; for all spaces, also conditional ones."""
 
     name: ClassVar[str] = "tpe"
-    meaning: ClassVar[str] = (
-        "models what good and bad trials have in common; for all spaces, also conditional ones"
-    )
     startup: Annotated[int, _STARTUP] = 10
 
 
@@ -33,7 +30,6 @@ class Random(SamplingRule):
     """Independent points."""
 
     name: ClassVar[str] = "random"
-    meaning: ClassVar[str] = "independent points"
 
 
 @dataclass(frozen=True)
@@ -41,28 +37,21 @@ class Grid(SamplingRule):
     """All points of a finite space, in order."""
 
     name: ClassVar[str] = "grid"
-    meaning: ClassVar[str] = "all points of a finite space, in order"
 
 
 @dataclass(frozen=True)
 class GP(SamplingRule):
-    """Gaussian processes of the metrics; for few and slow trials."""
+    """Models the metrics as Gaussian processes; for few and slow trials, up to a second each."""
 
     name: ClassVar[str] = "gp"
-    meaning: ClassVar[str] = (
-        "models the metrics as Gaussian processes; for few and slow trials, up to a second each"
-    )
     startup: Annotated[int, _STARTUP] = 10
 
 
 @dataclass(frozen=True)
 class CMAES(SamplingRule):
-    """Evolution by a normal distribution; for many trials of numeric parameters, one metric."""
+    """Moves and shapes a normal distribution; for many trials of numeric parameters, one metric."""
 
     name: ClassVar[str] = "cmaes"
-    meaning: ClassVar[str] = (
-        "moves and shapes a normal distribution; for many trials of numeric parameters, one metric"
-    )
     startup: Annotated[int, _STARTUP] = 1
     population: Annotated[
         int | str, Whole(4, "trials of a generation; auto: 4 + 3 ln n", ("auto",))
@@ -74,18 +63,14 @@ class QMC(SamplingRule):
     """Points that fill the space evenly; for spaces without conditions."""
 
     name: ClassVar[str] = "qmc"
-    meaning: ClassVar[str] = "points that fill the space evenly; for spaces without conditions"
     kind: Annotated[str, Word(("sobol", "halton"), "the sequence")] = "sobol"
 
 
 @dataclass(frozen=True)
 class NSGA2(SamplingRule):
-    """Crossings of the best trials of a generation; for several metrics and many trials."""
+    """Crosses the best trials of a generation; for several metrics and many trials."""
 
     name: ClassVar[str] = "nsga2"
-    meaning: ClassVar[str] = (
-        "crosses the best trials of a generation; for several metrics and many trials"
-    )
     population: Annotated[int, Whole(2, "trials of a generation; the first one is random")] = 50
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from raysearch.errors import RaysearchError, Unreachable
 from raysearch.events.log import Event, Store
-from raysearch.events.schema import Ended
+from raysearch.events.schema import DriverEnded
 from raysearch.results.view import SearchView
 from raysearch.tracking.mlflow.address import check_tracking, server_environment
 from raysearch.tracking.mlflow.admission import unreachable
@@ -98,7 +98,7 @@ class Feed:
         events: list[Event] = []
         for event in islice(self._store.events(self._search, cursor, page=_GROUP), _GROUP):
             events.append(event)
-            if isinstance(event.body, Ended):
+            if isinstance(event.body, DriverEnded):
                 break
         return events
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from raysearch.errors import sentence
 
 
-class Ended(Exception):
+class KnownFailure(Exception):
     """How what a trial started has ended: a kind of failure, a sentence, and the traceback of it.
 
     What has no traceback has the last lines of its output instead.
@@ -52,12 +52,12 @@ _NO_MEMORY = (
 
 def outcome_of(error: BaseException) -> str:
     """What kind of end an exception is: `full`, `diverged`, `memory`, `exit`, or `exception`; or
-    that of an `Ended`.
+    that of an `KnownFailure`.
 
     A full disk and missing memory are also found behind it: libraries say so in words of their
     own, but chain it, or raise it in a group.
     """
-    if isinstance(error, Ended):
+    if isinstance(error, KnownFailure):
         return error.kind
     if any(map(_lacks_room, behind(error))):
         return "full"

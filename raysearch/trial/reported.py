@@ -10,7 +10,7 @@ from raysearch.trial.messages import InvalidMessage, brief
 
 
 @dataclass
-class Reported:
+class ReportedSteps:
     """What an attempt has reported at its last step: all reports of one step are one."""
 
     step: int | None = None

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 from raysearch.errors import UnknownName, described
 from raysearch.texts import cut, encodable
-from raysearch.trial.endings import Ended, outcome_of
+from raysearch.trial.endings import KnownFailure, outcome_of
 from raysearch.trial.job import ALIVE, Job, Message
 from raysearch.trial.lending import is_lent
 from raysearch.trial.messages import (
@@ -39,7 +39,7 @@ from raysearch.trial.messages import (
 )
 from raysearch.trial.own_process import SessionLine, finish, leave, note, seed_globally
 from raysearch.trial.process_mark import is_there
-from raysearch.trial.reported import Reported
+from raysearch.trial.reported import ReportedSteps
 from raysearch.trial.storage import Storage
 
 PRELOADED = (
@@ -82,7 +82,7 @@ class PipeSession:
         self._connection = connection
         self._stop = False
         self._looked = self._signed = 0.0
-        self._reported = Reported()
+        self._reported = ReportedSteps()
         self._storage = Storage(job)
         self._restored: tuple[Path | None] | None = None
 
@@ -353,10 +353,10 @@ def left_well(error: BaseException) -> bool:
 
 def failure(job: Job, error: BaseException) -> Message:
     """The last message of an attempt that raised; its traceback goes to the log and to a file."""
-    text = error.text if isinstance(error, Ended) else formatted(error)
-    said = error.message if isinstance(error, Ended) else described(error)
+    text = error.text if isinstance(error, KnownFailure) else formatted(error)
+    said = error.message if isinstance(error, KnownFailure) else described(error)
     with suppress(Exception):  # the experiment may have closed the stream
-        sys.stderr.write(f"{said}\n" if isinstance(error, Ended) else text)
+        sys.stderr.write(f"{said}\n" if isinstance(error, KnownFailure) else text)
     with suppress(OSError):  # on a full disk all the same it must be said how it ended
         job.traceback.write_text(text, encoding="utf-8")
     outcome = outcome_of(error)

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from raysearch.programs.readers.reader import Reported
+from raysearch.programs.readers.reader import FoundReport
 from raysearch.programs.readers.watched import Watched
 
 _NAME = re.compile(r"metrics\.csv")
@@ -27,7 +27,7 @@ class CsvFile:
         self._header = b""
         self._place = self._rows = 0
 
-    def read(self) -> list[Reported]:
+    def read(self) -> list[FoundReport]:
         """The rows that are new and whole."""
         with suppress(OSError, csv.Error, UnicodeDecodeError), self.path.open("rb") as file:
             header = file.readline()
@@ -50,7 +50,7 @@ class CsvFile:
         return []
 
 
-def _reported(row: dict[str, str]) -> Reported | None:
+def _reported(row: dict[str, str]) -> FoundReport | None:
     column = next((name for name in _STEPS if row.get(name)), None)
     if column is None:
         return None
@@ -59,7 +59,7 @@ def _reported(row: dict[str, str]) -> Reported | None:
         return None
     found = {name: _number(text) for name, text in row.items() if name and name != column}
     metrics = {name: value for name, value in found.items() if value is not None}
-    return Reported(int(step), metrics, CsvFiles.source) if metrics else None
+    return FoundReport(int(step), metrics, CsvFiles.source) if metrics else None
 
 
 def _number(text: object) -> float | None:
@@ -84,7 +84,7 @@ class CsvFiles:
                     self._files[path] = old = CsvFile(path)
                     old.read()
 
-    def poll(self, last: bool = False) -> list[Reported]:
+    def poll(self, last: bool = False) -> list[FoundReport]:
         """The rows that are new."""
         for path in self._watched.files(_NAME, last):
             if path not in self._files:

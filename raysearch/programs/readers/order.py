@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from raysearch.programs.readers.reader import Reported
+from raysearch.programs.readers.reader import FoundReport
 
 SOURCES = ("raysearch", "output", "wandb", "mlflow", "tensorboard", "csv")
 """Whoever is named earlier has a metric that several report."""
@@ -43,7 +43,7 @@ class Order:
         self.unheard: Counter[tuple[str, str]] = Counter()
         """How many values of (metric, source) belong to another source."""
 
-    def take(self, reported: Iterable[Reported]) -> list[Reported]:
+    def take(self, reported: Iterable[FoundReport]) -> list[FoundReport]:
         """What is to be reported now, in order: steps never go back, and no value comes twice."""
         reported = list(reported)
         for one in sorted(reported, key=lambda one: _rank(one.source)):
@@ -51,7 +51,7 @@ class Order:
                 self._owners.setdefault(name, one.source)
         return [passed for one in reported for passed in self._pass(one)]
 
-    def finish(self) -> list[Reported]:
+    def finish(self) -> list[FoundReport]:
         """What still waits, when nothing more will come: its last values, at the last step.
 
         If nothing that is compared ever came, all that there is, so that its names are seen.
@@ -67,11 +67,11 @@ class Order:
         last = {name: list(values.values())[-1] for name, values in held.items() if name in new}
         return self._go([self._report(self._clock, last)] if last else [])
 
-    def _pass(self, one: Reported) -> list[Reported]:
+    def _pass(self, one: FoundReport) -> list[FoundReport]:
         own = {name: value for name, value in one.metrics.items() if self._is_heard(name, one)}
         if not self._compared:
             found = {name: own[name] for name in own if self._is_new(name, one.step)}
-            return self._go([Reported(one.step, found, one.source)] if found else [])
+            return self._go([FoundReport(one.step, found, one.source)] if found else [])
         clock = {
             name: value
             for name, value in own.items()
@@ -83,7 +83,7 @@ class Order:
             return []
         return self._go(self._due(one.step, clock))
 
-    def _is_heard(self, name: str, one: Reported) -> bool:
+    def _is_heard(self, name: str, one: FoundReport) -> bool:
         if self._owners[name] == one.source:
             return True
         self.unheard[name, one.source] += 1
@@ -103,7 +103,7 @@ class Order:
             steps = list(held)
             self._held[name] = {each: held[each] for each in (*steps[:-1:2], steps[-1])}
 
-    def _due(self, until: int, clock: dict[str, float]) -> list[Reported]:
+    def _due(self, until: int, clock: dict[str, float]) -> list[FoundReport]:
         """The reports that waited for metrics that are compared, and these."""
         steps: dict[int, dict[str, float]] = {until: {}}
         held, self._held = self._held, {}
@@ -121,11 +121,11 @@ class Order:
         steps[until] |= clock
         return [self._report(step, steps[step]) for step in sorted(steps)]
 
-    def _report(self, step: int, metrics: dict[str, float]) -> Reported:
+    def _report(self, step: int, metrics: dict[str, float]) -> FoundReport:
         """A report, named after the first of those whose metrics are in it."""
-        return Reported(step, metrics, min((self._owners[name] for name in metrics), key=_rank))
+        return FoundReport(step, metrics, min((self._owners[name] for name in metrics), key=_rank))
 
-    def _go(self, reports: list[Reported]) -> list[Reported]:
+    def _go(self, reports: list[FoundReport]) -> list[FoundReport]:
         for report in reports:
             self._clock = max(self._clock, report.step)
             self._last.update(dict.fromkeys(report.metrics, report.step))

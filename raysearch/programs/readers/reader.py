@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Reported:
+class FoundReport:
     """Metrics of one step, as a program wrote them.
 
     `step` is a whole number from 0, on the clock of whoever wrote it; `metrics` may hold NaN and
@@ -22,7 +22,7 @@ class Reported:
 class Reader(Protocol):
     """Follows one kind of output of a program."""
 
-    def poll(self, last: bool = False) -> list[Reported]:
+    def poll(self, last: bool = False) -> list[FoundReport]:
         """What is new since the last call, in the order in which it was written.
 
         Files that are new may be found a moment later, unless this is the last call.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from raysearch.programs.readers.event_files import EventFile, Scalar
-from raysearch.programs.readers.reader import Reported
+from raysearch.programs.readers.reader import FoundReport
 from raysearch.programs.readers.watched import Watched
 
 _NAME = re.compile(r".*\.tfevents\..*")
@@ -40,7 +40,7 @@ class TensorBoard:
         """Files of which the rest cannot be read."""
         return [path for path, file in self._files.items() if file.damaged]
 
-    def poll(self, last: bool = False) -> list[Reported]:
+    def poll(self, last: bool = False) -> list[FoundReport]:
         """The scalars that are new, by the time at which they were written."""
         for path in self._watched.files(_NAME, last):
             if path not in self._files:
@@ -82,14 +82,14 @@ class TensorBoard:
         return f"{os.path.relpath(folder, self._first) if inside else folder.name}/{tag}"
 
 
-def _joined(scalars: Iterable[Scalar], source: str) -> Iterator[Reported]:
+def _joined(scalars: Iterable[Scalar], source: str) -> Iterator[FoundReport]:
     """Scalars of one step that follow each other are one report."""
     step, metrics = 0, dict[str, float]()
     for scalar in scalars:
         if metrics and (scalar.step != step or scalar.tag in metrics):
-            yield Reported(step, metrics, source)
+            yield FoundReport(step, metrics, source)
             metrics = {}
         step = scalar.step
         metrics[scalar.tag] = scalar.value
     if metrics:
-        yield Reported(step, metrics, source)
+        yield FoundReport(step, metrics, source)

@@ -17,7 +17,7 @@ from raysearch.events.schema import (
     Asked,
     CheckpointsRemoved,
     Described,
-    Ended,
+    DriverEnded,
     Extended,
     Finished,
     Noted,
@@ -153,7 +153,7 @@ class Writer:
         if parent is not None:  # last: it says that the others were written
             parent.tags[WRITTEN] = str(events[-1].seq)
             self._send(parent)
-        self._refresh_view(self._runs, ends=isinstance(events[-1].body, Ended))
+        self._refresh_view(self._runs, ends=isinstance(events[-1].body, DriverEnded))
 
     def _send(self, outbox: Outbox) -> None:
         try:
@@ -195,7 +195,7 @@ class Writer:
             self._rename(fact.former, runs)
         elif isinstance(fact, ArtifactWritten):
             self._upload_folder(runs.parent, fact.path, fact.name)
-        elif isinstance(fact, Ended):
+        elif isinstance(fact, DriverEnded):
             self._end(event, fact, runs)
 
     def _write_trial(self, number: int, event: Event, runs: Runs) -> None:
@@ -292,7 +292,7 @@ class Writer:
         parent.metric("search/trial_value", value, event.time, trial.number)
         parent.metric("search/best", best, event.time, trial.number)
 
-    def _end(self, event: Event, fact: Ended, runs: Runs) -> None:
+    def _end(self, event: Event, fact: DriverEnded, runs: Runs) -> None:
         for trial in self.view.trials.values():
             if trial.state == "waiting" and trial.duplicate_of is None:
                 outbox = self._outbox(runs.of(trial, event.time))

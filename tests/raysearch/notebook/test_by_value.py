@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from raysearch.client import Client
+from raysearch.errors import NothingCompleted
 from raysearch.provenance.search_path import added, searched
 from raysearch.results.failure_reasons import refuse_nothing
-from raysearch.results.view import SearchView
 from raysearch.sweeps import by_value
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric, sweep
 from tests.raysearch.command import ENVIRONMENT, ROOT, raysearch, view_of
+from tests.raysearch.events.streams import Hand
 from tests.raysearch.searches import sweeps
 from tests.raysearch.searches.config import Chain
 
@@ -189,13 +190,22 @@ def test_a_plan_of_a_sweep_object_is_that_of_its_name(tmp_path: Path) -> None:
     assert plans[0] == plans[1]
 
 
-def test_only_failures_raise_with_the_first_traceback(tmp_path: Path) -> None:
-    from raysearch.events.log import Store
-    from tests.raysearch.events import streams
-
-    store = Store(f"sqlite:///{tmp_path / 'events.db'}")
-    streams.search(store, "one", tmp_path / "one").flush()
-    refuse_nothing(SearchView.read(store, "one"), tmp_path / "one")  # some have completed
+def test_a_search_raises_if_nothing_completed_and_only_then(tmp_path: Path) -> None:
+    hand, folder = Hand(), tmp_path / "by-hand"
+    hand.trial("a", state="failed", reason="exception: KeyError: 'lr'")
+    hand.trial("b", state="failed", reason="exception: KeyError: 'depth'")
+    for number in (0, 1):
+        file = f"{number:04d}/attempt-1/traceback.txt"
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).write_text(f"Traceback of trial {number}\n")
+        hand.say("failed", number, kind="exception", message="", again=False, traceback=file)
+    with pytest.raises(NothingCompleted) as error:
+        refuse_nothing(hand.view, folder)
+    sentence, _, text = str(error.value).partition("\n\n")
+    assert sentence.endswith("2 failed; trial 0: exception: KeyError: 'lr'"), sentence
+    assert text == "Traceback of trial 0"
+    hand.trial("c", 0.5)
+    refuse_nothing(hand.view, folder)
 
 
 @pytest.mark.slow

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 
 from raysearch.programs.readers.order import Order
-from raysearch.programs.readers.reader import Reported
+from raysearch.programs.readers.reader import FoundReport
 
 
-def plain(reports: list[Reported]) -> list[tuple[int, dict[str, float]]]:
+def plain(reports: list[FoundReport]) -> list[tuple[int, dict[str, float]]]:
     return [(one.step, one.metrics) for one in reports]
 
 
-def said(*steps: tuple[int, dict[str, float]], source: str = "tensorboard") -> list[Reported]:
-    return [Reported(step, metrics, source) for step, metrics in steps]
+def said(*steps: tuple[int, dict[str, float]], source: str = "tensorboard") -> list[FoundReport]:
+    return [FoundReport(step, metrics, source) for step, metrics in steps]
 
 
 def test_a_metric_belongs_to_the_first_source_of_the_list() -> None:
@@ -32,7 +32,7 @@ def test_metrics_on_the_same_clock_keep_their_steps() -> None:
 
 
 def test_a_metric_at_each_iteration_comes_with_that_at_each_epoch() -> None:
-    order, found = Order(["acc"]), list[Reported]()
+    order, found = Order(["acc"]), list[FoundReport]()
     for epoch in (1, 2):
         for iteration in range((epoch - 1) * 100, epoch * 100):
             found += order.take(said((iteration, {"loss": float(iteration)})))
@@ -66,7 +66,7 @@ def test_reports_never_go_back_nor_say_a_value_twice_and_no_moment_of_reading_ma
     draws = random.Random(1)
     for _ in range(200):
         written = [
-            Reported(draws.randrange(9), {name: draws.random()}, "wandb")
+            FoundReport(draws.randrange(9), {name: draws.random()}, "wandb")
             for name in draws.choices("abcd", k=draws.randrange(30))
         ]
         whole, split = Order("a"), Order("a")

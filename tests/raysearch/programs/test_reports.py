@@ -15,7 +15,7 @@ from raysearch.programs.output import traceback_in
 from raysearch.programs.readers.pattern import Patterns
 from raysearch.programs.reports import Reports
 from raysearch.study.failures import KINDS
-from raysearch.trial.endings import Ended
+from raysearch.trial.endings import KnownFailure
 from raysearch.trial.rerun import Session
 
 LINE = r"epoch (?P<step>\d+) .* acc (?P<val_acc>[\d.,%]+)"
@@ -139,7 +139,7 @@ def test_an_end_without_the_metric_says_what_was_heard(
     heard = Heard(tmp_path, "val/acc")
     if said:
         heard.take(1, **said)
-    with pytest.raises(Ended, match=words) as raised:
+    with pytest.raises(KnownFailure, match=words) as raised:
         heard.reports.close()
     assert raised.value.kind == "unreported" and not KINDS["unreported"].again
 
@@ -158,7 +158,7 @@ def test_a_later_attempt_may_end_without_what_an_earlier_one_reported(
         later.close()
         assert heard.notes == ["this attempt ended without val/acc: those before it count"]
     else:
-        with pytest.raises(Ended, match="nothing was heard of it: no val/acc"):
+        with pytest.raises(KnownFailure, match="nothing was heard of it: no val/acc"):
             later.close()
 
 
@@ -202,7 +202,7 @@ def test_an_end_has_its_kind_and_words(
 ) -> None:
     found = ended(code, lines, {"again_on": [124]}, kernel)
     assert found.kind == kind
-    with pytest.raises(Ended, match=message):
+    with pytest.raises(KnownFailure, match=message):
         raise found
 
 
@@ -223,5 +223,5 @@ def test_what_a_function_returns_is_its_last_report(tmp_path: Path) -> None:
         (3, 0.25),
     ]
     heard = Heard(tmp_path, "loss")
-    with pytest.raises(Ended, match="nothing was heard of it: no loss"):
+    with pytest.raises(KnownFailure, match="nothing was heard of it: no loss"):
         function.call(lambda config: None, {}, heard.session)

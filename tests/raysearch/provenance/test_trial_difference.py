@@ -15,7 +15,7 @@ from raysearch.client import Client
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.events.log import Store
 from raysearch.provenance import snapshot
-from raysearch.provenance.trial_difference import Difference, Named, compare_trials, in_words
+from raysearch.provenance.trial_difference import Difference, NamedTrial, compare_trials, in_words
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import to_plain
 from tests.raysearch.events import streams
@@ -48,7 +48,7 @@ def by_name(found: list[Difference], part: str) -> dict[str, tuple[Any, Any]]:
 
 
 def test_in_one_search_settings_and_results_differ_and_code_does_not(settings: Settings) -> None:
-    found = compare_trials(Named("one", 0), Named("one", 1), settings)
+    found = compare_trials(NamedTrial("one", 0), NamedTrial("one", 1), settings)
     trials = Client().view("one").trials
     configs = [trials[number].config for number in (0, 1)]
     assert by_name(found, "configuration") == {
@@ -63,14 +63,14 @@ def test_in_one_search_settings_and_results_differ_and_code_does_not(settings: S
 
 
 def test_between_searches_the_file_is_named_that_differs(settings: Settings) -> None:
-    found = compare_trials(Named("one", 1), Named("two", 1), settings)
+    found = compare_trials(NamedTrial("one", 1), NamedTrial("two", 1), settings)
     assert by_name(found, "configuration") == {}
     assert list(by_name(found, "code")) == ["mine.py"]
     assert by_name(found, "results")["test/accuracy"] == (0.25, 0.5)
 
 
 def test_a_trial_equals_itself(settings: Settings) -> None:
-    found = compare_trials(Named("one", 1), Named("one", 1), settings)
+    found = compare_trials(NamedTrial("one", 1), NamedTrial("one", 1), settings)
     assert {row.part for row in found} == {"results"}
     assert {row.gap for row in found if row.gap is not None} == {0}
 
@@ -78,7 +78,7 @@ def test_a_trial_equals_itself(settings: Settings) -> None:
 def test_code_that_is_damaged_is_said(settings: Settings) -> None:
     (manifest,) = settings.folder("two").glob("code/*/manifest.json")
     manifest.write_text("{}")
-    found = compare_trials(Named("one", 1), Named("two", 1), settings)
+    found = compare_trials(NamedTrial("one", 1), NamedTrial("two", 1), settings)
     assert "is damaged: manifest.json was changed" in by_name(found, "code")["snapshot"][1]
 
 
@@ -96,8 +96,8 @@ def test_what_is_no_trial_is_one_sentence(
     settings: Settings, first: str, second: str, words: str
 ) -> None:
     with pytest.raises((BadSetting, UnknownName)) as error:
-        one = Named.read(first)
-        compare_trials(one, Named.read(second, one.search), settings)
+        one = NamedTrial.read(first)
+        compare_trials(one, NamedTrial.read(second, one.search), settings)
     assert words in str(error.value)
 
 
@@ -110,7 +110,7 @@ def test_the_command_shows_parts_and_json_has_all(
     assert "the configurations are the same; the code differs: mine.py" in said.stdout
     assert all(len(line) <= 80 for line in said.stdout.splitlines())
     rows = json.loads(CliRunner().invoke(app, ["diff", "one/0", "1", "--json"]).stdout)
-    found = compare_trials(Named("one", 0), Named("one", 1), settings)
+    found = compare_trials(NamedTrial("one", 0), NamedTrial("one", 1), settings)
     assert [(row["part"], row["name"]) for row in rows] == [(row.part, row.name) for row in found]
     assert Client().diff("one/0", "1").loc["val/accuracy", "gap"] > 0
 

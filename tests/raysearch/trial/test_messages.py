@@ -27,7 +27,7 @@ from raysearch.trial.messages import (
     receive,
     send,
 )
-from raysearch.trial.reported import Reported
+from raysearch.trial.reported import ReportedSteps
 
 
 class Pool(Enum):
@@ -222,7 +222,7 @@ def test_the_name_of_an_artifact_leads_nowhere_else(name: Any) -> None:
 
 
 def test_reports_of_one_step_are_one() -> None:
-    reported = Reported()
+    reported = ReportedSteps()
     assert reported.take(1, {"train/loss": 0.5}, "a.pt") == {"train/loss": 0.5}
     assert reported.take(1, {"train/loss": 0.5, "val/loss": math.nan}, None).keys() == {"val/loss"}
     assert reported.take(1, {"val/loss": math.nan}, None) == {}
