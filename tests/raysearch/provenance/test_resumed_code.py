@@ -25,6 +25,7 @@ from raysearch.provenance.resumed_code import (
     chosen,
     code_of,
 )
+from raysearch.provenance.search_path import added
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.trial.child import kill_orphans
@@ -106,7 +107,7 @@ def code(begun: tuple[SearchSpec, Settings], changes: Any = "refuse") -> Code:
 def test_code_that_is_the_same_goes_on(begun: Any, tmp_path: Path) -> None:
     for changes in ("refuse", "accept", "as it was"):
         found = code(begun, changes)
-        assert found.paths == [str(tmp_path)] and found.found is not None
+        assert found.paths == [*added(), str(tmp_path)] and found.found is not None
 
 
 def test_what_no_trial_imports_may_change(begun: Any, tmp_path: Path) -> None:
