@@ -38,7 +38,8 @@ from raysearch.results.forecast import expected, expected_runs
 from raysearch.results.opening import store_of
 from raysearch.results.ranking import has_repeats, winner
 from raysearch.results.spent import spent_lines
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.requirements import missing_at_a_point, withholds
 from raysearch.sweeps.search_spec import SearchSpec

@@ -11,9 +11,9 @@ from raysearch.pages.objectives import objectives
 from raysearch.pages.words import listed, number
 from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import reference_rows
-from raysearch.results.tables import cost_names
+from raysearch.results.tables import columns_of, cost_names, rows
 from raysearch.results.test_scores import on_test_split
-from raysearch.results.view import SearchView, TrialView, columns_of, rows
+from raysearch.results.view import SearchView, TrialView
 from raysearch.texts import cut
 
 MOST_RANKED = 50

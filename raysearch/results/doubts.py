@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from raysearch.results.ranking import Rank
+from raysearch.results.ranking import Rank
 
 
 def doubts_of(

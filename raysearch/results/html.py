@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from raysearch.results.endings import ENDED
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.texts import decimals, one_line, plural, shown
-
-if TYPE_CHECKING:
-    from raysearch.results.view import SearchView, TrialView
 
 _ROWS = 20
 _COLORS = {
@@ -24,7 +22,54 @@ _COLORS = {
 _CELL = "text-align:left;padding:0.1em 0.8em 0.1em 0;white-space:nowrap"
 
 
-def search_html(view: SearchView, most: int = _ROWS) -> str:
+class ShownTrial(Protocol):
+    """What is shown of a trial; each as `trial_view.TrialView` has it."""
+
+    number: int
+    params: dict[str, Any]
+    seed: int
+    state: str
+    values: list[float] | None
+    reports: list[tuple[int, int | None, list[float] | None, dict[str, float]]]
+    reason: str
+
+    @property
+    def doing(self) -> str:
+        """Its state, or `starting`."""
+        ...
+
+
+class ShownSearch(Protocol):
+    """What is shown of a search; each as `view.SearchView` has it."""
+
+    search: str
+    spec: SearchSpec
+    state: str
+    reason: str
+
+    @property
+    def trials(self) -> Mapping[int, ShownTrial]:
+        """All of them, by number."""
+        ...
+
+    def varying(self) -> list[str]:
+        """The parameters that differ between trials."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        ...
+
+    def ranked(self) -> Sequence[ShownTrial]:
+        """The trials, best first."""
+        ...
+
+    def best(self) -> ShownTrial | None:
+        """The best of them."""
+        ...
+
+
+def search_html(view: ShownSearch, most: int = _ROWS) -> str:
     """State and counts of a search, and a table of its running and its best trials."""
     names = view.varying()
     metrics = [metric.name for metric in view.spec.metrics]
@@ -38,13 +83,13 @@ def search_html(view: SearchView, most: int = _ROWS) -> str:
     return f"<div>{_headline(view)}{table if rows else ''}{more}</div>"
 
 
-def answer_html(view: SearchView) -> str:
+def answer_html(view: ShownSearch) -> str:
     """State and counts of a search, with its best trial."""
     best = view.best()
     return f"<div>{_headline(view)}{'' if best is None else _facts(view, best)}</div>"
 
 
-def trial_html(trial: TrialView) -> str:
+def trial_html(trial: ShownTrial) -> str:
     """State, parameters, last metrics and failures of a trial."""
     last = trial.reports[-1] if trial.reports else None
     rows = [
@@ -59,7 +104,7 @@ def trial_html(trial: TrialView) -> str:
     return f"<div><p><b>trial {trial.number}</b></p>{_table([], rows)}</div>"
 
 
-def _headline(view: SearchView) -> str:
+def _headline(view: ShownSearch) -> str:
     counts = view.counts()
     states = ("running", "waiting", *ENDED)
     said = [f"{counts[state]} {_state(state)}" for state in states if counts.get(state)]
@@ -68,7 +113,7 @@ def _headline(view: SearchView) -> str:
     return f"<p><b>{_text(view.search)}</b> {_text(view.state)}{reason}: {words}</p>"
 
 
-def _facts(view: SearchView, best: TrialView) -> str:
+def _facts(view: ShownSearch, best: ShownTrial) -> str:
     values = zip(view.spec.metrics, best.values or [], strict=False)
     rows = [
         ["best trial", str(best.number)],
@@ -78,7 +123,7 @@ def _facts(view: SearchView, best: TrialView) -> str:
     return _table([], rows)
 
 
-def _row(view: SearchView, trial: TrialView, names: Iterable[str]) -> list[str]:
+def _row(view: ShownSearch, trial: ShownTrial, names: Iterable[str]) -> list[str]:
     last = trial.reports[-1] if trial.reports else None
     values = trial.values or (last[2] if last else None) or []
     reached = [report[1] for report in trial.reports if report[1] is not None]

@@ -7,19 +7,36 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from raysearch.results.identical_repeats import identical_seeds
 from raysearch.results.intervals import Difference, Interval, difference, interval
 from raysearch.results.references import Blind, below
-
-if TYPE_CHECKING:
-    from raysearch.results.view import SearchView, TrialView
+from raysearch.results.trial_view import TrialView
+from raysearch.sweeps.search_spec import SearchSpec
 
 _NAMED = 8
 """How many trials a sentence names before it only counts."""
 _OWN_FAULTS = ("exception", "exit", "signal", "hang", "memory", "diverged")
 """Kinds of failures that are the run's own; a host that was lost or a full disk says nothing."""
+
+
+class Ranked(Protocol):
+    """A search as far as it is ranked: what it states, its trials, and the ranking it keeps."""
+
+    @property
+    def spec(self) -> SearchSpec:
+        """Its objectives, and which of its runs count."""
+        ...
+
+    @property
+    def trials(self) -> dict[int, TrialView]:
+        """All of them, by number."""
+        ...
+
+    def ranking(self) -> list[Rank]:
+        """`ranking` of it, computed anew only where a trial was told."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,7 @@ def compared(first: Rank, second: Rank) -> Difference | None:
     )
 
 
-def ranking(view: SearchView) -> list[Rank]:
+def ranking(view: Ranked) -> list[Rank]:
     """All configurations with a run that counts, best first, by the mean of the first objective.
 
     Only completed runs count, each seed once: no duplicates, pruned, failed or infeasible ones. In
@@ -163,7 +180,7 @@ def ranking(view: SearchView) -> list[Rank]:
     )
 
 
-def winner(view: SearchView) -> Winner | None:
+def winner(view: Ranked) -> Winner | None:
     """The best rank and what ties with it, or the Pareto front; None if none completed.
 
     A tie: both have several seeds, and the 95 % interval of the difference of their means includes
@@ -185,7 +202,7 @@ def winner(view: SearchView) -> Winner | None:
     return Winner(best, ties, (best,), metrics, _blind(view, (best,)))
 
 
-def _blind(view: SearchView, members: Sequence[Rank]) -> tuple[Blind, ...]:
+def _blind(view: Ranked, members: Sequence[Rank]) -> tuple[Blind, ...]:
     """The objectives in which the best of these is no better than what learns nothing."""
     found: list[Blind] = []
     for index, (metric, sign) in enumerate(zip(view.spec.metrics, _signs(view), strict=True)):
@@ -198,7 +215,7 @@ def _blind(view: SearchView, members: Sequence[Rank]) -> tuple[Blind, ...]:
     return tuple(found)
 
 
-def has_repeats(view: SearchView) -> bool:
+def has_repeats(view: Ranked) -> bool:
     """Whether any configuration was run again, and so tables show means and seeds."""
     return any(each.is_repeated for each in view.ranking())
 
@@ -220,10 +237,10 @@ class _Group:
     the runs that did not complete, in the same two kinds.
     """
 
-    chosen: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
-    again: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
-    others_chosen: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
-    others_again: dict[int, TrialView] = field(default_factory=dict[int, "TrialView"])
+    chosen: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
+    again: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
+    others_chosen: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
+    others_again: dict[int, TrialView] = field(default_factory=dict[int, TrialView])
     told: set[int] = field(default_factory=set[int])
     told_again: bool = False
 
@@ -236,7 +253,7 @@ class _Group:
         return [run for seed, run in found.items() if seed not in done]
 
 
-def _groups(view: SearchView) -> list[_Group]:
+def _groups(view: Ranked) -> list[_Group]:
     groups: dict[str, _Group] = {}
     is_grid = view.spec.is_grid
     for trial in view.trials.values():
@@ -255,7 +272,7 @@ def _groups(view: SearchView) -> list[_Group]:
     return list(groups.values())
 
 
-def _is_repeat(view: SearchView, trial: TrialView) -> bool:
+def _is_repeat(view: Ranked, trial: TrialView) -> bool:
     """Whether it runs a finalist again; so does the retry of such a run."""
     while trial.repeat_of is None and trial.retry_of in view.trials:
         trial = view.trials[trial.retry_of]
@@ -289,7 +306,7 @@ def _rank(group: _Group, signs: Sequence[float], is_grid: bool) -> Rank:
     )
 
 
-def _repeats_decide(view: SearchView, groups: Sequence[_Group]) -> bool:
+def _repeats_decide(view: Ranked, groups: Sequence[_Group]) -> bool:
     """Whether all that is to be run again was, at least once: then those come first."""
     found = [group for group in groups if group.chosen]
     if not any(group.told_again for group in found):
@@ -304,11 +321,11 @@ def _repeats_decide(view: SearchView, groups: Sequence[_Group]) -> bool:
     return bool(found) and all(group.told_again for group in found)
 
 
-def _incomplete_last(view: SearchView) -> bool:
+def _incomplete_last(view: Ranked) -> bool:
     return view.spec.incomplete != "rank"
 
 
-def _signs(view: SearchView) -> list[float]:
+def _signs(view: Ranked) -> list[float]:
     return [metric.sign for metric in view.spec.metrics]
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import raysearch
 from raysearch.events.log import Store
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from tests.raysearch.events import streams
 
 

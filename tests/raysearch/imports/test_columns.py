@@ -13,7 +13,7 @@ import pytest
 
 from raysearch.pages.tables import trials_table
 from raysearch.results.compare import compare
-from raysearch.results.view import columns_of, rows
+from raysearch.results.tables import columns_of, rows
 from raysearch.study.known_trials import read_known
 from raysearch.sweeps.columns import Columns, has_path
 from raysearch.sweeps.space import Point, Space

@@ -13,7 +13,8 @@ import pytest
 
 from raysearch.events.log import EventLog, Store
 from raysearch.results.forecast import expected_runs
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from raysearch.study.known_trials import read_known
 from raysearch.study.study import Study
 from raysearch.sweeps.search_spec import KnownTrial, KnownTrials, MetricSpec, SearchSpec

@@ -22,7 +22,8 @@ from raysearch.pages.page import command
 from raysearch.pages.words import elapsed, listed, number, ranges
 from raysearch.pages.writing import write_report
 from raysearch.results.ranking import winner
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from raysearch.sweeps.search_spec import UNKNOWN
 from raysearch.texts import block
 from tests.raysearch.odd import ODD

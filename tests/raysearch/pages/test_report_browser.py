@@ -14,7 +14,8 @@ import pytest
 from raysearch.pages.comparing import write_comparison
 from raysearch.pages.words import number
 from raysearch.pages.writing import write_report
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from tests.raysearch.pages import report_cases as cases
 from tests.raysearch.pages.report_pages import Page
 from tests.raysearch.pages.report_streams import many

@@ -15,8 +15,8 @@ from raysearch.pages.tables import ranking_table, trials_table
 from raysearch.results.answer import answer, answer_lines, summary
 from raysearch.results.compare import compare
 from raysearch.results.ranking import ranking, winner
+from raysearch.results.tables import rows
 from raysearch.results.test_scores import winners
-from raysearch.results.view import rows
 from raysearch.sweeps.sweep import Metric, sweep
 from raysearch.tracking.mlflow.tags import winner_metrics
 from tests.raysearch.events.streams import Hand

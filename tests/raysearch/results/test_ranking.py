@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raysearch.results.ranking import has_repeats, ranking, winner
-from raysearch.results.view import rows
+from raysearch.results.tables import rows
 from tests.raysearch.events.streams import Hand
 
 TWO: list[dict[str, Any]] = [

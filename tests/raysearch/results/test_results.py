@@ -13,7 +13,8 @@ from raysearch.events.log import Event, Store
 from raysearch.results import tables as table
 from raysearch.results.forecast import forecast
 from raysearch.results.reductions import reduce_objective
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import rows
+from raysearch.results.view import SearchView
 from tests.raysearch.events import streams
 from tests.raysearch.events.facts import fact, some
 from tests.raysearch.events.streams import Hand

@@ -17,8 +17,8 @@ from raysearch.events.log import Store
 from raysearch.events.schema import Reported
 from raysearch.pages.tables import trials_table
 from raysearch.results.selection import Chosen
-from raysearch.results.tables import cost_lines
-from raysearch.results.view import SearchView, rows
+from raysearch.results.tables import cost_lines, rows
+from raysearch.results.view import SearchView
 from raysearch.study.known_trials import read_known
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Metric
