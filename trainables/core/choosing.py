@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from trainables.core import distributed
-
-if TYPE_CHECKING:
-    from trainables.core.experiment import Batch, Experiment, Loss
+from trainables.core.base_experiment import BaseExperiment, Batch, Loss
 
 FEWEST = 2
 """Examples of a micro-batch that go through a network: batch normalisation needs them."""
@@ -19,7 +17,7 @@ FEWEST = 2
 class Pass(NamedTuple):
     """What goes through the networks: a batch of this rank at a step."""
 
-    experiment: Experiment
+    experiment: BaseExperiment
     model: nn.Module
     batch: Batch
     step: int

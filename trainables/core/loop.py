@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from trainables.core import checkpoint, distributed, measuring
 from trainables.core.averages import Averages, PartMeans
+from trainables.core.base_experiment import BaseExperiment, Batch
 from trainables.core.checkpoint import Position
 from trainables.core.choosing import Chosen, Pass, most_risen, of_examples
 from trainables.core.costs import Costs
@@ -24,11 +25,8 @@ from trainables.core.randomness import derive, seed_dropout
 from trainables.core.sam import SAM
 from trainables.core.session import Follower, Session, hears_costs
 
-if TYPE_CHECKING:
-    from trainables.core.experiment import Batch, Experiment
 
-
-def train(experiment: Experiment, session: Session) -> None:
+def train(experiment: BaseExperiment, session: Session) -> None:
     """Trains an experiment to its last step, or until the session says stop.
 
     The step is the only clock. Each report carries training metrics averaged since the last one,
@@ -114,7 +112,7 @@ def train(experiment: Experiment, session: Session) -> None:
 
 
 def _save(
-    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+    session: Session, position: Position, experiment: BaseExperiment, optimizer: Optimizer
 ) -> Path | None:
     """Saves on rank 0; None on the others, which have the same to save."""
     if distributed.rank():
@@ -123,7 +121,7 @@ def _save(
     return checkpoint.save(path, position, experiment, optimizer, experiment.config)
 
 
-def _keep(session: Session, position: Position, experiment: Experiment) -> None:
+def _keep(session: Session, position: Position, experiment: BaseExperiment) -> None:
     """Writes the weights alone where nothing deletes them, at the steps for which that is asked."""
     every = experiment.config.training.weights_every
     if not every or position.step % every or distributed.rank():
@@ -133,13 +131,13 @@ def _keep(session: Session, position: Position, experiment: Experiment) -> None:
 
 
 def _leave(
-    session: Session, position: Position, experiment: Experiment, optimizer: Optimizer
+    session: Session, position: Position, experiment: BaseExperiment, optimizer: Optimizer
 ) -> None:
     """Saves where no checkpoint was due; its report says nothing else."""
     session.report(position.step, {}, _save(session, position, experiment, optimizer))
 
 
-def _fixed_costs(experiment: Experiment, session: Session) -> dict[str, float]:
+def _fixed_costs(experiment: BaseExperiment, session: Session) -> dict[str, float]:
     """What the networks cost by themselves, where it is said."""
     is_said = hears_costs(session) and not distributed.rank()
     return experiment.costs() if is_said else {}
@@ -153,7 +151,7 @@ def _told(costs: Costs, session: Session) -> dict[str, Any]:
 def _leave_untrained(
     session: Session,
     position: Position,
-    experiment: Experiment,
+    experiment: BaseExperiment,
     optimizer: Optimizer,
     costs: Costs,
 ) -> None:
@@ -168,7 +166,7 @@ def _leave_untrained(
 
 
 def backward(
-    experiment: Experiment,
+    experiment: BaseExperiment,
     batch: Batch,
     step: int,
     device: torch.device,

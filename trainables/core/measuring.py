@@ -11,22 +11,20 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainables.core import checkpoint, distributed
+from trainables.core.base_experiment import BaseExperiment, Evaluation, References
 from trainables.core.checkpoint import ONLY_EVALUATIONS, Saved
 from trainables.core.liveness import heard_by
 from trainables.core.randomness import derive
 from trainables.core.session import Session
 from trainables.core.training import ExperimentConfig, Training
 from trainables.core.untouched import untouched
-
-if TYPE_CHECKING:
-    from trainables.core.experiment import Evaluation, Experiment, References
 
 SPLITS = ("val", "test", "all")
 """What may be evaluated: all but the test split, the test split, both."""
@@ -41,7 +39,7 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
-def test(experiment: Experiment, session: Session) -> None:
+def test(experiment: BaseExperiment, session: Session) -> None:
     """Makes the evaluations on the test split from the session's checkpoint; one report.
 
     Raises:
@@ -55,7 +53,7 @@ def test(experiment: Experiment, session: Session) -> None:
     session.report(position.step, _measured(experiment, session, "test"))
 
 
-def evaluate(experiment: Experiment, session: Session, split: str = "val") -> None:
+def evaluate(experiment: BaseExperiment, session: Session, split: str = "val") -> None:
     """Evaluates the networks in the session's checkpoint, as after the last step; one report.
 
     Args:
@@ -107,7 +105,7 @@ def _restored(session: Session) -> Saved:
     return checkpoint.read(path)
 
 
-def _measured(experiment: Experiment, session: Session, split: str) -> dict[str, float]:
+def _measured(experiment: BaseExperiment, session: Session, split: str) -> dict[str, float]:
     """The evaluations on a split, as after the last step."""
     metrics: dict[str, float] = {}
     for evaluation in _evaluations(experiment, split):
@@ -115,7 +113,7 @@ def _measured(experiment: Experiment, session: Session, split: str) -> dict[str,
     return metrics
 
 
-def _evaluations(experiment: Experiment, split: str) -> list[Evaluation]:
+def _evaluations(experiment: BaseExperiment, split: str) -> list[Evaluation]:
     return [
         evaluation
         for evaluation in experiment.evaluations()
@@ -124,7 +122,7 @@ def _evaluations(experiment: Experiment, split: str) -> list[Evaluation]:
 
 
 def references(
-    experiment: Experiment, evaluations: Iterable[Evaluation], session: Session
+    experiment: BaseExperiment, evaluations: Iterable[Evaluation], session: Session
 ) -> dict[str, References]:
     """What methods that learn nothing score, as the fact `reference/<evaluation>` of each.
 
@@ -145,7 +143,7 @@ def references(
 
 
 def _rows(
-    experiment: Experiment, evaluation: Evaluation, known: Callable[[], References]
+    experiment: BaseExperiment, evaluation: Evaluation, known: Callable[[], References]
 ) -> References:
     with torch.inference_mode():
         experiment.eval()
@@ -168,7 +166,7 @@ def progress(settings: Training, step: int, examples: int) -> dict[str, float]:
 
 
 def made(
-    experiment: Experiment, evaluation: Evaluation, session: Session, *, last: bool
+    experiment: BaseExperiment, evaluation: Evaluation, session: Session, *, last: bool
 ) -> dict[str, float]:
     """Values as `name/value`; files are written and announced, and never end a run.
 
@@ -217,7 +215,7 @@ def unless_it_fails(name: str, make: Callable[[], Made]) -> Made | None:
 
 
 @contextmanager
-def learning(experiment: Experiment, purpose: str) -> Generator[torch.Generator]:
+def learning(experiment: BaseExperiment, purpose: str) -> Generator[torch.Generator]:
     """Lets an evaluation learn, or differentiate the networks, and leaves no trace of it.
 
     Evaluations run in inference mode, where nothing has a gradient; in this block all has. Features
