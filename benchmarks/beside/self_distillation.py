@@ -20,7 +20,8 @@ from trainables.core.experiment import Batch
 from trainables.core.randomness import derive
 from trainables.ssl.config import Pretraining
 from trainables.ssl.learners import Distillation, Moment
-from trainables.ssl.pretraining import PretrainingExperiment, clip_each
+from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.pretraining_task import clip_each
 
 PACKAGE = "vision_transformer"
 SIDE, LAYERS, BATCH, SMALL = 32, 12, 32, 4

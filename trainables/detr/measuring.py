@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from trainables.detr.attention_records import AttentionRecords
 from trainables.detr.detections import detections
 from trainables.detr.losses import matched, set_loss
 from trainables.detr.networks import Predictions
+from trainables.detr.task import DetectionTask
 from trainables.losses.boxes import to_corners
 from trainables.losses.matching import Assigned
 from trainables.metrics.boxes import (
@@ -34,16 +34,13 @@ from trainables.metrics.boxes import (
 )
 from trainables.metrics.class_names import metric_names
 
-if TYPE_CHECKING:
-    from trainables.detr.experiment import DetectionExperiment
-
 log = logging.getLogger(__name__)
 
 
 class Measuring:
     """The evaluations of an experiment: one pass over the pictures of a split."""
 
-    def __init__(self, experiment: DetectionExperiment) -> None:
+    def __init__(self, experiment: DetectionTask) -> None:
         self._experiment = experiment
         self._config = experiment.config
         self._settings = experiment.config.evaluation

@@ -94,7 +94,15 @@ class Representation(ExperimentConfig):
 
     def unreported(self, metric: str) -> str | None:
         """The sentence on why no run reports a metric; None if it may."""
-        return reported.why_unreported(metric, self)
+        decisive = reported.Configured(
+            architecture=self.architecture,
+            has_slots=self.has_slots,
+            data=self.data.name,
+            objects=self.loss.objects,
+            views=self.views.kind,
+            probe_steps=self.evaluation.probe.steps,
+        )
+        return reported.why_unreported(metric, decisive)
 
     @property
     def has_slots(self) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -34,12 +33,11 @@ from trainables.metrics.segments import segment_scores
 from trainables.osc import attending, losses, pictures, probing, views
 from trainables.osc.alike import COLUMNS, Alike, object_types, scores_of_alike
 from trainables.osc.collapse import collapse_of
+from trainables.osc.look import Look
 from trainables.osc.model import Outputs
 from trainables.osc.references import references
+from trainables.osc.task import RepresentationTask
 from trainables.settings.crops import ClipFrames
-
-if TYPE_CHECKING:
-    from trainables.osc.experiment import RepresentationExperiment
 
 AT_ONCE = 32
 """So many scenes are looked at together."""
@@ -47,24 +45,10 @@ SCENE = ("position", "objects", *COLUMNS)
 """Columns that say which scene it is, or are looked at by what else it holds."""
 
 
-class Look(NamedTuple):
-    """Scenes of an evaluation: positions, images [B, 3, S, S] in 0…1, labels, what was found."""
-
-    positions: Positions
-    images: Tensor
-    labels: Tensor | None
-    """[B, S, S] on the side of the images; None for a set without masks."""
-    full_labels: Tensor | None
-    """[B, H, W] as they are stored."""
-    found: Outputs
-    maps: Tensor | None
-    """[B, S, h, w], what slots look at; None without slots."""
-
-
 class Measuring:
     """The evaluations of an experiment: one pass over scenes for all but the loss of views."""
 
-    def __init__(self, experiment: RepresentationExperiment) -> None:
+    def __init__(self, experiment: RepresentationTask) -> None:
         self._experiment = experiment
         self._config = experiment.config
         self._settings = experiment.config.evaluation

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,12 +28,10 @@ from trainables.metrics.right_matches import shown_objects
 from trainables.metrics.rollout import rollout
 from trainables.osc import attending as attended
 from trainables.osc.evaluations import Segmentation
+from trainables.osc.look import Look
 from trainables.osc.losses import Total, matched
 from trainables.osc.model import Draws, Outputs, RepresentationModel
 from trainables.osc.objectives import Loss
-
-if TYPE_CHECKING:
-    from trainables.osc.measuring import Look
 
 Write = Callable[[Path], None]
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,9 +32,7 @@ from trainables.metrics.probe import (
 from trainables.osc.evaluations import Probe as Settings
 from trainables.osc.model import Outputs
 from trainables.osc.targets import MOST, Targets, targets
-
-if TYPE_CHECKING:
-    from trainables.osc.experiment import RepresentationExperiment
+from trainables.osc.task import RepresentationTask
 
 POSITIVE_WEIGHT = 14.0
 """How often a yes counts, by the share of yeses on CLEVR, 5.6 to 7.8 %."""
@@ -71,7 +69,7 @@ class Features:
 
 
 def probed(
-    experiment: RepresentationExperiment,
+    experiment: RepresentationTask,
     split: str,
     seen: Features,
     positions: Positions,

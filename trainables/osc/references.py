@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,18 +19,14 @@ from trainables.metrics.records import Records
 from trainables.metrics.segments import segment_scores
 from trainables.osc import agreement, probing, views
 from trainables.osc.alike import COLUMNS, Alike, object_types, scores_of_alike
+from trainables.osc.task import RepresentationTask
 from trainables.settings.crops import ClipFrames
-
-if TYPE_CHECKING:
-    from trainables.osc.experiment import RepresentationExperiment
 
 AT_ONCE = 32
 """So many scenes are segmented together."""
 
 
-def references(
-    experiment: RepresentationExperiment, split: str, positions: Positions
-) -> References:
+def references(experiment: RepresentationTask, split: str, positions: Positions) -> References:
     """Of answers that look at no image, and of segments that nobody has learned.
 
     Segments depend on scenes, number of slots and size alone, and are kept for all runs of those.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from trainables.data.scenes.catalog import SCENE_SETS
-
-if TYPE_CHECKING:
-    from trainables.osc.config import Representation
 
 _SPLITS = ("val", "test")
 _ALIKE = ("slots", "masks", "properties")
@@ -31,7 +28,21 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 """What values need, by patterns of their names."""
 
 
-def why_unreported(metric: str, config: Representation) -> str | None:
+class Configured(NamedTuple):
+    """What of a configuration decides which values there are."""
+
+    architecture: str
+    has_slots: bool
+    data: str
+    """The name of the set of scenes."""
+    objects: str
+    """The loss of objects."""
+    views: str
+    """The kind of views."""
+    probe_steps: int
+
+
+def why_unreported(metric: str, config: Configured) -> str | None:
     """The sentence on why no run reports a metric; None if it may, or is of no evaluation."""
     split, _, name = metric.partition("/")
     if split not in _SPLITS:
@@ -45,16 +56,16 @@ def why_unreported(metric: str, config: Representation) -> str | None:
     return None
 
 
-def _supply(need: str, config: Representation) -> tuple[str, object, bool, str]:
+def _supply(need: str, config: Configured) -> tuple[str, object, bool, str]:
     """Which field supplies a need, its value, whether that does, and which others would."""
-    name, loss = config.data.name, config.loss.objects
+    name, loss = config.data, config.objects
     if need == "slots":
         return "architecture", config.architecture, config.has_slots, "obj_global or global_obj"
     if need == "probes":
-        steps = config.evaluation.probe.steps
+        steps = config.probe_steps
         return "evaluation.probe.steps", steps, steps > 0, "at least 1"
     if need == "two frames":
-        kind = config.views.kind
+        kind = config.views
         return "views.kind", kind, kind == "frames", "frames"
     if need == "partners":
         others = ("ctr_all", "ctr_img", "ctr_aug", "sim_img", "distillation")

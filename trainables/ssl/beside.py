@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +32,9 @@ from trainables.ssl.explaining import attention, class_means, towards_means
 from trainables.ssl.features import AT_ONCE, BANK, Features
 from trainables.ssl.measuring import Measuring
 from trainables.ssl.pictures import one_of_each
+from trainables.ssl.pretraining_task import PretrainingTask
 from trainables.ssl.probing import probed
 from trainables.ssl.students import Student, exact
-
-if TYPE_CHECKING:
-    from trainables.ssl.pretraining import PretrainingExperiment
 
 NAME = "beside"
 """Of the evaluation."""
@@ -65,7 +63,7 @@ class Beside:
     """
 
     def __init__(
-        self, experiment: PretrainingExperiment, features: Features, measuring: Measuring
+        self, experiment: PretrainingTask, features: Features, measuring: Measuring
     ) -> None:
         self._experiment, self._features, self._measuring = experiment, features, measuring
         self._settings = experiment.config.evaluation.beside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,13 +16,11 @@ from trainables.data.boxed import boxed
 from trainables.figures.boxed_maps import MapRow, boxed_maps_sheet
 from trainables.ssl.explaining import attention, towards_means
 from trainables.ssl.features import Features
-
-if TYPE_CHECKING:
-    from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.pretraining_task import PretrainingTask
 
 
 def in_pictures(
-    experiment: PretrainingExperiment,
+    experiment: PretrainingTask,
     features: Features,
     positions: Tensor,
     goals: Tensor,

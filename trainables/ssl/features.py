@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +16,10 @@ from trainables.core import liveness
 from trainables.data.choosing import stratified
 from trainables.data.images import Split
 from trainables.layers.last_blocks import block_features
+from trainables.ssl.pretraining_task import PretrainingTask
+from trainables.ssl.students import AT_ONCE as AT_ONCE
 from trainables.ssl.students import Student, exact
 
-if TYPE_CHECKING:
-    from trainables.ssl.pretraining import PretrainingExperiment
-
-AT_ONCE = 512
-"""So many images are looked at together."""
 MOST_PIXELS = 64
 """Sides of images that are compared as they are."""
 BANK = "bank"
@@ -40,7 +36,7 @@ class Features:
     first computes them.
     """
 
-    def __init__(self, experiment: PretrainingExperiment) -> None:
+    def __init__(self, experiment: PretrainingTask) -> None:
         self._experiment = experiment
         self._kept: dict[str, tuple[str, dict[str, Tensor]]] = {}
 

@@ -27,8 +27,7 @@ from trainables.settings.images import Images as Settings
 from trainables.settings.labels import LabelsFrom
 from trainables.ssl import controls, going_on, networks
 from trainables.ssl.config import Pretraining, Supervised
-from trainables.ssl.features import AT_ONCE
-from trainables.ssl.students import Student, exact
+from trainables.ssl.students import AT_ONCE, Student, exact
 
 _PROBE_STEPS = 500
 _CLASSIFIER = "learner.classifier."

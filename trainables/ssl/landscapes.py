@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -44,11 +44,9 @@ from trainables.metrics.roughness import (
 from trainables.settings.landscapes import Landscape as Settings
 from trainables.ssl import paths
 from trainables.ssl.learners import Learner
+from trainables.ssl.pretraining_task import PretrainingTask
 from trainables.ssl.students import exact
-
-if TYPE_CHECKING:
-    from trainables.ssl.experiment import SupervisedExperiment
-    from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.supervised_task import SupervisedTask
 
 Network = TypeVar("Network", bound=nn.Module)
 AT_ONCE = 128
@@ -57,14 +55,14 @@ AT_ONCE = 128
 log = logging.getLogger(__name__)
 
 
-def check(experiment: SupervisedExperiment | PretrainingExperiment) -> None:
+def check(experiment: SupervisedTask | PretrainingTask) -> None:
     """Refuses checkpoints that are not of the networks of an experiment, before it is trained."""
     settings = experiment.config.evaluation.landscape
     if settings.path is not None and settings.dimensions == 2:
         paths.check(Path(settings.path).expanduser(), experiment)
 
 
-def of_classes(experiment: SupervisedExperiment, split: Split, last: bool) -> Evaluated:
+def of_classes(experiment: SupervisedTask, split: Split, last: bool) -> Evaluated:
     """The loss of training and the accuracy, of images of a split; at the last time alone.
 
     A landscape that fails ends no run.
@@ -73,13 +71,13 @@ def of_classes(experiment: SupervisedExperiment, split: Split, last: bool) -> Ev
     return found or Evaluated({})
 
 
-def of_views(experiment: PretrainingExperiment, last: bool) -> Evaluated:
+def of_views(experiment: PretrainingTask, last: bool) -> Evaluated:
     """The loss of the method, or of a linear layer on features; else as `of_classes`."""
     found = unless_it_fails("landscape", partial(_of_views, experiment)) if last else None
     return found or Evaluated({})
 
 
-def _of_classes(experiment: SupervisedExperiment, split: Split) -> Evaluated:
+def _of_classes(experiment: SupervisedTask, split: Split) -> Evaluated:
     settings = experiment.config.evaluation.landscape
     network = _aside(experiment.network)
     chosen = _chosen(split, settings, experiment.config.data.split_seed)
@@ -94,7 +92,7 @@ def _of_classes(experiment: SupervisedExperiment, split: Split) -> Evaluated:
     return look(settings, network, weights, measure, path=path, parts=parts)
 
 
-def _of_views(experiment: PretrainingExperiment) -> Evaluated:
+def _of_views(experiment: PretrainingTask) -> Evaluated:
     settings = experiment.config.evaluation.landscape
     split = experiment.split(settings.split)
     chosen = _chosen(split, settings, experiment.config.data.split_seed)
@@ -119,7 +117,7 @@ class FrozenViews:
     Teacher, centre and queue stay as they are; batches are as large as micro-batches of training.
     """
 
-    def __init__(self, experiment: PretrainingExperiment, learner: Learner, chosen: Tensor) -> None:
+    def __init__(self, experiment: PretrainingTask, learner: Learner, chosen: Tensor) -> None:
         training, split = experiment.config.training, experiment.config.evaluation.landscape.split
         size = max(2, training.batch_size // training.num_micro_batches)
         self._learner, self.batches = learner, list[Batch]()
@@ -138,7 +136,7 @@ class FrozenViews:
         return torch.stack(found).sum()[None] / sum(len(one["labels"]) for one in self.batches)
 
 
-def _of_probe(experiment: PretrainingExperiment, split: Split, chosen: Tensor) -> Evaluated:
+def _of_probe(experiment: PretrainingTask, split: Split, chosen: Tensor) -> Evaluated:
     """The cross entropy of a linear layer that was fitted to the features as they are."""
     backbone = _aside(experiment.learner.kept.backbone)
     images, labels = (

@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,11 +23,9 @@ from trainables.ssl.changing import MAIN
 from trainables.ssl.classifying import of_neighbours, own_scores
 from trainables.ssl.corrupting import Answer
 from trainables.ssl.features import AT_ONCE, BANK, Features, shrunk
+from trainables.ssl.pretraining_task import PretrainingTask
 from trainables.ssl.probing import Answers, bounds, fitted, probed, scored
 from trainables.ssl.students import Student, exact
-
-if TYPE_CHECKING:
-    from trainables.ssl.pretraining import PretrainingExperiment
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +36,7 @@ _CALLED = {"knn": "neighbours", "probe": "probe", "": "classifier"}
 class Measuring:
     """The evaluations of an experiment; a bank of training images is all that it learns from."""
 
-    def __init__(self, experiment: PretrainingExperiment, features: Features | None = None) -> None:
+    def __init__(self, experiment: PretrainingTask, features: Features | None = None) -> None:
         self._experiment = experiment
         self._settings = experiment.config.evaluation
         self._classes = len(experiment.facts.classes)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -32,15 +31,13 @@ from trainables.settings.views import MultiCrop
 from trainables.ssl.boxed_pictures import in_pictures
 from trainables.ssl.explaining import attention, class_means, towards_means
 from trainables.ssl.features import BANK, Features
-
-if TYPE_CHECKING:
-    from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.pretraining_task import PretrainingTask
 
 
 class Pictures:
     """What is drawn of the network that one goes on with; one that fails ends no run."""
 
-    def __init__(self, experiment: PretrainingExperiment, features: Features) -> None:
+    def __init__(self, experiment: PretrainingTask, features: Features) -> None:
         self._experiment, self._features = experiment, features
         self._settings = experiment.config.evaluation.figures
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,15 +14,13 @@ from trainables.core.experiment import Evaluated, References
 from trainables.figures.semantic import class_table
 from trainables.metrics.cluster_use import cluster_use
 from trainables.ssl.segmentation_measuring import Clusters, Measuring, features_of
-
-if TYPE_CHECKING:
-    from trainables.ssl.segmentation import SegmentationExperiment
+from trainables.ssl.segmentation_task import SegmentationTask
 
 
 class ClusterUse:
     """The evaluations of an experiment without classes."""
 
-    def __init__(self, experiment: SegmentationExperiment, measuring: Measuring) -> None:
+    def __init__(self, experiment: SegmentationTask, measuring: Measuring) -> None:
         self._experiment, self._measuring = experiment, measuring
 
     def measure(self, split: str, last: bool) -> Evaluated:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,9 +33,7 @@ from trainables.metrics.semantic import (
 )
 from trainables.ssl import segmentation_data
 from trainables.ssl.segmentation_data import Part
-
-if TYPE_CHECKING:
-    from trainables.ssl.segmentation import SegmentationExperiment
+from trainables.ssl.segmentation_task import SegmentationTask
 
 AT_ONCE = 16
 """So many images are looked at together."""
@@ -79,7 +77,7 @@ class _Counted:
 class Measuring:
     """The evaluations of an experiment."""
 
-    def __init__(self, experiment: SegmentationExperiment) -> None:
+    def __init__(self, experiment: SegmentationTask) -> None:
         self._experiment = experiment
         self._settings = experiment.config.evaluation
         self._names = experiment.config.data.class_names

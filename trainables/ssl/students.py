@@ -19,6 +19,9 @@ from trainables.ssl.config import Pretraining
 from trainables.ssl.labelled_methods import CrossEntropy, Focal
 from trainables.ssl.methods import Dino
 
+AT_ONCE = 512
+"""So many images are looked at together."""
+
 
 class Student(nn.Module):
     """Views of several sides, each side through the backbone at once, then all through the head.

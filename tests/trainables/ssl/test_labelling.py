@@ -17,7 +17,8 @@ from trainables.metrics.knn import class_votes
 from trainables.ssl.config import Pretraining, Supervised
 from trainables.ssl.experiment import SupervisedExperiment
 from trainables.ssl.features import BANK, Features
-from trainables.ssl.pretraining import LABELLED, PretrainingExperiment
+from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.pretraining_task import LABELLED
 
 ALL: dict[str, Any] = {"data.limit": 200}
 FEW: dict[str, Any] = {**ALL, "data.labels_share": 0.2}

@@ -20,7 +20,8 @@ from trainables.core.session import LocalSession
 from trainables.layers.projectors import UnitLinear
 from trainables.ssl.config import Pretraining
 from trainables.ssl.learners import Queueing, Regression
-from trainables.ssl.pretraining import PretrainingExperiment, clip_each
+from trainables.ssl.pretraining import PretrainingExperiment
+from trainables.ssl.pretraining_task import clip_each
 from trainables.ssl.students import Student
 
 
