@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from raysearch.errors import UnknownName, Unreachable
+from raysearch.files import appearing
 from raysearch.server.part import Part, Program
 from raysearch.server.state import kept_number, kept_secret
 
@@ -102,11 +103,13 @@ class Postgres:
         return (self.data / "PG_VERSION").read_text().strip()
 
     def _make(self) -> None:
-        """Fills a folder beside the data and renames it: there is no half-made data."""
-        user, partial = _unprivileged(), self.data.with_name(f"{self.data.name}.partial")
-        initdb = programs() / "initdb"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(mode=0o700, parents=True)
+        """Fills a folder that takes its place when it is whole: there is no half-made data."""
+        with appearing(self.data, under=f"{self.data.name}.partial") as partial:
+            self._fill(partial)
+
+    def _fill(self, partial: Path) -> None:
+        user, initdb = _unprivileged(), programs() / "initdb"
+        partial.mkdir(mode=0o700)
         with tempfile.NamedTemporaryFile("w", prefix="raysearch-") as secret:
             secret.write(kept_secret(self._state, "database_password"))
             secret.flush()
@@ -131,7 +134,6 @@ class Postgres:
         os.close(folder)
         if done.returncode:
             raise Unreachable(f"initdb refuses {partial}: {done.stderr.strip()}")
-        partial.rename(self.data)
 
 
 def _opened(folder: Path) -> int:

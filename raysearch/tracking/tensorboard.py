@@ -19,6 +19,7 @@ from typing import Any
 
 from raysearch.events.log import Event, Store
 from raysearch.events.schema import Asked, Reported, Tested, Told
+from raysearch.files import appearing
 from raysearch.results.finding import Finding
 from raysearch.results.view import SearchView, TrialView
 from raysearch.tracking.tracker import Place, Tracker
@@ -86,9 +87,8 @@ class TensorBoard(Tracker):
         sizes, last = {**self._sizes, **new}, max(self._last, events[-1].seq)
         state = {"search": view.identity, "last": last, "files": sizes}
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{_STATE}"
-        partial.write_text(json.dumps(state), encoding="utf-8")
-        os.replace(partial, self.folder / _STATE)
+        with appearing(self.folder / _STATE, under=".partial") as partial:
+            partial.write_text(json.dumps(state), encoding="utf-8")
         self._sizes, self._last = sizes, last
 
     def delete(self, view: SearchView) -> None:

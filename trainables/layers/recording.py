@@ -8,21 +8,10 @@ from collections.abc import Collection, Generator
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-
-class Attends(Protocol):
-    """A module that can say by which weights it mixes what it looks at."""
-
-    def attention_weights(self, *inputs: Any, **named: Any) -> Tensor:
-        """The weights [B, H, Q, K] of a call with these arguments, those of `forward`.
-
-        Without dropout, and without a trace: no state changes, nothing random is drawn.
-        """
-        ...
 
 
 class Recording:
@@ -66,7 +55,10 @@ class Recording:
 
 
 def attending(network: nn.Module) -> dict[str, nn.Module]:
-    """The modules of a network that attend, by name: ours that are `Attends`, and timm's.
+    """The modules of a network that attend, by name: ours, and timm's.
+
+    Ours have a method `attention_weights`, of the arguments of `forward`, which returns the weights
+    [B, H, Q, K] without dropout and without a trace: no state changes, nothing random is drawn.
 
     timm's are those with an `attn_drop`, through which their weights go: ViT, BEiT, EVA, CaiT, Swin
     and others. Of Swin, B counts windows, and Q = K are the places of one.

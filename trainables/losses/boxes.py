@@ -18,12 +18,6 @@ def to_corners(boxes: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], -1)
 
 
-def to_centres(corners: Tensor) -> Tensor:
-    """Boxes [..., 4] by centre, width and height, of their corners (left, top, right, bottom)."""
-    first, last = corners.split(2, -1)
-    return torch.cat([(first + last) / 2, last - first], -1)
-
-
 def areas(corners: Tensor) -> Tensor:
     """Width · height [...] of boxes [..., 4] given by corners; 0 where a side is negative."""
     left, top, right, bottom = corners.unbind(-1)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainables.layers.checks import check_choice
-from trainables.losses.similarity import across, normalized
+from trainables.losses.similarity import normalized
 
 
 class Contrast(NamedTuple):
@@ -131,12 +131,6 @@ def contrast_slots_across(projections: Tensor, partners: Tensor, temperature: fl
     """
     rows = normalized(projections)
     return _contrast(rows @ rows.flip(1).mT / temperature, partners)
-
-
-def positives(projections: Tensor, partners: Tensor) -> Tensor:
-    """The cosine of each slot [B, 2, S, D] with its partner, [B, 2, S], in −1…1."""
-    rows = normalized(projections)
-    return (rows * across(rows, partners)).sum(-1)
 
 
 def _contrast(scores: Tensor, positive: Tensor) -> Contrast:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -69,10 +69,6 @@ class DetectionRecords:
         sides = torch.cat([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
         parts = (image_ids, scores, classes, sides)
         self._parts.append(tuple(one.detach() for one in parts))
-
-    def merge(self, other: Self) -> None:
-        """Adds what another has collected, such as that of another rank."""
-        self._parts += other._parts
 
     def table(self) -> Table:
         """All images, each once: of those that came several times the first.

@@ -89,12 +89,6 @@ def shared_view(
     )
 
 
-def read_view(value: str) -> dict[str, Any]:
-    """The state inside a view's tag: what `shared_view` packed."""
-    packed = json.loads(value)["state"].removeprefix("deflate;")
-    return json.loads(zlib.decompress(base64.b64decode(packed)))
-
-
 def _charts(objective: str, metric: str, numeric: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {

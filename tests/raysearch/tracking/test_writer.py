@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import check_tracking, client_of, consumer
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.tracker import Mlflow
-from raysearch.tracking.mlflow.views import TAG, read_view, view_key
+from raysearch.tracking.mlflow.views import TAG, view_key
 from raysearch.tracking.tracker import Place
 from tests.raysearch.events import servers, streams
 from tests.raysearch.events.facts import fact
@@ -323,7 +326,8 @@ def test_the_view_is_sorted_by_the_objective_with_axes_that_every_trial_has(writ
     store, _, uri = written
     page = Page(uri, "one")
     identity = SearchView.read(store, "one").identity
-    state = read_view(page.experiment.tags[TAG + view_key("one", identity)])
+    packed = json.loads(page.experiment.tags[TAG + view_key("one", identity)])["state"]
+    state = json.loads(zlib.decompress(base64.b64decode(packed.removeprefix("deflate;"))))
     assert state["orderByKey"] == "metrics.`objective/val_accuracy`"
     assert state["orderByAsc"] is False
     assert "params.`optimizer.lr`" in state["selectedColumns"]

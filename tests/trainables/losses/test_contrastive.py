@@ -20,7 +20,6 @@ from trainables.losses.contrastive import (
     contrast_slots_across,
     contrast_slots_of_image,
     contrast_views,
-    positives,
 )
 from trainables.losses.matching import match_views
 
@@ -147,15 +146,6 @@ def test_gradients_are_those_of_double_precision_differences() -> None:
         return tuple(loss(given, partners, TAU).loss for loss in OF_SLOTS)
 
     assert torch.autograd.gradcheck(losses, slots)
-
-
-def test_positives_are_cosines_of_partners() -> None:
-    slots = drawn(3, 2, 4, 6)
-    partners = match_views(slots[:, 0], slots[:, 1])
-    expected = functional.cosine_similarity(
-        slots[1, 0, 2], slots[1, 1, int(partners[1, 0, 2])], dim=0
-    )
-    torch.testing.assert_close(positives(slots, partners)[1, 0, 2], expected)
 
 
 def wave(*shape: int) -> Tensor:

@@ -150,20 +150,19 @@ def test_where_nothing_is_to_be_found_there_is_no_figure() -> None:
     assert average_precision(nothing, found).by_class == {}
 
 
-def collected(found: Table, images: slice) -> DetectionRecords:
+def collected(found: Table, *batches: slice) -> DetectionRecords:
     records = DetectionRecords()
-    ids, scores, names, boxes = (torch.from_numpy(one[images]) for one in found)
-    records.add(
-        ids, scores, names, torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
-    )
+    for images in batches:
+        ids, scores, names, boxes = (torch.from_numpy(one[images]) for one in found)
+        records.add(
+            ids, scores, names, torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
+        )
     return records
 
 
-def test_ranks_are_merged_and_images_that_came_twice_count_once() -> None:
+def test_images_that_came_twice_count_once() -> None:
     truth, found = made(9, 4)
-    records = collected(found, slice(0, 5))
-    records.merge(collected(found, slice(3, 9)))
-    table = records.table()
+    table = collected(found, slice(0, 5), slice(3, 9)).table()
     assert table.image_ids.tolist() == found.image_ids.tolist()
     whole, again = average_precision(truth, found), average_precision(truth, table)
     assert again.figures == pytest.approx(whole.figures)

@@ -32,9 +32,7 @@ MAIN = (
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """Those that were kept for choosing settings."""
 NAMES = MAIN + EXTRA
-
-ALIKE = ("frost", "spatter")
-"""Those that are only like the published ones: of noise where these have photographs and edges."""
+"""All; `frost` and `spatter` are only like the published ones, of noise for photographs and edges."""
 
 
 def _single(*values: float) -> tuple[Constants, ...]:

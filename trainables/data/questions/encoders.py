@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,19 +39,6 @@ class Encoded(NamedTuple):
         question = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
         sums = self.vectors.new_zeros(len(lengths), self.vectors.shape[1])
         return sums.index_add_(0, question, self.vectors) / lengths.clamp(min=1)[:, None]
-
-
-class TextEncoder(Protocol):
-    """Makes a vector of each word, or of each piece of one, of questions."""
-
-    @property
-    def width(self) -> int:
-        """D."""
-        ...
-
-    def __call__(self, texts: Sequence[str]) -> Encoded:
-        """Vectors of some questions."""
-        ...
 
 
 class WordVectors:

@@ -53,10 +53,6 @@ class Questions:
         """Its questions."""
         return range(*self.question_splits[position : position + 2].tolist())
 
-    def pictures_of(self, questions: Positions) -> Positions:
-        """The position of the picture of each question."""
-        return np.searchsorted(self.question_splits, questions, side="right") - 1
-
     def images(self, positions: Positions) -> NDArray[np.uint8]:
         """Pictures [B, S, S, 3], 0…255. Raises IndexError."""
         return self.pictures.take(positions, axis=0)

@@ -12,7 +12,7 @@ from trainables.data.corruptions.blurs import disc, moved, zoomed
 from trainables.data.corruptions.corrupt import corrupt
 from trainables.data.corruptions.edges import inside, smoothed
 from trainables.data.corruptions.noise import normal, poisson
-from trainables.data.corruptions.severities import ALIKE, EXTRA, MAIN, NAMES, TABLES
+from trainables.data.corruptions.severities import EXTRA, MAIN, NAMES, TABLES
 from trainables.data.corruptions.weather import plasma
 
 _BYTES_BETWEEN = {"glass_blur": 1.0, "pixelate": 1.0, "snow": 0.9}
@@ -34,7 +34,6 @@ def test_pixels_are_those_of_the_published_code(
 
 def test_all_but_two_are_published_in_full() -> None:
     assert {name for _, name, _, _ in PUBLISHED} == set(NAMES) - {"frost"}
-    assert ALIKE == ("frost", "spatter")
     assert (len(MAIN), len(EXTRA), len(set(NAMES))) == (15, 4, 19)
 
 
