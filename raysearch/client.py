@@ -214,9 +214,11 @@ class Client:
         """Goes on with a search for more trials, or more time (seconds)."""
         from raysearch.driver.search import extend
 
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
-            lambda listen: extend(name, self.settings, listen, trials=trials, seconds=time, **said)
+            lambda listen: extend(
+                name, self.settings, listen, trials=trials, seconds=time, **permissions
+            )
         )
 
     def retry(
@@ -230,9 +232,9 @@ class Client:
         """Runs the failed trials of a search again."""
         from raysearch.driver.search import retry
 
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
         return self._driven(
-            lambda listen: retry(name, self.settings, listen, infeasible=infeasible, **said)
+            lambda listen: retry(name, self.settings, listen, infeasible=infeasible, **permissions)
         )
 
     def stop(self, name: str, trial: int | None = None) -> None:

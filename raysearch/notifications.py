@@ -247,8 +247,8 @@ def _send(address: str, news: Mapping[str, Any]) -> None:
 
 def _run(command: str, news: Mapping[str, Any]) -> None:
     """Runs a command by the shell, in a group of its own, with the notification as its input."""
-    said = {"EVENT": news["event"], "SEARCH": news["search"], "STATE": news["state"]}
-    environment = {**os.environ, **{f"RAYSEARCH_{name}": word for name, word in said.items()}}
+    variables = {"EVENT": news["event"], "SEARCH": news["search"], "STATE": news["state"]}
+    environment = {**os.environ, **{f"RAYSEARCH_{name}": word for name, word in variables.items()}}
     process = subprocess.Popen(
         command,
         shell=True,

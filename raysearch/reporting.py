@@ -84,9 +84,9 @@ def report(
     if _bound is not None:
         _bound.report(number, plain, path)
         return
-    said = {"kind": "report", "step": number, "metrics": plain, "checkpoint": path}
-    said["source"], said["wait"] = source, wait
-    _say(said, wait)
+    message = {"kind": "report", "step": number, "metrics": plain, "checkpoint": path}
+    message["source"], message["wait"] = source, wait
+    _say(message, wait)
 
 
 def describe(facts: Mapping[str, Any]) -> None:
@@ -141,8 +141,8 @@ def checkpoint() -> Optional[str]:  # noqa: UP045
     folder = _folder()
     if folder is None:
         return None
-    said = _read(os.path.join(folder, RESUME)).get("checkpoint")
-    return None if said is None else str(said)
+    last = _read(os.path.join(folder, RESUME)).get("checkpoint")
+    return None if last is None else str(last)
 
 
 def bind(session: Any) -> None:
@@ -179,14 +179,14 @@ def _numbers_of(metrics: Mapping[str, Any]) -> "dict[str, float]":  # noqa: UP03
     return found
 
 
-def _say(said: "dict[str, Any]", wait: bool) -> None:  # noqa: UP037
+def _say(message: "dict[str, Any]", wait: bool) -> None:  # noqa: UP037
     """Appends a message, in one write so that those of several processes never mix."""
     folder = _folder()
     assert folder is not None
     answers = os.path.join(folder, ANSWERS)
     start = os.path.getsize(answers) if os.path.exists(answers) else 0
-    said["id"] = f"{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
-    line = json.dumps(said).encode() + b"\n"
+    message["id"] = f"{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
+    line = json.dumps(message).encode() + b"\n"
     descriptor = os.open(
         os.path.join(folder, MESSAGES), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
     )
@@ -195,7 +195,7 @@ def _say(said: "dict[str, Any]", wait: bool) -> None:  # noqa: UP037
     finally:
         os.close(descriptor)
     if wait:
-        _await(answers, start, said["id"])
+        _await(answers, start, message["id"])
 
 
 def _await(answers: str, start: int, asked: str) -> None:

@@ -77,10 +77,10 @@ class Settings:
             BadSetting: the file has another key, or a value that is no text.
         """
         is_all_given = None not in (runs, store, tracking_uri)
-        said = {} if is_all_given else places_of(Path.cwd(), os.environ)
-        folder = Path(runs or said.get("runs") or RUNS).absolute()
-        tracking = tracking_uri or said.get("tracking_uri")
-        database = store or said.get("store")
+        values = {} if is_all_given else places_of(Path.cwd(), os.environ)
+        folder = Path(runs or values.get("runs") or RUNS).absolute()
+        tracking = tracking_uri or values.get("tracking_uri")
+        database = store or values.get("store")
         return cls(
             runs=folder,
             store=absolute(database) if database else sqlite_address(folder / STORE),
@@ -116,8 +116,8 @@ def places_of(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
         BadSetting: the file is no TOML, has another key, or a value that is no text.
     """
     file = next((up / FILE for up in (folder, *folder.parents) if (up / FILE).is_file()), None)
-    said = {} if file is None else _read(file)
-    return said | {key: environment[name] for key, name in KEYS.items() if environment.get(name)}
+    values = {} if file is None else _read(file)
+    return values | {key: environment[name] for key, name in KEYS.items() if environment.get(name)}
 
 
 def _read(file: Path) -> dict[str, str]:

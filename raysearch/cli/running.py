@@ -261,8 +261,8 @@ def extend(
         from raysearch.driver.search import extend as go
 
         seconds = parse_time(time) if time else None
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-        return go(name, settings, listener, trials=trials, seconds=seconds, **said)
+        permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        return go(name, settings, listener, trials=trials, seconds=seconds, **permissions)
 
     with plainly():
         view_of(name, runs, store)
@@ -290,8 +290,8 @@ def retry(
     def go_on(listener: Listener) -> Outcome:
         from raysearch.driver.search import retry as go
 
-        said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
-        return go(name, settings, listener, infeasible=infeasible, **said)
+        permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+        return go(name, settings, listener, infeasible=infeasible, **permissions)
 
     with plainly():
         view_of(name, runs, store)

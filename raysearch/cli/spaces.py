@@ -43,8 +43,8 @@ def show_spaces(as_json: bool) -> None:
         return
     for name, *facts, question in rows:
         say(name)
-        said = [f"{what} {fact}" for what, fact in zip(_HEADER[1:], facts, strict=False)]
-        for line in (*wrap(", ".join(said), width - 2), *wrap(question, width - 2)):
+        parts = [f"{what} {fact}" for what, fact in zip(_HEADER[1:], facts, strict=False)]
+        for line in (*wrap(", ".join(parts), width - 2), *wrap(question, width - 2)):
             say(f"  {line}")
 
 

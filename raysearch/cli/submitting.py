@@ -66,15 +66,15 @@ def _submit(context: typer.Context, **given: Any) -> None:
 
 def _follow(remote: Remote, name: str) -> int:
     """Says how far a search is, each time that changes, until it has ended."""
-    said = ""
+    shown = ""
     try:
         while True:
             state = remote.state(name)["state"]
             text = remote.said(["status", name])
             head = "\n".join(text.splitlines()[: 2 if state != "failed" else None])
-            if head != said:
+            if head != shown:
                 say(head)
-                said = head
+                shown = head
             if state not in _GOING:
                 return FINISHED if state == "finished" else NOTHING_COMPLETED
             if lost_output() is not None:

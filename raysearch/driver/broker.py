@@ -64,7 +64,7 @@ class Ledger:
         self._due: dict[str, int] = {}
         self._next = 0.0
 
-    def report(self, said: Mapping[str, Any]) -> int:
+    def report(self, message: Mapping[str, Any]) -> int:
         """Takes in what a driver says; returns how many trials it may run.
 
         `said` has the fields of a `Claim`, the `name` of its search, and the grant that it `has`:
@@ -72,10 +72,10 @@ class Ledger:
         """
         now = self._now()
         self._expire(now)
-        fields = {key: value for key, value in said.items() if key not in ("name", "has")}
+        fields = {key: value for key, value in message.items() if key not in ("name", "has")}
         claim = Claim(**fields)
         before = self._known.get(claim.search)
-        known = _Known(claim, said["name"], now, max(claim.runs, said["has"]), 0, now)
+        known = _Known(claim, message["name"], now, max(claim.runs, message["has"]), 0, now)
         if before is not None and not claim.runs and claim.wants:
             known.without_since = before.without_since
         self._known[claim.search] = known
@@ -147,9 +147,9 @@ class Broker:
         self._seen: tuple[float, list[Node]] = (0.0, [])
         self._ledger = Ledger(self._nodes, user_limit)
 
-    def report(self, said: dict[str, Any]) -> int:
+    def report(self, message: dict[str, Any]) -> int:
         """How many trials this search may run at once."""
-        return self._ledger.report(said)
+        return self._ledger.report(message)
 
     def withdraw(self, search: str) -> None:
         """This search has no driver any more."""
@@ -209,8 +209,8 @@ def ensure(ray_address: str, user_limit: int | None = None) -> None:
     try:
         ray.get(get_or_create(user_limit).limit_users.remote(user_limit), timeout=30)
     except RayError as error:
-        said = str(error).strip().splitlines()[0]
-        raise Unreachable(f"the broker on {ray_address} does not answer: {said}") from None
+        reason = str(error).strip().splitlines()[0]
+        raise Unreachable(f"the broker on {ray_address} does not answer: {reason}") from None
 
 
 def describe(ray_address: str) -> dict[str, Any]:
@@ -227,5 +227,5 @@ def describe(ray_address: str) -> dict[str, Any]:
         broker: Any = ray.get_actor(BROKER, namespace=NAMESPACE)
         return ray.get(broker.describe.remote(), timeout=5)
     except (ValueError, RayError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise Unreachable(f"the broker on {ray_address} does not answer: {said}") from None
+        reason = str(error).strip().splitlines()[0]
+        raise Unreachable(f"the broker on {ray_address} does not answer: {reason}") from None

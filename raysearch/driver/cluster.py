@@ -141,8 +141,8 @@ def _refuse_silence(address: str) -> None:
         raise _no_cluster(address, str(error)) from None
 
 
-def _no_cluster(address: str, said: str) -> Unreachable:
-    first = (said.strip().splitlines() or ["no answer"])[0]
+def _no_cluster(address: str, reason: str) -> Unreachable:
+    first = (reason.strip().splitlines() or ["no answer"])[0]
     return Unreachable(
         f"--address must be a Ray cluster, as auto or head:6379, got {address!r}: {first}"
     )

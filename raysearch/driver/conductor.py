@@ -130,13 +130,13 @@ class Conductor:
             return []  # an attempt that was given up: whatever it says is refused
         for message in messages:
             try:
-                said = checked(message, self.folder / f"{trial:04d}")
-                if said["kind"] == "end":
-                    return self._end(live, said)
-                self._take(live, said)
+                received = checked(message, self.folder / f"{trial:04d}")
+                if received["kind"] == "end":
+                    return self._end(live, received)
+                self._take(live, received)
             except InvalidMessage as error:
-                said = {"kind": "end", "outcome": "exception", "message": str(error)}
-                return self._end(live, said)
+                received = {"kind": "end", "outcome": "exception", "message": str(error)}
+                return self._end(live, received)
             self._slots.spoke(live)
         if live.role is not None:
             return None
@@ -343,8 +343,8 @@ class Conductor:
         """Turns a request into an event, and does what it asks for."""
         action, trial = body["action"], body.get("trial")
         if action in (Noted.kind, Tagged.kind):
-            said = {key: value for key, value in body.items() if key != "action"}
-            self.log.append(fact_of(action, said), commit=True)
+            fields = {key: value for key, value in body.items() if key != "action"}
+            self.log.append(fact_of(action, fields), commit=True)
             return
         self.log.append(Requested(action, number, trial), trial, commit=True)
         if action == "stop" and trial is None:

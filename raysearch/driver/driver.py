@@ -227,9 +227,9 @@ class Driver:
         if lost:
             halt = Halted("interrupted", lost)
         with suppress(RaysearchError, OSError):  # then the next resume says what is damaged
-            said = changed_meanwhile(self._view.spec, self._settings, self._paths)
-            if said:
-                self._log.append(Noticed(said))
+            change = changed_meanwhile(self._view.spec, self._settings, self._paths)
+            if change:
+                self._log.append(Noticed(change))
         best = self._view.best()
         number = best.number if best is not None else None
         self._log.append(_ENDS[halt.state](halt.reason, number), commit=True)

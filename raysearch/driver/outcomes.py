@@ -126,8 +126,8 @@ class Outcomes:
     def refused(self, live: LiveTrial, message: Mapping[str, Any]) -> None:
         """A report that its session refused: it counts for nothing, and is on record."""
         if live.role is None:
-            said = {name: message[name] for name in ("step", "metrics", "message")}
-            self._log.append(Refused(live.attempt, **said), live.number)
+            facts = {name: message[name] for name in ("step", "metrics", "message")}
+            self._log.append(Refused(live.attempt, **facts), live.number)
 
     def _append(
         self,

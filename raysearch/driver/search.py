@@ -272,10 +272,12 @@ def extend(
         limit = None if spec.time is None else spec.time + (seconds or 0.0)
         return partial(study.extend, None if total is None else total + (trials or 0), limit)
 
-    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
     more = "" if trials is None else f" --trials {trials}"
     more += "" if seconds is None else f" --time {seconds:g}s"
-    return resume(name, settings, listener, change=change, asked=f"extend {name}{more}", **said)
+    return resume(
+        name, settings, listener, change=change, asked=f"extend {name}{more}", **permissions
+    )
 
 
 def _points(spec: SearchSpec) -> str:
@@ -314,9 +316,9 @@ def retry(
 
         return write
 
-    said = {"accept_changes": accept_changes, "as_it_was": as_it_was}
+    permissions = {"accept_changes": accept_changes, "as_it_was": as_it_was}
     asked = f"retry {name}{' --infeasible' if infeasible else ''}"
-    return resume(name, settings, listener, change=change, asked=asked, **said)
+    return resume(name, settings, listener, change=change, asked=asked, **permissions)
 
 
 def _fewer(spec: SearchSpec, settings: Settings) -> int | None:

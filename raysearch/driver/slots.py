@@ -190,9 +190,9 @@ class BrokerClient:
         if silence > _SILENT:
             self._slots.grant = min(self._slots.grant or 0, runs)
         if silence > _GIVES_UP:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self._slots.problem = (
-                f"the cluster has no {BROKER} that answers, for {silence:.0f} s: {said}"
+                f"the cluster has no {BROKER} that answers, for {silence:.0f} s: {reason}"
             )
 
 

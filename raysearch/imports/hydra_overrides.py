@@ -93,12 +93,12 @@ def _depth(text: str) -> int:
 def _words(error: Exception) -> str:
     """What Hydra says, without the line itself and the address of its manual."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    said = [
+    reasons = [
         line
         for line in lines
         if line and line != "^" and not line.startswith(("Error parsing override", "See https:"))
     ]
-    return re.sub(r"^\w+ while evaluating '.*?': ", "", "; ".join(said)) or type(error).__name__
+    return re.sub(r"^\w+ while evaluating '.*?': ", "", "; ".join(reasons)) or type(error).__name__
 
 
 def _value(found: Parsed) -> Any:

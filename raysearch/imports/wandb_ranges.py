@@ -65,8 +65,8 @@ def read_range(path: str, spec: Spec, *, grid: bool, example: object) -> Paramet
     try:
         return _read(path, spec, grid, example)
     except BadSetting as error:  # what a range itself says begins with its rule
-        said = str(error)
-        raise BadSetting(said if said.startswith(path) else f"{path} {said}") from None
+        text = str(error)
+        raise BadSetting(text if text.startswith(path) else f"{path} {text}") from None
 
 
 def _read(path: str, spec: Spec, grid: bool, example: object) -> Parameter:

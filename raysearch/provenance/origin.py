@@ -37,15 +37,15 @@ def git_state(folder: Path) -> GitState:
 def _sent_state(file: Path) -> GitState:
     """What was written down where a tree was sent. Raises BadSetting if it is not that."""
     try:
-        said = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise BadSetting(f"{file} must be as it was sent, and is no JSON: {error}") from None
-    if not isinstance(said, dict):
+    if not isinstance(content, dict):
         raise BadSetting(
-            f"{file} must be as it was sent, a mapping, got {article(type(said).__name__)}"
+            f"{file} must be as it was sent, a mapping, got {article(type(content).__name__)}"
         )
     try:
-        return read_part(GitState, said, "")
+        return read_part(GitState, content, "")
     except ValueError as error:
         raise BadSetting(f"{file} must be as it was sent: {error}") from None
 

@@ -104,10 +104,10 @@ def find_repository(folder: Path) -> Repository | None:
     if not top:
         return None
     try:
-        said = ask(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").decode().split()
+        names = ask(folder, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").decode().split()
     except Refused:
-        said = ["", ""]
-    return Repository(Path(top).resolve(), said[0], said[-1])
+        names = ["", ""]
+    return Repository(Path(top).resolve(), names[0], names[-1])
 
 
 def ask(

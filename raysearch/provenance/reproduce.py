@@ -120,8 +120,8 @@ def reproduce(
         say(f"warning    {warning}")
     say(f"log        {target / 'log.txt'}")
     job = _job(past, target, None if code is None else target / "code")
-    said = rerun(job, paths, _variables(past), target / "log.txt")
-    return Reproduction(name, trial, target, code, _rows(past, said), said[-1]["error"])
+    records = rerun(job, paths, _variables(past), target / "log.txt")
+    return Reproduction(name, trial, target, code, _rows(past, records), records[-1]["error"])
 
 
 # What is recorded
@@ -288,14 +288,14 @@ def _variables(past: _Past) -> dict[str, str | None]:
 # Comparing
 
 
-def _rows(past: _Past, said: list[dict[str, Any]]) -> tuple[Row, ...]:
+def _rows(past: _Past, records: list[dict[str, Any]]) -> tuple[Row, ...]:
     """All that can be compared, numbers first."""
     now: dict[int, Mapping[str, float]] = {}
     facts: dict[str, Any] = {}
     rows: list[Row] = []
     tested: Mapping[str, float] | None = None
     last = math.inf if past.trial.state == "complete" else past.trial.reports[-1][0]
-    for line in said:
+    for line in records:
         if line["kind"] == "report" and line["metrics"] and line["step"] <= last:
             now[line["step"]] = {**line["metrics"], **now.get(line["step"], {})}
         elif line["kind"] == "described":
@@ -313,7 +313,7 @@ def _rows(past: _Past, said: list[dict[str, Any]]) -> tuple[Row, ...]:
         *(score_rows(scores, tested) if scores else ()),
         *(fact_rows(past.trial.facts, facts) if facts else ()),
         *version_rows(_versions(past)),
-        *_outside_row(said[-1]["outside"]),
+        *_outside_row(records[-1]["outside"]),
     )
 
 

@@ -61,5 +61,5 @@ def _is_installed(entry: str) -> bool:
 def _usual() -> frozenset[str]:
     """Where a fresh process of this interpreter looks."""
     command = [sys.executable, "-P", "-c", "import json, sys; print(json.dumps(sys.path))"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return frozenset(json.loads(said.splitlines()[-1]))
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return frozenset(json.loads(output.splitlines()[-1]))

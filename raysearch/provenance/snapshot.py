@@ -68,8 +68,8 @@ def keep(
             "sources": sources,
         }
     )
-    said, name = json.loads(text), _hash(text)
-    kept = CodeState(name, said["source"], said["files"][_VERSIONS])
+    recorded, name = json.loads(text), _hash(text)
+    kept = CodeState(name, recorded["source"], recorded["files"][_VERSIONS])
     if known is not None and (known.source, known.versions) == (kept.source, kept.versions):
         if not damage(folder, known.snapshot):
             return known
@@ -111,12 +111,12 @@ def unpack(folder: Path, name: str, target: Path) -> list[Path]:
     Raises:
         ValueError: the snapshot is damaged.
     """
-    said = manifest(folder, name)
+    recorded = manifest(folder, name)
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
         archive.extractall(target)
-    (target / ROOTS).write_bytes(_json([root["path"] for root in said["roots"]]))
-    return [target / path for path in said["paths"]]
+    (target / ROOTS).write_bytes(_json([root["path"] for root in recorded["roots"]]))
+    return [target / path for path in recorded["paths"]]
 
 
 def unpack_folder(folder: Path, name: str, inner: Path, target: Path) -> list[str]:
@@ -177,16 +177,16 @@ def changed_since(folder: Path, name: str, now: Sources, modules: Iterable[str])
             f"the code kept in {folder / FOLDER / name} is damaged ({wrong[0]}), so nobody can say "
             f"whether it changed; go on with what is here by --accept-changes"
         )
-    said = manifest(folder, name)
-    if said["sources"] == {each: _hash(content) for each, content in now.files.items()}:
+    recorded = manifest(folder, name)
+    if recorded["sources"] == {each: _hash(content) for each, content in now.files.items()}:
         return []
     with zipfile.ZipFile(folder / FOLDER / name / _ARCHIVE) as archive:
         kept = {entry: archive.read(entry) for entry in archive.namelist()}
     begin = list(modules)
-    then = imported(kept, said["paths"], begin)
+    then = imported(kept, recorded["paths"], begin)
     here = imported(now.files, now.paths, begin)
     changed = {file for file in {*then, *here} if then.get(file) != here.get(file)}
-    return sorted(changed | _changed_of_programs(said, now))
+    return sorted(changed | _changed_of_programs(recorded, now))
 
 
 def programs_of(folder: Path, name: str) -> list[Path]:
@@ -196,13 +196,13 @@ def programs_of(folder: Path, name: str) -> list[Path]:
     return [Path(each) for each in manifest(folder, name).get("programs", ())]
 
 
-def _changed_of_programs(said: Mapping[str, Any], now: Sources) -> set[str]:
+def _changed_of_programs(recorded: Mapping[str, Any], now: Sources) -> set[str]:
     """The code of programs that is another now, or gone. A new file is nothing that they know."""
-    then, here = ([root["path"] for root in roots] for roots in (said["roots"], now.roots))
+    then, here = ([root["path"] for root in roots] for roots in (recorded["roots"], now.roots))
     changed = set[str]()
-    for program in said.get("programs", ()):
+    for program in recorded.get("programs", ()):
         before, after = (place_of(Path(program), roots) for roots in (then, here))
-        for name, digest in said["sources"].items():
+        for name, digest in recorded["sources"].items():
             if name.startswith(f"{before}/") and name.endswith((*SOURCES, ".sh")):
                 own = name[len(str(before)) + 1 :]
                 content = now.files.get(f"{after}/{own}")

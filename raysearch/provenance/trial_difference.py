@@ -148,7 +148,7 @@ def _code(one: _Trial, other: _Trial) -> Iterator[Difference]:
     if names[0] == names[1]:
         return
     try:
-        said = [
+        manifests = [
             {} if name is None else snapshot.manifest(each.folder, name)
             for each, name in zip((one, other), names, strict=True)
         ]
@@ -163,7 +163,7 @@ def _code(one: _Trial, other: _Trial) -> Iterator[Difference]:
         kept = ["not kept" if name is None else name for name in names]
         yield Difference("code", "snapshot", kept[0], kept[1])
         return
-    yield from _files(*(each["sources"] for each in said))
+    yield from _files(*(each["sources"] for each in manifests))
     for name, then, now in differences(*machines):
         yield Difference("code", name, then, now)
 

@@ -89,7 +89,7 @@ def answer_lines(view: SearchView) -> list[str]:
     if len(won.metrics) == 1 and won.rank.seeds > 1:
         runs = ", ".join(str(run.number) for run in won.rank.runs)
         lines.append(f"           mean and 95 % interval of trials {runs}, a seed each")
-    lines += [f"           {said}" for said in long_means(view)]
+    lines += [f"           {sentence}" for sentence in long_means(view)]
     if len(won.front) > MOST_WINNERS and any(trial.tested for trial in view.trials.values()):
         tested = len(winners(view))
         lines.append(f"           {tested} of the {len(won.front)} on the front were tested")
@@ -134,9 +134,9 @@ def _setting_lines(view: SearchView) -> list[str]:
         values = [(trial.values or [math.nan])[0] for trial in trials]
         middle = mean(values)
         blind = below(middle, trials, metric.name, metric.direction)
-        said = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
+        average = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
         text = (
-            f"{said}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
+            f"{mean}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
         )
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
@@ -171,7 +171,7 @@ def _as_is(value: object) -> str:
 
 def warning_lines(spec: SearchSpec) -> list[str]:
     """What is doubtful of a search before it begins."""
-    return [f"warning    {said}" for said in spec.warnings]
+    return [f"warning    {sentence}" for sentence in spec.warnings]
 
 
 def resource_lines(spec: SearchSpec, at_once: int | None = None) -> list[str]:

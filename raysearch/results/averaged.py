@@ -44,7 +44,7 @@ def foreseen_means(sweep: Sweep, space: Space) -> list[str]:
     asked = (getattr(point.config, "evaluations_made", None) for point in space.preview(_SOME))
     made = [number for ask in asked if ask is not None and (number := ask()) is not None]
     metrics = (MetricSpec(each.name, each.direction, each.reduce) for each in sweep.metrics)
-    return [said for metric in metrics if made and (said := long_mean(metric, min(made)))]
+    return [sentence for metric in metrics if made and (sentence := long_mean(metric, min(made)))]
 
 
 def long_means(view: SearchView) -> list[str]:
@@ -58,4 +58,6 @@ def long_means(view: SearchView) -> list[str]:
     done = (trial.reports for trial in view.trials.values() if trial.is_feasible)
     curves = (sum(bool(values) for _, _, values, _ in reports) for reports in done)
     shortest = min(filter(None, curves), default=0)
-    return [said for metric in metrics if shortest and (said := long_mean(metric, shortest))]
+    return [
+        sentence for metric in metrics if shortest and (sentence := long_mean(metric, shortest))
+    ]

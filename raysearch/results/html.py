@@ -107,9 +107,9 @@ def trial_html(trial: ShownTrial) -> str:
 def _headline(view: ShownSearch) -> str:
     counts = view.counts()
     states = ("running", "waiting", *ENDED)
-    said = [f"{counts[state]} {_state(state)}" for state in states if counts.get(state)]
+    parts = [f"{counts[state]} {_state(state)}" for state in states if counts.get(state)]
     reason = f" ({_text(one_line(view.reason))})" if view.reason else ""
-    words = ", ".join(said) or "no trial yet"
+    words = ", ".join(parts) or "no trial yet"
     return f"<p><b>{_text(view.search)}</b> {_text(view.state)}{reason}: {words}</p>"
 
 

@@ -41,11 +41,11 @@ class Spent:
 
     def __str__(self) -> str:
         """`2.1 h of trials, 2.1 GPU-hours, 3 h of CPU, 310 Wh`."""
-        said = [f"{spelt(self.seconds)} of trials"]
-        said += [f"{self.gpu_hours:.3g} GPU-hours"] if self.gpu_hours else []
-        said += [f"{spelt(3600 * self.cpu_hours)} of CPU"] if self.cpu_hours else []
-        said += [f"{self.energy_wh:.3g} Wh"] if self.energy_wh is not None else []
-        return ", ".join(said)
+        parts = [f"{spelt(self.seconds)} of trials"]
+        parts += [f"{self.gpu_hours:.3g} GPU-hours"] if self.gpu_hours else []
+        parts += [f"{spelt(3600 * self.cpu_hours)} of CPU"] if self.cpu_hours else []
+        parts += [f"{self.energy_wh:.3g} Wh"] if self.energy_wh is not None else []
+        return ", ".join(parts)
 
 
 def spelt(seconds: float) -> str:

@@ -135,9 +135,9 @@ def wrong_request(findings: Sequence[Any]) -> Response:
     if first["loc"][0] == "path":
         given = str(first.get("input"))[:80]
         return refused(UnknownName(f"no {_THINGS[first['loc'][1]]} is named {given!r}"))
-    said = [f"{'.'.join(map(str, one['loc']))[:200]}: {_rule(one)}" for one in findings[:5]]
+    reasons = [f"{'.'.join(map(str, one['loc']))[:200]}: {_rule(one)}" for one in findings[:5]]
     more = f"; and {len(findings) - 5} more" if len(findings) > 5 else ""
-    return refusal("; ".join(said) + more, 422, "BadSetting")
+    return refusal("; ".join(reasons) + more, 422, "BadSetting")
 
 
 def _rule(finding: Mapping[str, Any]) -> str:

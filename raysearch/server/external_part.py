@@ -46,14 +46,14 @@ class Outside:
 
     def _ask(self) -> None:
         try:
-            said = self._answers()
+            reason = self._answers()
         except Exception as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-        state = "down" if said else "up"
-        is_news = (state, said) != (self._state, self._reason)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+        state = "down" if reason else "up"
+        is_news = (state, reason) != (self._state, self._reason)
         if state != self._state:
             self._since = time.time()
-        self._state, self._reason = state, said
+        self._state, self._reason = state, reason
         if is_news:
             for listener in self.listeners:
                 listener()

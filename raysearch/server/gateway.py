@@ -128,10 +128,10 @@ def _add_facts(app: FastAPI, supervisor: Supervisor) -> None:
         except UnknownName:
             parts = {"service": {"state": "down"}}
         is_well = all(part.get("state") == "up" for part in parts.values())
-        said: dict[str, Any] = {"ok": is_well}
+        answer: dict[str, Any] = {"ok": is_well}
         if request.state.is_known:
-            said |= {"parts": parts, "slots": slots(supervisor.state)}
-        return JSONResponse(said, 200 if is_well else 503)
+            answer |= {"parts": parts, "slots": slots(supervisor.state)}
+        return JSONResponse(answer, 200 if is_well else 503)
 
     @app.get("/cluster")
     def cluster() -> dict[str, Any]:
@@ -190,8 +190,8 @@ def _add_searches(app: FastAPI, supervisor: Supervisor, commands: Commands) -> N
 
         def lines() -> Iterator[str]:
             for event in supervisor.store().events(name, after):
-                said = {key: getattr(event, key) for key in ("seq", "trial", "kind", "time")}
-                yield encode({**said, "body": event.body.plain()}) + "\n"
+                answer = {key: getattr(event, key) for key in ("seq", "trial", "kind", "time")}
+                yield encode({**answer, "body": event.body.plain()}) + "\n"
 
         return StreamingResponse(lines(), media_type=_LINES)
 
@@ -199,14 +199,14 @@ def _add_searches(app: FastAPI, supervisor: Supervisor, commands: Commands) -> N
     def holder(name: Name) -> dict[str, Any]:
         driven, settings, store = supervisor.driven(name), supervisor.settings(), supervisor.store()
         folder = settings.folder(name)
-        said: dict[str, Any] = {"name": name, "folder": str(folder), "holder": None}
+        answer: dict[str, Any] = {"name": name, "folder": str(folder), "holder": None}
         if driven is not None:
-            said |= {"reason": driven.reason, "lines": driven.lines}
+            answer |= {"reason": driven.reason, "lines": driven.lines}
         if driven is not None and driven.state:
-            return {**said, "state": driven.state}
+            return {**answer, "state": driven.state}
         view = view_of(name, settings)[1]
         return {
-            **said,
+            **answer,
             "state": state_of(view, settings),
             "holder": store.lock(name, folder).holder(),
         }

@@ -35,9 +35,9 @@ class JobState:
     exit: int | None = None
 
 
-def _refused(name: str, said: str) -> str:
-    text = f"Ray took no job for {name!r}: {said}"
-    if _NO_AGENT in said:
+def _refused(name: str, reason: str) -> str:
+    text = f"Ray took no job for {name!r}: {reason}"
+    if _NO_AGENT in reason:
         text += (
             "; each node has an agent on port 52365 (--dashboard-agent-listen-port of "
             "`ray start`): another Ray of this host may have it"
@@ -109,10 +109,10 @@ class Jobs:
         """The last lines that a driver printed; none if Ray knows no such job any more."""
         with self._client() as client:
             try:
-                said = client.get_job_logs(job)
+                output = client.get_job_logs(job)
             except RuntimeError:
                 return []
-        return [hidden(line)[:_WIDE] for line in said.splitlines() if line.strip()][-_LINES:]
+        return [hidden(line)[:_WIDE] for line in output.splitlines() if line.strip()][-_LINES:]
 
     def stop(self, job: str) -> None:
         """Asks a driver to end in order; it is killed when it does not."""

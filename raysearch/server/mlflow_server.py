@@ -92,15 +92,15 @@ def bare(url: str) -> str:
 
 def answers(uri: str, user: str, password: str) -> str:
     """Nothing if it answers, knows the password, and its database is there; else what is wrong."""
-    said = requests.get(
+    response = requests.get(
         f"{uri}/api/2.0/mlflow/experiments/get?experiment_id=0",
         auth=(user, password),
         timeout=_TIMEOUT,
     )
-    if said.status_code == 401:
+    if response.status_code == 401:
         return f"MLflow refuses the password of {user!r} that secrets.json holds"
-    if said.status_code >= 500:
-        return f"MLflow answers with status {said.status_code}: {said.text[:200]}"
+    if response.status_code >= 500:
+        return f"MLflow answers with status {response.status_code}: {response.text[:200]}"
     return ""
 
 

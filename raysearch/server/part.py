@@ -94,8 +94,8 @@ class Part:
         with self._changed:
             self._changed.wait_for(lambda: self._state == "up" or self._failures > 2, limit)
         if self._state != "up":
-            said = self._reason or f"it does not answer within {limit:g} s"
-            raise Unreachable(f"{self.name} does not come up: {said} (its log is {self.log})")
+            reason = self._reason or f"it does not answer within {limit:g} s"
+            raise Unreachable(f"{self.name} does not come up: {reason} (its log is {self.log})")
 
     def stop(self) -> None:
         """Ends it in order, and for good."""
@@ -117,13 +117,13 @@ class Part:
     def _keep(self) -> None:
         while not self._ending.wait(self._pause()):
             try:
-                said = self._live()
+                reason = self._live()
             except Exception as error:  # it could not even be started
-                said = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {error}"
             if self._ending.is_set():
                 break
             self._failures, self.restarts = self._failures + 1, self.restarts + 1
-            self._become("down", said)
+            self._become("down", reason)
         self._become("down", "ended with the service")
 
     def _pause(self) -> float:
@@ -168,18 +168,18 @@ class Part:
                 return _ended(process.returncode, self.log)
             if time.monotonic() < asked + ASK_EVERY * was_up:
                 continue
-            said, asked = self._ask(), time.monotonic()
+            reason, asked = self._ask(), time.monotonic()
             rotate(self.log)
-            if not said:
+            if not reason:
                 answered, was_up = asked, True
                 self._become("up", self._reason)
                 if asked > self._up_since + _STEADY:
                     self._failures = 0
             elif was_up:
-                self._become("down", said)
+                self._become("down", reason)
             patience = PATIENCE if was_up else START_PATIENCE
             if asked > answered + patience:
-                return f"it has not answered for {patience:g} s: {said}"
+                return f"it has not answered for {patience:g} s: {reason}"
         return ""
 
     def _ask(self) -> str:
@@ -239,14 +239,14 @@ def end_marked(mark: str) -> int:
 
 def _has(process: Path, beginning: bytes) -> bool:
     try:
-        said = (process / "environ").read_bytes()
+        variables = (process / "environ").read_bytes()
     except OSError:  # it is another user's, or gone
         return False
-    return any(one.startswith(beginning) for one in said.split(b"\0"))
+    return any(one.startswith(beginning) for one in variables.split(b"\0"))
 
 
 def _ended(status: int, log: Path) -> str:
     if status < 0:  # the log's last words are about something else
         return f"it was ended by signal {signal.Signals(-status).name}"
-    said = last_line(log)
-    return f"it ended with exit status {status}" + (f": {said}" if said else "")
+    reason = last_line(log)
+    return f"it ended with exit status {status}" + (f": {reason}" if reason else "")

@@ -204,8 +204,8 @@ def ensure_databases(url: str, names: list[str]) -> None:
             f"for it, or give it CREATEDB"
         ) from None
     except psycopg.Error as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Unreachable(f"--database cannot be used: {said}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise Unreachable(f"--database cannot be used: {reason}") from None
 
 
 def _unprivileged() -> str:

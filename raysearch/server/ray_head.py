@@ -22,17 +22,17 @@ def find(address: str) -> tuple[str, str]:
             user has not said that this is meant, or it has no dashboard, which takes the jobs.
     """
     found = _located(address)
-    said = asked(found, "")
-    if said == grpc.StatusCode.OK:
+    answer = asked(found, "")
+    if answer == grpc.StatusCode.OK:
         if os.environ.get("RAY_AUTH_MODE") != "disabled":
             raise Unreachable(
                 f"the Ray at {found} asks nobody for a token: whoever reaches it may run anything; "
                 f"end it and start it by `RAY_AUTH_MODE=token ray start --head`, or set "
                 f"RAY_AUTH_MODE=disabled here too if it is meant so"
             )
-    elif said == grpc.StatusCode.UNAUTHENTICATED:
-        if said := answers(found):
-            raise Unreachable(said)
+    elif answer == grpc.StatusCode.UNAUTHENTICATED:
+        if answer := answers(found):
+            raise Unreachable(answer)
     else:
         raise Unreachable(f"no Ray answers at {found}: start it by `ray start --head`")
     return found, _dashboard(found)
@@ -40,10 +40,10 @@ def find(address: str) -> tuple[str, str]:
 
 def answers(address: str) -> str:
     """Nothing if Ray answers at an address and takes our token; otherwise what is wrong."""
-    said = asked(address, token())
-    if said == grpc.StatusCode.OK:
+    answer = asked(address, token())
+    if answer == grpc.StatusCode.OK:
         return ""
-    if said == grpc.StatusCode.UNAUTHENTICATED:
+    if answer == grpc.StatusCode.UNAUTHENTICATED:
         return (
             f"the Ray at {address} refuses our token: it was started with another one than "
             f"RAY_AUTH_TOKEN or ~/.ray/auth_token says now"

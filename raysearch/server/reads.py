@@ -129,9 +129,9 @@ def page_of(schema: Mapping[str, Any]) -> str:
                 f"<li><code>{escape(one['name'])}</code> {escape(one.get('description', ''))}</li>"
                 for one in about.get("parameters", [])
             ]
-            said = escape(about.get("description") or about.get("summary", ""))
+            purpose = escape(about.get("description") or about.get("summary", ""))
             rows.append(
-                f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{said}</p>"
+                f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p>{purpose}</p>"
                 f"<ul>{''.join(taken)}</ul>"
             )
     title = escape(f"{schema['info']['title']} {schema['info']['version']}")

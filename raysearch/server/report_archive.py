@@ -33,16 +33,16 @@ async def report_of(
         RaysearchError: it could not be written; what the command says, of its kind.
         RuntimeError: it ended by a fault of ours, with its traceback.
     """
-    said, status, kind = {"out": "", "err": ""}, 1, ""
+    outputs, status, kind = {"out": "", "err": ""}, 1, ""
     command = ["report", name, *([] if by is None else [f"--by={by}"])]
     async for message in commands.run(command, service, is_left):
         status, kind = message.get("exit", status), message.get("kind", kind)
-        for where in said:
-            said[where] += message.get(where, "")
+        for where in outputs:
+            outputs[where] += message.get(where, "")
     if status not in (0, BAD_INPUT):
-        raise RuntimeError(f"no report was written, exit status {status}: {said['err']}")
+        raise RuntimeError(f"no report was written, exit status {status}: {outputs['err']}")
     if status != 0:
-        raise KINDS.get(kind, BadSetting)(said["err"].strip().removeprefix("error: "))
+        raise KINDS.get(kind, BadSetting)(outputs["err"].strip().removeprefix("error: "))
     # Not as it was printed: a terminal spells out some letters of a folder.
     folder = Settings.locate(service.runs).folder(name) / "report"
     for _ in range(_TRIES):

@@ -222,8 +222,8 @@ class Service:
 
 def gateway_answers(health: str) -> str:
     """Nothing if the gateway answers, whatever it says of the other parts."""
-    said = requests.get(health, timeout=5)
-    return "" if "ok" in said.json() else f"it answers with status {said.status_code}"
+    response = requests.get(health, timeout=5)
+    return "" if "ok" in response.json() else f"it answers with status {response.status_code}"
 
 
 def _module(name: str) -> list[str]:

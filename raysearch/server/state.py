@@ -46,12 +46,12 @@ class ServiceState:
             LookupError: there is none, or its process is gone.
         """
         try:
-            said = json.loads((state / _FILE).read_text())
+            content = json.loads((state / _FILE).read_text())
         except FileNotFoundError:
             raise UnknownName(
                 f"no service runs on {state}: start one by `raysearch serve --state {state}`"
             ) from None
-        found = cls(**{one.name: said[one.name] for one in fields(cls)})
+        found = cls(**{one.name: content[one.name] for one in fields(cls)})
         if not _is_alive(found.pid):
             raise UnknownName(
                 f"the service of {state} (process {found.pid}) is gone: start it again by "

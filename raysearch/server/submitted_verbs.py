@@ -36,14 +36,14 @@ def supervisor_text(arguments: Sequence[str], supervisor: Supervisor) -> Supervi
     if verb == "stop":
         if len(rest) > 1:
             return SupervisorText()  # one trial of it
-        said = supervisor.let_be(name) if is_name(name) else None
-        return SupervisorText() if said is None else SupervisorText(said + "\n", is_all=True)
+        reply = supervisor.let_be(name) if is_name(name) else None
+        return SupervisorText() if reply is None else SupervisorText(reply + "\n", is_all=True)
     driven = supervisor.driven(name) if is_name(name) else None
     told = SupervisorText() if driven is None else _status(name, driven, as_json="--json" in rest)
-    said = _slots(name, supervisor)
-    if told.is_all or not said:
+    reply = _slots(name, supervisor)
+    if told.is_all or not reply:
         return told
-    return replace(told, text=said + told.text, where="err" if "--json" in rest else "out")
+    return replace(told, text=reply + told.text, where="err" if "--json" in rest else "out")
 
 
 def _slots(name: str, supervisor: Supervisor) -> str:
@@ -61,8 +61,8 @@ def _slots(name: str, supervisor: Supervisor) -> str:
 def _status(name: str, driven: Driven, *, as_json: bool) -> SupervisorText:
     text = "".join(f"  {line}\n" for line in driven.lines)
     if driven.state and as_json:
-        said = {"name": name, **asdict(driven), "counts": {}, "best": None, "trials": []}
-        return SupervisorText(json.dumps(said, indent=2) + "\n", is_all=True)
+        reply = {"name": name, **asdict(driven), "counts": {}, "best": None, "trials": []}
+        return SupervisorText(json.dumps(reply, indent=2) + "\n", is_all=True)
     if driven.state:
         return SupervisorText(f"{name}: {driven.state} ({driven.reason})\n{text}", is_all=True)
     if not driven.reason:

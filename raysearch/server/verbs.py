@@ -140,17 +140,17 @@ async def _said(
     process: asyncio.subprocess.Process, is_left: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[dict[str, Any]]:
     """What a command prints until it ends; it does not outlive this."""
-    said: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(64)
+    outputs: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(64)
     assert process.stdout is not None and process.stderr is not None
     readers = [
-        asyncio.create_task(_read(process.stdout, "out", said)),
-        asyncio.create_task(_read(process.stderr, "err", said)),
+        asyncio.create_task(_read(process.stdout, "out", outputs)),
+        asyncio.create_task(_read(process.stderr, "err", outputs)),
     ]
     try:
         open_streams = len(readers)
         while open_streams:
             try:
-                message = await asyncio.wait_for(said.get(), 0.5)
+                message = await asyncio.wait_for(outputs.get(), 0.5)
             except TimeoutError:
                 if await is_left():
                     return
@@ -190,13 +190,13 @@ def _own_path() -> list[str]:
 
 
 async def _read(
-    stream: asyncio.StreamReader, name: str, said: asyncio.Queue[dict[str, Any] | None]
+    stream: asyncio.StreamReader, name: str, outputs: asyncio.Queue[dict[str, Any] | None]
 ) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while piece := await stream.read(1 << 16):
         if text := decoder.decode(piece):
-            await said.put({name: text})
-    await said.put(None)
+            await outputs.put({name: text})
+    await outputs.put(None)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

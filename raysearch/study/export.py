@@ -188,9 +188,9 @@ def _created(
 
 def _study_attrs(view: SearchView) -> dict[str, Any]:
     """What is known of a search, by names that do not collide with another program's."""
-    said = {key: to_plain(getattr(view.spec, key)) for key in (*_SAID, *_WITH)}
+    tags = {key: to_plain(getattr(view.spec, key)) for key in (*_SAID, *_WITH)}
     metrics = [f"{m.direction} {m.name} ({m.reduce})" for m in view.spec.metrics]
-    known = {"search": view.search, "state": view.state, "metrics": metrics, **said}
+    known = {"search": view.search, "state": view.state, "metrics": metrics, **tags}
     return {f"raysearch.{key}": value for key, value in known.items()}
 
 

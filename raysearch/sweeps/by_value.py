@@ -175,12 +175,12 @@ def _pickled(sweep: Sweep, objects: Mapping[str, Any]) -> bytes:
     try:
         return cloudpickle.dumps(dict(objects))
     except Exception as error:  # foreign objects raise whatever they like
-        said = sentence(error)
+        reason = sentence(error)
         found = (_culprit(one, _DEEP) for one in objects.values())
         culprit = next(filter(None, found), "an object of it")
     raise BadSetting(
         f"sweep {_attribute(sweep)} cannot be shipped to its trials, since {culprit} cannot "
-        f"be pickled ({said}); make it where it is used, or in a module"
+        f"be pickled ({reason}); make it where it is used, or in a module"
     )
 
 

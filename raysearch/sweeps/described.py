@@ -83,8 +83,8 @@ def _about(kind: type, name: str, described: str | None) -> str:
     if described:
         return _parts(described)[0].rstrip(".;")
     bases = [each for each in kind.__mro__ if getattr(each, "model_fields", None) is not None]
-    said = (part for each in bases for part in _parts(each.__doc__ or ""))
-    return next((part for part in said if f"`{name}`" in part), "").rstrip(".;")
+    parts = (part for each in bases for part in _parts(each.__doc__ or ""))
+    return next((part for part in parts if f"`{name}`" in part), "").rstrip(".;")
 
 
 def _parts(text: str) -> list[str]:

@@ -114,8 +114,8 @@ def _start(text: str, seed: str) -> subprocess.Popen[bytes]:
 
 def _answer(process: subprocess.Popen[bytes], patience: float) -> Sequence[Mapping[str, Any]]:
     try:
-        said, _ = process.communicate(timeout=patience)
-        return json.loads(said)
+        output, _ = process.communicate(timeout=patience)
+        return json.loads(output)
     except (subprocess.TimeoutExpired, ValueError):
         process.kill()
         process.communicate()

@@ -142,10 +142,10 @@ class Trainable:
     ) -> None:
         self.function = function
         self.reference = f"{function.__module__}:{function.__qualname__}"
-        said = {"function": self.reference, **(facts or {})}
+        stated = {"function": self.reference, **(facts or {})}
         named = f"function.{name or function.__name__}"
         away = tuple(facts or {})
-        self.configuration = ProgramConfig.kind(FUNCTION, named, said, away, defaults or {})
+        self.configuration = ProgramConfig.kind(FUNCTION, named, stated, away, defaults or {})
 
     def __call__(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> ProgramConfig:
         """The configuration with these values.

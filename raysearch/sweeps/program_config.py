@@ -62,8 +62,8 @@ class ProgramConfig:
             BadSetting: a default that cannot be given.
         """
         plain = _checked(defaults)
-        said = [experiment, name, facts, list(not_in_digest), plain]
-        key = json.dumps(said, default=str)
+        identity = [experiment, name, facts, list(not_in_digest), plain]
+        key = json.dumps(identity, default=str)
         if key in _KINDS:
             return _KINDS[key]
         own = {

@@ -30,7 +30,7 @@ def unreported(config: Any, metrics: Iterable[Metric]) -> str | None:
     ask: Callable[[str], str | None] | None = getattr(config, "unreported", None)
     if ask is None:
         return None
-    return next((said for metric in metrics if (said := ask(metric.name))), None)
+    return next((sentence for metric in metrics if (sentence := ask(metric.name))), None)
 
 
 def refuse_unreported(configs: Iterable[Any], metrics: Sequence[Metric]) -> None:
@@ -49,14 +49,14 @@ def refuse_missing(configs: Iterable[Any]) -> None:
 
 def missing_at_a_point(space: Space) -> str | None:
     """The sentence on what some point of a space needs and is not there."""
-    return next((said for point in _points(space) if (said := missing(point.config))), None)
+    return next((sentence for point in _points(space) if (sentence := missing(point.config))), None)
 
 
 def withholds(space: Space) -> str | None:
     """The sentence on a metric of its sweep that some point of a space never reports."""
     metrics = space.sweep.metrics
     configs = (point.config for point in _points(space))
-    return next((said for config in configs if (said := unreported(config, metrics))), None)
+    return next((sentence for config in configs if (sentence := unreported(config, metrics))), None)
 
 
 def refuse_lacks(space: Space) -> None:

@@ -324,8 +324,8 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
     if kind == "report":
         step, metrics = checked_step(message.get("step")), checked_metrics(message.get("metrics"))
         costs = checked_costs(message.get("costs"), metrics)
-        said = {"step": step, "metrics": metrics, **({"costs": costs} if costs else {})}
-        return {"kind": kind, **said, **_checkpoint(message, trial)}
+        fields = {"step": step, "metrics": metrics, **({"costs": costs} if costs else {})}
+        return {"kind": kind, **fields, **_checkpoint(message, trial)}
     if kind == "usage":
         return {"kind": kind, "usage": checked_usage(message.get("usage"))}
     if kind == "damaged":
@@ -337,12 +337,14 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         text = cut(_text(str(message.get("message"))), LONGEST_TEXT)
         return {"kind": kind, "step": step, "metrics": metrics, "message": text}
     if kind == "end":
-        said = {name: str(message.get(name) or "") for name in ("outcome", "message", "traceback")}
+        fields = {
+            name: str(message.get(name) or "") for name in ("outcome", "message", "traceback")
+        }
         return {
             "kind": kind,
-            "outcome": said["outcome"],
-            "message": cut(_text(said["message"]), LONGEST_TEXT),
-            "traceback": cut(_text(said["traceback"]), LONGEST_TRACEBACK),
+            "outcome": fields["outcome"],
+            "message": cut(_text(fields["message"]), LONGEST_TEXT),
+            "traceback": cut(_text(fields["traceback"]), LONGEST_TRACEBACK),
         }
     raise InvalidMessage(f"a message must be describe, artifact, report or end, got {brief(kind)}")
 

@@ -34,10 +34,10 @@ def rerun(
     Returns:
         A record for each thing it said; the last is of kind `end`, made here if the process died.
     """
-    said = Path(job["said"])
-    file = said.with_name("job.json")
+    records = Path(job["said"])
+    file = records.with_name("job.json")
     file.write_text(json.dumps(job, indent=1))
-    logs = said.with_name("torchrun")
+    logs = records.with_name("torchrun")
     group = [*_TORCHRUN, str(job["workers"]), "--log-dir", str(logs)] if job["workers"] > 1 else []
     command = [sys.executable, *group, str(_PROGRAM), str(file)]
     environment = _environment(paths, variables, int(job["threads"]))
@@ -48,7 +48,7 @@ def rerun(
         finally:
             process.kill()
             shutil.rmtree(logs, ignore_errors=True)  # they are empty: all goes to one log
-    lines = said.read_text().splitlines() if said.exists() else []
+    lines = records.read_text().splitlines() if records.exists() else []
     heard = [json.loads(line) for line in lines]
     if not heard or heard[-1]["kind"] != "end":
         how = signal.Signals(-status).name if status < 0 else f"exit status {status}"

@@ -33,8 +33,8 @@ def refusal(uri: str, error: Exception) -> str:
 
 def unreachable(uri: str, error: Exception) -> ConnectionError:
     """The one sentence for an MLflow that cannot be asked."""
-    said = f"--tracking-uri {hidden(uri)!r} cannot be reached: {first_line(error)}"
-    return Unreachable(refusal(uri, error) or said)
+    reason = f"--tracking-uri {hidden(uri)!r} cannot be reached: {first_line(error)}"
+    return Unreachable(refusal(uri, error) or reason)
 
 
 def check_admission(uri: str) -> None:
@@ -51,7 +51,7 @@ def check_admission(uri: str) -> None:
         return
     user, password = _user(), os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     try:
-        said = requests.get(
+        reason = requests.get(
             uri.rstrip("/") + _ASK,
             {"max_results": "1"},
             auth=(user, password) if user else None,
@@ -59,7 +59,7 @@ def check_admission(uri: str) -> None:
         )
     except requests.RequestException:
         return
-    if said.status_code == _REFUSED:
+    if reason.status_code == _REFUSED:
         raise BadSetting(_sentence(uri))
 
 

@@ -44,12 +44,12 @@ def run_name(trial: TrialView) -> str:
 
     MLflow shows one that was pruned as it shows what completed.
     """
-    said = [trial.origin] if trial.origin in ("default", "repeat", "retry", "known") else []
+    words = [trial.origin] if trial.origin in ("default", "repeat", "retry", "known") else []
     if trial.was_stopped:
-        said.append("stopped")
+        words.append("stopped")
     elif trial.state in ("pruned", "failed", "infeasible"):
-        said.append(trial.state)
-    return "-".join([f"t{trial.number:03d}", *said])
+        words.append(trial.state)
+    return "-".join([f"t{trial.number:03d}", *words])
 
 
 def experiment_name(spec: SearchSpec) -> str:

@@ -45,13 +45,13 @@ class Launcher:
         know already. The controller of the group ends when nothing here refers to it any more.
         """
         os.environ.update(_TRAIN)
-        said = ""
+        reason = ""
         try:
             trainer(Job.read(job), invitation).fit()
         except Exception as error:
-            said = str(error).strip().splitlines()[-1][:300]
+            reason = str(error).strip().splitlines()[-1][:300]
         gc.collect()
-        return said
+        return reason
 
 
 def trainer(job: Job, invitation: dict[str, Any]) -> Any:

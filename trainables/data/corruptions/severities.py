@@ -32,7 +32,7 @@ MAIN = (
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """Those that were kept for choosing settings."""
 NAMES = MAIN + EXTRA
-"""All; `frost` and `spatter` are only like the published ones, of noise for photographs and edges."""
+"""All; `frost` and `spatter` are only like the published ones: of noise, without photographs."""
 
 
 def _single(*values: float) -> tuple[Constants, ...]:
