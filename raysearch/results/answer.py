@@ -135,9 +135,7 @@ def _setting_lines(view: SearchView) -> list[str]:
         middle = mean(values)
         blind = below(middle, trials, metric.name, metric.direction)
         average = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
-        text = (
-            f"{mean}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
-        )
+        text = f"{average}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 
