@@ -1,4 +1,4 @@
-"""What a program calls to report to the search that runs it; outside of one, no-ops.
+"""Functions by which a program reports to the search that runs it; outside of one, no-ops.
 
 Of the standard library alone and for Python 3.8 on, without the rest of raysearch: this file is
 laid into the path of programs whose own environment has none of it.

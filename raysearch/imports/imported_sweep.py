@@ -1,4 +1,4 @@
-"""What is read of another tool's sweep, in our terms."""
+"""An imported sweep: another tool's space, metric and budget in our terms."""
 
 from __future__ import annotations
 

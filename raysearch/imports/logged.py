@@ -1,4 +1,4 @@
-"""What a script reports, read from its source: keys that it logs, and numbers that it prints."""
+"""Metrics of a script, read from its source: keys that it logs, and numbers that it prints."""
 
 from __future__ import annotations
 

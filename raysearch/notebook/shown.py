@@ -1,4 +1,4 @@
-"""What the client returns, as text or path for a script, and with pictures for a notebook."""
+"""Return values of the client: text or path for a script, with pictures for a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where modules are looked for: what a caller added to that, and what a search keeps of it."""
+"""The path of modules of a search: entries that a caller added, and those that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to a working tree: what is kept of it, what is sent, and what never is."""
+"""The files of a working tree: those that are kept, those that are sent, those that never are."""
 
 from __future__ import annotations
 

@@ -134,8 +134,10 @@ def _setting_lines(view: SearchView) -> list[str]:
         values = [(trial.values or [math.nan])[0] for trial in trials]
         middle = mean(values)
         blind = below(middle, trials, metric.name, metric.direction)
-        average = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
-        text = f"{average}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
+        head = f"mean {decimals(middle)}" + (f", {blind.place} ({blind})" if blind else "")
+        text = (
+            f"{head}, {decimals(min(values))} to {decimals(max(values))}, of {len(values)} trials"
+        )
         lines.append(f"{'' if lines else 'settings':10} {setting}: {text}")
     return lines
 

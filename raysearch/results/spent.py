@@ -1,4 +1,4 @@
-"""What a trial and a search cost: seconds, GPU-hours, CPU-hours and energy; nothing compares it."""
+"""Costs of a trial and of a search: seconds, GPU-hours, CPU-hours and energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what a command of a program names can be started, seen before any trial."""
+"""Checks that the command of a program can be started, before any trial."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every experiment stands on."""
+"""The base of every experiment: loop, configuration, schedules, checkpoints, evaluation."""

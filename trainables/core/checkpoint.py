@@ -1,4 +1,4 @@
-"""What is saved of a run, atomically, and how it comes back."""
+"""Checkpoints: everything a run needs to resume, written atomically and restored."""
 
 from __future__ import annotations
 

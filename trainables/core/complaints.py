@@ -1,4 +1,4 @@
-"""What is said of a path that is none of a configuration, or of a value that it does not take."""
+"""Sentences on paths that are not in a configuration, and on values that it refuses."""
 
 from __future__ import annotations
 

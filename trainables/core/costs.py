@@ -1,4 +1,4 @@
-"""What a training costs: seconds and images of a step, waiting for data, memory."""
+"""Costs of training: seconds and images of a step, waiting for data, memory."""
 
 from __future__ import annotations
 

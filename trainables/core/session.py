@@ -1,4 +1,4 @@
-"""What an experiment may say and ask while it runs, and a session for tests and runs by hand."""
+"""The session of an experiment: reports, artifacts and stops; one for tests and runs by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network and the generators of random numbers were before a block, and are behind it."""
+"""A block after which a network and the generators of random numbers are as before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What data sets there are, where they come from, their shapes, and what can be done with them."""
+"""The catalogue of data sets: sources, shapes, and commands to get and prepare them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which examples of a set are taken: so many of each class, drawn by a seed."""
+"""Subsets of examples, stratified by class and drawn by a seed."""
 
 from __future__ import annotations
 

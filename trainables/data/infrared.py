@@ -1,4 +1,4 @@
-"""What infrared cameras do to an image: noise, and temperatures that are off by a constant."""
+"""Augmentations after infrared cameras: noise, and temperatures that are off by a constant."""
 
 # B images, V views, C channels, S × S pixels.
 

@@ -1,4 +1,4 @@
-"""What a reader gives: a part of a set, such as all training images, in pieces."""
+"""Parts of a set as a reader gives them, such as all training images, in pieces."""
 
 from __future__ import annotations
 

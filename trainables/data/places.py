@@ -1,4 +1,4 @@
-"""Where a data set lies: whether it is there, what to do if not, whether its bytes are right."""
+"""Places of data sets on disk: presence, checksums, and the command that gets them."""
 
 from __future__ import annotations
 

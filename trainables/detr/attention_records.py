@@ -1,4 +1,4 @@
-"""How sparse it is what queries look at, and how much of it is within objects."""
+"""Records of the sparsity of queries' attention, and of its share within objects."""
 
 # B images, L decoder layers, H heads, Q queries, K keys, h × w their grid, P pairs of a query and
 # an object.

@@ -1,4 +1,4 @@
-"""What a run on detection with transformers is made of."""
+"""Configurations of detection with transformers."""
 
 from __future__ import annotations
 

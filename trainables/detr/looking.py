@@ -1,4 +1,4 @@
-"""What queries look at, recorded while a network runs."""
+"""Attention of queries, recorded while a network runs."""
 
 # B images, H heads, Q queries, K keys.
 

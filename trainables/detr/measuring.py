@@ -1,4 +1,4 @@
-"""How good detectors are, and what their queries look at."""
+"""Evaluation of detectors: losses, average precision, sparsity of attention, pictures."""
 
 # B images, Q queries, N boxes, G images of a split that are measured.
 

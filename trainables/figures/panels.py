@@ -1,4 +1,4 @@
-"""What panels of curves have in common."""
+"""Parts that panels of curves share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What arguments of layers must be, and the sentence if they are not."""
+"""Checks of the arguments of layers, with their error messages."""
 
 from __future__ import annotations
 

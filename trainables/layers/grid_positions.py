@@ -1,4 +1,4 @@
-"""Where the cells of a grid of features lie in their image, and which of them are padding."""
+"""Positions of the cells of a feature grid in their image, and the mask of padding."""
 
 # B images, h and w rows and columns of the grid, K = h·w cells, row after row, D width.
 

@@ -1,4 +1,4 @@
-"""Where on a map: position embeddings that are added to its channels or put beside them."""
+"""Position embeddings that are added to the channels of a map or put beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where slots start: queries that are learned, drawn, or taken from the image.
+"""Queries, the initial slots: learned, drawn, or taken from the image.
 
 All randomness comes in from outside: uniform or normal numbers for each image, a function of seed,
 step and example, so that a query is the same whenever its example is seen in the same step.

@@ -1,4 +1,4 @@
-"""How the updates of slots are normalised: by mass, by a constant, by statistics."""
+"""Normalisations of the updates of slots: by mass, by a constant, by statistics."""
 
 # B images, K slots, H heads, N tokens, D width of tokens, C width of updates, R own statistics.
 

@@ -1,4 +1,4 @@
-"""What slots and patches look at: one map for each slot, of all that was recorded of a network."""
+"""Attention maps of slots and patches on the grid, made of all that was recorded of a network."""
 
 # N images, H heads, S slots, P patches, L layers or iterations.
 

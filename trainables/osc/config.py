@@ -1,4 +1,4 @@
-"""What a run on global and object-centric representations is made of."""
+"""Configurations of global and object-centric representations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How representations are measured: segments, probes, on how many scenes."""
+"""Settings of the evaluations of representations: segments, probes, number of scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What views are compared by: the terms of the configuration, their weights, their sum."""
+"""Losses that compare views: the terms of the configuration, weighted and summed."""
 
 # B images, V views, S slots, C width of features, D width of projections.
 

@@ -1,4 +1,4 @@
-"""What representations are good for: segments, answers about objects, and whether they collapse."""
+"""Evaluation of representations: segments, probes of objects, collapse, pictures."""
 
 # B images, S slots, C width, P patches, H × W pixels.
 

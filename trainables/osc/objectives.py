@@ -1,4 +1,4 @@
-"""What views are compared by, and how much each term counts."""
+"""Settings of the losses that compare views, and their weights."""
 
 from __future__ import annotations
 

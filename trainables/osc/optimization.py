@@ -1,4 +1,4 @@
-"""How representations are optimised: rate and weight decay, and how they change over a run."""
+"""Settings of optimisers: rate and weight decay, and their phases over a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read off frozen features: questions about objects, properties, counts, neighbours."""
+"""Probes of frozen features: questions about objects, properties, counts, neighbours."""
 
 # n scenes, S slots, C width, Q questions.
 

@@ -1,4 +1,4 @@
-"""What is scored by what has learned nothing: blocks, colours, chance, the most frequent answer."""
+"""Reference rows that learn nothing: blocks, colours, chance, the most frequent answer."""
 
 from __future__ import annotations
 

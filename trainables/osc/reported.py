@@ -1,4 +1,4 @@
-"""Which values evaluations can never report, as they are configured, and why not."""
+"""Metrics that a configuration can never report, and the reason."""
 
 from __future__ import annotations
 

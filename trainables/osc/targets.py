@@ -1,4 +1,4 @@
-"""What is asked of scenes: of the properties of their objects, and of how many there are."""
+"""Targets of probes: properties of the objects of scenes, and their number."""
 
 # n scenes, E entities, Q questions, V values of a property.
 

@@ -1,4 +1,4 @@
-"""Which boxes of annotated pictures are images with a class."""
+"""Settings of boxes of annotated pictures as images with a class."""
 
 from __future__ import annotations
 

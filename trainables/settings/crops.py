@@ -1,4 +1,4 @@
-"""Which views of an image are compared: the pipelines of `trainables.data.views`."""
+"""Settings of the views of an image: the pipelines of `trainables.data.views`."""
 
 from __future__ import annotations
 

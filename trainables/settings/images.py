@@ -1,4 +1,4 @@
-"""Which images with labels are trained on, and how many."""
+"""Settings of labelled images: the set, and how many of it."""
 
 from __future__ import annotations
 

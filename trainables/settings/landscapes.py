@@ -1,4 +1,4 @@
-"""Which loss landscape of a trained network is looked at, and how it is drawn."""
+"""Settings of the loss landscape of a trained network, and of its pictures."""
 
 from __future__ import annotations
 

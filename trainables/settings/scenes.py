@@ -1,4 +1,4 @@
-"""Which scenes are trained on, how large, and how many."""
+"""Settings of scenes: the set, their side, how many."""
 
 from __future__ import annotations
 

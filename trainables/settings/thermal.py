@@ -1,4 +1,4 @@
-"""How pictures of 16 bits, such as those of infrared cameras, become numbers in 0…1."""
+"""Settings that map pictures of 16 bits, such as infrared ones, to numbers in 0…1."""
 
 from __future__ import annotations
 

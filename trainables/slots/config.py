@@ -1,4 +1,4 @@
-"""What a run with slots is made of: set prediction, object discovery, DINOSAUR."""
+"""Configurations of experiments with slots: set prediction, object discovery, DINOSAUR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of features taken apart: segments of masks and of attention, pictures."""
+"""Evaluation of DINOSAUR: segments of masks and of attention, pictures."""
 
 # B images, K slots, P patches, h × w their grid, S side of the label maps that are compared.
 

@@ -1,4 +1,4 @@
-"""What all experiments on scenes share: batches, noise of slots, settings of evaluations."""
+"""The base of experiments on scenes: batches, noise of slots, evaluations."""
 
 from __future__ import annotations
 

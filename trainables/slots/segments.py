@@ -1,4 +1,4 @@
-"""How well the segments of slots fit the objects of scenes."""
+"""Scores of the segments of slots against the objects of scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class a supervised network says, and what neighbours of raw pixels say."""
+"""Answers of a supervised network, and of neighbours by raw pixels."""
 
 from __future__ import annotations
 

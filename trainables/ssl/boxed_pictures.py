@@ -1,4 +1,4 @@
-"""What a network looks at in boxes, and in the whole pictures that they were cut out of."""
+"""Pictures of attention and Grad-CAM in boxes, and in the whole pictures around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What learns, by the method of a configuration."""
+"""Builders of learners by the method of a configuration."""
 
 from __future__ import annotations
 

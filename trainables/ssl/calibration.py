@@ -1,4 +1,4 @@
-"""How sure classifiers are of their answers, and whether rightly: numbers and pictures."""
+"""Calibration of classifiers: scores and pictures of how sure they are of their answers."""
 
 # N images, C classes.
 

@@ -1,4 +1,4 @@
-"""What of a configuration does not count in view of the rest of it."""
+"""Fields of a configuration that are void in view of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether answers of networks stay as images change a little, and from frame to frame."""
+"""Stability of answers of networks as images change a little, and from frame to frame."""
 
 # n images at once, N of a split.
 

@@ -1,4 +1,4 @@
-"""How good a classifier is that is learned with its network."""
+"""Scores of a classifier that is learned with its network."""
 
 # N images, C classes.
 

@@ -1,4 +1,4 @@
-"""What a run on images is made of: supervised, and pretraining by comparing views."""
+"""Configurations of supervised training and of pretraining by comparing views."""
 
 from __future__ import annotations
 

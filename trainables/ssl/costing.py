@@ -1,4 +1,4 @@
-"""What the network of a run costs: facts of its shape, and how long it takes here."""
+"""Costs of the network of a run: facts of its shape, and its time on this machine."""
 
 # C channels, S side.
 

@@ -1,4 +1,4 @@
-"""How trained and pretrained networks are measured; training does not depend on it."""
+"""Settings of evaluations of trained and pretrained networks; training does not depend on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network looks at: attention of its class token, and what makes an image like its class."""
+"""Attention of the class token of a network, and Grad-CAM towards the means of classes."""
 
 # R images, C classes, D width of features, h × w places.
 

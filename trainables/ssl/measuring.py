@@ -1,4 +1,4 @@
-"""What pretrained features are good for: neighbours, a probe, and whether they collapse."""
+"""Evaluation of pretrained features: neighbours, a probe, collapse."""
 
 # N images, M in the bank, D width of features.
 

@@ -1,4 +1,4 @@
-"""How pretraining is optimised: rates for a batch of 256, and weight decays that rise."""
+"""Settings of the optimisers of pretraining: rates for a batch of 256, rising weight decays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What methods of pretraining have in common: heads, and what each says of itself."""
+"""Common parts of the methods of pretraining: heads, and facts of each method."""
 
 from __future__ import annotations
 

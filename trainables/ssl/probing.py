@@ -1,4 +1,4 @@
-"""What a linear layer reads off frozen features, and how well: the probe of an evaluation."""
+"""The linear probe of frozen features, fitted and scored."""
 
 # N features, C their width, Q classes.
 

@@ -1,4 +1,4 @@
-"""What clusters of codes make of scenes whose classes nobody knows, and how they are used."""
+"""Use of clusters of codes on scenes whose classes are unknown."""
 
 # K clusters.
 

@@ -1,4 +1,4 @@
-"""How well codes tell classes of pixels apart, and how well what learns nothing does."""
+"""Evaluation of segmentation: classes of pixels by codes, and by references that learn nothing."""
 
 # B images, H × W pixels, D width of features, C classes, K clusters.
 

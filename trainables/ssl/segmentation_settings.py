@@ -1,4 +1,4 @@
-"""What unsupervised segmentation is made of: features, head, correspondence, probes."""
+"""Settings of unsupervised segmentation: features, head, correspondence, probes."""
 
 from __future__ import annotations
 

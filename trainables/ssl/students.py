@@ -1,4 +1,4 @@
-"""What is pretrained: a backbone, and a head whose outputs of many views are compared."""
+"""Students: a backbone with a head whose outputs of many views are compared."""
 
 # B images, V views, C channels, S side, D width of features, K of outputs.
 

@@ -1,4 +1,4 @@
-"""What a scene draws from: a generator that depends on (set, seed, scene) alone."""
+"""Generators of random numbers of a scene, by (set, seed, scene) alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How textured bodies fall, bounce, come to rest and pass one another, at each frame of a clip.
+"""Motion of textured bodies that fall, bounce and pass one another, at each frame of a clip.
 
 F frames, O objects.
 """

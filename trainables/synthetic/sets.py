@@ -1,4 +1,4 @@
-"""Which sets can be made, and in what form each is written."""
+"""The sets that can be made, and the format of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which boxes of annotated pictures are examples, of which classes, and in which splits."""
+"""Boxes of annotated pictures as examples: their choice, classes and splits."""
 
 from __future__ import annotations
 

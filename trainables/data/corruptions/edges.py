@@ -1,4 +1,4 @@
-"""What lies beyond the edge of an image, and filters that look there."""
+"""Padding beyond the edges of images, and filters that need it."""
 
 # B images, C channels, H × W pixels.
 

@@ -1,4 +1,4 @@
-"""What sets of pictures with boxes there are, and what can be done with them."""
+"""The catalogue of sets of pictures with boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a file is in the form of COCO's instances, and if not, where."""
+"""A check that a file is in COCO's format of instances, and where it is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be done to a resized picture: crops of a fixed size, padding, and erasing.
+"""Last augmentations of a resized picture: crops of a fixed size, padding, erasing.
 
 DETR's code has these transforms (github.com/facebookresearch/detr, `datasets/transforms.py`) and
 its training uses none of them. Sizes are height and width in pixels.

@@ -1,4 +1,4 @@
-"""What is in a split of pictures with boxes: how many of each class, how large, how many each."""
+"""Statistics of a split of pictures with boxes: counts and sizes by class, boxes a picture."""
 
 # E examples of a split, A boxes of them all.
 

@@ -1,4 +1,4 @@
-"""What makes vectors of questions; one of them needs no file and learns nothing."""
+"""Encoders of questions as vectors of words; one of them needs no file and learns nothing."""
 
 # Q questions, T words of all of them, L of the longest, D numbers of a word.
 

@@ -1,4 +1,4 @@
-"""Makes arrays of CLEVR's pictures, questions and answers."""
+"""Preparation of CLEVR's pictures, questions and answers as arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sets of scenes there are, what can be done with them, and what to run for their stores."""
+"""The catalogue of sets of scenes, and the commands that make their stores."""
 
 from __future__ import annotations
 

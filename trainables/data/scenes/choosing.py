@@ -1,4 +1,4 @@
-"""Which scenes of a split are taken, and what is seen of them."""
+"""The choice of scenes of a split, and their pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classes the pixels of scenes have: object or background, or a property of the object."""
+"""Classes of pixels of scenes: object or background, or a property of the object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels of a picture are kept: crops, and resizing to a square or in proportion."""
+"""Frames of pictures: crops, and resizing to a square or in proportion."""
 
 from __future__ import annotations
 

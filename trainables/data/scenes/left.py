@@ -1,4 +1,4 @@
-"""Which objects a crop has left in prepared pictures: seen in their labels once, then kept."""
+"""Objects that a crop has left in prepared pictures, found once in their labels and kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scenes come from, whatever the files: pieces in order, splits, checksums."""
+"""Sources of scenes, whatever their files: pieces in order, splits, checksums."""
 
 from __future__ import annotations
 
