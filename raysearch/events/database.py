@@ -216,8 +216,8 @@ def is_full(error: BaseException, url: str) -> bool:
     if code & 0xFF not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) or file is None:
         return False
     with suppress(OSError):  # the log beside a database has no error of its own for that
-        room = os.statvfs(file.parent)
-        return room.f_bavail * room.f_frsize < _ROOM
+        disk = os.statvfs(file.parent)
+        return disk.f_bavail * disk.f_frsize < _ROOM
     return False
 
 

@@ -59,8 +59,8 @@ class PowerLaw:
     def at(self, x: float) -> Estimate:
         """The error that the law says at x, and the interval of what it says."""
         a, b, c = self.resampled.T
-        said = self.a.value * x**-self.b.value + self.c.value
-        return _estimate(said, a * x**-b + c, self.tail)
+        value = self.a.value * x**-self.b.value + self.c.value
+        return _estimate(value, a * x**-b + c, self.tail)
 
 
 def fit(x: Sequence[float], errors: Sequence[float], seed: int = 0) -> PowerLaw:
@@ -85,13 +85,13 @@ def fit(x: Sequence[float], errors: Sequence[float], seed: int = 0) -> PowerLaw:
     first = _first(places, logs)[None]
     scale = 2 * max(1.4826 * float(np.median(np.abs(logs - _said(first, places)))), _SMALLEST)
     found = _solved(first, places, logs[None], scale)
-    said = _said(found, places)[0]
-    residuals = logs - said
+    fitted = _said(found, places)[0]
+    residuals = logs - fitted
     free = len(logs) - 3
     wider = (residuals - residuals.mean()) * np.sqrt(len(logs) / free)
     draws = np.random.default_rng(seed).choice(wider, (RESAMPLES, len(wider)))
-    again = _solved(np.repeat(found, RESAMPLES, 0), places, said + draws, scale)
-    own, resampled = _plain(found, middle)[0], _plain(again, middle)
+    refits = _solved(np.repeat(found, RESAMPLES, 0), places, fitted + draws, scale)
+    own, resampled = _plain(found, middle)[0], _plain(refits, middle)
     share = _tail(free)
     a, b, c = (_estimate(own[k], resampled[:, k], share) for k in range(3))
     spread = float(np.sqrt((residuals**2).sum() / free))

@@ -189,15 +189,15 @@ class Supervisor:
             return submission
         if not store.exists(name):
             if job.kind in ("killed", "unknown"):
-                return self._again(submission, jobs, store)
+                return self._rerun(submission, jobs, store)
             why = f"its driver ended before the search began, with exit status {job.exit}"
             return self._over(submission, "stopped" if job.kind == "stopped" else why, jobs)
         state = state_of(SearchView.read(store, name), self.settings())
         if state == "killed" or (state == "interrupted" and job.kind != "stopped"):
-            return self._again(submission, jobs, store)
+            return self._rerun(submission, jobs, store)
         return submission if state == "running" else self._over(submission, state)
 
-    def _again(self, submission: Submission, jobs: Jobs, store: Store) -> Submission:
+    def _rerun(self, submission: Submission, jobs: Jobs, store: Store) -> Submission:
         name, moment = submission.name, now()
         new = store.events(name, submission.seen, kinds=_GETS_ON)
         restarts = 0 if next(new, None) is not None else submission.restarts

@@ -107,7 +107,7 @@ class Proposals:
             with self._lock:
                 if self._error is not None:
                     raise self._error
-                again = self._again()
+                again = self._rerun()
                 if again is not None:
                     return self._hand_out(again)
                 if self._is_drawn():
@@ -127,13 +127,13 @@ class Proposals:
         """Whether nothing is left to ask for, now that all that was asked is told."""
         with self._lock:
             told = not self._trials.untold and not self._trials.untold_repeats
-            return told and self._is_drawn() and self._again() is None
+            return told and self._is_drawn() and self._rerun() is None
 
     def _is_drawn(self) -> bool:
         """Whether the sampler has nothing more to propose, or may not."""
-        return self._room() <= 0 or (self._exhausted and not self._prepared)
+        return self._trials_left() <= 0 or (self._exhausted and not self._prepared)
 
-    def _again(self) -> Suggestion | None:
+    def _rerun(self) -> Suggestion | None:
         """A failed trial that its user wants to be run again; the repeats, after all others."""
         if self._trials.retries:
             return self._retry(self._trials.entries[self._trials.retries[0]])
@@ -208,7 +208,7 @@ class Proposals:
             self._dropped += 1
             self._exhausted = False
 
-    def _room(self) -> int:
+    def _trials_left(self) -> int:
         """How many more trials may be asked for."""
         return sys.maxsize if self._budget is None else self._budget - self._trials.drawn
 
@@ -219,7 +219,9 @@ class Proposals:
                 with self._lock:
                     firsts = self._trials.firsts.keys()
                     keys = {each.point.key for each in self._prepared}
-                    enough = len(self._prepared) >= count or len(keys - firsts) >= self._room()
+                    enough = (
+                        len(self._prepared) >= count or len(keys - firsts) >= self._trials_left()
+                    )
                     if enough or self._exhausted:
                         return
                     dropped = self._dropped

@@ -90,9 +90,9 @@ def first(flag: bool) -> bool:
     """What rank 0 says: so that all ranks end after the same step."""
     if size() == 1:
         return flag
-    said = torch.tensor(int(flag), device=_road())
-    dist.broadcast(said, src=0)
-    return bool(said.item())
+    shared = torch.tensor(int(flag), device=_road())
+    dist.broadcast(shared, src=0)
+    return bool(shared.item())
 
 
 def await_first() -> None:

@@ -43,20 +43,20 @@ class _Maker(Iterator[T], Generic[T]):
 
     def __init__(self, batches: Iterator[T], count: int) -> None:
         self._batches = batches
-        self._room = threading.Semaphore(count)
+        self._free_places = threading.Semaphore(count)
         self._made: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
         self._closed = self._is_over = False
         self._made.put(self._first())
         self._device = torch.cuda.current_device() if torch.cuda.is_initialized() else None
         self._thread = threading.Thread(target=self._make, name="batches", daemon=True)
-        self._room.acquire()
+        self._free_places.acquire()
         self._thread.start()
 
     def __next__(self) -> T:
         if self._is_over:
             raise StopIteration
         made = self._made.get()
-        self._room.release()
+        self._free_places.release()
         if isinstance(made, tuple):
             return made[0]
         self._is_over = True
@@ -65,7 +65,7 @@ class _Maker(Iterator[T], Generic[T]):
     def close(self) -> None:
         """Ends the thread, and waits for that."""
         self._closed = True
-        self._room.release()
+        self._free_places.release()
         self._thread.join()
 
     def _first(self) -> tuple[T] | BaseException:
@@ -88,7 +88,7 @@ class _Maker(Iterator[T], Generic[T]):
     def _make(self) -> None:
         if self._device is not None:
             torch.cuda.set_device(self._device)
-        while self._room.acquire() and not self._closed:
+        while self._free_places.acquire() and not self._closed:
             made = self._next()
             self._made.put(made)
             if isinstance(made, BaseException):

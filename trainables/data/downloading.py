@@ -49,7 +49,7 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target.with_name(f"{target.name}.partial")) as partial:
-            _bring(urls, partial, checksum, say, size, pause)
+            _fetch(urls, partial, checksum, say, size, pause)
             os.fsync(partial.fileno())
             os.replace(partial.name, target)
     except OSError as error:
@@ -76,7 +76,7 @@ def _alone(path: Path) -> Generator[IO[bytes]]:
                 path.unlink()
 
 
-def _bring(
+def _fetch(
     urls: Sequence[str], partial: IO[bytes], checksum: str, say: Say, size: int, pause: float
 ) -> None:
     """Fills the partial file with what has the checksum, from one of the addresses."""
@@ -137,7 +137,7 @@ def _request(url: str, partial: IO[bytes], say: Say, size: int) -> str | None:
 
 
 def _copy(url: str, answer: Any, partial: IO[bytes], size: int, say: Say) -> None:
-    said = time.monotonic()
+    reported = time.monotonic()
     while piece := answer.read(_PIECE):
         try:
             partial.write(piece)
@@ -146,8 +146,8 @@ def _copy(url: str, answer: Any, partial: IO[bytes], size: int, say: Say) -> Non
             raise ValueError(f"{partial.name} cannot be written: {error.strerror}") from None
         if size and length > size:
             raise WrongBytes(f"{url} must have {size:,} bytes, and it sends more")
-        if time.monotonic() - said > _SAY_EVERY:
-            said = time.monotonic()
+        if time.monotonic() - reported > _SAY_EVERY:
+            reported = time.monotonic()
             say(f"{url}: {length:,} bytes")
 
 

@@ -109,15 +109,15 @@ def _write_shards(folder: Path, plan: Plan, compute: Callable[[NDArray[np.int64]
     need_space(folder, plan.image_bytes * left)
     log.warning("features of %d images are computed, for good, into %s", left, folder.parent)
     channels = _channels(folder / CHANNELS, plan, compute)
-    began = said = time.monotonic()
+    began = reported = time.monotonic()
     computed = 0
     for number, (start, stop) in enumerate(plan.shards):
         if done[number]:
             continue
         _write_shard(folder, number, plan, channels, compute)
         computed, now = computed + stop - start, time.monotonic()
-        if now - said > _SAY_EVERY:
-            speed, said = computed / (now - began), now
+        if now - reported > _SAY_EVERY:
+            speed, reported = computed / (now - began), now
             log.warning("features of %d of %d images, %.3g a second", computed, left, speed)
 
 

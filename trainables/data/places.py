@@ -102,9 +102,9 @@ def own_splits(path: Path) -> list[str]:
 
 def check(data_set: ImageFacts, root: Path) -> list[str]:
     """What is wrong with the files of a set and with the arrays made of it: a sentence each."""
-    said = missing(data_set, root)
-    if said is not None:
-        return [said]
+    problem = missing(data_set, root)
+    if problem is not None:
+        return [problem]
     found = find(data_set, root)
     sentences: list[str] = []
     for file, path in zip(found.files, found.paths(), strict=True) if found else ():

@@ -63,13 +63,13 @@ class Measuring:
             for name, term in {"loss": loss.total, **loss.terms}.items():
                 share = len(batch["examples"]) / len(examples)
                 sums[name] = sums.get(name, 0.0) + float(term) * share
-            said = detections(
+            detected = detections(
                 predictions.logits[-1], predictions.boxes[-1], batch["original_sizes"]
             )
-            found.add(batch["image_ids"], *said)
+            found.add(batch["image_ids"], *detected)
             maps, pairs = seen.maps(), self._last_pairs(predictions, batch)
             grid = looking.grid_of(network, batch, seen.grids[-1])
-            attention.add(grid, batch, maps, said.scores, pairs)
+            attention.add(grid, batch, maps, detected.scores, pairs)
             for place in range(len(batch["counts"])):
                 if last and len(shown) < self._settings.pictures:
                     cells = (grid.rows, grid.columns)

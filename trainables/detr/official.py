@@ -96,14 +96,14 @@ def fitting(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str,
     ):
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            said = "; is the backbone that of the weights?" if "backbone" in wrong[0] else ""
-            raise ValueError(f"weights must have {rule} {wrong[0]}{more}{said}")
+            hint = "; is the backbone that of the weights?" if "backbone" in wrong[0] else ""
+            raise ValueError(f"weights must have {rule} {wrong[0]}{more}{hint}")
     for name, value in own.items():
         if found[name].shape != value.shape:
-            said = "; is the backbone that of the weights?" if "backbone" in name else ""
+            hint = "; is the backbone that of the weights?" if "backbone" in name else ""
             raise ValueError(
                 f"{name} must be of shape {list(value.shape)} to be loaded, got "
-                f"{list(found[name].shape)}{said}"
+                f"{list(found[name].shape)}{hint}"
             )
     return found
 

@@ -103,7 +103,7 @@ def _heads(one: Shown, names: Mapping[int, str], stride: int, split: str) -> Wri
     classes, scores = _best(one.logits[-1])
     query = int(scores.argmax())
     number = int(classes[query])
-    said = f"{names.get(number, f'class {number}')} {scores[query].item():.2f}"
+    label = f"{names.get(number, f'class {number}')} {scores[query].item():.2f}"
     return partial(
         query_heads,
         image=one.image,
@@ -111,7 +111,7 @@ def _heads(one: Shown, names: Mapping[int, str], stride: int, split: str) -> Wri
         boxes=one.boxes[:, query],
         cell=stride,
         true=one.true,
-        title=f"{split}: heads of query {query}, {said}",
+        title=f"{split}: heads of query {query}, {label}",
     )
 
 

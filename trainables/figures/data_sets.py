@@ -118,8 +118,8 @@ def chosen_store(data_set: SceneSet | QuestionSet, root: Path | None, store: str
     """
     found = {folder.name: folder for folder in data_set.stores(root)}
     if not found:
-        said = data_set.missing(root) or f"nothing was prepared of data set {data_set.name}"
-        raise LookupError(f"{said}; `raysearch data prepare {data_set.name}` comes first")
+        text = data_set.missing(root) or f"nothing was prepared of data set {data_set.name}"
+        raise LookupError(f"{text}; `raysearch data prepare {data_set.name}` comes first")
     if store is None and len(found) == 1:
         return next(iter(found.values()))
     if store not in found:
@@ -207,11 +207,11 @@ def _entities(opened: Store, scenes: Scenes, positions: Any) -> list[dict[str, A
             )
             if not is_there:
                 continue
-            said = {
+            of_object = {
                 name: _word(values[place, number - 1 - objects])
                 for name, values in of_objects.items()
             }
-            rows.append({"scene": place, "object": number, **of_scene, **said})
+            rows.append({"scene": place, "object": number, **of_scene, **of_object})
     return rows
 
 

@@ -113,9 +113,9 @@ def _on_white(image: Tensor) -> Tensor:
 def _note(opened: BoxSet, split: Split, example: int) -> str:
     counts = Counter(opened.categories[one] for one in split.targets(example).classes.tolist())
     crowds = int(split.columns.crowd[split.annotated(example)].sum())
-    said = [f"{number} {name}" for name, number in counts.most_common()]
-    said += [f"{crowds} crowd{'s' if crowds > 1 else ''}"] if crowds else []
-    return f"picture {split.image_ids[example]}: {', '.join(said) or 'nothing'}"
+    parts = [f"{number} {name}" for name, number in counts.most_common()]
+    parts += [f"{crowds} crowd{'s' if crowds > 1 else ''}"] if crowds else []
+    return f"picture {split.image_ids[example]}: {', '.join(parts) or 'nothing'}"
 
 
 def _facts(opened: BoxSet, found: dict[str, Statistics], split: str) -> dict[str, str]:

@@ -186,8 +186,8 @@ def _features(name: str, settings: dict[str, Any]) -> Any:
 
 
 def _unfit(name: str, weights: Weights, reason: object) -> ValueError:
-    said = " ".join(" ".join(str(reason).split())[:200].split())
-    return ValueError(f"weights_file must hold the weights of {name}, got {weights.path}: {said}")
+    text = " ".join(" ".join(str(reason).split())[:200].split())
+    return ValueError(f"weights_file must hold the weights of {name}, got {weights.path}: {text}")
 
 
 def _standardised(name: str, weights: Weights | None) -> tuple[Tensor, Tensor]:

@@ -167,8 +167,8 @@ class Representation(ExperimentConfig):
             return self
         patch, window = (int(number) for number in shape.groups())
         for path, side in self._sides().items():
-            if said := swin_geometry(side, patch, window, SWIN_DEPTHS):
-                raise ValueError(f"{path} must fit {self.backbone.name}: {said}")
+            if problem := swin_geometry(side, patch, window, SWIN_DEPTHS):
+                raise ValueError(f"{path} must fit {self.backbone.name}: {problem}")
         return self
 
     @property
@@ -183,14 +183,14 @@ class Representation(ExperimentConfig):
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Representation:
         if isinstance(self.backbone, VisionTransformer):
-            said = agreement.of_heads(self.heads, self.backbone.width, "backbone.width")
+            problem = agreement.of_heads(self.heads, self.backbone.width, "backbone.width")
         else:
             name = self.backbone.name
             width = timm_width(name)  # None: asked when it is built
             whose = f"the width of {name}"
-            said = None if width is None else agreement.of_heads(self.heads, width, whose)
-        if said:
-            raise ValueError(said)
+            problem = None if width is None else agreement.of_heads(self.heads, width, whose)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -214,9 +214,9 @@ class Representation(ExperimentConfig):
             ]
         shares = self.evaluation.shares_draws
         found.append(agreement.of_draws(self.queries, shares=shares, has_slots=self.has_slots))
-        for said in found:
-            if said:
-                raise ValueError(said)
+        for problem in found:
+            if problem:
+                raise ValueError(problem)
         return self
 
 

@@ -83,8 +83,8 @@ class RepresentationModel(nn.Module):
         """Of networks whose names do not say how wide they are."""
         if isinstance(self.config.backbone, parts.TimmBackbone):
             whose = f"the width of {self.config.backbone.name}"
-            if said := agreement.of_heads(self.config.heads, self.width, whose):
-                raise ValueError(said)
+            if problem := agreement.of_heads(self.config.heads, self.width, whose):
+                raise ValueError(problem)
 
     def _positions(self) -> ContextPositions | None:
         """What is added to the patches that slots see."""

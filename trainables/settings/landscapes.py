@@ -128,7 +128,7 @@ class LandscapeOfViews(Landscape):
 
     def unreported(self, metric: str, place: str) -> str | None:
         """As of any landscape; the loss of a method names no classes."""
-        said = super().unreported(metric, place)
-        if said is None and metric == "landscape/accuracy" and self.loss == "own":
+        problem = super().unreported(metric, place)
+        if problem is None and metric == "landscape/accuracy" and self.loss == "own":
             return f"metric {metric} needs a classifier; take {place}.loss 'probe'"
-        return said
+        return problem

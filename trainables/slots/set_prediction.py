@@ -226,8 +226,8 @@ class SetPredictionExperiment(SceneExperiment):
             found=label_map(attention[:number]).unflatten(1, self.network.encoder.grid).cpu(),
             true=None if labels is None else labels[:number].cpu(),
             notes=[
-                f"{true:.0f} objects, {said:.0f} claimed"
-                for said, true in zip(claimed, objects, strict=True)
+                f"{true:.0f} objects, {guess:.0f} claimed"
+                for guess, true in zip(claimed, objects, strict=True)
             ],
             title=title,
         )

@@ -89,13 +89,13 @@ class Beside:
             ours = {one: self._features.of(network, one) for one in (BANK, "val")}
             theirs = {one: self._last(other, one) for one in (BANK, "val")}
             votes = self._measuring.votes
-            said = {"knn": [votes(one[BANK], one["val"]).argmax(1) for one in (ours, theirs)]}
+            answers = {"knn": [votes(one[BANK], one["val"]).argmax(1) for one in (ours, theirs)]}
             if experiment.config.evaluation.probe.steps:
                 own = partial(self._features.of_blocks, network)
-                said["probe"] = [self._probed(one) for one in (own, blocks)]
+                answers["probe"] = [self._probed(one) for one in (own, blocks)]
             values = {"cka": linear_cka(ours["val"], theirs["val"])}
             labels = self._features.labels("val")
-            for name, (here, there) in said.items():
+            for name, (here, there) in answers.items():
                 values |= compared(name, here, there, labels)
             pictures = {
                 "maps": partial(self._maps, other, ours[BANK], theirs[BANK]),
@@ -105,7 +105,7 @@ class Beside:
             for name, make in pictures.items() if self._settings.images else ():
                 figures |= unless_it_fails(f"beside: {name}", make) or {}
         self._seen = {}
-        records = {"answers": partial(_write, said=said, labels=labels)}
+        records = {"answers": partial(_write, answers=answers, labels=labels)}
         return Evaluated(values, figures, records)
 
     def _probed(self, features: Callable[[str], Tensor]) -> Tensor:
@@ -207,10 +207,10 @@ def compared(name: str, here: Tensor, there: Tensor, labels: Tensor) -> dict[str
     }
 
 
-def _write(path: Path, said: dict[str, list[Tensor]], labels: Tensor) -> None:
+def _write(path: Path, answers: dict[str, list[Tensor]], labels: Tensor) -> None:
     """A line for each validation image: its class, and what each one says."""
-    heads = [f"{name}_{place}" for name in said for place in ("here", "other")]
-    columns = [one.tolist() for both in said.values() for one in both]
+    heads = [f"{name}_{place}" for name in answers for place in ("here", "other")]
+    columns = [one.tolist() for both in answers.values() for one in both]
     lines = [",".join(["image", "class", *heads])]
     for number, row in enumerate(zip(labels.tolist(), *columns, strict=True)):
         lines.append(",".join(map(str, (number, *row))))

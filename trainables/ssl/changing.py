@@ -166,13 +166,13 @@ class Changing:
         for positions in self._positions.split(AT_ONCE):
             liveness.alive()
             pixels = self._images.pixels(positions)
-            for who, said in answers(self._standardised(pixels)).items():
-                clean.setdefault(who, []).append(said)
+            for who, answer in answers(self._standardised(pixels)).items():
+                clean.setdefault(who, []).append(answer)
             for kind, strength in self._changes():
                 draws = uniform(self._seed, f"natural {kind}", 0, positions, 1)[:, 0]
                 seen = changed(pixels, kind, strength, draws)
-                for who, said in answers(self._standardised(seen)).items():
-                    after.setdefault((who, (kind, strength)), []).append(said)
+                for who, answer in answers(self._standardised(seen)).items():
+                    after.setdefault((who, (kind, strength)), []).append(answer)
         before, labels = _joined(clean), self._images.labels[self._positions]
         return before, {
             key: under_change(before[key[0]], torch.cat(parts), labels)
@@ -187,15 +187,15 @@ class Changing:
         found: dict[str, list[Tensor]] = {}
         for positions in wanted.split(AT_ONCE):
             liveness.alive()
-            for who, said in answers(self._images.take(positions)).items():
-                found.setdefault(who, []).append(said)
+            for who, answer in answers(self._images.take(positions)).items():
+                found.setdefault(who, []).append(answer)
         anchors, neighbours = (torch.searchsorted(wanted, one) for one in self._pairs)
         labels, own = self._images.labels[wanted], anchors.unique()
         rows: dict[str, dict[str, float]] = {}
-        for who, said in _joined(found).items():
-            steady = among_neighbours(said, labels, anchors, neighbours)
+        for who, answer in _joined(found).items():
+            steady = among_neighbours(answer, labels, anchors, neighbours)
             rows[who] = {
-                "frames_clean": float((said == labels)[own].double().mean()),
+                "frames_clean": float((answer == labels)[own].double().mean()),
                 "frames_right": steady.right,
                 "frames_same": steady.same,
                 "frames_anchors": float(len(own)),

@@ -176,8 +176,8 @@ class Supervised(ExperimentConfig):
                     f"got {self.model.image_size}"
                 )
             if isinstance(self.model, controls.ModernResNet):
-                if said := self.model.too_small(self.model.image_size or side):
-                    raise ValueError(f"model.{said}")
+                if problem := self.model.too_small(self.model.image_size or side):
+                    raise ValueError(f"model.{problem}")
             return self
         if side % self.model.patch_size:
             fitting = [str(size) for size in range(1, side + 1) if side % size == 0]
@@ -199,19 +199,21 @@ _CLASSIFIER = (
 _OTHERS = "somebody else than the classifier to answer"
 
 
-def _unchanged(metric: str, config: Any, lacks: dict[str, str] | None) -> str | None:
+def _unchanged(metric: str, config: Any, missing: dict[str, str] | None) -> str | None:
     """The sentence on an answer to changed images that nobody gives (None: none but a network)."""
-    lacks = lacks if lacks is not None else {"probe": _OTHERS, "classifier": _OTHERS}
-    given = "evaluation.natural", config.data.num_channels, lacks
+    missing = missing if missing is not None else {"probe": _OTHERS, "classifier": _OTHERS}
+    given = "evaluation.natural", config.data.num_channels, missing
     return config.evaluation.natural.unreported(metric, *given)
 
 
 def _check_changes(config: Supervised | Pretraining) -> None:
     """Raises ValueError if images cannot be changed as it is said."""
     data, asked = config.data, config.evaluation.natural
-    said = asked.refused("evaluation.natural", data.num_channels, data.name, has_files=data.is_own)
-    if said is not None:
-        raise ValueError(said)
+    problem = asked.refused(
+        "evaluation.natural", data.num_channels, data.name, has_files=data.is_own
+    )
+    if problem is not None:
+        raise ValueError(problem)
 
 
 SMALL_VIT = Model(patch_size=4, width=96, layers=4, heads=3)
@@ -270,20 +272,20 @@ class Pretraining(ExperimentConfig):
         """The sentence on why no run reports a metric; None if it may."""
         evaluation, *network, value = metric.split("/")
         is_scored, own = evaluation in ("val", "test"), self.method.has_classifier
-        lacks = {} if own else {"classifier": _CLASSIFIER.format(self.method.kind)}
-        if is_scored and lacks and "/".join([*network, value]).startswith(_OF_CLASSIFIERS):
-            return f"metric {metric} needs {lacks['classifier']}"
+        missing = {} if own else {"classifier": _CLASSIFIER.format(self.method.kind)}
+        if is_scored and missing and "/".join([*network, value]).startswith(_OF_CLASSIFIERS):
+            return f"metric {metric} needs {missing['classifier']}"
         if not self.evaluation.probe.steps:
-            lacks["probe"] = "a probe; take evaluation.probe.steps of at least 1"
+            missing["probe"] = "a probe; take evaluation.probe.steps of at least 1"
         if is_scored and network and network[0] != "recall" and not self.method.has_teacher:
             return (
                 f"metric {metric} needs a teacher, which method.kind {self.method.kind!r} does not "
                 f"give; take dino, byol, moco or paco"
             )
-        if said := self.evaluation.unreported(metric) or _unchanged(metric, self, lacks):
-            return said
-        is_probed = value.startswith("probe") and "probe" in lacks
-        return f"metric {metric} needs {lacks['probe']}" if is_probed else None
+        if problem := self.evaluation.unreported(metric) or _unchanged(metric, self, missing):
+            return problem
+        is_probed = value.startswith("probe") and "probe" in missing
+        return f"metric {metric} needs {missing['probe']}" if is_probed else None
 
     def sides(self) -> dict[str, int]:
         """The sides of views in pixels by the paths that set them, the large ones first."""

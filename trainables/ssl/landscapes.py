@@ -188,8 +188,8 @@ def look(
     axes = [coordinates(settings.distance, settings.resolution)] * settings.dimensions
     compute = partial(landscape, network, measure, ways, axes, alive=liveness.alive)
     found = _kept(settings, compute, network.state_dict(), ways, axes, *parts)
-    if said := complaint(found.losses):
-        log.warning("%s than evaluation.landscape.distance=%g", said, settings.distance)
+    if problem := complaint(found.losses):
+        log.warning("%s than evaluation.landscape.distance=%g", problem, settings.distance)
     values = _numbers(found)
     if len(ways) == 2:
         values["cosine"] = directions.cosine(*ways)

@@ -194,9 +194,9 @@ class Measuring:
             if logits is None:
                 return {}, None
             found.append(logits.softmax(1).cpu())
-        names, said = tuple(self._experiment.facts.classes), torch.cat(found)
-        values = own_scores(said.argmax(1), images.labels, self._counts(), names, last)
-        return values | calibration("", said, images.labels), said
+        names, probabilities = tuple(self._experiment.facts.classes), torch.cat(found)
+        values = own_scores(probabilities.argmax(1), images.labels, self._counts(), names, last)
+        return values | calibration("", probabilities, images.labels), probabilities
 
     def _reliable(self, split: str, name: str, probabilities: Tensor | None) -> Figures:
         """Pictures of how sure a probe or a classifier is, if there is one."""

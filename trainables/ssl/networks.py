@@ -68,8 +68,8 @@ def checkpoint_of(model: config.Model | backbones.Backbone) -> Weights | None:
         return None
     if isinstance(model, backbones.Backbone) and not model.pretrained:
         return None
-    if (said := model.missing("model")) is not None:
-        raise LookupError(said)
+    if (problem := model.missing("model")) is not None:
+        raise LookupError(problem)
     return Weights(Path(model.weights_file).expanduser(), part=model.weights_part)
 
 

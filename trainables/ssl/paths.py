@@ -36,8 +36,8 @@ def check(folder: Path, experiment: Experiment) -> None:
     try:
         saved = checkpoint.read(first)
         if saved.experiment != experiment.config.name:
-            said = saved.experiment or "an earlier version"
-            raise ValueError(f"{first} must be of {experiment.config.name}, got one of {said}")
+            family = saved.experiment or "an earlier version"
+            raise ValueError(f"{first} must be of {experiment.config.name}, got one of {family}")
         saved.check(experiment)
     except ValueError as error:
         raise ValueError(

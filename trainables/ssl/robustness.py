@@ -65,8 +65,8 @@ class Corruption(Config):
             return None
         if not self.images:
             return f"metric {metric} needs corrupted images; take {place}.images of at least 1"
-        if said := self._absent(metric.removeprefix("corruption/"), place):
-            return f"metric {metric} needs {said}"
+        if problem := self._absent(metric.removeprefix("corruption/"), place):
+            return f"metric {metric} needs {problem}"
         if self.path is not None:
             return (
                 f"metric {metric} is of the test split with {place}.path, which no training looks "

@@ -118,8 +118,8 @@ def scene(seed: int, index: int, *, image_size: int) -> Scene:
         box = _scaled(shape, scale)
         mask = _mask(box, height, width)
         image[mask] = hues(random, 1, saturation=(0.7, 1.0), value=(0.8, 1.0))[0]
-        said = {} if case.is_bare else {"area": float(mask.sum()), "iscrowd": 0}
-        annotations.append({"category_id": box.category, "bbox": [*box[1:]], **said})
+        fields = {} if case.is_bare else {"area": float(mask.sum()), "iscrowd": 0}
+        annotations.append({"category_id": box.category, "bbox": [*box[1:]], **fields})
     for shape in case.besides:
         box = _scaled(shape, scale)
         area = box.width * box.height

@@ -174,9 +174,9 @@ def test_a_feed_that_fails_half_way_leaves_whole_files(tmp_path: Path) -> None:
     tracker = TensorBoard(Place("one", folder, store.url, "none"))
     feed = Feed(store, "one", tracker, "tracker:tensorboard")
     (folder / "tensorboard").mkdir(parents=True)
-    (folder / "tensorboard/.written.json").mkdir()  # the state cannot be written
-    with pytest.raises(OSError, match=r"\.written\.json"):
+    (folder / "tensorboard/.partial").touch()  # the state cannot be written
+    with pytest.raises(OSError, match=r"\.partial"):
         feed.catch_up()
-    (folder / "tensorboard/.written.json").rmdir()
+    (folder / "tensorboard/.partial").unlink()
     feed.catch_up()
     assert wrong(store, folder) == [] and len(scalars(folder, 0)["val/accuracy"]) == 4

@@ -49,8 +49,10 @@ def divided(
         def missing(name: str, own: Counter[str] = own) -> float:
             """How much of it this split still lacks: 1 for each example of an empty one."""
             wanted = {label: shares[name] * total[label] for label in own}
-            lacks = (1 - have[name][label] / wanted[label] for label in own)
-            return sum(count * lack for count, lack in zip(own.values(), lacks, strict=True))
+            shortfalls = (1 - have[name][label] / wanted[label] for label in own)
+            return sum(
+                count * shortfall for count, shortfall in zip(own.values(), shortfalls, strict=True)
+            )
 
         where[group] = max(shares, key=missing)
         have[where[group]] += own

@@ -31,8 +31,8 @@ class DetectionSet(DetectionFacts):
         """What is wrong with its annotations, and with what was made of them: a sentence each."""
         from trainables.data.detection import store
 
-        said = self.missing(root)
-        return [said] if said else store.check(self, root or ROOT)
+        problem = self.missing(root)
+        return [problem] if problem else store.check(self, root or ROOT)
 
     def prepare(
         self,

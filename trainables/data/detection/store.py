@@ -134,9 +134,9 @@ def open_set(
         LookupError: it is not there. ValueError: a file is wrong, or cannot be copied.
     """
     _check_options(data_set, image_size, selects_on, names)
-    said = data_set.missing(root, image_size=image_size)  # of this size, not of any
-    if said is not None:
-        raise LookupError(said)
+    problem = data_set.missing(root, image_size=image_size)  # of this size, not of any
+    if problem is not None:
+        raise LookupError(problem)
     folder, places = _places(data_set, root, image_size, names)
     parts = {
         part: Split(found, np.arange(len(found.columns.image_ids)), _near(found, pictures, copy_to))

@@ -73,9 +73,9 @@ class QuestionSet:
         """What is wrong with what was prepared of it: a sentence each."""
         from trainables.data.questions import store
 
-        said = self.missing(root)
-        if said:
-            return [said]
+        problem = self.missing(root)
+        if problem:
+            return [problem]
         return [each for path in self.stores(root) for each in store.check(path)]
 
     def prepare(

@@ -32,9 +32,11 @@ class SceneSet(SceneFacts):
         """What is wrong with what was prepared of it: a sentence each."""
         from trainables.data.scenes import store
 
-        said = self.missing(root)
+        problem = self.missing(root)
         return (
-            [said] if said else [each for path in self.stores(root) for each in store.check(path)]
+            [problem]
+            if problem
+            else [each for path in self.stores(root) for each in store.check(path)]
         )
 
     def prepare(
@@ -249,18 +251,18 @@ def missing_store(
     size = f"--image-size {image_size}"
     files = SCENE_SETS[name].place(root, made=made, image_size=image_size, crop=crop)
     there = SCENE_SETS[name].found(files)
-    said = f"prepared data set {name} is not there (looked for in {folder})"
+    problem = f"prepared data set {name} is not there (looked for in {folder})"
     prepare = (
         f"raysearch data prepare {name} {size} --crop {crop} --interpolation {interpolation}"
         f"{' --made' if made else ''}{option}"
     )
     if there:
-        return f"{said}; run `{prepare}`"
+        return f"{problem}; run `{prepare}`"
     if made or SCENE_SETS[name].is_made == "only":
         usual = SCENE_SETS[name].customary
         by = crop if crop in ALL_ROWS else usual["crop"]
         cropped = f" --crop {crop}" if crop in ALL_ROWS else ""
         make = f"run `raysearch data make {name} {size}{cropped}{option}`"
         is_enough = (crop, interpolation) == (by, usual["interpolation"])
-        return f"{said}; {make}" if is_enough else f"{said}; {make}, then `{prepare}`"
-    return f"{said}; {way_to_get(SCENE_SETS[name], option)}, then `{prepare}`"
+        return f"{problem}; {make}" if is_enough else f"{problem}; {make}, then `{prepare}`"
+    return f"{problem}; {way_to_get(SCENE_SETS[name], option)}, then `{prepare}`"
