@@ -6,12 +6,14 @@ laid into the path of programs whose own environment has none of it.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import operator
 import os
+import sys
 import time
-from typing import Any, Mapping, Optional, Union  # noqa: UP035 (Python 3.8)
+from typing import Any, Mapping, Optional, Tuple, Union  # noqa: UP035 (Python 3.8)
 
 __all__ = [
     "active",
@@ -36,12 +38,20 @@ ANSWERS = "answers.jsonl"
 """What they are answered: `{"of": id, "stop": false}`."""
 STOP = "stop"
 """A file that appears when the program is to save and end."""
+DECISIONS = "decisions"
+"""What the first of several processes was told by `should_stop`, a byte a call: `0` or `1`; `.`: it
+has ended."""
+RANKS = ("RANK", "LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+"""Variables by which launchers number the processes of a program; the first that is set counts."""
+SIZES = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+"""Variables by which they say how many there are."""
 
 _FIRST_LOOK = 0.002
 _LONGEST_LOOK = 0.1
 """Seconds between two looks for an answer: first, and after a long while."""
 
 _numbers = itertools.count(1)
+_decisions = itertools.count()
 _bound: Any = None
 _asked = False
 
@@ -59,7 +69,7 @@ def report(
     wait: bool = True,
     source: str = "raysearch",
 ) -> None:
-    """Reports metrics after a step, such as an epoch; under torchrun the first process alone does.
+    """Reports metrics after a step, such as an epoch; of several processes the first alone does.
 
     It returns when the search has answered. A checkpoint is then kept, and its file may be
     overwritten; whether to go on says `should_stop`.
@@ -75,7 +85,7 @@ def report(
         ValueError: the step is no whole number from 0, or a metric is no number.
         FileNotFoundError: there is no such checkpoint.
     """
-    if not active() or os.environ.get("RANK", "0") != "0":
+    if not active() or _place()[0]:
         return
     number, plain = _whole(step), _numbers_of(metrics)
     path = None if checkpoint is None else os.path.abspath(os.fspath(checkpoint))
@@ -117,12 +127,28 @@ def artifact(name: str, path: Union[str, "os.PathLike[str]"]) -> None:  # noqa: 
 def should_stop() -> bool:
     """Whether the search wants this program to save and end; False outside of one.
 
-    Of several processes one should ask and tell the others, so that all leave the same step.
+    Of the processes that torchrun and its like start, all get the same answer to their first call,
+    to their second, and so on: those above rank 0 wait for the first process to ask as often. So
+    all leave the same step if each asks once in a step; or the first one asks and tells the others.
     """
     if _bound is not None:
         return bool(_bound.should_stop())
     folder = _folder()
-    return folder is not None and (_asked or os.path.exists(os.path.join(folder, STOP)))
+    if folder is None:
+        return False
+    rank, size = _place()
+    if size < 2:
+        return _wanted(folder)
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    file = os.path.join(folder, "{}-{}".format(DECISIONS, restarts))  # noqa: UP032
+    number = next(_decisions)
+    if rank:
+        return _decided(folder, file, number)
+    if not number:
+        atexit.register(_append, file, b".")
+    stop = _wanted(folder)
+    _append(file, b"1" if stop else b"0")
+    return stop
 
 
 def config() -> "dict[str, Any]":  # noqa: UP037
@@ -159,6 +185,40 @@ def _folder() -> Optional[str]:  # noqa: UP045
     return os.environ.get(TRIAL) or None
 
 
+def _place() -> Tuple[int, int]:  # noqa: UP006
+    """The rank of this process and how many there are: of torch's group, or by its launcher."""
+    group = sys.modules.get("torch.distributed")
+    if group is not None and group.is_available() and group.is_initialized():
+        return int(group.get_rank()), int(group.get_world_size())
+    rank, size = (
+        next((os.environ[name] for name in names if os.environ.get(name, "").isdecimal()), default)
+        for names, default in ((RANKS, "0"), (SIZES, "1"))
+    )
+    return int(rank), int(size)
+
+
+def _wanted(folder: str) -> bool:
+    return _asked or os.path.exists(os.path.join(folder, STOP))
+
+
+def _decided(folder: str, file: str, number: int) -> bool:
+    """What the first process was told at this call, from 0; it may not have come so far."""
+    pause = _FIRST_LOOK
+    while os.path.isdir(folder):
+        size = os.path.getsize(file) if os.path.exists(file) else 0
+        if size:
+            with open(file, "rb") as decisions:
+                decisions.seek(min(number, size - 1))
+                told = decisions.read(1)
+            if told == b".":  # it has ended, and decides no more
+                break
+            if size > number:
+                return told == b"1"
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST_LOOK)
+    return _wanted(folder)
+
+
 def _whole(step: Any) -> int:
     try:
         number = int(step) if float(step).is_integer() else -1
@@ -186,16 +246,17 @@ def _say(message: "dict[str, Any]", wait: bool) -> None:  # noqa: UP037
     answers = os.path.join(folder, ANSWERS)
     start = os.path.getsize(answers) if os.path.exists(answers) else 0
     message["id"] = f"{os.getpid()}-{next(_numbers)}-{time.time_ns()}"
-    line = json.dumps(message).encode() + b"\n"
-    descriptor = os.open(
-        os.path.join(folder, MESSAGES), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
-    )
-    try:
-        os.write(descriptor, line)
-    finally:
-        os.close(descriptor)
+    _append(os.path.join(folder, MESSAGES), json.dumps(message).encode() + b"\n")
     if wait:
         _await(answers, start, message["id"])
+
+
+def _append(file: str, content: bytes) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
 
 
 def _await(answers: str, start: int, asked: str) -> None:

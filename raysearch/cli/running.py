@@ -78,7 +78,10 @@ Repeats = Annotated[int | None, _text("Seeds for each cell of a grid, or for the
 Incomplete = Annotated[
     str | None, _text("Where stands what diverged with some seed: last, or in its rank.")
 ]
-Workers = Annotated[int | None, _text("Workers of a trial: each sees its share of each batch.")]
+Workers = Annotated[
+    int | None,
+    _text("Workers of a trial: each sees its share of each batch; {workers} in commands."),
+]
 Gpus = Annotated[float | None, _text("GPUs of each worker: 1, 2 …, or a part of one: 0.5.")]
 Memory = Annotated[str | None, _text("Memory a trial: 800M, 2G.")]
 Notify = Annotated[

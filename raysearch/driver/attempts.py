@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.driver.live_trial import LiveTrial
+from raysearch.driver.resources import in_one_piece
 from raysearch.sweeps.program import PROGRAM
 from raysearch.sweeps.program_config import split
 from raysearch.sweeps.search_spec import SearchSpec, to_plain
+from raysearch.sweeps.sweep import Resources
 from raysearch.trial.checkpoints import Kept
 from raysearch.trial.job import Job
 from raysearch.trial.process_mark import mark_of_process
@@ -65,6 +67,8 @@ def attempt_job(
         wanted = Kept.read({"step": 0, **live.evaluates}, str(live.evaluates["checkpoint"]))
         kept = [wanted]
     restored = folder / wanted.path if wanted is not None else None
+    need = Resources(cpus=limits.cpus, gpus=limits.gpus, workers=limits.workers)
+    need = in_one_piece(need, spec.experiment)
     return Job(
         search=spec.search,
         root=str(folder),
@@ -83,9 +87,10 @@ def attempt_job(
         objectives=[to_plain(metric) for metric in spec.metrics],
         kept=[one.below(folder) for one in kept],
         paths=paths,
-        workers=limits.workers,
-        cpus=limits.cpus,
-        gpus=limits.gpus,
+        workers=need.workers,
+        own_workers=limits.workers // need.workers,
+        cpus=need.cpus,
+        gpus=need.gpus,
         code=spec.code.snapshot if spec.code is not None else "",
         grace=_grace(live.config) if spec.experiment == PROGRAM else 0.0,
         reported=[

@@ -42,6 +42,8 @@ _OURS = ("mlartifacts", "mlruns", "train", "evaluate", "repro", "comparisons")
 _SOME = 16
 """Points at which given values are held against what the sweep offers."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RESOURCES = ("workers", "gpus", "memory", "concurrent")
+"""What of a request is asked of the machine."""
 
 
 @dataclass(frozen=True)
@@ -193,15 +195,14 @@ def plan(request: Request, settings: Settings, machine: Machine, *, quick: bool 
                 refuse_lacks(space)
         _check_evaluation(request, sweep, sampler, pruner)
         repeats, finalists = _at_least_one(request, sweep)
+    declared = _declared(sweep, space)
     spec = SearchSpec(
-        **_declared(sweep, space),
+        **declared,
         **resources(
             sweep,
             machine,
-            workers=request.workers,
-            gpus=request.gpus,
-            memory=request.memory,
-            concurrent=request.concurrent,
+            experiment=declared["experiment"],
+            **{name: getattr(request, name) for name in _RESOURCES},
         ),
         sampler=sampler,
         pruner=pruner,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysearch.errors import BadSetting
+from raysearch.sweeps.program import PROGRAM
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.sweep import Resources, Sweep
 from raysearch.texts import cut
@@ -79,10 +80,28 @@ def parse_memory(text: str, option: str = "--memory") -> int:
     return int(size)
 
 
+def in_one_piece(need: Resources, experiment: str) -> Resources:
+    """What is asked of a node: a program starts its workers itself, so all are on one machine.
+
+    Raises:
+        BadSetting: together they have a part of a GPU beside a whole one, which Ray cannot give.
+    """
+    if experiment != PROGRAM or need.workers == 1:
+        return need
+    cpus, gpus = need.cpus * need.workers, need.gpus * need.workers
+    if gpus > 1 and gpus != int(gpus):
+        raise BadSetting(
+            f"resources.gpus of all workers of a program together must be whole or below 1, got "
+            f"{need.workers} × {need.gpus:g} = {gpus:g}"
+        )
+    return replace(need, workers=1, cpus=cpus, gpus=gpus)
+
+
 def resources(
     sweep: Sweep,
     machine: Machine,
     *,
+    experiment: str = "",
     workers: int | None = None,
     gpus: float | None = None,
     memory: int | None = None,
@@ -91,15 +110,17 @@ def resources(
     """What each trial may use, and how many run at once: no more than fit, so that none waits.
 
     A group of workers that found no room would hold its place and wait for ever. Its host needs no
-    CPU. What is None is as the sweep says, or as much as there is.
+    CPU. What is None is as the sweep says, or as much as there is. Of a program, which
+    `experiment` tells, each trial is in one piece.
 
     Raises:
         ValueError: a trial can never fit, or so many cannot at once; says what exists.
     """
     given: Mapping[str, Any] = {"workers": workers, "gpus": gpus}
-    need = replace(
+    asked = replace(
         sweep.resources, **{name: value for name, value in given.items() if value is not None}
     )
+    need = in_one_piece(asked, experiment)
     at_once = _at_once(sweep.name, need, machine, concurrent)
     used = [node for node in machine.alone if _places_on(node, need)]
     shares = [_shares_of(node, need, machine, at_once) for node in used]
@@ -112,15 +133,16 @@ def resources(
             f"{largest >> 20}M that exist, got {got}"
         )
     workers_at = zip(used, shares, strict=True)
-    threads = min(int(node.cpus / (parts * _together(machine, need))) for node, parts in workers_at)
+    here = max(asked.workers // need.workers, _together(machine, need))
+    threads = min(int(node.cpus / (parts * here)) for node, parts in workers_at)
     return {
         "concurrent": at_once,
         "threads": max(1, threads),
-        "workers": need.workers,
-        "cpus": need.cpus,
-        "gpus": need.gpus,
-        "memory": memory or (parse_memory(need.memory) if need.memory else share),
-        "patience": need.patience,
+        "workers": asked.workers,
+        "cpus": asked.cpus,
+        "gpus": asked.gpus,
+        "memory": memory or (parse_memory(asked.memory) if asked.memory else share),
+        "patience": asked.patience,
     }
 
 
@@ -133,8 +155,8 @@ def fits(spec: SearchSpec, machine: Machine) -> int:
     Raises:
         ValueError: not one fits; says what it needs, what there is, and what can be changed.
     """
-    workers = spec.workers
-    need = Resources(cpus=spec.cpus, gpus=spec.gpus, workers=workers)
+    need = trial_of(spec)
+    workers = need.workers
     places = sum(_places_on(node, need) for node in machine.alone)
     if places >= workers:
         return places // workers
@@ -145,6 +167,12 @@ def fits(spec: SearchSpec, machine: Machine) -> int:
         f"{_exists(machine)} for this process; resume it where there are as many (--concurrent "
         f"does not help: not one trial fits), or begin a new search with fewer ({change})"
     )
+
+
+def trial_of(spec: SearchSpec) -> Resources:
+    """What a trial of a search that has begun asks of the nodes."""
+    need = Resources(cpus=spec.cpus, gpus=spec.gpus, workers=spec.workers)
+    return in_one_piece(need, spec.experiment)
 
 
 def _together(machine: Machine, need: Resources) -> int:

@@ -106,6 +106,9 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
     store = Store(settings.store)
     if request.name is not None and store.exists(request.name):
         return _reuse(request.name, request, store, settings, listener)
+    if (renamed := called_now(request, store)) is not None:
+        tell(f"search {request.name!r} is called {renamed!r} now, and goes on")
+        return resume(renamed, settings, listener, time_box=request.time_box)
     spec = planned.spec
     if planned.sweep.evaluates is not None:
         found = evaluated(planned.space, request.of, request.top, store, settings)
@@ -128,6 +131,18 @@ def _start(request: Request, settings: Settings, listener: Listener | None) -> O
         clocks = Clocks(begun, request.time_box)
         paths = paths_of(code, folder)
         return Driver(settings, store, lock, log, view, study, clocks, paths, own).run([])
+
+
+def called_now(request: Request, store: Store) -> str | None:
+    """The name of the search that the identical request began, if it was renamed meanwhile.
+
+    Only with a time box: such a command is given again until its search has ended.
+    """
+    if request.name is None or request.time_box is None:
+        return None
+    new = store.name_now(request.name)
+    began = None if new is None else SearchView.read(store, new).spec.request
+    return new if began == request.to_json() else None
 
 
 def _reuse(

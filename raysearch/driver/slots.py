@@ -13,6 +13,7 @@ from typing import Any
 from raysearch.driver.broker import BROKER, get_or_create
 from raysearch.driver.cluster import NAMESPACE
 from raysearch.driver.live_trial import LiveTrial
+from raysearch.driver.resources import trial_of
 from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.trial.job import label_of
 
@@ -145,15 +146,16 @@ class BrokerClient:
         find: Callable[[], Any] = lambda: _found(),
     ) -> None:
         self._slots, self._state, self._find = slots, state, find
+        need = trial_of(spec)
         self._says: dict[str, Any] = {
             "search": label_of(folder),
             "name": spec.search,
             "user": spec.user,
             "priority": spec.priority,
             "since": since,
-            "workers": spec.workers,
-            "cpus": spec.cpus,
-            "gpus": spec.gpus,
+            "workers": need.workers,
+            "cpus": need.cpus,
+            "gpus": need.gpus,
         }
         self._broker: Any = None
         self._answered = time.monotonic()

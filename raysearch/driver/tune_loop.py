@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raysearch.driver.conductor import Conductor, Halted
 from raysearch.driver.own_ray import OwnRay, RayLost
+from raysearch.driver.resources import trial_of
 from raysearch.errors import RaysearchError
 from raysearch.study.failures import KINDS
 from raysearch.sweeps.search_spec import SearchSpec
@@ -23,9 +24,10 @@ def host_resources(spec: SearchSpec) -> dict[str, float]:
     The workers of a group have their own; its host then holds a byte of memory, since Ray wants it
     to hold something, and no CPU, so that two workers fit where there are two CPUs.
     """
-    if spec.workers > 1:
+    need = trial_of(spec)
+    if need.workers > 1:
         return {"cpu": 0, "memory": 1}
-    return {"cpu": max(spec.cpus, 0.01), **({"gpu": spec.gpus} if spec.gpus else {})}
+    return {"cpu": max(need.cpus, 0.01), **({"gpu": need.gpus} if need.gpus else {})}
 
 
 def tune(conductor: Conductor, spec: SearchSpec, own: OwnRay | None, shared: Path | None) -> None:

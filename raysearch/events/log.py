@@ -307,6 +307,21 @@ class Store:
         if not self._run(work):
             raise BadSetting(f"a search is named {name!r} already; choose another name")
 
+    def name_now(self, former: str, since: int = 0) -> str | None:
+        """What a search that had a name, at a time or later (ms since 1970), is called now.
+
+        None: none was renamed since.
+        """
+        is_rename = (EVENTS.c.kind == Renamed.kind) & (EVENTS.c.time >= since)
+        query = (
+            sa.select(EVENTS.c.search, EVENTS.c.body)
+            .where(is_rename)
+            .order_by(EVENTS.c.time.desc())
+        )
+        rows = self._run(lambda connection: connection.execute(query).all())
+        named = ((str(search), decode(body)) for search, body in rows)
+        return next((search for search, body in named if body["former"] == former), None)
+
     def request(self, search: str, body: Mapping[str, Any]) -> int:
         """Leaves a request for the driver of a search; returns its number."""
         values = {"search": search, "time": now(), "body": encode(body)}

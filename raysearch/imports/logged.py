@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raysearch.imports.printed import printed_lines
-from raysearch.imports.source import dict_keys, parsed, text_of
+from raysearch.imports.source import dict_keys, in_small_letters, parsed, text_of
 from raysearch.sweeps.sweep import Metric
 
 _LESS = frozenset(
@@ -153,7 +153,7 @@ def _logged(name: str, source: str, pattern: str | None) -> Logged:
 
 
 def _words(name: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()))
+    return set(re.split(r"[^a-z0-9]+", in_small_letters(name)))
 
 
 def _keys(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from raysearch.imports.source import last_of, text_of, value_of
+from raysearch.imports.source import in_small_letters, last_of, text_of, value_of
 
 _NAMES = ("print", "tqdm_write", "echo", "secho", "rprint", "print0", "print_rank_0")
 """Functions that print: also those of click and rich."""
@@ -379,4 +379,4 @@ def _label(text: str) -> str:
     """The words that stand right before a value."""
     last = re.split(r"[,;|()\[\]{}\t]", text.rstrip(" :=(\t"))[-1]
     words = re.findall(r"[A-Za-z][\w/@.-]*", last)
-    return "_".join(words[-2:]).lower()
+    return in_small_letters("_".join(words[-2:]))

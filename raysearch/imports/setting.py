@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from raysearch.imports.source import UNKNOWN, constants, last_of, text_of, value_of
+from raysearch.imports.source import (
+    UNKNOWN,
+    constants,
+    in_small_letters,
+    last_of,
+    text_of,
+    value_of,
+)
 
 Style = Literal["argparse", "click", "typer", "hydra", "environment", "constants"]
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool, "INT": int, "FLOAT": float}
@@ -36,8 +43,11 @@ class Setting:
 
     @property
     def last(self) -> str:
-        """The last part of its name, in small letters: `optimizer.weight-decay` → weight_decay."""
-        return self.name.rpartition(".")[2].lstrip("-+").replace("-", "_").lower()
+        """The last part of its name, in small letters: `optimizer.weight-decay` → weight_decay.
+
+        So is `weightDecay`.
+        """
+        return in_small_letters(self.name.rpartition(".")[2].lstrip("-+").replace("-", "_"))
 
 
 @dataclass(frozen=True)

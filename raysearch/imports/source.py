@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ _OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
 }
 _LARGEST = 2**53
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def in_small_letters(name: str) -> str:
+    """A name with its words set apart: `learningRate` → learning_rate, `maxLR` → max_lr."""
+    return _HUMP.sub("_", name).lower()
 
 
 def parsed(script: Path) -> ast.Module:

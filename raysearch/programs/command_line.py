@@ -22,8 +22,13 @@ _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_/.\-]*")
 _HYDRA_WORDS = {"true", "false", "null", "nan", "inf"}
 _SAFE_VARIABLE = re.compile(r"[^A-Za-z0-9_]")
-_NOT_THEIRS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")
-"""Variables of our own environment that would change theirs."""
+_NOT_THEIRS = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"),
+    *(*reporting.RANKS, *reporting.SIZES, "GROUP_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK"),
+    *("MASTER_ADDR", "MASTER_PORT"),
+)
+"""Variables of our own environment that would change theirs: of our Python, and of a launcher that
+started what runs the search."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ def command_line(
     *,
     checkpoint: Path | None,
     config: Path,
+    workers: int = 1,
 ) -> CommandLine:
     """How a program is started with these values.
 
@@ -54,6 +60,7 @@ def command_line(
         facts: those of the program.
         checkpoint: what it goes on from; used where it has a `resume`.
         config: the file that has the values as JSON, nested at dots for `json file`.
+        workers: how many it is to start, for its place `{workers}`; a value of that name is itself.
 
     Raises:
         BadSetting: a value that its way of arguments cannot give.
@@ -65,7 +72,8 @@ def command_line(
     rest = {name: value for name, value in given.items() if name not in named}
     more = _resume(facts, checkpoint)
     special = {"seed": str(seed), "config": str(config), "checkpoint": str(checkpoint or "")}
-    known = {**{name: _word(value) for name, value in given.items()}, **special}
+    own = {"workers": str(workers), **{name: _word(value) for name, value in given.items()}}
+    known = {**own, **special}
     added, variables = _arguments(rest, facts, config)
     environment = {**facts["environment"], **variables}
     if facts["shell"]:

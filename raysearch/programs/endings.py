@@ -16,6 +16,8 @@ _SHOWN = 20
 _OF_SIGNAL = 128
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _LONGEST = 300
+_FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+) \(pid: \d+\)")
+_TORCHRUN = "torch/distributed/elastic/"
 
 
 def ended(
@@ -29,13 +31,15 @@ def ended(
         facts: those of the program.
         kernel_killed: whether the kernel has killed for memory meanwhile.
     """
-    said = list(lines)
-    traceback, last = traceback_in(said)
+    code, worker, said = _of_worker(code, list(lines))
+    traceback, last = traceback_in(said, worker)
     text = traceback or "\n".join(said[-_SHOWN:])
     last = one_line(last or (said[-1] if said else "it wrote nothing"), _LONGEST)
     number = -code if code < 0 else code - _OF_SIGNAL
     name = _signal_name(number)
     how = f"ended by {name}" if code < 0 else f"exit code {code}"
+    if worker is not None:
+        how = f"worker {worker} {how}" if code < 0 else f"{how} of worker {worker}"
     if code > 0 and name:
         how += f" (as a shell says of {name})"
     if code in facts["again_on"]:
@@ -46,6 +50,26 @@ def ended(
     if kind == "exit":
         how = how.removeprefix("exit ")
     return KnownFailure(kind, f"{how}: {last}", text)
+
+
+def code_of(code: int, lines: Sequence[str]) -> int:
+    """The exit code that counts: that of the worker which failed first, if torchrun names it."""
+    return _of_worker(code, list(lines))[0]
+
+
+def _of_worker(code: int, lines: list[str]) -> tuple[int, int | None, list[str]]:
+    """What torchrun says of the worker that failed first, whose exit code it does not pass on.
+
+    Its code and rank on this machine, and the lines without those of torchrun; as given, and None,
+    where torchrun says nothing.
+    """
+    failed = [(number, _FAILED.search(line)) for number, line in enumerate(lines)]
+    known = [(number, match) for number, match in failed if match]
+    if code != 1 or not known:
+        return code, None, lines
+    end, match = known[-1]
+    said = [line for line in lines[:end] if _TORCHRUN not in line]
+    return int(match[1]), int(match[2]), said
 
 
 def _kind(code: int, name: str, last: str, traceback: str, kernel_killed: bool) -> str:

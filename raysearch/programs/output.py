@@ -18,6 +18,7 @@ _LONGEST_LINE = 1 << 16
 _TRACEBACK = "Traceback (most recent call last):"
 _OF_LAUNCHERS = ("torch/distributed/elastic", "torch/distributed/run.py", "ChildFailedError")
 """Tracebacks of torchrun itself say nothing of why a process of it failed."""
+_RANK = re.compile(r"\[rank\d+\]:")
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Warning|Iteration)?(:|$)")
 
 
@@ -64,16 +65,21 @@ class Output:
                 self.reports.extend((now, *found) for found in self._patterns.read(text))
 
 
-def traceback_in(lines: list[str]) -> tuple[str, str]:
+def traceback_in(lines: list[str], rank: int | None = None) -> tuple[str, str]:
     """The last traceback of Python in lines, with what it was raised from; and its last line.
 
-    Both are empty where there is none.
+    Both are empty where there is none. Of several processes that of this `rank` comes first: the
+    others fail because it did.
     """
     starts = [number for number, line in enumerate(lines) if line.lstrip().endswith(_TRACEBACK)]
+    starts.sort(key=lambda start: lines[start].startswith(f"[rank{rank}]:"))
     for start in reversed(starts):
         prefix = lines[start][: lines[start].index(_TRACEBACK)]
+        process = _RANK.match(prefix)
         taken = [lines[start][len(prefix) :]]
         for line in lines[start + 1 :]:
+            if process and not line.startswith(process[0]):  # another one wrote meanwhile
+                continue
             own = line[len(prefix) :] if line.startswith(prefix) else line
             taken.append(own)
             if not own.startswith((" ", "\t")) and _RAISED.match(own):

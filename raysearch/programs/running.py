@@ -16,14 +16,14 @@ from raysearch.errors import BadSetting
 from raysearch.programs import work_folder
 from raysearch.programs.channel import Channel
 from raysearch.programs.command_line import CommandLine, command_line, environment, nested
-from raysearch.programs.endings import ended
+from raysearch.programs.endings import code_of, ended
 from raysearch.programs.files import Checkpoints, kept_folder
 from raysearch.programs.ordered import OrderedReports
 from raysearch.programs.output import Output
 from raysearch.programs.readers.pattern import Patterns
 from raysearch.programs.readers.reader import Reader
 from raysearch.programs.readers.standard import readers
-from raysearch.sweeps.program_config import split
+from raysearch.sweeps.program_config import has_place, split
 from raysearch.trial import process_tree
 from raysearch.trial.child import kernel_kills
 from raysearch.trial.own_process import note
@@ -46,12 +46,6 @@ def run(config: dict[str, Any], session: Any) -> None:
         KnownFailure: it failed, or ended without a metric of its sweep.
         BadSetting: it cannot be started.
     """
-    job = getattr(session, "job", None)
-    if job is not None and job.workers > 1:
-        raise BadSetting(
-            f"resources.workers must be 1 for a program, got {job.workers}: let its command start "
-            f"its processes, as by torchrun, and give it their GPUs"
-        )
     checkpoint, number = session.restored(), 1
     while (running := Running(config, session, number)).run(checkpoint):
         checkpoint, number = running.reports.kept or checkpoint, number + 1
@@ -82,14 +76,14 @@ class Running:
         output.close(_LAST_WORDS)
         self._listen(output, channel, files=True, last=True)
         self._checkpoints.at_end(self.reports)
-        code = process.returncode
+        code = code_of(process.returncode, list(output.lines))
         if self._stopping is not None:
             note(f"the program ended with exit code {code} after it was asked to stop")
             return False
         if code in self.facts["again_on"] and getattr(self.session, "job", None) is None:
             return True
         if code:
-            raise ended(code, list(output.lines), self.facts, kernel_kills() > kills)
+            raise ended(process.returncode, list(output.lines), self.facts, kernel_kills() > kills)
         self.reports.close()
         return False
 
@@ -109,8 +103,9 @@ class Running:
         channel = Channel(place, values, checkpoint, step)
         self._checkpoints = Checkpoints(self.work, self.facts["checkpoints"])
         given = (self.values, self.seed, self.facts)
-        line = command_line(*given, checkpoint=checkpoint, config=file)
-        plain = command_line(*given, checkpoint=None, config=Path(CONFIG))
+        workers = self._workers()
+        line = command_line(*given, checkpoint=checkpoint, config=file, workers=workers)
+        plain = command_line(*given, checkpoint=None, config=Path(CONFIG), workers=workers)
         self._describe(
             {"program/command": str(plain)[:2000], "program/resume": self._resumes(checkpoint)}
             | ({"program/linked": ", ".join(linked)[:2000]} if linked else {})
@@ -119,6 +114,17 @@ class Running:
         if linked:
             note(f"linked: {', '.join(linked[:20])}{' …' if len(linked) > 20 else ''}")
         return line, channel
+
+    def _workers(self) -> int:
+        """How many workers it is to start; a command that may not know is told of in the log."""
+        job = getattr(self.session, "job", None)
+        workers: int = getattr(job or self.session, "own_workers", 1)
+        if workers > 1 and not any(has_place(word, "workers") for word in self.facts["command"]):
+            note(
+                f"the trial has {workers} workers and the command no place {{workers}}: it must "
+                f"start as many by itself"
+            )
+        return workers
 
     def _resumes(self, checkpoint: Path | None) -> str:
         """In words, from where this attempt goes on; it is said in the log as well."""

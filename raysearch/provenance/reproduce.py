@@ -30,6 +30,7 @@ from raysearch.results.saved_checkpoints import Saved, damage_of
 from raysearch.results.view import SearchView, TrialView
 from raysearch.settings import Settings
 from raysearch.sweeps import by_value
+from raysearch.sweeps.program import PROGRAM
 from raysearch.trial.rerun_launch import rerun
 
 Say = Callable[[str], None]
@@ -78,7 +79,14 @@ class _Past:
     @property
     def workers(self) -> int:
         """How many workers it had."""
+        if self.view.spec.experiment == PROGRAM:
+            return 1
         return int(self.trial.facts.get("workers") or self.view.spec.workers)
+
+    @property
+    def own_workers(self) -> int:
+        """How many its program was to start by itself."""
+        return self.view.spec.workers if self.view.spec.experiment == PROGRAM else 1
 
     @property
     def threads(self) -> int:
@@ -267,6 +275,7 @@ def _job(past: _Past, target: Path, code: Path | None) -> dict[str, Any]:
         "code": None if code is None else str(code),
         "threads": past.threads,
         "workers": past.workers,
+        "own_workers": past.own_workers,
         "purpose": "run" if evaluates is None else "evaluate",
         "restored": None if evaluates is None else evaluates["checkpoint"],
         "last": None if trial.state == "complete" else trial.reports[-1][0],

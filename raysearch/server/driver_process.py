@@ -50,9 +50,12 @@ def main(name: str, state: Path) -> int:
     try:
         service = ServiceState.read(state)
         service.use_token()
-        submission = Submissions(state).read(name)
+        known = Submissions(state)
+        submission = known.read(name)
         if submission is None:
             raise UnknownName(f"no search {name!r} was submitted to {state}")
+        where = Settings.locate(service.runs, service.store, service.tracking_uri)
+        submission = known.under_its_name(submission, where)
         if service.tracking_user:
             os.environ["MLFLOW_TRACKING_USERNAME"] = service.tracking_user
             os.environ["MLFLOW_TRACKING_PASSWORD"] = service.tracking_password

@@ -72,6 +72,21 @@ class Submissions:
         write_privately(self._folder / f"{submission.name}.json", text)
         return submission
 
+    def under_its_name(self, submission: Submission, settings: Settings) -> Submission:
+        """The submission of a search, by the name that the search has now.
+
+        One whose folder is there has its own, be it of a search or of one that is yet to begin.
+        """
+        store = Store(settings.store)
+        if settings.folder(submission.name).exists() or store.exists(submission.name):
+            return submission
+        new = store.name_now(submission.name, submission.time)
+        if new is None:
+            return submission
+        found = self.read(new) or self.write(replace(submission, name=new))
+        self.remove(submission.name)
+        return found
+
     def remove(self, name: str) -> None:
         """Forgets a submission."""
         (self._folder / f"{name}.json").unlink(missing_ok=True)

@@ -118,13 +118,13 @@ class Supervisor:
         begun = set(self.store().searches())
         with self._lock:
             found = [self._known(one.name) for one in self.known if one.name not in begun]
-        return [one for one in found if one is not None]
+        return [one for one in found if one is not None and one.name not in begun]
 
     def driven(self, name: str) -> Driven | None:
         """What is to be said of a search that was submitted; None for any other."""
         with self._lock:
             submission = self._known(name)
-            if submission is None:
+            if submission is None or submission.name != name:
                 return None
             submission = self._tend(submission)
         lines = tuple(submission.lines)
@@ -150,7 +150,7 @@ class Supervisor:
         """Gives up a submission that nobody drives now, in one sentence; None if somebody does."""
         with self._lock:
             submission, store = self._known(name), self.store()
-            if submission is None or submission.over:
+            if submission is None or submission.over or submission.name != name:
                 return None
             if store.exists(name):
                 view = SearchView.read(store, name)
@@ -171,11 +171,14 @@ class Supervisor:
         return self.known.write(replace(submission, jobs=[*submission.jobs, job]))
 
     def _known(self, name: str) -> Submission | None:
-        """A submission; one whose search and folder were deleted is forgotten."""
+        """A submission, by the name that its search has now; one that was deleted is forgotten."""
         found = self.known.read(name)
-        if found is None or self.settings().folder(name).exists() or self.store().exists(name):
+        if found is None:
+            return None
+        found = self.known.under_its_name(found, self.settings())
+        if self.settings().folder(found.name).exists() or self.store().exists(found.name):
             return found
-        self.known.remove(name)
+        self.known.remove(found.name)
         return None
 
     def _tend(self, submission: Submission) -> Submission:

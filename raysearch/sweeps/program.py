@@ -37,8 +37,9 @@ class Program:
 
     Attributes:
         command: a command line, split as a shell would, or a list of words. `{name}` is where a
-            value goes, `{seed}` the seed, `{config}` a file with all values as JSON, and `{{` a
-            brace. A value without a place is given by `arguments`.
+            value goes, `{seed}` the seed, `{config}` a file with all values as JSON, `{workers}`
+            how many workers it is to start (`resources.workers` of its sweep), and `{{` a brace.
+            A value without a place is given by `arguments`.
         arguments: `argparse` (`--lr=0.1`), `hydra` (`lr=0.1`), `json file` (`--config=FILE`, with
             names at dots nested), `environment` (`LR=0.1`) or `places` (only `{…}`).
         booleans: of `argparse`: `flag` (`--fast` or nothing), `no-flag` (`--fast` or `--no-fast`)

@@ -16,7 +16,7 @@ from raysearch.sweeps.values import as_json
 
 PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][\w.\-]*)\}")
 """A place in a word of a command, or a brace that is doubled to be one."""
-SPECIAL = ("seed", "config", "checkpoint", "resume")
+SPECIAL = ("seed", "config", "checkpoint", "resume", "workers")
 """Places that are no values of the sweep."""
 _OWN = "program"
 _NAME = re.compile(r"[+~]{0,2}[A-Za-z_@/-][\w.\-@/:]*")

@@ -29,6 +29,7 @@ class Job:
     `objectives` are names, directions and reductions of the metrics; `kept` the checkpoints that
     earlier attempts left (as `checkpoints.Kept`). `paths` go to the front of `sys.path`, and the
     last is the working folder. `workers` above 1 are a group, each with so many `cpus` and `gpus`.
+    `own_workers` are those that a program is to start by itself, with all of these for its own.
     `code` names the snapshot of the code in the folder of the search. What the process started has
     `grace` seconds to end by SIGTERM when the attempt is ended (0: it is killed at once).
     `reported` are the objectives that earlier attempts have reported.
@@ -52,6 +53,7 @@ class Job:
     kept: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     paths: list[str] = field(default_factory=list[str])
     workers: int = 1
+    own_workers: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
     code: str = ""

@@ -50,6 +50,7 @@ class Session:
         self.objectives = list[str](job.get("objectives", ()))
         self._step, self._open = -1, set[str]()
         self._is_alone, self._stop = job["workers"] < 2, False
+        self.own_workers = int(job.get("own_workers", 1))
         self._restored = restored
         self._latest: Path | None = None
         self.tested: dict[str, float] | None = None

@@ -97,6 +97,56 @@ def test_of_several_processes_the_first_one_reports(
     assert not (trial / reporting.MESSAGES).exists()
 
 
+@pytest.mark.parametrize("name", ["LOCAL_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"])
+def test_a_process_is_numbered_by_its_launcher(
+    name: str, trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    raysearch.report(0, {"loss": 1.0})
+    assert not (trial / reporting.MESSAGES).exists()
+    monkeypatch.setenv("RANK", "0")  # which counts first: LOCAL_RANK is that of a node
+    raysearch.report(0, {"loss": 1.0}, wait=False)
+    assert len(said(trial)) == 1
+
+
+ASKING = """
+import os, sys, time
+import raysearch.reporting as reporting
+
+rank, told = int(os.environ["RANK"]), []
+for step in range(20):
+    if not rank and step == 12:
+        open(os.path.join(os.environ[reporting.TRIAL], reporting.STOP), "w").close()
+    if rank == step % 3:
+        time.sleep(0.02)
+    told.append(reporting.should_stop())
+    if told[-1]:
+        break
+if not rank:
+    more = []
+else:
+    more = [reporting.should_stop()]  # when the first process has ended
+print(len(told), *told[-1:], *more)
+"""
+
+
+def test_all_processes_are_told_to_stop_after_the_same_step(trial: Path) -> None:
+    """Whoever is ahead, and whenever the search says so."""
+    root = str(Path(reporting.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "WORLD_SIZE": "3"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASKING],
+            env={**environment, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(3)
+    ]
+    found = [process.communicate()[0].split() for process in running]
+    assert found == [["13", "True"], ["13", "True", "True"], ["13", "True", "True"]]
+
+
 def test_lines_of_many_processes_never_mix(trial: Path) -> None:
     code = "import reporting; [reporting.report(i, {'x' * 3000: i}, wait=False) for i in range(50)]"
     environment = {**os.environ, "PYTHONPATH": str(Path(reporting.__file__).parent)}

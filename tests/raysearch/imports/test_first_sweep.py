@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from raysearch.cli.application import app
 from raysearch.errors import BadSetting
 from raysearch.imports.first_sweep import FirstSweep, init_sweep
-from raysearch.imports.ranges import first_range
+from raysearch.imports.ranges import first_range, reason_to_leave
 from raysearch.imports.setting import Setting
 from raysearch.sweeps.distributions import Choice
 from raysearch.sweeps.space import Space
@@ -450,6 +450,38 @@ def test_a_truth_value_that_words_set_is_searched_over(kind: str) -> None:
 @pytest.mark.parametrize("value", [-1.0, float("inf"), float("nan")])
 def test_a_default_that_no_range_has_is_left(name: str, value: float) -> None:
     assert first_range(Setting(name, value, float)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "value"),
+    [
+        ("learningRate", "learning_rate", 1e-3),
+        ("maxLR", "max_lr", 1e-3),
+        ("batchSize", "batch_size", 64),
+        ("weightDecay", "weight_decay", 1e-4),
+        ("optim.labelSmoothing", "optim.label_smoothing", 0.1),
+        ("numLayers", "num_layers", 2),
+        ("dModel", "d_model", 64),
+        ("NUM_HEADS", "num_heads", 4),
+    ],
+)
+def test_words_set_apart_by_capitals_are_known_as_well(name: str, plain: str, value: Any) -> None:
+    found = first_range(Setting(name, value))
+    assert found is not None and found == first_range(Setting(plain, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("manualSeed", "the seed of a trial"),
+        ("numEpochs", "how long it trains"),
+        ("numWorkers", "of the machine"),
+        ("noCuda", "of the machine"),
+        ("outDir", "a file or folder"),
+    ],
+)
+def test_so_is_what_is_left(name: str, why: str) -> None:
+    assert reason_to_leave(Setting(name, "")) == why
 
 
 def test_a_default_that_is_no_choice_is_left() -> None:

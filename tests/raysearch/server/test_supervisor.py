@@ -21,6 +21,7 @@ from raysearch.server.submissions import Submission, code_folder
 from raysearch.server.submitted_verbs import supervisor_text
 from raysearch.server.supervisor import Supervisor
 from raysearch.trial.job import label_of
+from raysearch.verbs import rename
 from tests.raysearch.events import streams
 from tests.raysearch.events.facts import fact
 
@@ -273,6 +274,24 @@ def test_a_search_that_was_deleted_is_forgotten(supervisor: Supervisor, ray: Job
     ray.jobs.clear()
     supervisor.tend()
     assert not ray.jobs and supervisor.driven(name) is None and not supervisor.waiting()
+
+
+def test_a_search_that_was_renamed_goes_on_under_its_name(
+    supervisor: Supervisor, ray: JobServer
+) -> None:
+    submit(supervisor, name="own")
+    begin(supervisor, "own").close()
+    ray.end("raysearch-own", "FAILED", 137)
+    assert rename("own", "mine", supervisor.settings()) == ""
+    supervisor.tend()
+    assert [one.name for one in supervisor.known] == ["mine"]
+    assert supervisor.driven("own") is None and supervisor.waiting() == []
+    found = supervisor.known.read("mine")
+    assert found is not None and found.restarts == 1 and found.asked().name == "mine"
+    assert ray.jobs[found.jobs[-1]]["entrypoint"].split()[-2] == "mine"
+    assert submit(supervisor, name="own") == "own"  # another one, under the name that is free
+    supervisor.tend()
+    assert sorted(one.name for one in supervisor.known) == ["mine", "own"]
 
 
 def test_status_says_how_many_slots_a_search_waits_for(supervisor: Supervisor) -> None:
