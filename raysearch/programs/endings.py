@@ -18,6 +18,8 @@ _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _LONGEST = 300
 _FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+) \(pid: \d+\)")
 _TORCHRUN = "torch/distributed/elastic/"
+_HINT = "Set the environment variable HYDRA_FULL_ERROR=1"
+"""How the last line of Hydra begins; what is wrong stands above it."""
 
 
 def ended(
@@ -34,7 +36,7 @@ def ended(
     code, worker, said = _of_worker(code, list(lines))
     traceback, last = traceback_in(said, worker)
     text = traceback or "\n".join(said[-_SHOWN:])
-    last = one_line(last or (said[-1] if said else "it wrote nothing"), _LONGEST)
+    last = one_line(last or _last_of(said), _LONGEST)
     number = -code if code < 0 else code - _OF_SIGNAL
     name = _signal_name(number)
     how = f"ended by {name}" if code < 0 else f"exit code {code}"
@@ -70,6 +72,11 @@ def _of_worker(code: int, lines: list[str]) -> tuple[int, int | None, list[str]]
     end, match = known[-1]
     said = [line for line in lines[:end] if _TORCHRUN not in line]
     return int(match[1]), int(match[2]), said
+
+
+def _last_of(lines: Sequence[str]) -> str:
+    told = (line for line in reversed(lines) if line.strip() and not line.startswith(_HINT))
+    return next(told, "it wrote nothing")
 
 
 def _kind(code: int, name: str, last: str, traceback: str, kernel_killed: bool) -> str:

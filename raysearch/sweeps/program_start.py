@@ -58,10 +58,11 @@ def missing(facts: Mapping[str, Any], has_place: re.Pattern[str]) -> str | None:
         return f"the folder of the program is not there: {folder}"
     words, python = list[str](facts["command"]), facts["python"]
     if not facts["shell"] and not has_place.search(words[0]):
-        script = _script(words)
-        if script is not None and not has_place.search(script) and not (folder / script).is_file():
-            near = on_offer(script, [path.name for path in folder.glob(f"*{Path(script).suffix}")])
-            return f"there is no file {script!r} in {folder}{near}"
+        script, inside = _script(words), folder / _moved(words)
+        where = None if script is None else inside / script
+        if script and where and not has_place.search(str(where)) and not where.is_file():
+            near = on_offer(script, [path.name for path in inside.glob(f"*{Path(script).suffix}")])
+            return f"there is no file {script!r} in {inside}{near}"
         if sentence := _unstartable(words[0], folder, python):
             return sentence
     for name in facts["links"] or ():
@@ -90,6 +91,17 @@ def _script(words: Sequence[str]) -> str | None:
         elif not word.startswith("-"):
             return word if word.endswith(_SCRIPTS) else None
     return None
+
+
+def _moved(words: Sequence[str]) -> str:
+    """The folder to which `env -C` goes before it starts anything, or the one where it is."""
+    if Path(words[0]).name == "env":
+        for word, following in zip(words, words[1:], strict=False):
+            if word in ("-C", "--chdir"):
+                return following
+            if word.startswith("--chdir="):
+                return word.removeprefix("--chdir=")
+    return "."
 
 
 def _launched(words: Sequence[str]) -> str | None:

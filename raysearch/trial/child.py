@@ -212,7 +212,7 @@ class Server:
 
     def start(self) -> None:
         """Starts all of it; it takes seconds."""
-        self.guarded = Guarded(preloaded(), self._experiment, self._environment)
+        self.guarded = Guarded(preloaded(self._experiment), self._experiment, self._environment)
         self.guarded.wait_until_ready()
 
 

@@ -60,6 +60,9 @@ PRELOAD = "RAYSEARCH_PRELOAD"
 """Environment variable: modules that are imported ahead instead, as `numpy,scipy.stats`, or none.
 An experiment without torch then waits for none. What it imports later is not seeded for it."""
 
+_OF_PROGRAMS = "raysearch.programs.running"
+"""The experiment that starts a program: what that needs it imports in a process of its own."""
+
 _LOOK_EVERY = 0.05
 """Seconds between two looks at the pipe."""
 _SIGN_EVERY = 10.0
@@ -273,11 +276,12 @@ def _without_test(config: dict[str, Any], session: Any) -> None:
     note("this experiment has no `test`: nothing is evaluated on the test split")
 
 
-def preloaded() -> tuple[str, ...]:
-    """The modules that the fork server imports ahead of the experiment."""
+def preloaded(experiment: str = "") -> tuple[str, ...]:
+    """The modules that the fork server imports ahead of an experiment, `module:attribute`."""
     stated = os.environ.get(PRELOAD)
     if stated is None:
-        return PRELOADED
+        is_program = experiment.partition(":")[0] == _OF_PROGRAMS
+        return (__name__,) if is_program else PRELOADED
     return (*filter(None, map(str.strip, stated.split(","))), __name__)
 
 
@@ -297,10 +301,10 @@ def serve(connection: Connection) -> None:
         os.chdir(job.paths[-1])
     try:
         write_to(job.log)
-        missing = [name for name in preloaded() if name not in sys.modules]
+        missing = [name for name in preloaded(job.experiment) if name not in sys.modules]
         if missing:
             note(f"not preloaded, so imported here: {', '.join(missing)}")
-        set_threads(job.threads)
+        set_threads(job.threads, job.experiment)
         seed_globally(job.config)
         session = PipeSession(job, line)
         _take_notice(session)
@@ -383,9 +387,9 @@ def _have_room(*folders: str) -> bool:
     return False
 
 
-def set_threads(threads: int) -> None:
+def set_threads(threads: int, experiment: str = "") -> None:
     """How many threads torch computes with; one imported later goes by OMP_NUM_THREADS."""
-    if "torch" in sys.modules or PRELOAD not in os.environ:
+    if "torch" in sys.modules or "torch" in preloaded(experiment):
         import torch
 
         torch.set_num_threads(threads)

@@ -14,6 +14,7 @@ import pytest
 
 import raysearch
 from raysearch import Program, trainable
+from raysearch.programs.endings import ended
 from raysearch.provenance.snapshot import changed_since, keep, programs_of, unpack_folder
 from raysearch.provenance.sources import gather
 from raysearch.sweeps.program import PROGRAM
@@ -189,6 +190,24 @@ def test_how_it_fails_is_said_in_its_own_words(tmp_path: Path) -> None:
     assert silent["outcome"] == "unreported" and "nothing was heard of it" in silent["message"]
     absent = run(job_of(tmp_path / "e", "", command="no-such-program"))[-1]
     assert "command must be one that can be started" in absent["message"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ["exp appears twice", "", "Set the environment variable HYDRA_FULL_ERROR=1 for a ..."],
+            "exp appears twice",
+        ),
+        (["Set the environment variable HYDRA_FULL_ERROR=1"], "it wrote nothing"),
+        (["a", "b", " "], "b"),
+        ([], "it wrote nothing"),
+    ],
+)
+def test_the_words_of_a_failure_are_the_last_that_say_something(
+    lines: list[str], words: str
+) -> None:
+    assert ended(1, lines, {"again_on": []}, kernel_killed=False).message == f"code 1: {words}"
 
 
 SPAWNS = """

@@ -254,6 +254,21 @@ def test_nothing_that_a_program_calls_is_missing(program: Program) -> None:
     assert program.error.count("wandb.Nonsense") == program.error.count("run.nonsense") == 1
 
 
+def test_names_that_w_and_b_draws_are_texts(program: Program) -> None:
+    program.run("""
+        import json, random
+        import wandb, wandb.util
+        from wandb.sdk.lib.runid import generate_id
+        random.seed(0)
+        state = random.getstate()
+        drawn = {wandb.util.generate_id(), generate_id(), wandb.util.generate_id(length=8)}
+        assert len(drawn) == 3 and {len(name) for name in drawn} == {8}
+        assert all(name.isalnum() for name in json.loads(json.dumps(sorted(drawn))))
+        assert len(generate_id(12)) == 12 and random.getstate() == state
+        wandb.init(id=wandb.util.generate_id()).finish()
+    """)
+
+
 def test_the_process_of_another_rank_and_a_fork_say_nothing(program: Program) -> None:
     found = program.run("""
         import os, wandb

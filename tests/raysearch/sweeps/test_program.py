@@ -158,6 +158,10 @@ def test_what_is_not_there_is_said_before_any_trial(tmp_path: Path) -> None:
         ("python -u trian.py", "there is no file 'trian.py' in"),
         ("python -W ignore -u trian.py", "there is no file 'trian.py' in"),
         ("env A=1 python trian.py", "there is no file 'trian.py' in"),
+        ("env -C sub python inner.py", None),
+        ("env A=1 --chdir=sub python inner.py", None),
+        ("env -C sub python train.py", r"no file 'train.py' in .*sub; did you mean 'inner.py'"),
+        ("env -C {script} python inner.py", None),
         ("bash -e jbo.sh", "there is no file 'jbo.sh' in .* did you mean 'job.sh'"),
         ("torchrun --nproc-per-node 2 trian.py", "there is no file 'trian.py' in"),
         ("job.sh", "write './job.sh'"),
@@ -176,6 +180,8 @@ def test_a_command_names_what_can_be_started(
 ) -> None:
     for name in ("train.py", "job.sh"):
         (tmp_path / name).touch(0o644)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/inner.py").touch()
     values = {"script": "x", "binary": "x", "lr": 1}
     said = Program(command, folder=tmp_path)(values).missing()
     assert said is None if words is None else said and re.search(words, said)

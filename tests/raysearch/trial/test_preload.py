@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from raysearch.sweeps.program import FUNCTION, PROGRAM
 from raysearch.trial.child import Child, start_server, stop_server
 from raysearch.trial.job import Job, Message
 from raysearch.trial.session import PRELOAD, PRELOADED, preloaded
@@ -26,6 +27,14 @@ def test_nothing_stated_means_the_libraries_that_most_experiments_need(
 ) -> None:
     monkeypatch.delenv(PRELOAD, raising=False)
     assert preloaded() == PRELOADED and {"torch", "timm"} <= set(PRELOADED)
+
+
+def test_nothing_is_imported_ahead_for_a_program_in_a_process_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(PRELOAD, raising=False)
+    assert preloaded(PROGRAM) == ("raysearch.trial.session",)
+    assert preloaded(FUNCTION) == preloaded("names:run") == PRELOADED
 
 
 @pytest.mark.parametrize(
