@@ -137,7 +137,8 @@ class Conductor:
             except InvalidMessage as error:
                 received = {"kind": "end", "outcome": "exception", "message": str(error)}
                 return self._end(live, received)
-            self._slots.spoke(live)
+            if received["kind"] != "placed":  # its host says that, while it may still be loading
+                self._slots.spoke(live)
         if live.role is not None:
             return None
         if live.settled is None and self._clock.trial_is_up(live):
@@ -302,6 +303,8 @@ class Conductor:
             self._outcomes.describe(live, message)
         elif message["kind"] == "artifact":
             self._outcomes.artifact(live, message)
+        elif message["kind"] == "placed":
+            self._outcomes.placed(live, message["nodes"])
         elif message["kind"] == "usage":
             self._outcomes.usage(live, message["usage"])
         elif message["kind"] == "refused":

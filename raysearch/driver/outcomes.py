@@ -20,6 +20,7 @@ from raysearch.events.schema import (
     Differed,
     Failed,
     Noticed,
+    Placed,
     Refused,
     Reported,
     Tested,
@@ -84,6 +85,11 @@ class Outcomes:
         path = f"{live.number:04d}/{message['path']}"
         live.artifacts.add(path)
         self._log.append(ArtifactWritten(message["name"], path), live.number)
+
+    def placed(self, live: LiveTrial, nodes: Sequence[str]) -> None:
+        """On which machines an attempt runs; evaluations on the test split aside."""
+        if live.role is None:
+            self._log.append(Placed(live.attempt, list(nodes)), live.number)
 
     def usage(self, live: LiveTrial, usage: Mapping[str, float]) -> None:
         """What an attempt used of its machine; evaluations on the test split aside."""

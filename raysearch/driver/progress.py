@@ -19,13 +19,14 @@ from raysearch.errors import described
 from raysearch.results.answer import fixed_lines, warning_lines
 from raysearch.results.averaged import long_means
 from raysearch.results.endings import lost
-from raysearch.results.forecast import expected_runs, forecast
+from raysearch.results.forecast import forecast, total_runs
 from raysearch.results.headings import headings
 from raysearch.results.layout import drawn, fitted, side_by_side
 from raysearch.results.ranking import winner
 from raysearch.results.tables import (
     TrialColumn,
     TrialRow,
+    running_first,
     short_names,
     terminal_columns,
     trial_rows,
@@ -186,7 +187,7 @@ def phase_of(view: SearchView | None) -> str:
         return "running"
     if "starting" in doing:
         return "starting trials"
-    total = expected_runs(view.spec)
+    total = total_runs(view)
     if total is not None and view.done() >= total:
         return "evaluating the best, writing what is left"
     if view.spec.gpus:
@@ -206,9 +207,9 @@ def rounded(seconds: float) -> str:
 def headline(view: SearchView) -> Text:
     """`12/32 done, 2 running, 4 pruned, 0 failed, best 0.95 (trial 7), …, about 12 min left`."""
     counts = view.counts()
-    total = expected_runs(view.spec)
+    total = total_runs(view)
     parts = [
-        f"{view.done()}{f'/{total}' if total else ''} done",
+        f"{view.done()}{f'/{total}' if total and total != view.done() else ''} done",
         *_going_on(view, counts.get("running", 0)),
         f"{counts.get('pruned', 0)} pruned",
         lost(counts),
@@ -259,16 +260,12 @@ def trials_table(
     parameters that do not fit into `width` are dropped from the right, and counted. With `chosen`
     these rows, in their order; with `columns` those.
     """
-    found = list(chosen) if chosen is not None else _running_first(trial_rows(view), rows)
+    found = running_first(trial_rows(view)) if chosen is None else list(chosen)
+    if chosen is None:
+        running = sum(row.trial.state == "running" for row in found)
+        found = found[: max(rows, running + 3)]
     table = fitted(terminal_columns(view) if columns is None else columns, found, width)
     return drawn(table, [_STYLES.get(row.trial.doing, "") for row in found])
-
-
-def _running_first(found: Sequence[TrialRow], rows: int) -> list[TrialRow]:
-    running = [row for row in found if row.trial.state == "running"]
-    running.sort(key=lambda row: row.trial.number)
-    others = [row for row in found if row.trial.state != "running"]
-    return [*running, *others[: max(rows - len(running), 3)]]
 
 
 def best_tables(view: SearchView, count: int, width: int | None = None) -> list[Table]:

@@ -88,6 +88,18 @@ class Started(Fact):
 
 
 @dataclass
+class Placed(Fact):
+    """An attempt has got its machines: their host names, those of several workers by rank.
+
+    Ray chooses them after an attempt began; searches of earlier versions do not say.
+    """
+
+    kind: ClassVar[str] = "placed"
+    attempt: int
+    nodes: list[str]
+
+
+@dataclass
 class Described(Fact):
     """What a trial says of itself: its data, its number of parameters, its versions."""
 

@@ -8,7 +8,7 @@ from raysearch.pages.facts import savings, seconds_of
 from raysearch.pages.objectives import drawn, objectives
 from raysearch.pages.words import elapsed, listed, number, share
 from raysearch.results.averaged import long_means
-from raysearch.results.forecast import expected_runs
+from raysearch.results.forecast import total_runs
 from raysearch.results.ranking import Rank, winner
 from raysearch.results.test_scores import on_test_split
 from raysearch.results.view import SearchView
@@ -114,9 +114,9 @@ def tiles(view: SearchView) -> list[tuple[str, str, str]]:
             below = f"trial {won.rank.trial.number}, {won.rank.of_seeds}"
         found.append((goal.label, number(each.mean), below))
     counts = view.counts()
-    total = expected_runs(view.spec) if view.state != "finished" else None
+    total = total_runs(view)
     below = f"{counts.get('complete', 0)} completed, {counts.get('pruned', 0)} pruned"
-    ended = f"{view.done()}" + (f" of {total}" if total else "")
+    ended = f"{view.done()}" + (f" of {total}" if total and total != view.done() else "")
     found.append(("trials ended", ended, below))
     spent = sum(map(seconds_of, drawn(view)))
     found.append(("took", elapsed(view.seconds()), f"{elapsed(spent)} of trials added up"))
@@ -150,7 +150,7 @@ def notice(view: SearchView) -> str:
     """What to know first: the search has not ended, or ended otherwise than planned."""
     if view.state == "finished":
         return view.reason
-    total = expected_runs(view.spec)
+    total = total_runs(view)
     done = f"{view.done()}{f' of {total}' if total else ''} trials had ended"
     if view.state == "running":
         return f"This search had not ended when this page was made: {done}. Numbers may change."

@@ -67,7 +67,7 @@ def objective_axis(objective: Objective, bounds: tuple[float, float]) -> dict[st
 
 
 def layer(kind: str, name: str, colour: str, data: Iterable[Any], **more: Any) -> dict[str, Any]:
-    """What is drawn alike: `points`, a `line`, `curves`, `bars`, `levels` or `bands`."""
+    """What is drawn alike: `points`, a `line`, `curves`, `bars`, `levels`, `bands` or `parts`."""
     return {"kind": kind, "name": word(name), "colour": colour, "data": list(data), **more}
 
 

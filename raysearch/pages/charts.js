@@ -238,6 +238,9 @@ const LAYERS = {
     for (const [a, b] of layer.data)
       g.append(make("rect", { x: x(a), width: Math.max(x(b) - x(a), 1), y: top, height: bottom - top, class: "band" }));
   },
+  parts(layer, g, { y, left, right }) {
+    for (const at of layer.data) g.append(make("path", { d: `M${left},${y(at)}H${right}`, class: "axis" }));
+  },
   bars(layer, g, { x, y, hits }) {
     const height = Math.min(Math.abs(y(1) - y(0)) * 0.74, 20);
     for (const [a, b, lane, trial, said] of layer.data) {

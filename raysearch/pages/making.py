@@ -11,6 +11,7 @@ from raysearch.pages.facts import is_own, repeat_command, runs_option, shell
 from raysearch.pages.objectives import drawn, objectives
 from raysearch.pages.words import elapsed, moment, number, ranges
 from raysearch.provenance.snapshot import in_words
+from raysearch.results.remarks import evaluated
 from raysearch.results.spent import search_spent
 from raysearch.results.view import SearchView, TrialView
 from raysearch.sweeps.search_spec import GitState, SearchSpec
@@ -83,12 +84,6 @@ def value_of(trial: TrialView | None, name: str) -> str:
         return ""
     value = trial.params[name]
     return "None" if value is None else cut(number(value), LONG)
-
-
-def evaluated(trial: TrialView) -> str:
-    """`evaluates trial 3 of vit-1`, or nothing."""
-    link = trial.evaluates
-    return f"evaluates trial {link['trial']} of {link['search']}" if link else ""
 
 
 def made(view: SearchView, folder: Path) -> list[tuple[str, str]]:

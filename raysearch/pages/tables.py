@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from raysearch.pages.making import evaluated, value_of
+from raysearch.pages.making import value_of
 from raysearch.pages.objectives import objectives
 from raysearch.pages.words import listed, number
+from raysearch.results.layout import Look, on
 from raysearch.results.ranking import Rank, winner
 from raysearch.results.references import reference_rows
-from raysearch.results.tables import columns_of, cost_names, rows
+from raysearch.results.tables import REMARK, TrialColumn, TrialRow, trial_columns, trial_rows
 from raysearch.results.test_scores import on_test_split
-from raysearch.results.view import SearchView, TrialView
+from raysearch.results.view import SearchView
 from raysearch.texts import cut
 
 MOST_RANKED = 50
-MESSAGE = 600
-"""Letters of a cell that is no number, such as the reason why a trial failed."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what is shown, and what it is sorted by (empty: last)."""
+    """A cell of a table: what is shown, what it is sorted by (empty: last), and how it looks.
+
+    `state` is the state of its trial where it is shown in the colour of that.
+    """
 
     text: str
     key: str = ""
+    look: Look = "plain"
+    state: str = ""
 
 
-def cell(value: Any) -> Cell:
-    """A value as a cell."""
-    if value is None:
-        return Cell("")
-    if isinstance(value, bool):
-        return Cell(str(value), str(value))
-    if isinstance(value, int | float):
-        return Cell(number(value), repr(value))
-    return Cell(cut(str(value), MESSAGE), cut(str(value), MESSAGE))
+def cell(column: TrialColumn, row: TrialRow) -> Cell:
+    """What a column says of a trial."""
+    value = column.value(row)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    key = "" if value is None else repr(value) if is_number else cut(str(value), REMARK)
+    state = row.trial.state if column.look == "state" else ""
+    return Cell(column.cell(row), key, column.look, state)
 
 
 def test_table(view: SearchView) -> tuple[list[str], list[list[str]]]:
@@ -110,55 +111,10 @@ def _seeds(rank: Rank) -> str:
     return "; ".join([str(count), *said])
 
 
-def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, str, list[Cell]]]]:
-    """Header and rows of all trials, best first: number, state, and the other cells."""
-    names, goals = view.varying(), objectives(view)
-    repeated = any(each.is_repeated for each in view.ranking())
-    called, own = columns_of(view), [goal.name for goal in goals]
-    columns = [called.metric(name) for name in own]
-    if repeated:
-        columns += [*(called.of_metric(name, "mean") for name in own), called.own("seeds")]
-    found = rows(view)
-    doubts = [called.own(name) for name in ("outcomes", "suspicious")]
-    columns += [name for name in doubts if any(row.get(name) for row in found)]
-    columns += [called.own(name) for name in ("step", "seconds", *cost_names(view))]
-    table: list[tuple[int, str, list[Cell]]] = []
-    for row in found:
-        trial = view.trials[row[called.own("trial")]]
-        cells = [_spread(row, column) for column in columns] + [_param(trial, n) for n in names]
-        table.append((trial.number, trial.state, [*cells, cell(remark(trial))]))
-    return [*columns, *names, called.own("remark")], table
-
-
-def _param(trial: TrialView, name: str) -> Cell:
-    """The value of a parameter; None is a value too, unlike that of a branch not taken."""
-    text = value_of(trial, name)
-    value = trial.params.get(name)
-    return cell(value) if isinstance(value, int | float) else Cell(text, text)
-
-
-def _spread(row: dict[str, Any], column: str) -> Cell:
-    """A cell of the row; a mean is shown with its interval, if it has one."""
-    found, name = cell(row.get(column)), column.removesuffix(" mean")
-    if row.get(f"{name} low") is None or name == column:
-        return found
-    ends = f"[{number(row[f'{name} low'])}, {number(row[f'{name} high'])}]"
-    return Cell(f"{found.text} {ends}", found.key)
-
-
-def remark(trial: TrialView) -> str:
-    """What else there is to say of a trial."""
-    said = ["default configuration"] if trial.origin == "default" else []
-    if trial.repeat_of is not None:
-        said.append(f"trial {trial.repeat_of} again, seed {trial.seed}")
-    if trial.retry_of is not None:
-        said.append(f"trial {trial.retry_of} tried again")
-    if trial.retried_by is not None:
-        said.append(f"tried again as trial {trial.retried_by}")
-    if trial.evaluates is not None:
-        said.append(evaluated(trial))
-    if len(trial.attempts) > 1:
-        said.append(f"{len(trial.attempts)} attempts")
-    said += [trial.reason, trial.differed, *trial.notices]
-    said += [f"checkpoint {path} {what}" for path, what in trial.damaged.items()]
-    return "; ".join(filter(None, said))
+def trials_table(view: SearchView) -> tuple[list[str], list[tuple[int, list[Cell]]]]:
+    """Header and rows of all trials, best first: number and cells, as `trial_columns` has them."""
+    columns = on(trial_columns(view), "page")
+    table = [
+        (row.trial.number, [cell(column, row) for column in columns]) for row in trial_rows(view)
+    ]
+    return [column.key for column in columns], table

@@ -49,6 +49,25 @@ def expected_runs(spec: SearchSpec) -> int | None:
     return trials + repeats * finalists
 
 
+def total_runs(view: SearchView) -> int | None:
+    """How many trials a search will have run at its end, as far as it can be told by now.
+
+    One that is finished, as planned, has run all. Repeats come last: once each of the best, and the
+    default configuration if it is none of them, has had its first one, their number is known. None
+    if only its time ends it.
+    """
+    if view.state == "finished" and not view.reason:
+        return view.done()
+    total = expected_runs(view.spec)
+    again = [trial for trial in view.trials.values() if trial.repeat_of is not None]
+    finalists = {trial.repeat_of for trial in again}
+    if total is None or view.spec.points is not None or len(again) <= len(finalists):
+        return total
+    others = len(view.trials) - len(again)
+    others -= sum(trial.state in ("duplicate", "known") for trial in view.trials.values())
+    return others + view.spec.repeats * len(finalists)
+
+
 def forecast(view: SearchView) -> Forecast:
     """What is to be expected of a running search.
 
@@ -56,7 +75,7 @@ def forecast(view: SearchView) -> Forecast:
     leave behind, what the trials did that ended so far, pruned ones too.
     """
     used = disk_used(view)
-    done, total = view.done(), expected_runs(view.spec)
+    done, total = view.done(), total_runs(view)
     ended = [trial.ended for trial in view.trials.values() if trial.ended is not None]
     started = [trial.started for trial in view.trials.values() if trial.started is not None]
     seconds = view.seconds(min(started), max(ended)) if started and ended else 0.0

@@ -17,6 +17,8 @@ from raysearch.texts import CELL, shown, visible
 
 R = TypeVar("R")
 Surface = Literal["records", "terminal", "page"]
+Look = Literal["plain", "state", "sentences"]
+"""How a cell looks on a page: as it is, in the colour of a state, or as text in several lines."""
 """Where a column stands: `records` are CSV, JSON, pandas and HTTP."""
 EVERYWHERE: frozenset[Surface] = frozenset(("records", "terminal", "page"))
 _LONGEST = 200
@@ -33,8 +35,8 @@ class Column(Generic[R]):
 
     `key` names it in records, `header` above a table; `text` is None where the value is shown as
     any other. Where there is no room those that `may_drop` are left out, the lowest `priority`
-    first and of equal ones the last; on a terminal the higher stands further left. `on` says where
-    it stands at all.
+    first and of equal ones the last; for people the higher stands further left. `on` says where it
+    stands at all, `look` how on a page.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Column(Generic[R]):
     may_drop: bool = True
     priority: int = 0
     on: frozenset[Surface] = EVERYWHERE
+    look: Look = "plain"
 
     def cell(self, row: R) -> str:
         """What a table for people shows of a row: a line, in which nothing moves the cursor."""
@@ -70,9 +73,9 @@ class Fitted(Generic[R]):
 
 
 def on(columns: Iterable[Column[R]], surface: Surface) -> list[Column[R]]:
-    """The columns of a surface; those of the terminal with the higher priority first."""
+    """The columns of a surface; for people those with the higher priority first."""
     found = [column for column in columns if surface in column.on]
-    return sorted(found, key=lambda one: -one.priority) if surface == "terminal" else found
+    return found if surface == "records" else sorted(found, key=lambda one: -one.priority)
 
 
 def records(columns: Iterable[Column[R]], rows: Iterable[R]) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from raysearch.results.doubts import doubts_of
 from raysearch.results.layout import EVERYWHERE, Column, Surface, on, records
+from raysearch.results.remarks import remark
 from raysearch.sweeps.columns import Columns, has_path
-from raysearch.texts import decimals, plural, shown, shown_value
+from raysearch.texts import cut, decimals, plural, shown, shown_value
 
 if TYPE_CHECKING:
     from raysearch.results.ranking import Rank
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 _RECORDS: frozenset[Surface] = frozenset(("records",))
 _TERMINAL: frozenset[Surface] = frozenset(("terminal",))
 _PAGE: frozenset[Surface] = frozenset(("records", "page"))
+_ON_PAGE: frozenset[Surface] = frozenset(("page",))
 _NUMBER, _STATE, _OF, _OBJECTIVE, _MEAN, _SEEDS, _FIDELITY, _PARAMETER = range(80, 0, -10)
 """Priorities: on a terminal from left to right."""
+REMARK = 600
+"""Letters of what else there is to say of a trial, such as the reason why it failed."""
 NAMED = 15
 """The priority of a column that somebody asked for by its name: behind the fidelity."""
 _NUMBERS = (int, float, type(None))
@@ -94,6 +98,7 @@ def trial_columns(view: SearchView, names: Columns | None = None) -> list[TrialC
             text=lambda row: row.trial.doing,
             may_drop=False,
             priority=_STATE,
+            look="state",
         ),
         *_objectives(view, names),
         *(_repeats(view, names) if repeated else []),
@@ -102,7 +107,6 @@ def trial_columns(view: SearchView, names: Columns | None = None) -> list[TrialC
             view.spec.fidelity,
             lambda row: row.fidelity,
             _FIDELITY,
-            on=_RECORDS | _TERMINAL,
             align="right",
             may_drop=False,
         ),
@@ -114,7 +118,10 @@ def trial_columns(view: SearchView, names: Columns | None = None) -> list[TrialC
             names, "reason", lambda row: row.trial.reason or _failed_before(row.trial), on=_RECORDS
         ),
         *([_evaluates(names)] if evaluates or view.spec.evaluates is not None else []),
-    ]
+        *_nodes(view, names),
+        _own(names, "remark", lambda row: remark(row.trial), on=_ON_PAGE, text=_remark,
+             look="sentences"),
+    ]  # fmt: skip
 
 
 def trial_rows(view: SearchView) -> list[TrialRow]:
@@ -124,6 +131,13 @@ def trial_rows(view: SearchView) -> list[TrialRow]:
         TrialRow(trial, places.get(trial.digest) if trial.is_feasible else None)
         for trial in view.ranked()
     ]
+
+
+def running_first(found: Sequence[TrialRow]) -> list[TrialRow]:
+    """The rows of trials that run now by their number, then the others as they were."""
+    running = [row for row in found if row.trial.state == "running"]
+    others = [row for row in found if row.trial.state != "running"]
+    return [*sorted(running, key=lambda row: row.trial.number), *others]
 
 
 def rows(view: SearchView) -> list[dict[str, Any]]:
@@ -253,8 +267,22 @@ def _evaluates(names: Columns) -> TrialColumn:
         "evaluates",
         lambda row: (row.trial.evaluates or {}).get("trial"),
         _OF,
+        on=_RECORDS | _TERMINAL,  # a page has it among the remarks, with the name of the search
         may_drop=False,
     )
+
+
+def _nodes(view: SearchView, names: Columns) -> list[TrialColumn]:
+    """On which machines a trial ran, where that is known; on a page only if there are several."""
+    known = {name for trial in view.trials.values() for name in trial.nodes}
+    if not known:
+        return []
+    place = _PAGE if len(known) > 1 else _RECORDS
+    return [_own(names, "node", lambda row: ", ".join(row.trial.nodes) or None, on=place)]
+
+
+def _remark(row: TrialRow) -> str:
+    return cut(remark(row.trial), REMARK)
 
 
 def short_names(names: Sequence[str]) -> list[str]:

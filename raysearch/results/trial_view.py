@@ -19,6 +19,7 @@ from raysearch.events.schema import (
     Fact,
     Failed,
     Noticed,
+    Placed,
     Refused,
     Reported,
     Requested,
@@ -115,13 +116,18 @@ class TrialView:
         fact = event.body
         kind = type(fact)
         _FOLLOW.get(kind, _ignore)(self, fact, event)
-        if kind is not Used:  # it is measured from outside
+        if kind is not Used and kind is not Placed:  # its host says those
             self.has_spoken = kind is not Started
 
     @property
     def doing(self) -> str:
         """Its state; `starting` while its process loads what it needs, and has said nothing."""
         return "starting" if self.state == "running" and not self.has_spoken else self.state
+
+    @property
+    def nodes(self) -> list[str]:
+        """The host names of the machines of its last attempt; none where they are not known."""
+        return self.attempts[-1].get("nodes", []) if self.attempts else []
 
     @property
     def was_stopped(self) -> bool:
@@ -147,6 +153,12 @@ def _started(trial: TrialView, fact: Started, event: Event) -> None:
     trial.state = "running"
     trial.started = trial.started or event.time
     trial.attempts.append({**fact.plain(), "time": event.time})
+
+
+def _placed(trial: TrialView, fact: Placed, event: Event) -> None:
+    for attempt in trial.attempts:
+        if attempt["attempt"] == fact.attempt:
+            attempt["nodes"] = fact.nodes
 
 
 def _described(trial: TrialView, fact: Described, event: Event) -> None:
@@ -235,6 +247,7 @@ def _tested(trial: TrialView, fact: Tested, event: Event) -> None:
 
 _FOLLOW: Mapping[type[Fact], Callable[[TrialView, Any, Event], None]] = {
     Started: _started,
+    Placed: _placed,
     Described: _described,
     Reported: _report,
     Used: _usage,

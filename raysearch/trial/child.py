@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,11 @@ class Child:
         self._last_message = self._last_memory = self._looked = time.monotonic()
         self._shared = 0
         self._ended = False
+
+    @property
+    def nodes(self) -> list[str]:
+        """The host name of its machine."""
+        return [socket.gethostname()]
 
     def next(self, timeout: float) -> Message | None:
         """The next message, or None after `timeout` seconds without one.

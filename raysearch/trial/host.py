@@ -52,6 +52,7 @@ class Host(tune.Trainable):
     _error: Message | None = None
     _job: Job | None = None
     _is_due: bool = False
+    _is_placed: bool = False
     _kept: dict[str, Kept]
     _meter: Meter | None = None
 
@@ -113,7 +114,8 @@ class Host(tune.Trainable):
         """Nothing to load."""
 
     def _begin(self, job: Job) -> None:
-        self._is_due, self._kept = False, {kept["path"]: Kept(**kept) for kept in job.kept}
+        self._is_due = self._is_placed = False
+        self._kept = {kept["path"]: Kept(**kept) for kept in job.kept}
         try:
             self._child = _started(job)
             self._meter = _metered(job, self._child)
@@ -129,7 +131,7 @@ class Host(tune.Trainable):
         if self._asked:
             self._child.answer(stop=False)
             self._asked = False
-        messages = self._used()
+        messages = [*self._placed(self._child), *self._used()]
         deadline = time.monotonic() + KEEP_ALIVE
         while (left := deadline - time.monotonic()) > 0 and len(messages) < _MOST:
             message = self._child.next(left)
@@ -147,6 +149,12 @@ class Host(tune.Trainable):
                 self._child = self._meter = None
                 return [*messages[:-1], *self._damaged(message), message]
         return messages
+
+    def _placed(self, child: Child | Group) -> list[Message]:
+        """On which machines the attempt runs: once, when that is known."""
+        nodes = [] if self._is_placed else child.nodes
+        self._is_placed |= bool(nodes)
+        return [{"kind": "placed", "nodes": nodes}] if nodes else []
 
     def _used(self) -> list[Message]:
         """What the attempt uses of this machine, now and then."""

@@ -41,6 +41,7 @@ _DEEPEST = 20
 _LARGEST_ARRAY = 1_000
 _PROGRESS = "progress/"
 _MOST_COSTS = 100
+_MOST_NODES = 10_000
 
 
 class InvalidMessage(BadSetting, TypeError):
@@ -146,6 +147,16 @@ def checked_costs(costs: object, metrics: Mapping[str, float]) -> dict[str, floa
 def checked_usage(usage: object) -> dict[str, float]:
     """What an attempt used, by names of costs: finite numbers."""
     return checked_costs(usage, {"step": 0.0})
+
+
+def checked_nodes(nodes: object) -> list[str]:
+    """The host names of the machines of an attempt, at least one."""
+    found = cast("list[object]", nodes) if isinstance(nodes, list) else []
+    if not 1 <= len(found) <= _MOST_NODES:
+        raise InvalidMessage(f"nodes must be 1 to {_MOST_NODES} host names, got {brief(nodes)}")
+    for name in found:
+        _check_name("the name of a node", name)
+    return [str(name) for name in found]
 
 
 def checked_facts(facts: object) -> dict[str, Any]:
@@ -328,6 +339,8 @@ def checked(message: Mapping[str, Any], trial: Path) -> Message:
         return {"kind": kind, **fields, **_checkpoint(message, trial)}
     if kind == "usage":
         return {"kind": kind, "usage": checked_usage(message.get("usage"))}
+    if kind == "placed":
+        return {"kind": kind, "nodes": checked_nodes(message.get("nodes"))}
     if kind == "damaged":
         path = checked_path("checkpoint", message.get("path"), trial)
         text = cut(_text(str(message.get("what"))), LONGEST_TEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import socket
 import sys
 import threading
 import time
@@ -78,7 +79,8 @@ def attend(rank: int, ray_names: Mapping[str, Any], config: Mapping[str, Any]) -
     job = Job.read(config["job"])
     address, key = (str(config["host"]), int(config["port"])), bytes.fromhex(config["key"])
     lifeline = Client(address, authkey=key)
-    lifeline.send({"kind": "arrived", "rank": rank, "pid": os.getpid(), **ray_names})
+    here = {"pid": os.getpid(), "host": socket.gethostname()}
+    lifeline.send({"kind": "arrived", "rank": rank, **here, **ray_names})
     threading.Thread(target=_obey, args=(lifeline,), daemon=True).start()
     watch_this_process()
     write_to(job.log)

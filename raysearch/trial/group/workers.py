@@ -51,6 +51,7 @@ class _Rank:
 
     pid: int
     node: str
+    machine: str
     actor: Any
     lifeline: Connection[Any, Any]
     through: bool = False
@@ -87,6 +88,13 @@ class Group:
     def pids(self) -> list[int]:
         """The processes of the workers that have arrived."""
         return [rank.pid for rank in self._ranks.values()]
+
+    @property
+    def nodes(self) -> list[str]:
+        """The host names of its machines by rank; none before all workers have arrived."""
+        if len(self._ranks) < self.job.workers:
+            return []
+        return list(dict.fromkeys(self._ranks[rank].machine for rank in sorted(self._ranks)))
 
     def next(self, timeout: float) -> Message | None:
         """The next message, or None after `timeout` seconds without one.
@@ -197,7 +205,7 @@ class Group:
             if hello["kind"] == "session":
                 self._session = line
             else:
-                rank = _Rank(hello["pid"], hello["node"], hello["actor"], line)
+                rank = _Rank(hello["pid"], hello["node"], hello["host"], hello["actor"], line)
                 self._ranks[hello["rank"]] = rank
                 self._last_message = time.monotonic()
 

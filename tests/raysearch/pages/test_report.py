@@ -25,7 +25,7 @@ from raysearch.results.ranking import winner
 from raysearch.results.tables import rows
 from raysearch.results.view import SearchView
 from raysearch.sweeps.search_spec import UNKNOWN
-from raysearch.texts import block
+from raysearch.texts import block, shown_value
 from tests.raysearch.odd import ODD
 from tests.raysearch.pages import report_cases as cases
 from tests.raysearch.pages import report_streams as streams
@@ -130,7 +130,7 @@ def test_the_table_has_the_parameters_of_each_trial_and_blanks_where_it_has_none
     for row in table[1:]:
         texts = dict(zip(header, (text for text, _ in row), strict=True))
         params = view.trials[int(texts["trial"])].params
-        shown = {name: number(params[name]) or "None" for name in view.varying() if name in params}
+        shown = {name: shown_value(params[name]) for name in view.varying() if name in params}
         assert {name: texts[name] for name in view.varying() if texts[name]} == shown
 
 

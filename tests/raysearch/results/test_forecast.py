@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from raysearch.results.forecast import expected_runs
+from raysearch.results.forecast import expected_runs, total_runs
+from raysearch.results.view import SearchView
 from tests.raysearch.specs import make_spec
 
 
@@ -26,3 +27,10 @@ from tests.raysearch.specs import make_spec
 )
 def test_a_search_runs_no_more_than_its_space_has(spec: dict[str, Any], runs: int | None) -> None:
     assert expected_runs(make_spec(**spec)) == runs
+
+
+def test_a_finished_search_has_run_all_that_it_wanted() -> None:
+    spec = make_spec(trials=12, repeats=2, finalists=2, distinct=None)
+    assert total_runs(SearchView("one", spec)) == 12 + 2 * 3
+    assert total_runs(SearchView("one", spec, state="finished")) == 0
+    assert total_runs(SearchView("one", spec, state="finished", reason="its time is over")) == 18

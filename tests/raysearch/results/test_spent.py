@@ -120,6 +120,16 @@ def test_a_measurement_is_an_event_and_no_word_of_the_trial(tmp_path: Path) -> N
         checked({"kind": "usage", "usage": {"cost/a": float("inf")}}, tmp_path)
 
 
+def test_where_an_attempt_runs_is_an_event_and_no_word_of_the_trial(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, broken)
+    job = stage.start()
+    stage.say(job, kind="placed", nodes=["node1"])
+    trial = stage.view().trials[job.trial]
+    assert trial.nodes == ["node1"] and trial.doing == "starting"
+    with pytest.raises(InvalidMessage, match="nodes must be 1 to 10000 host names, got"):
+        checked({"kind": "placed", "nodes": []}, tmp_path)
+
+
 @pytest.mark.slow
 def test_mlflow_has_it_with_the_metrics_of_the_system(tmp_path: Path, tracking: str) -> None:
     store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,6 +67,19 @@ def test_a_host_says_what_was_written_to_after_its_report(tmp_path: Path) -> Non
     said = "has 18 bytes, it had 17 when it was reported"
     assert messages[-2] == {"kind": "damaged", "path": kept, "what": said}
     assert messages[-1]["outcome"] == "complete"
+
+
+def test_a_host_says_once_on_which_machine_its_attempt_runs(tmp_path: Path) -> None:
+    from raysearch.trial.host import _PREPARED, Host
+
+    job = attempt(tmp_path / "0000/attempt-1", "well")
+    _PREPARED.add(job.label)
+    host, messages = object.__new__(Host), list[Message]()  # outside of Ray
+    host._job, host._is_due = job, True
+    while not messages or messages[-1]["kind"] != "end":
+        messages += json.loads(host.step()["messages"])
+    placed = {"kind": "placed", "nodes": [socket.gethostname()]}
+    assert messages[0] == placed and messages.count(placed) == 1
 
 
 def test_a_trial_that_says_much_blocks_no_step(tmp_path: Path) -> None:
