@@ -12,6 +12,14 @@ import pytest
 # most of the time. It is read when torch and numpy are imported: by none before this file.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+os.environ.setdefault("RAYSEARCH_FIGURES", "0")  # most of so small runs; see `figures`
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations draw their figures, as they do where nobody has said otherwise."""
+    monkeypatch.delenv("RAYSEARCH_FIGURES")
+
 
 @pytest.fixture(autouse=True)
 def _the_current_folder_stays() -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,29 +16,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.trainables.group_configs import PreciselySupervised
 from tests.trainables.runs import Asked
 from trainables.core import distributed, liveness, measuring
 from trainables.core.experiment import Batch, Evaluated, Evaluation, Experiment, Loss
 from trainables.core.loop import train
 from trainables.core.session import LocalSession
-from trainables.core.training import Training
-from trainables.ssl.config import Augmentation, Model, Supervised
+from trainables.ssl.config import Supervised
 from trainables.ssl.experiment import SupervisedExperiment
-
-
-class PreciselySupervised(Supervised):
-    """Supervised training in double precision."""
-
-    experiment: ClassVar[str] = "tests.trainables.groups:Precise"
-    name: ClassVar[str] = "tests.precise"
-
-
-TWENTY_STEPS = PreciselySupervised(
-    augmentation=Augmentation(shift=1, smallest_crop=0.7, mixup=0.4, cutmix=0.4),
-    model=Model(patch_size=4, width=8, layers=2, mlp_ratio=1.0),
-    training=Training(steps=20, batch_size=24, log_every=1, evaluate_every=10, save_every=5),
-)
-"""Twenty steps with augmentation and mixing, and without dropout."""
 
 
 class Precise(SupervisedExperiment):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import platform
 import random
 import sys
@@ -31,6 +32,9 @@ SPLITS = ("val", "test", "all")
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "sklearn")
 """Whose versions are recorded, as far as a run has loaded them."""
+
+FIGURES = "RAYSEARCH_FIGURES"
+"""Environment variable: set to 0, evaluations draw no figures, which are most of a short run."""
 
 UNTRAINED = "untrained"
 """The reference row of the networks as they were drawn."""
@@ -180,8 +184,9 @@ def made(
         with torch.inference_mode():
             found = evaluation.function(last)
         experiment.train()
+        figures = found.figures if os.environ.get(FIGURES) != "0" else {}
         for kind, ending, files in (
-            ("figures", ".png", found.figures),
+            ("figures", ".png", figures),
             ("records", ".csv", found.records),
             ("files", "", found.files),
         ):

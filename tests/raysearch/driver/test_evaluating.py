@@ -153,6 +153,7 @@ def by_hand(path: Path | str, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*TRAIN, "--evaluate-only", str(path), *arguments])
 
 
+@pytest.mark.usefixtures("figures")
 def test_evaluate_only_prints_what_training_printed_and_where_figures_lie(
     trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raysearch.sweeps.sweep import Metric, Resources, Trial, sweep
-from tests.trainables.groups import TWENTY_STEPS, PreciselySupervised
+from tests.trainables.group_configs import TWENTY_STEPS, PreciselySupervised
 
 STEPS = 400
 EVERY = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -59,9 +60,11 @@ def steps(folder: Path) -> list[int]:
     return [said[0] for trial in view_of(folder, "one").trials.values() for said in trial.reports]
 
 
-def interrupted(folder: Path, signum: signal.Signals, behind: int) -> int:
+def interrupted(
+    folder: Path, signum: signal.Signals, behind: int, process: subprocess.Popen[str] | None = None
+) -> int:
     """Runs the command until it has reported some steps more; its exit status."""
-    process = started(folder, *COMMAND)
+    process = process or started(folder, *COMMAND)
     wait_until(lambda: process.poll() is not None or has_begun(folder, behind))
     process.send_signal(signum)
     process.communicate(timeout=900)
@@ -81,20 +84,22 @@ def kill_the_hosts(driver: int) -> None:
                 one.kill()
 
 
-def test_a_lost_host_takes_its_workers_along_and_holds_no_resources(tmp_path: Path) -> None:
-    process = started(tmp_path, *COMMAND)
-    wait_until(lambda: has_begun(tmp_path, 0))
-    assert len(workers(tmp_path)) == 2
+def with_a_lost_host(folder: Path) -> subprocess.Popen[str]:
+    """A search whose host was killed: it takes its workers along and holds no resources."""
+    process = started(folder, *COMMAND)
+    wait_until(lambda: has_begun(folder, 0))
+    first = workers(folder)
+    assert len(first) == 2
     kill_the_hosts(process.pid)
-    wait_until(lambda: not workers(tmp_path), what="for the end of the workers")
-    process.communicate(timeout=900)
-    trial = view_of(tmp_path, "one").trials[0]
-    assert process.returncode == 0 and trial.state == "complete"
-    assert [failure["kind"] for failure in trial.failures] == ["host_lost"]
+    wait_until(lambda: not first & workers(folder), what="for the end of the workers")
+    return process
 
 
-def test_paused_killed_and_resumed_it_equals_an_uninterrupted_group(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, signal.SIGTERM, 0) == 124
+def test_hurt_paused_killed_and_resumed_it_equals_an_uninterrupted_group(tmp_path: Path) -> None:
+    process = with_a_lost_host(tmp_path)
+    assert interrupted(tmp_path, signal.SIGTERM, len(steps(tmp_path)), process) == 124
+    [lost] = view_of(tmp_path, "one").trials[0].failures
+    assert lost["kind"] == "host_lost"
     assert interrupted(tmp_path, signal.SIGKILL, len(steps(tmp_path))) == -signal.SIGKILL
     before = len(steps(tmp_path))
     done = raysearch(tmp_path, *COMMAND)

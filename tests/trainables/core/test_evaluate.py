@@ -55,6 +55,7 @@ def test_it_reports_what_training_reported_at_that_step(
     assert list(found) == [step] and said.items() <= found[step].items()
 
 
+@pytest.mark.usefixtures("figures")
 @pytest.mark.parametrize(
     ("split", "names"), [("val", {"val"}), ("test", {"test"}), ("all", {"val", "test"})]
 )

@@ -190,6 +190,7 @@ class BadPicture(SupervisedExperiment):
         return Evaluated(found.values, {name: fail for name in found.figures})
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_figure_never_ends_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     session = LocalSession(tmp_path)
     with caplog.at_level(logging.WARNING):
@@ -198,6 +199,7 @@ def test_a_figure_never_ends_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "figures/val-confusion.png was not written" in caplog.text and "no paper" in caplog.text
 
 
+@pytest.mark.usefixtures("figures")
 def test_the_test_split_is_evaluated_from_a_checkpoint_once(tmp_path: Path) -> None:
     path = runs.last(runs.run(SMALL, tmp_path / "run"))
     session = LocalSession(tmp_path / "test", restored=path)

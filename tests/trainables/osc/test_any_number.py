@@ -40,6 +40,7 @@ def made(root: Path, **values: Any) -> RepresentationExperiment:
     return experiment
 
 
+@pytest.mark.usefixtures("figures")
 @pytest.mark.parametrize(
     "values",
     [

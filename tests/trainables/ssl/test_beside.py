@@ -141,9 +141,6 @@ def test_a_run_says_it_once_and_evaluating_its_checkpoint_the_same(
     off = {f"evaluation.figures.{one}": 0 for one in ("views", "attention", "grad_cam")}
     config = config.with_values({**off, "evaluation.figures.embedding.points": 0})
     values = {"evaluation.beside.file": str(teacher), "evaluation.beside.images": 0}
-    for name in ("trained", "again"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "figures").touch()  # no folder: pictures take most of the time
     trained = LocalSession(tmp_path / "trained")
     PretrainingExperiment.run(config.with_values(values).to_json(), trained)
     assert "beside/knn" not in trained.reports[1]

@@ -136,6 +136,7 @@ def test_it_is_off_and_leaves_no_trace() -> None:
         assert grey.digest() == turned.digest() != config.digest()
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_run_reports_it_once_with_picture_table_and_blind_rows(tmp_path: Path) -> None:
     config = EVERYTHING.with_values({"evaluation.natural.images": 40})
     session = run(config, tmp_path)

@@ -87,6 +87,7 @@ def test_it_is_off_and_leaves_no_trace() -> None:
     assert [one.name for one in experiment.evaluations()] == ["val", "test"]
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_run_reports_it_once_with_its_picture_and_its_table(tmp_path: Path) -> None:
     values = {"evaluation.corruption.images": 40, "evaluation.corruption.corruptions": ["fog"]}
     session = run(EVERYTHING.with_values(values), tmp_path)

@@ -86,6 +86,7 @@ def test_the_loss_is_the_cross_entropy_of_smoothed_labels(smoothing: float) -> N
     torch.testing.assert_close(experiment(batch, 1).total, expected)
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_whole_run_learns_and_reports_what_it_promises(tmp_path: Path) -> None:
     config = Supervised().with_values(
         {**SMALL, "training.epochs": 3, "optimizer.lr": 0.01, "model.layers": 1}

@@ -29,7 +29,6 @@ LOOKS: dict[str, Any] = {"evaluation.landscape.resolution": 3, "evaluation.lands
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights at the start, and after 2, 4, 6 and 8 steps."""
     place = tmp_path_factory.mktemp("trained")
-    (place / "figures").touch()  # no folder: pictures take most of the time
     runs.run(TRAINED, place)
     return place / "weights"
 
@@ -87,7 +86,6 @@ def test_places_are_nearest_to_a_path_on_directions_that_are_not_at_right_angles
 @pytest.mark.parametrize("loss", ["own", "probe"])
 def test_the_path_of_pretraining_is_that_of_what_is_looked_at(loss: str, tmp_path: Path) -> None:
     """Of the own loss the student moves; of a probe the network that one goes on with."""
-    (tmp_path / "figures").touch()
     values = {"training.steps": 4, "training.weights_every": 1, "training.evaluate_every": 4}
     off = {f"evaluation.figures.{one}": 0 for one in ("grad_cam", "embedding.points")}
     config = made("dino", data__limit=100).with_values({**values, **off, "evaluation.health": 0})
@@ -147,7 +145,6 @@ def test_weights_that_are_kept_are_those_of_checkpoints_and_change_nothing(
     folder: Path, tmp_path: Path
 ) -> None:
     """A run that goes on keeps those of its own steps, the same ones, beside those before."""
-    (tmp_path / "figures").touch()
     values = {"training.save_every": 4, "training.weights_every": 0}
     session = runs.run(TRAINED.with_values(values), tmp_path)
     assert not (tmp_path / "weights").exists()
@@ -157,8 +154,6 @@ def test_weights_that_are_kept_are_those_of_checkpoints_and_change_nothing(
         saved = checkpoint.read(session.checkpoints[step])
         assert kept.position == saved.position and not kept.optimizer
         assert all(torch.equal(one, saved.model[name]) for name, one in kept.model.items())
-    (tmp_path / "again").mkdir()
-    (tmp_path / "again" / "figures").touch()
     runs.run(TRAINED, tmp_path / "again", session.checkpoints[4])
     again = sorted(one.name for one in (tmp_path / "again" / "weights").iterdir())
     assert again == ["step-00000006.pt", "step-00000008.pt"]

@@ -170,7 +170,6 @@ def test_what_is_off_has_no_effect_and_changes_no_digest() -> None:
 def test_a_run_reports_its_landscape_once_at_its_end(tmp_path: Path) -> None:
     values = {"training.steps": 2, "training.evaluate_every": 1, **LOOKS}
     session = LocalSession(tmp_path)
-    (tmp_path / "figures").touch()  # no folder: pictures take most of the time of so small a run
     config = made("simclr").with_values(values)
     PretrainingExperiment.run(config.to_json(), session)
     assert not [name for name in session.reports[1] if name.startswith("landscape/")]

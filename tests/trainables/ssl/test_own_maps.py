@@ -23,8 +23,6 @@ STATISTICS = {"mean": torch.tensor([0.4, 0.5, 0.6]), "deviation": torch.tensor([
 
 def trained(kind: Any, config: ExperimentConfig, folder: Path) -> Path:
     session = LocalSession(folder)
-    (folder / "figures").parent.mkdir(parents=True, exist_ok=True)
-    (folder / "figures").touch()  # no folder: nothing is drawn
     kind.run(config.with_values(SHORT).to_json(), session)
     return session.checkpoints[1]
 

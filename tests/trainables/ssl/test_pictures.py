@@ -137,6 +137,7 @@ def test_images_areone_of_each_class_in_turn() -> None:
     assert one_of_each(labels, 4).tolist() == [1, 3, 0, 2]
 
 
+@pytest.mark.usefixtures("figures")
 def test_one_that_fails_ends_no_run_and_the_others_are_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,6 +156,7 @@ def test_one_that_fails_ends_no_run_and_the_others_are_drawn(
     assert 0 <= session.reports[1]["pictures/tsne_purity"] <= 1
 
 
+@pytest.mark.usefixtures("figures")
 def test_they_are_drawn_during_training_under_names_of_their_own(tmp_path: Path) -> None:
     """All but the views, at the steps that are asked for; those of the last time as ever."""
     off = {f"evaluation.figures.{one}": 0 for one in ("grad_cam", "embedding.points", "views")}

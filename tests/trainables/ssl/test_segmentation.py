@@ -278,7 +278,6 @@ def test_maps_may_be_those_of_a_network_that_was_trained_here(root: Path, tmp_pa
     start = Pretraining()
     config = start.with_values({**small.values(start), **SHORT})
     session = LocalSession(tmp_path)
-    (tmp_path / "figures").touch()  # no folder: nothing is drawn
     PretrainingExperiment.run(config.to_json(), session)
     file = str(session.checkpoints[1])
     values: dict[str, Any] = {"features__checkpoint": file, "features__image_size": 16}
