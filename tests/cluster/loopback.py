@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from raysearch.trial.session import PRELOAD
 from tests.raysearch.command import ROOT
 from tests.raysearch.events.servers import free_port
 
@@ -39,7 +40,7 @@ SetEnv HOME={home}
 
 PROFILE = """
 export PATH={folder}/bin:{python}:$PATH RAY_TMPDIR={folder}/ray PYTHONPATH={root}
-export OMP_NUM_THREADS=1 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
+export OMP_NUM_THREADS=1 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 {preload}=
 """
 
 SSH = """#!/bin/sh
@@ -92,7 +93,7 @@ class Loopback:
         for folder in (programs, own, self.folder / "ray"):
             folder.mkdir(parents=True)
         values = {"folder": self.folder, "python": python, "root": ROOT, "home": self.home}
-        (self.home / ".bashrc").write_text(PROFILE.format(**values))
+        (self.home / ".bashrc").write_text(PROFILE.format(**values, preload=PRELOAD))
         for kept, read in (("toml", "pyproject.toml"), ("txt", "constraints.txt")):
             (own.parent / f"installed.{kept}").symlink_to(f"../{read}")  # nothing is to be done
         scripts = {

@@ -16,6 +16,7 @@ from tests.raysearch.events.postgres import forget
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.kill,
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.timeout(1800),
 ]
@@ -47,7 +48,6 @@ def ended(hurt: Target, name: str) -> SearchView:
     return SearchView.read(Store(hurt.store), name)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fault", ["raylet", "node"])
 def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Target, fault: str) -> None:
     begun(hurt, fault)
@@ -58,7 +58,6 @@ def test_a_trial_that_lost_its_node_goes_on_from_its_checkpoint(hurt: Target, fa
     assert trial.attempts[1]["restored"] is not None
 
 
-@pytest.mark.long
 def test_a_trial_that_is_given_notice_saves_at_once(hurt: Target) -> None:
     begun(hurt, "notice")
     facts = INJURIES["notice"](hurt, random.Random(0), "notice")
@@ -66,7 +65,6 @@ def test_a_trial_that_is_given_notice_saves_at_once(hurt: Target) -> None:
     assert ended(hurt, "notice").trials[0].state == "complete"
 
 
-@pytest.mark.long
 def test_a_full_disk_ends_the_search_with_one_sentence_and_a_resume_finishes_it(
     hurt: Target,
 ) -> None:
@@ -79,16 +77,3 @@ def test_a_full_disk_ends_the_search_with_one_sentence_and_a_resume_finishes_it(
     assert view.reason.startswith("no space is left on the disk; make some, and resume: ")
     hurt.drive("resume", "full")
     assert ended(hurt, "full").trials[0].state == "complete"
-
-
-def test_a_driver_killed_while_a_group_starts_leaves_its_places_to_the_next(hurt: Target) -> None:
-    grouped = ["tests.raysearch.searches.grouped_sweep:grouped", "training.steps=100"]
-    hurt.drive("search", *grouped, "--name", "group")
-    mark = hurt.runs / "group/0000/attempt-1/group.txt"
-    wait_until(mark.exists, what="for a group")
-    assert not SearchView.read(Store(hurt.store), "group").trials[0].reports
-    hurt.end_driver()
-    hurt.drive("resume", "group")
-    trial = ended(hurt, "group").trials[0]
-    assert (trial.state, trial.failures) == ("complete", [])
-    assert [step for step, *_ in trial.reports] == [20, 40, 60, 80, 100]

@@ -11,19 +11,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from raysearch.trial.session import PRELOAD
 from tests.cluster.slurm import Slurm
 from tests.cluster.walk import last_link
-from tests.raysearch.command import ROOT, json_of, view_of
+from tests.raysearch.command import ROOT, view_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 SCRIPT = str(ROOT / "cluster.slurm.sh")
 NODES = ["--cpus-per-task=1", "--output=log.txt"]
-SHORT = ["--time=1", "--signal=B:TERM@20"]
+TOO_SHORT = ["--time=1", "--signal=B:TERM@20"]
 """Slurm counts in minutes and looks twice a minute: it signals 10 to 40 seconds after the start."""
-LONG = ["--time=4", "--signal=B:TERM@10"]
-STEPS = 64  # more than fit into a short job
+SHORT = ["--time=2", "--signal=B:TERM@20"]
+"""Signalled after 70 to 100 seconds."""
+LONG = ["--time=10", "--signal=B:TERM@10"]
+STEPS = 64  # more than fit into a short job with a pause before each
 SEARCH = ["tests.cluster.walk:walks", "--name", "walks", "--tracking-uri", "none"]
-SEARCH += [f"steps={STEPS}", "pause=0.5"]
+SEARCH += [f"steps={STEPS}", "pause=2"]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def submit(slurm: Slurm, folder: Path, limits: list[str], *arguments: str) -> str:
-    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", PRELOAD: ""}
     environment["RAYSEARCH_TMP"] = str(slurm.folder)
     return slurm.submit(folder, [*NODES, *limits, SCRIPT, *arguments], **environment)
 
@@ -65,35 +68,55 @@ def reported(folder: Path) -> int:
     return sum(len(trial.reports) for trial in view_of(folder, "walks").trials.values())
 
 
-def test_a_search_longer_than_its_job_goes_on_in_the_next_and_equals_an_uninterrupted_one(
-    slurm: Slurm, project: Path
-) -> None:
-    job = submit(slurm, project, SHORT, *SEARCH)
-    assert slurm.ended(job, 300)[1] == 124, (project / "log.txt").read_text()
-    job = submit(slurm, project, LONG, *SEARCH)
-    before = reported(project)
-    while reported(project) <= before and slurm.about(job, "JobState") in ("PENDING", "RUNNING"):
-        time.sleep(0.3)
-    slurm.run("scancel", "--signal=TERM", "--batch", job)  # as Slurm does at the time limit
-    statuses = [slurm.ended(job, 300)[1]]
-    while statuses[-1] == 124 and len(statuses) < 5:
-        job = submit(slurm, project, LONG, *SEARCH)
-        statuses.append(slurm.ended(job, 400)[1])
-    said = (project / "log.txt").read_text()
-    assert statuses[0] == 124 and statuses[-1] == 0, said
-    assert left_of(project) == [] and not list(slurm.folder.glob("ray.*")), said
-    trials = view_of(project, "walks").trials
-    ends = [project / f"runs/walks/{trial.last_checkpoint}" for trial in trials.values()]
+def jobs(slurm: Slurm, folder: Path, limits: list[str]) -> list[int]:
+    """How jobs ended: as short ones as it takes to begin, then longer ones until all is done."""
+    statuses: list[int] = []
+    while (not statuses or statuses[-1] == 124) and len(statuses) < 8:
+        job = submit(slurm, folder, LONG if reported(folder) else limits, *SEARCH)
+        statuses.append(slurm.ended(job, 700)[1])
+    return statuses
+
+
+def uninterrupted(slurm: Slurm, folder: Path) -> bool:
+    """Whether the search equals one that was never interrupted, and nothing is left of its jobs."""
+    assert left_of(folder) == [] and not list(slurm.folder.glob("ray.*"))
+    trials = view_of(folder, "walks").trials
+    ends = [folder / f"runs/walks/{trial.last_checkpoint}" for trial in trials.values()]
     expected = {"step": STEPS, "chain": last_link(STEPS)}
     assert [json.loads(end.read_text()) for end in ends] == [expected] * 2
     steps = [[step for step, *_ in trial.reports] for trial in trials.values()]
     assert steps == [list(range(1, STEPS + 1))] * 2
+    return view_of(folder, "walks").state == "finished"
+
+
+def test_a_search_longer_than_its_job_goes_on_in_the_next_and_equals_an_uninterrupted_one(
+    slurm: Slurm, project: Path
+) -> None:
+    statuses = jobs(slurm, project, SHORT)
+    said = (project / "log.txt").read_text()
+    assert statuses == [124] * (len(statuses) - 1) + [0] and len(statuses) > 1, said
+    assert uninterrupted(slurm, project), said
+    trials = view_of(project, "walks").trials
     assert max(len(trial.attempts) for trial in trials.values()) >= 2
-    assert json_of(project, "status", "walks")["state"] == "finished"
+
+
+@pytest.mark.long
+def test_a_job_that_is_over_before_its_search_began_loses_nothing(
+    slurm: Slurm, project: Path
+) -> None:
+    job = submit(slurm, project, TOO_SHORT, *SEARCH)
+    assert slurm.ended(job, 300)[1] == 124, (project / "log.txt").read_text()
+    job = submit(slurm, project, LONG, *SEARCH)
+    before = reported(project)
+    while reported(project) <= before and slurm.about(job, "JobState") in ("PENDING", "RUNNING"):
+        time.sleep(1)
+    slurm.run("scancel", "--signal=TERM", "--batch", job)  # as Slurm does at the time limit
+    assert slurm.ended(job, 300)[1] == 124, (project / "log.txt").read_text()
+    assert jobs(slurm, project, LONG)[-1] == 0 and uninterrupted(slurm, project)
 
 
 def test_a_search_without_a_name_is_refused(slurm: Slurm, project: Path) -> None:
-    job = submit(slurm, project, SHORT, SEARCH[0])
+    job = submit(slurm, project, LONG, SEARCH[0])
     assert slurm.ended(job, 60) == ("FAILED", 2)
     assert "--name must be given" in (project / "log.txt").read_text()
     assert not (project / "runs").exists()

@@ -72,12 +72,15 @@ class Cluster:
         """What the service says of itself to those on the head."""
         return json.loads((self.machines.home / ".raysearch/service.json").read_text())
 
-    def nodes(self) -> list[dict[str, int]]:
-        """The nodes that live."""
+    def asked(self, what: str) -> dict[str, Any]:
+        """What the service answers; no process is started for that, here or there."""
         token = (self.machines.home / ".ray/auth_token").read_text()
         headers = {"Authorization": f"Bearer {token}"}
-        said = requests.get(f"{self.address}/cluster", headers=headers, timeout=900).json()
-        return said.get("nodes", [])
+        return requests.get(f"{self.address}/{what}", headers=headers, timeout=900).json()
+
+    def nodes(self) -> list[dict[str, int]]:
+        """The nodes that live."""
+        return self.asked("cluster").get("nodes", [])
 
 
 def waited(condition: Any, limit: float, what: str) -> None:
@@ -108,8 +111,8 @@ def test_the_other_machine_joins_and_the_head_has_no_place_for_trials(cluster: C
 
 def test_a_search_is_submitted_runs_there_and_is_answered(cluster: Cluster, tmp_path: Path) -> None:
     name = submitted(cluster, "tests.cluster.walk:walks", "steps=4", "--name", "walks", at=tmp_path)
-    status = lambda: json.loads(cluster.raysearch("status", name, "--json"))  # noqa: E731
-    waited(lambda: status()["state"] == "finished", 120, "the search")
+    waited(lambda: cluster.asked(f"holder/{name}").get("state") == "finished", 300, "the search")
+    assert json.loads(cluster.raysearch("status", name, "--json"))["state"] == "finished"
     assert json.loads(cluster.raysearch("best", name, "--json"))["config"]["x"] == 0.2
     assert (cluster.shared / f"runs/{name}/0001/attempt-1/checkpoints").is_dir()
 

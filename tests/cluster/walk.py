@@ -12,7 +12,7 @@ from trainables.core.training import ExperimentConfig
 
 
 class Walk(ExperimentConfig):
-    """Steps that each depend on all before."""
+    """Steps that each depend on all before; `pause` seconds before each, until it is restored."""
 
     experiment: ClassVar[str] = "tests.cluster.walk:run"
     name: ClassVar[str] = "tests.walk"
@@ -29,7 +29,7 @@ def run(config: dict[str, Any], session: Any) -> None:
         state = json.loads(restored.read_text())
     session.describe({"data.name": "walk", "data.fingerprint": "0" * 16, "parameters": 1})
     for step in range(state["step"] + 1, config["steps"] + 1):
-        time.sleep(config["pause"])
+        time.sleep(0.0 if restored else config["pause"])
         state = {"step": step, "chain": advance(state["chain"], step)}
         metrics = {"val/score": config["x"], "progress/epochs": float(step)}
         is_last = step == config["steps"] or session.should_stop()

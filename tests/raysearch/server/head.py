@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -155,6 +156,11 @@ class Head:
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def asked(self, what: str) -> dict[str, Any]:
+        """What the service answers; no process is started for that."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return requests.get(f"{self.address}/{what}", headers=headers, timeout=900).json()
 
     def close(self) -> None:
         for process in reversed(self.processes):

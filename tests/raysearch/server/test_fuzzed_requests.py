@@ -140,7 +140,7 @@ def fuzz(state: Path, place: str, mode: GenerationMode, many: int) -> None:
 @pytest.mark.parametrize("place", DOORS)
 def test_each_path_does_as_it_is_described(state: Path, place: str, mode: GenerationMode) -> None:
     before = files(state)
-    fuzz(state, place, mode, 15)
+    fuzz(state, place, mode, 8)
     assert [path for path in files(state) if path not in before and ".code" not in path] == []
 
 

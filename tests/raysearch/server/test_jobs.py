@@ -77,7 +77,7 @@ def test_the_edited_code_of_the_working_tree_is_what_runs(head: Head) -> None:
 
 def test_two_submissions_at_once_have_two_names_and_each_can_be_stopped(head: Head) -> None:
     with ThreadPoolExecutor(2) as pool:
-        typed = ["submit", "own:valley", "pause=60.0", "--json"]
+        typed = ["submit", "own:valley", "pause=60.0", "--concurrent=1", "--json"]
         done = list(pool.map(lambda _: head.raysearch(*typed), range(2)))
         names = {json.loads(each.stdout)["name"] for each in done}
         stopped = list(pool.map(lambda name: head.raysearch("stop", name).stdout, names))
@@ -95,13 +95,10 @@ def test_a_driver_that_ends_at_once_is_said_by_status_with_its_last_lines(head: 
     (head.work / "own.py").write_text(broken)
     name = head.raysearch("submit", "own:valley", "--name=broken").stdout.strip()
     (head.work / "own.py").write_text(OWN)
-
-    def status() -> str:
-        return head.raysearch("status", name).stdout
-
-    wait_until(lambda: "submitted" not in status())
-    assert "broken: failed (its driver ended before the search began" in status()
-    assert "No module named 'lacking'" in status()
+    wait_until(lambda: head.asked(f"holder/{name}")["state"] != "submitted")
+    said = head.raysearch("status", name).stdout
+    assert "broken: failed (its driver ended before the search began" in said
+    assert "No module named 'lacking'" in said
     assert "broken: failed" in head.raysearch("list").stdout
 
 

@@ -33,6 +33,7 @@ from tests.raysearch.toys import (
     swept,
 )
 
+LONG = pytest.mark.long
 PRUNERS = [
     "none",
     "median:warmup=2,startup=3",
@@ -90,11 +91,12 @@ def agree(folder: Path, sampler: str, sweep: Sweep, pruner: str, turns: int, cou
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("turns", "count"), [(2, 80), pytest.param(3, 200, marks=LONG)])
 @pytest.mark.parametrize(("sampler", "sweep", "pruner"), CASES)
-def test_living_and_rebuilt_make_the_same_200_decisions(
-    tmp_path: Path, sampler: str, sweep: Sweep, pruner: str
+def test_living_and_rebuilt_make_the_same_decisions(
+    tmp_path: Path, sampler: str, sweep: Sweep, pruner: str, turns: int, count: int
 ) -> None:
-    study = agree(tmp_path, sampler, sweep, pruner, turns=3, count=200)
+    study = agree(tmp_path, sampler, sweep, pruner, turns, count)
     states = [trial.state.name for trial in study.trials]
     assert ("PRUNED" in states) or pruner == "none"
 
@@ -142,7 +144,7 @@ def prefixes(folder: Path, pruner: str) -> tuple[SearchSpec, list[Event], list[t
     spec = spec_of(BRANCHING, "tpe", pruner)
     study, log, store = make_study(folder, BRANCHING, spec)
     drive = Drive(study, log, random.Random(5), workers=2)
-    for _ in range(100):
+    for _ in range(70):
         drive.step()
     return spec, events_of(store, log), frozen(study)
 

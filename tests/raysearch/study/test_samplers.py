@@ -186,7 +186,7 @@ def test_killed_before_any_question_a_study_asks_what_it_would_have(
     spec = spec_of(CONTINUOUS, sampler, "median:startup=2")
     study, log, store = make_study(tmp_path, CONTINUOUS, spec)
     drive = Drive(study, log, random.Random(5), workers=2)
-    for _ in range(200):
+    for _ in range(120):
         drive.step()
     events = events_of(store, log)
     for cut in [index for index, event in enumerate(events) if event.kind == "asked"]:
@@ -242,7 +242,7 @@ def cliff(trial: Any) -> Toy:
 def test_samplers_of_complete_trials_learn_what_is_infeasible(sampler: str, trials: int) -> None:
     """They know no pruned trials: left as such, an infeasible region is asked for again."""
     over: list[float] = []
-    for seed in range(3):
+    for seed in range(2):
         sweep = swept(cliff)
         spec = spec_of(sweep, sampler, trials=trials, seed=seed)
         study = Study(Space(sweep), spec, Listed())
@@ -342,7 +342,7 @@ print("fitted", "torch" in sys.modules)
 def test_a_decision_does_not_wait_for_a_gaussian_process() -> None:
     """At 1,000 finished trials, while it computes without pause in another thread."""
     spec = spec_of(CONTINUOUS, "gp", "median:warmup=3")
-    study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), thousand(spec))
+    study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), thousand())
     drive = Drive(study, Listed(), random.Random(0), workers=4)
     while len(drive.running) < 4:
         drive.step()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import statistics
 import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from raysearch.events.log import Event
 from raysearch.events.schema import Asked
 from raysearch.study.samplers.named import check_sampler
 from raysearch.study.study import Proposal, Study
-from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from tests.raysearch.events.facts import fact
 from tests.raysearch.study.driving import (
@@ -270,14 +269,14 @@ def test_tpe_learns_to_avoid_an_infeasible_region_and_would_forget_a_failed_one(
     shares = {}
     for state in ("infeasible", "failed"):
         over: list[int] = []
-        for seed in range(3):
+        for seed in range(2):
             sweep = swept(cliff)
-            study = Study(Space(sweep), spec_of(sweep, trials=100, seed=seed), Listed())
+            study = Study(Space(sweep), spec_of(sweep, trials=80, seed=seed), Listed())
             while (proposal := study.ask()) is not None:
                 decay = proposal.params["optimizer.decay"]
                 bad = decay > 0.5
                 study.tell(proposal.number, state if bad else "complete", None if bad else [decay])
-                if proposal.number >= 50:
+                if proposal.number >= 40:
                     over.append(bad)
         shares[state] = statistics.mean(over)
     assert shares["infeasible"] < 0.6 < 0.85 < shares["failed"]
@@ -286,7 +285,7 @@ def test_tpe_learns_to_avoid_an_infeasible_region_and_would_forget_a_failed_one(
 @pytest.mark.slow
 def test_tpe_finds_better_points_than_random() -> None:
     def best(sampler: str, seed: int) -> float:
-        spec = spec_of(CONTINUOUS, sampler, trials=60, seed=seed)
+        spec = spec_of(CONTINUOUS, sampler, trials=40, seed=seed)
         study = Study(Space(CONTINUOUS), spec, Listed())
         values = []
         while (proposal := study.ask()) is not None:
@@ -349,7 +348,7 @@ def test_a_point_that_does_not_validate_is_heard_where_it_is_asked_for() -> None
 def test_a_decision_does_not_wait_for_a_sampler() -> None:
     """At 1,000 finished trials, while TPE computes without pause in another thread."""
     spec = spec_of(CONTINUOUS, "tpe", "median:warmup=3")
-    study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), thousand(spec))
+    study = Study.rebuild(Space(CONTINUOUS), spec, Listed(), thousand())
     ended = threading.Event()
 
     computed = list[float]()
@@ -364,7 +363,7 @@ def test_a_decision_does_not_wait_for_a_sampler() -> None:
     thread = threading.Thread(target=prepare)
     thread.start()
     drive = Drive(study, Listed(), random.Random(0))
-    while len(drive.waits) < 500 or not computed:
+    while len(drive.waits) < 150 or len(computed) < 3:
         drive.step()
         time.sleep(0.001)
     ended.set()
@@ -372,10 +371,12 @@ def test_a_decision_does_not_wait_for_a_sampler() -> None:
     assert statistics.median(drive.waits) < statistics.median(computed) / 5
 
 
-def thousand(spec: SearchSpec) -> list[Event]:
+@functools.cache
+def thousand() -> list[Event]:
     """The events of a random search of 1,000 trials."""
     log = Listed()
-    study = Study(Space(CONTINUOUS), replace(spec, sampler="random", trials=1000), log)
+    spec = spec_of(CONTINUOUS, "random", "median:warmup=3", trials=1000)
+    study = Study(Space(CONTINUOUS), spec, log)
     drive = Drive(study, log, random.Random(0))
     while drive.running or not drive.ended:
         drive.step()
@@ -388,7 +389,7 @@ def thousand(spec: SearchSpec) -> list[Event]:
 def test_ten_times_the_trials_are_rebuilt_in_about_ten_times_as_long() -> None:
     """If each were held against all before it, it would be a hundred times."""
     spec = spec_of(CONTINUOUS, "random", "median:warmup=3")
-    events = thousand(spec)
+    events = thousand()
     first = [event for event in events if event.trial is not None and event.trial < 100]
 
     def took(some: list[Event], trials: int) -> float:
@@ -396,9 +397,8 @@ def test_ten_times_the_trials_are_rebuilt_in_about_ten_times_as_long() -> None:
         assert len(frozen(Study.rebuild(Space(CONTINUOUS), spec, Listed(), some))) == trials
         return time.process_time() - begin
 
-    few = min(took(first, 100) for _ in range(3))
-    many = min(took(events, 1000) for _ in range(3))  # other work on the machine only adds to it
-    assert many < 50 * few
+    few = min(took(first, 100) for _ in range(3))  # other work on the machine only adds to it
+    assert took(events, 1000) < 50 * few
 
 
 def test_the_switch_interval_is_put_back() -> None:

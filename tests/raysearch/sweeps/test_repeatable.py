@@ -64,7 +64,15 @@ import os, random, time
 from datetime import date, datetime
 from time import strftime
 from raysearch.sweeps.sweep import Metric, sweep
-from tests.raysearch.sweeps.test_repeatable import Tagged
+from trainables.core.run import RunConfig
+
+
+class Tagged(RunConfig):
+    experiment = "tests:none"
+    name = "tests.tagged"
+    x: float = 0.0
+    tag: str = ""
+
 
 ONCE = random.random()
 STAMP = datetime.fromtimestamp(0)
