@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from raysearch.events.log import Store
-from raysearch.events.schema import Asked, Recoded, Reported, Requested, Retried, Told, Unknown
+from raysearch.events.schema import (
+    Asked,
+    Decided,
+    Recoded,
+    Reported,
+    Requested,
+    Retried,
+    Told,
+    Unknown,
+)
 from raysearch.provenance.snapshot import damage
 from raysearch.results.curve import curve_of
 from raysearch.results.finding import Finding
@@ -71,7 +80,7 @@ def audit(
     view = SearchView.read(store, search)
     found = [Finding(None, "store", what) for what in store.damage()]
     found += _check_events(store, view)
-    found += _check_study(view, study)
+    found += _check_study(view, study, _decided(store, search))
     found += _check_folders(view, folder)
     found += _check_code(store, view, folder)
     place = Place(search, folder, store.url, uri)
@@ -142,7 +151,27 @@ def _check_twice(view: SearchView) -> list[Finding]:
     return found
 
 
-def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]:
+def _decided(store: Store, search: str) -> dict[int, float]:
+    """The last fidelity of each trial when its end was decided: the study is told of no later one.
+
+    A trial that is to stop may report once more before it hears so.
+    """
+    last, decided = dict[int, float](), dict[int, float]()
+    for event in store.events(search, kinds=[Reported, Decided, Requested]):
+        number, fact = event.trial, event.body
+        if number is None:
+            continue
+        if isinstance(fact, Reported):
+            if fact.fidelity is not None and fact.values is not None:
+                last[number] = max(fact.fidelity, last.get(number, fact.fidelity))
+        elif isinstance(fact, Decided) or (isinstance(fact, Requested) and fact.action == "stop"):
+            decided.setdefault(number, last.get(number, float("-inf")))
+    return decided
+
+
+def _check_study(
+    view: SearchView, study: Sequence[StudyTrial], decided: Mapping[int, float]
+) -> list[Finding]:
     found: list[Finding] = []
     by_number = {trial.number: trial for trial in study}
     for number in sorted(set(view.trials) ^ set(by_number)):
@@ -162,6 +191,8 @@ def _check_study(view: SearchView, study: Sequence[StudyTrial]) -> list[Finding]
                 Finding(number, "study", f"parameters {params}, events say {trial.params}")
             )
         curve = curve_of(runs) if len(view.spec.metrics) == 1 else {}
+        until = decided.get(runs.number, float("inf"))
+        curve = {fidelity: value for fidelity, value in curve.items() if fidelity <= until}
         if other.intermediate_values != curve:
             found.append(
                 Finding(number, "study", f"curve {other.intermediate_values}, events say {curve}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from raysearch.driver.outcomes import _needed
 from raysearch.events.schema import Described, Told
 from raysearch.results.reductions import reduce_objective
 from raysearch.study.study import Study
+from raysearch.tracking.findings import audit
 from raysearch.trial.checkpoints import Kept, Retention
 from raysearch.trial.job import Job
 from tests.raysearch.driver.stage import Stage
@@ -159,6 +160,19 @@ def test_a_request_ends_one_trial(stage: Stage) -> None:
     assert stage.conductor.hear(job.trial, job.attempt, []) is not None
     trial = stage.view().trials[job.trial]
     assert (trial.state, trial.reason) == ("pruned", "stopped by request")
+
+
+def test_what_a_trial_reports_before_it_hears_of_a_request_is_no_finding(stage: Stage) -> None:
+    job = stage.start()
+    stage.report(job, 2, 0.5)
+    stage.conductor.requests.append((1, {"action": "stop", "trial": job.trial}))
+    stage.conductor.tick()
+    stage.report(job, 4, 0.6)
+    trial = stage.view().trials[job.trial]
+    assert trial.state == "pruned" and len(trial.reports) == 2
+    again = Study.rebuild(stage.space, stage.spec, stage.log, stage.store.events("one"))
+    found = audit(stage.store, "one", stage.folder, "none", cast("list[Any]", again.trials))
+    assert [finding for finding in found if finding.where == "study"] == []
 
 
 def fail(stage: Stage, count: int, said: str = "Traceback\nValueError: the same") -> None:

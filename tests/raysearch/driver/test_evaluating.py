@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from raysearch.errors import WrongState
 from raysearch.events.log import Store
 from raysearch.settings import SWEEPS, Settings
 from raysearch.sweeps.catalog import find_sweep
+from raysearch.sweeps.search_spec import SearchSpec
 from raysearch.sweeps.space import Space
 from raysearch.trial.child import kill_orphans
 from tests.raysearch.command import NOWHERE, json_of, label, raysearch, view_of
@@ -41,12 +43,22 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Sett
 
 def readers(store: Store, settings: Settings, name: str, *scores: float) -> None:
     """A finished search of the sweep that is evaluated, with checkpoints on disk."""
-    folder = settings.folder(name)
     said = {"search": name, "sweep_name": "ssl.digits_vit", "sweep": "search_spaces.ssl:digits_vit"}
-    log = store.create(name, streams.spec(**said))
-    for number, score in enumerate(scores):
-        config = Supervised().with_values({"optimizer.lr": 0.001 * (number + 1)})
-        body: Any = {"params": {}, "distributions": {}, "config": config.to_json(), "seed": 0}
+    rates = (0.001 * number for number in range(1, 1 + len(scores)))
+    configs = [Supervised().with_values({"optimizer.lr": rate}) for rate in rates]
+    finished(store, streams.spec(**said), settings, zip(configs, scores, strict=True))
+
+
+def finished(
+    store: Store, spec: SearchSpec, settings: Settings, trained: Iterable[tuple[Any, float]]
+) -> None:
+    """A finished search of these configurations and scores, with checkpoints on disk."""
+    log, folder = store.create(spec.search, spec), settings.folder(spec.search)
+    for number, (config, score) in enumerate(trained):
+        kind = {"type": "float", "low": 0.0, "high": 1.0, "log": False}
+        params = {"x": config.x} if hasattr(config, "x") else {}
+        body: Any = {"params": params, "distributions": dict.fromkeys(params, kind), "seed": 0}
+        body["config"] = config.to_json()
         log.append(fact("asked", **body, digest=config.digest(), origin="sampler"), number)
         streams.begin(log, number, folder)
         path = streams.report(log, number, 1, score, score, folder)
@@ -238,6 +250,101 @@ def test_a_training_that_cannot_be_says_why_in_one_sentence(
 
 # Whole searches
 
+OWN = """
+from raysearch.sweeps.sweep import Metric, sweep
+from trainables.core.config import Config
+from trainables.core.training import ExperimentConfig
+
+
+class Evaluation(Config):
+    noise: float = 0.0
+
+
+class Toy(ExperimentConfig):
+    experiment = "noisy_toys:Toys"
+    name = "noisy_toys.toy"
+    x: float = 0.0
+    evaluation: Evaluation = Evaluation()
+
+
+class Toys:
+    @staticmethod
+    def run(config, session):
+        raise RuntimeError("nothing is trained here")
+
+    @staticmethod
+    def evaluate(config, session):
+        number, step = map(int, session.restored().read_text().split())
+        score = config["x"] + number - config["evaluation"]["noise"]
+        session.report(step, {"val/accuracy": score, "progress/epochs": 1.0})
+
+
+@sweep(metrics=[Metric("val/accuracy", "maximize")], evaluates="noisy_toys:toys")
+def noisy(trial):
+    noise = trial.suggest_float("evaluation.noise", 0.0, 1.0, step=0.5)
+    return Toy(evaluation=Evaluation(noise=noise))
+"""
+ONE = ("--concurrent", "1", *NOWHERE)
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a search of two toys that need no torch."""
+    (tmp_path / "noisy_toys.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "noisy_toys", raising=False)
+    settings = Settings.locate(tmp_path / "runs")
+    configs = [importlib.import_module("noisy_toys").Toy(x=x) for x in (0.25, 0.75)]
+    said = {"search": "readers", "sweep_name": "noisy_toys.toys", "sweep": "noisy_toys:toys"}
+    finished(
+        Store(settings.store),
+        streams.spec(**said),
+        settings,
+        zip(configs, (0.25, 1.75), strict=True),
+    )
+    yield tmp_path
+    kill_orphans(label(tmp_path, "noisy"), living=True)
+
+
+def checkpoints(folder: Path) -> dict[Path, str]:
+    files = (folder / "runs/readers").glob("*/attempt-*/checkpoints/*")
+    return {file: file.read_text() for file in files}
+
+
+@pytest.mark.search
+@pytest.mark.slow
+@pytest.mark.kill
+@pytest.mark.timeout(1800)
+def test_a_killed_search_without_torch_evaluates_each_trial_once_with_each_setting(
+    toys: Path,
+) -> None:
+    before = checkpoints(toys)
+    assert len(before) == 2
+    search = ["search", "noisy_toys:noisy", "--of", "readers", "--name", "noisy", *ONE]
+    killed = raysearch(toys, "after", "told", "3", "--", *search, program=KILLER)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+    done = raysearch(toys, "resume", "noisy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = list(view_of(toys, "noisy").trials.values())
+    found = {
+        ((m.evaluates or {})["trial"], m.config["evaluation"]["noise"]): (m.state, m.values)
+        for m in made
+    }
+    assert all(len(one.reports) == 1 for one in made)
+    assert len(made) == len(found) and found == {
+        (number, noise): ("complete", [best - noise])
+        for number, best in enumerate((0.25, 1.75))
+        for noise in (0.0, 0.5, 1.0)
+    }
+    assert checkpoints(toys) == before and not list(toys.glob("runs/noisy/**/*.pt"))
+    checked = raysearch(toys, "check", "noisy", *NOWHERE)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    rows = json_of(toys, "results", "noisy")
+    assert sorted(row["evaluates"] for row in rows) == [0] * 3 + [1] * 3
+
+
+# The same with torch, and with MLflow
+
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -256,6 +363,7 @@ def prints(folder: Path) -> dict[str, str]:
     return {str(file): fingerprint(file) for file in files}
 
 
+@pytest.mark.long
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.kill

@@ -76,7 +76,8 @@ def toy(trial):
 
 def test_what_programs_do_to_their_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
-    done = raysearch(tmp_path, "search", "own:toy", "--name", "one", *NOWHERE, limit=500)
+    one = ("--name", "one", "--concurrent", "1", *NOWHERE)
+    done = raysearch(tmp_path, "search", "own:toy", *one, limit=500)
     assert done.returncode == 0, done.stdout + done.stderr
     view, own = view_of(tmp_path, "one"), tmp_path / "runs/one"
     by_way = {trial.params["way"]: trial for trial in view.trials.values()}

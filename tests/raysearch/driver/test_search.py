@@ -41,7 +41,7 @@ def nothing_is_left_over(tmp_path: Path) -> Iterator[None]:
 
 
 def test_every_kind_of_failure_ends_in_its_state(tmp_path: Path) -> None:
-    done = raysearch(tmp_path, "search", f"{SWEEPS}:ways", "--name", "ways")
+    done = raysearch(tmp_path, "search", f"{SWEEPS}:ways", "--name", "ways", *NOWHERE)
     assert done.returncode == 0, done.stderr
     view = view_of(tmp_path, "ways")
     states = {trial.params["way"]: trial.state for trial in view.trials.values()}
@@ -74,6 +74,7 @@ def test_every_kind_of_failure_ends_in_its_state(tmp_path: Path) -> None:
     assert "RuntimeError: this configuration always fails" in logs.stdout
 
 
+@pytest.mark.long
 def test_a_trial_that_outgrows_its_memory_is_infeasible(tmp_path: Path) -> None:
     done = raysearch(tmp_path, "search", f"{SWEEPS}:growing", "--name", "growing", *NOWHERE)
     assert done.returncode == 0, done.stderr
@@ -89,6 +90,7 @@ def test_a_trial_that_outgrows_its_memory_is_infeasible(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 def test_equal_tracebacks_stop_a_search_with_one_message(tmp_path: Path) -> None:
     done = raysearch(tmp_path, "search", f"{SWEEPS}:broken", "--name", "broken", *NOWHERE)
     assert done.returncode == 1

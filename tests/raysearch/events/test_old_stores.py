@@ -13,6 +13,7 @@ import json
 import sqlite3
 import sys
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from typer.testing import CliRunner
 
 from raysearch.audit import audit_search
 from raysearch.cli.application import app
+from raysearch.driver.live_trial import unfinished
 from raysearch.events.log import Store
+from raysearch.provenance.resumed_code import code_of
 from raysearch.settings import Settings
 from tests.raysearch.command import NOWHERE, raysearch, store_of, view_of
 
@@ -116,7 +119,21 @@ def test_what_is_written_to_it_states_the_format(home: Path) -> None:
     assert store_of(home).searches() == []
 
 
+def test_its_trial_that_was_not_done_goes_on_with_the_code_that_is_here(home: Path) -> None:
+    view, settings = view_of(home, "one"), Settings.locate("runs", tracking_uri="none")
+    with ExitStack() as stack:
+        code = code_of(view.spec, settings, "refuse", stack)
+        assert code.found is not None and code.paths[-1] == str(home)
+    [live] = unfinished([*store_of(home).events("one")], view.spec)
+    assert (live.number, live.attempt) == (2, 1)
+    assert live.last is not None and live.last.step == 2
+
+
+LATER = [pytest.param(version, marks=pytest.mark.long) for version in VERSIONS[1:]]
+
+
 @pytest.mark.search
+@pytest.mark.parametrize("home", [VERSIONS[0], *LATER], indirect=True)
 def test_it_goes_on_where_it_was(home: Path) -> None:
     before = view_of(home, "one")
     done = raysearch(home, "resume", "one", *NOWHERE)

@@ -21,6 +21,7 @@ from raysearch.imports.setting import Setting
 from raysearch.sweeps.distributions import Choice
 from raysearch.sweeps.space import Space
 from tests.raysearch.command import NOWHERE, raysearch
+from tests.raysearch.imports.trials import last_reports
 
 RUFF = Path(sys.executable).parent / "ruff"
 LAYOUT = ["--isolated", "--line-length", "100"]
@@ -598,10 +599,7 @@ def test_what_must_be_given_is_searched_over_without_a_default() -> None:
     assert found.to_do == ()
 
 
-@pytest.mark.slow
-@pytest.mark.search
-def test_a_first_sweep_runs_as_it_is_written() -> None:
-    script = """
+RUNS = """
 import argparse
 
 parser = argparse.ArgumentParser()
@@ -612,7 +610,22 @@ args = parser.parse_args()
 for epoch in range(1, args.epochs + 1):
     print(f"epoch {epoch}: val loss {args.lr / epoch + args.nesterov:.6f}", flush=True)
 """
-    reference = first(script).sweep.reference
+
+
+@pytest.mark.slow
+def test_trials_of_a_first_sweep_run_as_it_is_written(tmp_path: Path) -> None:
+    found = first(RUNS)
+    configs = [default(found), default(found).with_values({"lr": 0.5, "nesterov": True})]
+    reports = last_reports(found.sweep, configs, tmp_path / "search")
+    losses = [metrics["val_loss"] for metrics in reports]
+    assert losses == pytest.approx([0.01 / 3, 0.5 / 3 + 1], abs=1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.search
+def test_a_first_sweep_runs_as_it_is_written() -> None:
+    reference = first(RUNS).sweep.reference
     done = raysearch(Path(), "search", reference, "--trials", "3", "--name", "one", *NOWHERE)
     assert done.returncode == 0, done.stderr
     rows = json.loads(raysearch(Path(), "results", "one", "--json").stdout)

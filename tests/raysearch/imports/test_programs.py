@@ -20,6 +20,7 @@ from raysearch.settings import Settings
 from raysearch.sweeps.program_config import split
 from raysearch.sweeps.space import Space
 from tests.raysearch.command import NOWHERE, raysearch
+from tests.raysearch.imports.trials import last_reports
 
 RUFF = Path(sys.executable).parent / "ruff"
 SWEEP = """
@@ -245,6 +246,19 @@ def test_a_text_is_what_its_source_says(text: str) -> None:
     assert eval(quoted(text)) == text
 
 
+@pytest.mark.slow
+def test_trials_of_a_sweep_of_wandb_run_as_it_is_written(tmp_path: Path) -> None:
+    Path("train.py").write_text(SCRIPT)
+    sweep = imported(f"{SWEEP}program: train.py\n").sweep
+    configs = [point.config for point in Space(sweep).points()]
+    values = [split(config.to_json())[0] for config in configs]
+    reports = last_reports(sweep, configs, tmp_path / "search")
+    losses = [metrics["val/loss"] for metrics in reports]
+    assert len(losses) == 4
+    assert losses == pytest.approx([each["lr"] / 3 + each["fast"] for each in values], abs=1e-6)
+
+
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.search
 def test_a_sweep_of_wandb_runs_as_it_is_written() -> None:

@@ -38,6 +38,7 @@ def test_the_notebook_runs_and_shows_the_search_and_its_report(
 ) -> None:
     monkeypatch.setenv("RAYSEARCH_PRELOAD", "sklearn.linear_model")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RAYSEARCH_TRACKING_URI", "none")
     cells = executed(NOTEBOOK, tmp_path)
     running, name, table, trial, report = cells[3:]
     assert "digits-1" in html(running) and "val/accuracy" in html(running)

@@ -190,7 +190,7 @@ def test_a_trial_of_several_attempts_is_compared_step_by_step(project: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [3, 5])
+@pytest.mark.parametrize("steps", [3, pytest.param(5, marks=pytest.mark.long)])
 def test_a_group_of_workers_runs_again_as_a_group(project: Path, steps: int) -> None:
     (project / "mine" / "rate.py").write_text(GROUP_RATE)
     walking = (
