@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.trainables import groups
-from tests.trainables.groups import TWENTY_STEPS, together
+from tests.trainables.group_configs import TWENTY_STEPS
+from tests.trainables.groups import together
 
 ROOT = Path(__file__).parents[1]
 Reports = dict[int, dict[str, float]]

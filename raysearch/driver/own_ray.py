@@ -233,6 +233,7 @@ def _limits(seconds: float) -> dict[str, str]:
         "RAY_agent_register_timeout_ms": str(max(round(1000 * seconds), 1000)),
         "RAY_worker_register_timeout_seconds": str(max(round(seconds), 300)),
         "RAY_gcs_rpc_server_reconnect_timeout_s": "120",  # we see its end long before Ray does
+        "RAY_prestart_worker_first_driver": "0",  # hosts have an environment of their own
     }
 
 

@@ -46,10 +46,12 @@ def raysearch(
     )
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(
+    folder: Path, *arguments: str, program: Sequence[str] = COMMAND
+) -> subprocess.Popen[str]:
     """Starts the command in a folder, in a process group of its own."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*program, *arguments],
         cwd=folder,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import raysearch
+from raysearch.cli.application import app
 from raysearch.events.log import Store
 from raysearch.results.tables import rows
 from raysearch.results.view import SearchView
+from raysearch.trial.session import PRELOAD
 from tests.raysearch.events import streams
 
 
@@ -112,11 +115,24 @@ def test_report_and_export_write_what_the_commands_write(
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_search_from_python_runs_resumes_and_is_extended(tmp_path: Path) -> None:
-    client = raysearch.Client(tmp_path / "runs", show=False)
+def test_a_search_from_python_runs_resumes_and_is_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PRELOAD, "")
+    client = raysearch.Client(tmp_path / "runs", tracking_uri="none", show=False)
     sweep = "tests.raysearch.searches.sweeps:chain"
-    name = client.search(sweep, trials=3, sampler="random", name="mine")
+    name = client.search(sweep, trials=3, sampler="random", concurrent=1, name="mine")
     assert (name, len(client.results("mine"))) == ("mine", 3)
+    before = client.view("mine").trials
+    for verb, words in (
+        ("extend", "--trials or --time must be given"),
+        ("retry", "no failed trial"),
+    ):
+        refused = CliRunner().invoke(app, [verb, "mine", "--runs", str(tmp_path / "runs")])
+        assert refused.exit_code == 2 and words in refused.stderr
     client.extend("mine", trials=2)
     assert len(client.results("mine")) == 5 and client.resume("mine") == "mine"
+    for number, trial in client.view("mine").trials.items():
+        assert len(trial.attempts) == 1
+        assert number not in before or trial.reports == before[number].reports
     assert client.check("mine") == []

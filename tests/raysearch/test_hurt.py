@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -80,11 +79,20 @@ def logs(folder: Path) -> str:
     return "".join(file.read_text() for file in (folder / "runs/one").glob("*/attempt-*/log.txt"))
 
 
+@pytest.mark.parametrize(
+    ("parts", "trials", "concurrent"),
+    [
+        (["raylet"], 4, "1"),
+        pytest.param(["raylet", "gcs_server"], 8, "2", marks=pytest.mark.long),
+    ],
+)
 def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[str], trials: int, concurrent: str
 ) -> None:
+    """Its terminal is closed too, which it was told to ignore."""
     monkeypatch.setitem(ENVIRONMENT, "RAYSEARCH_LEASE", "0.3")
-    driver = started(tmp_path, "search", f"{SWEEPS}:wander", "--name", "one")
+    search = ["search", f"{SWEEPS}:wander", "--name", "one", "--concurrent", concurrent, *NOWHERE]
+    driver = started(tmp_path, *search, "--trials", str(trials), program=["nohup", *COMMAND])
 
     def stop() -> None:
         os.kill(driver.pid, signal.SIGSTOP)
@@ -96,13 +104,14 @@ def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
         assert victim is not None
         victim.kill()
 
-    hurt_after(tmp_path, 5, stop)
-    hurt_after(tmp_path, 5, lambda: kill("raylet"))
-    hurt_after(tmp_path, 5, lambda: kill("gcs_server"))
-    hurt_after(tmp_path, 5, lambda: os.killpg(driver.pid, signal.SIGTERM))
+    hurt_after(tmp_path, 3, stop)
+    hurt_after(tmp_path, 3, lambda: os.killpg(driver.pid, signal.SIGHUP))
+    for part in parts:
+        hurt_after(tmp_path, 3, lambda name=part: kill(name))
+    hurt_after(tmp_path, 3, lambda: os.killpg(driver.pid, signal.SIGTERM))
     output, _ = driver.communicate(timeout=LONG)
     assert driver.returncode == 124, output
-    assert "Ray's raylet (process" in output and "Ray's gcs_server (process" in output
+    assert all(f"Ray's {part} (process" in output for part in parts)
     assert view_of(tmp_path, "one").reason == "SIGTERM ended this driver"
     assert left_alive(tmp_path, "one") == []
     driver = started(tmp_path, "resume", "one")
@@ -113,21 +122,29 @@ def test_stopped_and_robbed_of_its_ray_a_search_equals_an_unhurt_one(
     sql(tmp_path, "DROP TRIGGER no_more")
     done = raysearch(tmp_path, "resume", "one")
     assert done.returncode == 0, done.stdout + done.stderr
-    trials = view_of(tmp_path, "one").trials
-    assert len(trials) == 8
-    for trial in trials.values():
+    found = view_of(tmp_path, "one").trials
+    assert len(found) == trials
+    for trial in found.values():
         assert [metrics for _, _, _, metrics in trial.reports] == walk(trial.params["x"], 20)
         assert trial.failures == [], "none of this is counted as a failure"
     checked = raysearch(tmp_path, "check", "one")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("part", "how"),
+    [
+        ("gcs_server", signal.SIGHUP),
+        ("raylet", signal.SIGTERM),
+        pytest.param("gcs_server", signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param("raylet", signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_driver_that_is_still_starting_ray_ends_in_order(
     tmp_path: Path, part: str, how: signal.Signals
 ) -> None:
-    driver = started(tmp_path, "search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2")
+    search = ["search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2", *NOWHERE]
+    driver = started(tmp_path, *search)
     wait_until(lambda: part_of_ray(driver.pid, part) is not None, LONG, f"for {part}")
     below = psutil.Process(driver.pid).children(recursive=True)
     os.kill(driver.pid, how)
@@ -136,22 +153,6 @@ def test_a_driver_that_is_still_starting_ray_ends_in_order(
     assert f"{how.name} ended it while no trial ran" in output and "Traceback" not in output
     assert not (tmp_path / "runs/one").exists(), "its name is free"
     assert not [each for each in below if each.is_running() and each.status() != "zombie"]
-
-
-def test_a_search_ignores_a_closed_terminal_if_it_was_told_to(tmp_path: Path) -> None:
-    program = ["nohup", *COMMAND]
-    arguments = ["search", f"{SWEEPS}:wander", "--name", "one", "--trials", "2"]
-    driver = subprocess.Popen(
-        [*program, *arguments, *NOWHERE],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    hurt_after(tmp_path, 3, lambda: os.killpg(driver.pid, signal.SIGHUP))
-    assert driver.wait(LONG) == 0
-    assert view_of(tmp_path, "one").state == "finished"
 
 
 def test_where_no_trial_fits_a_resume_is_refused_and_fewer_run_where_fewer_fit(

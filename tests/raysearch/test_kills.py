@@ -26,7 +26,7 @@ from tests.raysearch.command import (
     view_of,
     wait_until,
 )
-from tests.raysearch.searches.careful import KILLS
+from tests.raysearch.searches.careful import KILLS, data_of
 from tests.raysearch.searches.chain import advance
 from trainables.core.checkpoint import fingerprint
 
@@ -39,8 +39,6 @@ KILLER = [sys.executable, "-m", "tests.raysearch.killing"]
 MOMENTS = [
     ("before", "asked", 3),
     ("before", "decision", 1),
-]
-MORE_MOMENTS = [
     ("after", "told", 3),
     ("before", "told", 2),
     ("in", "report", 5),
@@ -74,14 +72,18 @@ def hash_chain(steps: int) -> dict[int, float]:
     return links
 
 
-def killed_then_resumed(folder: Path, moment: str, kind: str, count: int) -> None:
-    arguments = ["search", f"{SWEEPS}:chain", "--name", "one"]
+SEARCH = ["search", f"{SWEEPS}:chain", "--name", "one"]
+
+
+def kill_at(folder: Path, moment: str, kind: str, count: int, arguments: list[str]) -> None:
+    """Runs the command, which is killed at a moment."""
     killed = raysearch(folder, moment, kind, str(count), "--", *arguments, program=KILLER)
     assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
-    if not store_of(folder).exists("one"):
-        done = raysearch(folder, *arguments)
-    else:
-        done = raysearch(folder, "resume", "one")
+
+
+def goes_on_to_its_end(folder: Path, arguments: list[str]) -> None:
+    """Goes on with a search of 12 trials; none of their steps is lost, doubled or different."""
+    done = raysearch(folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     view = view_of(folder, "one")
     run = [trial for trial in view.trials.values() if trial.duplicate_of is None]
@@ -98,19 +100,22 @@ def killed_then_resumed(folder: Path, moment: str, kind: str, count: int) -> Non
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize(("moment", "kind", "count"), MOMENTS)
-def test_a_driver_killed_at_a_named_moment_loses_nothing(
-    tmp_path: Path, moment: str, kind: str, count: int
+def test_a_driver_killed_before_a_question_and_before_a_decision_loses_nothing(
+    tmp_path: Path,
 ) -> None:
-    killed_then_resumed(tmp_path, moment, kind, count)
+    kill_at(tmp_path, "before", "asked", 3, [*SEARCH, "--concurrent", "1", *NOWHERE])
+    kill_at(tmp_path, "before", "decision", 1, ["resume", "one"])
+    goes_on_to_its_end(tmp_path, ["resume", "one"])
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("moment", "kind", "count"), MORE_MOMENTS)
-def test_a_driver_killed_at_any_other_moment_loses_nothing(
+@pytest.mark.parametrize(("moment", "kind", "count"), MOMENTS)
+def test_a_driver_killed_at_any_moment_loses_nothing(
     tmp_path: Path, moment: str, kind: str, count: int
 ) -> None:
-    killed_then_resumed(tmp_path, moment, kind, count)
+    kill_at(tmp_path, moment, kind, count, SEARCH)
+    begun = store_of(tmp_path).exists("one")
+    goes_on_to_its_end(tmp_path, ["resume", "one"] if begun else SEARCH)
 
 
 def drive(folder: Path, *arguments: str, kills: float = 0.0) -> subprocess.Popen[bytes]:
@@ -138,17 +143,6 @@ def trains(folder: Path) -> bool:
     """Whether an attempt has seen data within the last second."""
     files = (folder / "runs/careful").glob("*/attempt-*/data.txt")
     return any(time.time() - file.stat().st_mtime < 1 for file in files)
-
-
-def data_of(folder: Path, trial: int) -> dict[int, set[str]]:
-    """Which data each step saw, in any attempt."""
-    seen: dict[int, set[str]] = {}
-    for file in (folder / "runs/careful" / f"{trial:04d}").glob("attempt-*/data.txt"):
-        for line in file.read_text().splitlines():
-            step, _, digest = line.partition(" ")
-            if len(digest) == 64:  # a kill may cut the last line
-                seen.setdefault(int(step), set()).add(digest)
-    return seen
 
 
 def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed: int) -> None:
@@ -181,13 +175,13 @@ def killed_at_random_equals_unkilled(folder: Path, kills: int, epochs: int, seed
     assert deaths >= kills, (killed / "output.txt").read_text()[-3000:]
     expected, found = view_of(whole, "careful"), view_of(killed, "careful")
     for number, trial in expected.trials.items():
-        other = found.trials[number]
+        other, place = found.trials[number], f"runs/careful/{number:04d}"
         assert other.reports == trial.reports
         for path, same in ((trial.last_checkpoint, other.last_checkpoint),):
             assert fingerprint(whole / "runs/careful" / str(path)) == fingerprint(
                 killed / "runs/careful" / str(same)
             )
-        assert data_of(killed, number) == data_of(whole, number)
+        assert data_of(killed / place) == data_of(whole / place)
         assert other.best_checkpoint is not None
         assert other.tested == {**trial.tested} or not trial.tested
     checked = raysearch(killed, "check", "careful")
@@ -219,6 +213,7 @@ def test_nothing_outlives_a_killed_driver_even_if_a_host_is_stopped(tmp_path: Pa
     assert raysearch(tmp_path, "check", "one").returncode == 0
 
 
+@pytest.mark.long
 def test_a_search_killed_at_random_equals_an_unkilled_one(tmp_path: Path) -> None:
     killed_at_random_equals_unkilled(tmp_path, kills=3, epochs=12, seed=0)
 

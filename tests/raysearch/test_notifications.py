@@ -234,8 +234,15 @@ def test_a_search_notifies_and_keeps_no_secret(
     site = os.path.dirname(os.path.dirname(sys.modules["apprise"].__file__ or ""))
     monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{ENVIRONMENT['PYTHONPATH']}:{site}")
     file = tmp_path / "told.jsonl"
-    search = ["search", f"{SWEEPS}:chain", "--name", "one", "--trials", "3", *NOWHERE]
-    search += ["--notify", server, "--notify-command", f"cat >> {file} # {SECRET}"]
+    search = ["search", f"{SWEEPS}:chain", "--name", "one", "--trials", "2", *NOWHERE]
+    search += [
+        "--concurrent",
+        "1",
+        "--notify",
+        server,
+        "--notify-command",
+        f"cat >> {file} # {SECRET}",
+    ]
     done = raysearch(tmp_path, *search)
     assert done.returncode == 0, done.stderr
     titles = ["raysearch: one has its first result", "raysearch: one finished"]

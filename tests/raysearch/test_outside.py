@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from raysearch.cli.application import app
 from raysearch.errors import BadSetting, UnknownName
 from raysearch.study.pruners import check_pruner, make_pruner
 from raysearch.study.samplers.named import check_sampler
 from raysearch.sweeps.catalog import data_sets, find_data_set
 from raysearch.sweeps.space import Space
 from raysearch.tracking.registry import read_track
-from tests.raysearch.command import ENVIRONMENT, ROOT, json_of, raysearch, view_of
+from tests.raysearch.command import ENVIRONMENT, ROOT, raysearch, view_of
 from tests.raysearch.searches.sweeps import broken
 
 PACKAGE = {
@@ -198,15 +200,17 @@ def test_data_sets_and_trackers_are_listed_with_ours() -> None:
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("outside")
 def test_a_search_uses_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = write(tmp_path / "installed")
-    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{ROOT}:{installed}")
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{ROOT}:{tmp_path / 'installed'}")
+    monkeypatch.chdir(tmp_path)
     search = ["search", "outside.sweep:slopes", "--name", "one", "--pruner", "below:bound=0"]
     search += ["--sampler", "outside.parts:Nearby:width=0.5", "--track", "lines,tensorboard"]
-    refused = raysearch(tmp_path, *search)
-    assert refused.returncode == 2 and "run raysearch data get numbers" in refused.stderr
-    got = raysearch(tmp_path, "data", "get", "numbers", "--root", ".")
-    assert got.returncode == 0, got.stderr
+    search += ["--concurrent", "1"]
+    refused = CliRunner().invoke(app, search)
+    assert refused.exit_code == 2 and "run raysearch data get numbers" in refused.stderr
+    got = CliRunner().invoke(app, ["data", "get", "numbers", "--root", "."])
+    assert got.exit_code == 0, got.stderr
     done = raysearch(tmp_path, *search)
     assert done.returncode == 0, done.stderr
     view = view_of(tmp_path, "one")
@@ -219,4 +223,5 @@ def test_a_search_uses_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     lines = (tmp_path / "runs/one/lines.txt").read_text().splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(1, view.last + 1))
     assert f"open       tensorboard --logdir {tmp_path / 'runs/one/tensorboard'}" in done.stdout
-    assert json_of(tmp_path, "check", "one") == []
+    checked = CliRunner().invoke(app, ["check", "one"])
+    assert checked.exit_code == 0, checked.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +40,7 @@ def last_reports(sweep: Sweep, configs: Sequence[Any], folder: Path) -> list[dic
 
 
 @contextmanager
-def _server() -> Iterator[None]:
+def _server() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(PRELOAD, "")
         start_server("written", 1, PROGRAM, [ROOT])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from raysearch.pages.chart import Chart
 from raysearch.pages.tables import trials_table
 from raysearch.pages.timeline import UNKNOWN, lanes, placed, spans, timeline_chart, unit_of
-from raysearch.results.view import rows
+from raysearch.results.tables import rows
 from tests.raysearch.pages import report_cases as cases
 from tests.raysearch.pages import report_streams as streams
 from tests.raysearch.pages.report_streams import BEGIN, Stream

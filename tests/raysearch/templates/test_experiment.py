@@ -16,7 +16,8 @@ from raysearch.sweeps.checks import check_space
 from raysearch.sweeps.space import Space
 from raysearch.sweeps.sweep import Sweep
 from raysearch.templates.writing import write_experiment
-from tests.raysearch.command import NOWHERE, raysearch, view_of
+from raysearch.trial.session import PRELOAD
+from tests.raysearch.command import ENVIRONMENT, NOWHERE, raysearch, view_of
 from trainables.core.checkpoint import read
 from trainables.core.session import LocalSession
 
@@ -80,7 +81,8 @@ def test_a_name_that_no_package_may_have_is_refused(tmp_path: Path, name: str, r
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_it_is_searched_as_it_was_written(folder: Path) -> None:
+def test_it_is_searched_as_it_was_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(ENVIRONMENT, PRELOAD)  # once for the trial and its test
     options = ("--trials", "1", "training.epochs=1")
     done = raysearch(folder, "search", "shapes.sweeps:first", *options, *NOWHERE)
     assert done.returncode == 0, done.stderr

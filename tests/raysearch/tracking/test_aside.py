@@ -16,7 +16,7 @@ from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.names import key
 from raysearch.tracking.mlflow.outbox import ASIDE, Outbox
 from raysearch.tracking.tracker import aside_sentences
-from tests.raysearch.events import servers, streams
+from tests.raysearch.events import streams
 from tests.raysearch.events.facts import fact
 
 pytestmark = pytest.mark.slow
@@ -115,17 +115,6 @@ def test_in_a_file(tmp_path: Path, tracking: str) -> None:
     assert names == {"a b_0x23-3f_.txt", "_0x2f_abs.txt", "_0x2f_y.txt", "z.txt", "q.txt",
                      "_0xdcff_", "config.json"}  # fmt: skip
     assert not (tmp_path.parent / "escape").exists()
-
-
-@pytest.mark.timeout(240)
-def test_on_a_server(tmp_path: Path, tracking: str, unused_port: int) -> None:
-    server = servers.serve(tmp_path, unused_port)
-    try:
-        servers.wait_for(unused_port)
-        settings = Settings.locate(tmp_path / "runs", None, f"http://127.0.0.1:{unused_port}")
-        check_all(odd_search(settings), settings)
-    finally:
-        servers.end(server)
 
 
 def test_one_refused_thing_among_a_thousand_is_found(tracking: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from raysearch.tracking.consumer import sync
 from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from tests.raysearch.events import streams
+from tests.raysearch.tracking.kept import Kept
 
 pytestmark = pytest.mark.slow
 
@@ -76,11 +78,23 @@ class Scene:
 STATES = {"complete": State.COMPLETE, "pruned": State.PRUNED, "failed": State.FAIL}
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Kept:
+    """A finished search in a store and in MLflow."""
+    folder = tmp_path_factory.mktemp("audited") / "all"
+    folder.mkdir()
+    shutil.copy(migrated, folder / "mlflow.db")
+    store = Store(f"sqlite:///{folder / 'events.db'}")
+    streams.search(store, "one", folder / "one")
+    sync(store, "one", f"sqlite:///{folder / 'mlflow.db'}", folder / "one")
+    return Kept(folder)
+
+
 @pytest.fixture
-def scene(tmp_path: Path, tracking: str) -> Scene:
-    store, folder = Store(f"sqlite:///{tmp_path / 'events.db'}"), tmp_path / "one"
-    streams.search(store, "one", folder)
-    sync(store, "one", tracking, folder)
+def scene(kept: Kept) -> Scene:
+    kept.restore()
+    store, folder = Store(f"sqlite:///{kept.folder / 'events.db'}"), kept.folder / "one"
+    tracking = f"sqlite:///{kept.folder / 'mlflow.db'}"
     view = SearchView.read(store, "one")
     study = []
     for event in store.events("one", kinds=[Asked]):

@@ -11,14 +11,13 @@ import sqlalchemy as sa
 from raysearch import verbs
 from raysearch.events.database import CURSORS, EVENTS, REQUESTS
 from raysearch.events.log import SearchIsRunning, Store
-from raysearch.results.view import SearchView
 from raysearch.settings import Settings
 from raysearch.sweeps.search_spec import UNKNOWN
-from raysearch.tracking.consumer import delete, sync
+from raysearch.tracking.consumer import sync
 from raysearch.tracking.findings import audit
 from raysearch.tracking.mlflow.address import client_of
 from raysearch.tracking.mlflow.views import TAG
-from tests.raysearch.events import servers, streams
+from tests.raysearch.events import streams
 
 
 def counts(store: Store, search: str) -> list[int]:
@@ -204,21 +203,3 @@ def test_a_search_that_is_driven_is_not_deleted(tmp_path: Path) -> None:
         verbs.delete("one", settings)
     verbs.delete("one", settings)
     assert store.searches() == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_files_that_a_server_keeps_are_deleted_too(
-    tmp_path: Path, tracking: str, unused_port: int
-) -> None:
-    server = servers.serve(tmp_path, unused_port)
-    try:
-        servers.wait_for(unused_port)
-        places = Places(tmp_path, f"http://127.0.0.1:{unused_port}", "one", "two")
-        assert files(tmp_path / "artifacts") > 0
-        delete(SearchView.read(places.store, "one"), places.uri)
-        assert places.runs() == {"two": 7} and places.findings("two") == []
-        delete(SearchView.read(places.store, "two"), places.uri)
-        assert places.runs() == {} and files(tmp_path / "artifacts") == 0
-    finally:
-        servers.end(server)

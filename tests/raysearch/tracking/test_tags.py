@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from raysearch.tracking.mlflow.address import client_of, consumer
 from tests.raysearch.events import streams
 from tests.raysearch.events.facts import fact
 from tests.raysearch.events.servers import Fragile
+from tests.raysearch.tracking.kept import Kept
 from tests.raysearch.tracking.test_writer import feed_of
 
 pytestmark = pytest.mark.slow
@@ -92,10 +94,22 @@ def repeat(log: EventLog, number: int, of: int, score: float, folder: Path) -> N
     streams.tell(log, number, "complete", score, where)
 
 
-@pytest.fixture
-def said(tmp_path: Path, tracking: str) -> Said:
-    found = Said(tmp_path, tracking)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> tuple[Kept, Said]:
+    """A search that went on, all of it in MLflow."""
+    folder = tmp_path_factory.mktemp("said") / "all"
+    folder.mkdir()
+    shutil.copy(migrated, folder / "mlflow.db")
+    found = Said(folder, f"sqlite:///{folder / 'mlflow.db'}")
     found.sync()
+    return Kept(folder), found
+
+
+@pytest.fixture
+def said(kept: tuple[Kept, Said]) -> Said:
+    folder, found = kept
+    folder.restore()
+    found.log = found.store.log("one")
     return found
 
 

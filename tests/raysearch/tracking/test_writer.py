@@ -295,31 +295,48 @@ def test_a_search_that_is_driven_is_synchronised_by_its_driver(written: Any) -> 
         sync(store, "one", uri, folder)
 
 
-@pytest.mark.parametrize(
-    ("after", "anew"),
-    [(True, False), (True, True), (False, True)],
-    ids=["lost answer, goes on", "lost answer, killed", "no answer, killed"],
-)
-@pytest.mark.timeout(1800)
-def test_whichever_call_fails_each_run_and_point_is_there_once(
-    tmp_path: Path, tracking: str, after: bool, anew: bool
-) -> None:
-    found, count, is_over = list[str](), 0, False
+LOSSES = [
+    pytest.param(True, False, id="lost answer, goes on"),
+    pytest.param(True, True, id="lost answer, killed"),
+    pytest.param(False, True, id="no answer, killed"),
+]
+
+
+def there_once(folder: Path, uri: str, first: int, every: int, after: bool, anew: bool) -> None:
+    """Each run and point is there once if a call fails, whichever of those counted."""
+    found, count, is_over = list[str](), first, False
     while not is_over:
-        count += 1
-        store, folder = Store(f"sqlite:///{tmp_path / f'{count}.db'}"), tmp_path / str(count)
-        streams.search(store, "one", folder, states=("failed", "complete", "complete"))
-        feed, mlflow = feed_of(store, tracking, folder)
-        fragile: Any = Fragile(client_of(tracking), count, after=after)
+        store, place = Store(f"sqlite:///{folder / f'{count}.db'}"), folder / str(count)
+        streams.search(store, "one", place, states=("failed", "complete", "complete"))
+        feed, mlflow = feed_of(store, uri, place)
+        fragile: Any = Fragile(client_of(uri), count, after=after)
         mlflow.writer._client = fragile
         try:
             feed.catch_up()
         except ConnectionError:
-            sync(store, "one", tracking, folder) if anew else feed.catch_up()
+            sync(store, "one", uri, place) if anew else feed.catch_up()
         is_over = fragile.count > 0
-        findings = audit(store, "one", folder, tracking, [])
+        findings = audit(store, "one", place, uri, [])
         found += [f"call {count}: {one}" for one in findings if one.where == "mlflow"]
+        count += every
     assert found == [] and count > 20
+
+
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_whichever_call_fails_each_run_and_point_is_there_once(
+    tmp_path: Path, tracking: str, first: int
+) -> None:
+    after, anew = ((True, False), (True, True), (False, True), (True, True))[first - 1]
+    there_once(tmp_path, tracking, first, 4, after, anew)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("after", "anew"), LOSSES)
+def test_whichever_call_fails_in_whichever_way_each_run_and_point_is_there_once(
+    tmp_path: Path, tracking: str, after: bool, anew: bool
+) -> None:
+    there_once(tmp_path, tracking, 1, 1, after, anew)
 
 
 def test_the_view_is_sorted_by_the_objective_with_axes_that_every_trial_has(written: Any) -> None:

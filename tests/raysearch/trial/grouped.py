@@ -10,7 +10,8 @@ from typing import Any
 import torch.distributed as dist
 
 from tests.raysearch.trial.offspring import hide
-from tests.trainables.groups import TWENTY_STEPS, Precise
+from tests.trainables.group_configs import TWENTY_STEPS
+from tests.trainables.groups import Precise
 from trainables.core.loop import train
 
 

@@ -22,7 +22,7 @@ from raysearch.trial.job import Job, Message
 from tests.raysearch.command import wait_until
 from tests.raysearch.specs import make_spec
 from tests.trainables import groups
-from tests.trainables.groups import TWENTY_STEPS
+from tests.trainables.group_configs import TWENTY_STEPS
 
 ROOT = str(Path(__file__).parents[3])
 in_ray = [pytest.mark.slow, pytest.mark.search, pytest.mark.timeout(1800)]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from tests.trainables import groups
-from tests.trainables.groups import TWENTY_STEPS, together
+from tests.trainables.group_configs import TWENTY_STEPS
+from tests.trainables.groups import together
 from tests.trainables.runs import EVERYTHING
 from trainables.core import checkpoint, distributed
 from trainables.core.randomness import seed_dropout

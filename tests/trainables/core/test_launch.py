@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainables.groups import TWENTY_STEPS
+from tests.trainables.group_configs import TWENTY_STEPS
 from trainables.core import checkpoint, launch
 
 pytestmark = pytest.mark.slow

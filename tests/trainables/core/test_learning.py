@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from tests.trainables import groups
-from tests.trainables.groups import PROBED, TWENTY_STEPS, Probed, together
+from tests.trainables.group_configs import TWENTY_STEPS
+from tests.trainables.groups import PROBED, Probed, together
 from tests.trainables.runs import EVERYTHING, last, run
 from trainables.core import checkpoint, distributed, liveness, measuring
 from trainables.core.experiment import Evaluated, Evaluation

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.trainables import groups, runs
+from tests.trainables.group_configs import TWENTY_STEPS
 from tests.trainables.runs import EVERYTHING, Asked, Ending, Killed
 from trainables.core import checkpoint, loop
 from trainables.core.experiment import Batch
@@ -150,7 +151,7 @@ def test_batches_from_a_global_generator_are_refused(generator: str) -> None:
 def test_two_workers_make_their_shares_ahead(tmp_path: Path) -> None:
     found = []
     for count in (0, 2):
-        data = groups.TWENTY_STEPS.with_values({"training.prefetch": count}).to_json()
+        data = TWENTY_STEPS.with_values({"training.prefetch": count}).to_json()
         work = partial(groups.run, "precise", data, None, 0)
         found.append(groups.together(2, tmp_path / str(count), work))
     assert found[0][0]["reports"] == found[1][0]["reports"]

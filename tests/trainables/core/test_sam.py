@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainables import groups, runs
+from tests.trainables.group_configs import TWENTY_STEPS
 from tests.trainables.runs import EVERYTHING
 from trainables.core import checkpoint, loop
 from trainables.core.choosing import Pass
@@ -124,7 +125,7 @@ def test_a_run_that_diverges_uphill_ends_before_its_update(tmp_path: Path) -> No
 def test_two_workers_equal_one(tmp_path: Path) -> None:
     """With a buffer that counts passes and one that follows a mean, and with two micro-batches."""
     values = {"optimizer.kind": "sam", "optimizer.rho": 0.5, "training.num_micro_batches": 2}
-    data = groups.TWENTY_STEPS.with_values(values).to_json()
+    data = TWENTY_STEPS.with_values(values).to_json()
     one = groups.run("comparing", data, None, 0, tmp_path / "one")
     work = partial(groups.run, "comparing", data, None, 0)
     two = groups.together(2, tmp_path / "two", work)[0]
