@@ -21,6 +21,7 @@ from raysearch.results.tables import trial_columns
 from raysearch.results.view import SearchView
 from raysearch.server.requests import Name, plain
 from raysearch.server.supervisor import Supervisor
+from raysearch.sweeps.nearest import on_offer
 
 Record = dict[str, Any]
 
@@ -44,23 +45,28 @@ GroupBy = Annotated[str | None, _query("A column: a row for each of its values."
 Number = Annotated[int, Path(ge=0, lt=1 << 31, description="The number of a trial.")]
 
 
-def _once(request: Request) -> None:
-    """Refuses a parameter that is given twice, unless it may be: one of them would not be heard."""
-    names = [name for name, _ in request.query_params.multi_items() if name != "tag"]
-    if twice := [name for name in names if names.count(name) > 1]:
+def _known_once(request: Request) -> None:
+    """Refuses a parameter that is not known, or is given twice where one would not be heard."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    if unknown := [name for name in names if name not in known]:
+        raise BadSetting(
+            f"{unknown[0][:80]!r} is no parameter of this address{on_offer(unknown[0], known)}"
+        )
+    if twice := [name for name in names if name != "tag" and names.count(name) > 1]:
         raise BadSetting(f"{twice[0][:80]} must be given once, got {names.count(twice[0])} of them")
 
 
 def add_reads(app: FastAPI, supervisor: Supervisor) -> None:
     """Adds the places that are read; each answer is strict JSON, as of `--json`."""
 
-    @app.get("/searches", dependencies=[Depends(_once)])
+    @app.get("/searches", dependencies=[Depends(_known_once)])
     def searches(group: Group = None, tag: Tags = None, text: Words = None) -> list[Record]:
         """The searches, oldest first: state, counts of trials, best."""
         chosen = verbs.Filter.read(group, tag or [], text)
         return verbs.listed(supervisor.settings(), chosen)
 
-    @app.get("/searches/{name}")
+    @app.get("/searches/{name}", dependencies=[Depends(_known_once)])
     def search(name: Name) -> Record:
         """How far a search is: its state, counts, the best configuration, seconds."""
         settings, driven = supervisor.settings(), supervisor.driven(name)
@@ -70,7 +76,7 @@ def add_reads(app: FastAPI, supervisor: Supervisor) -> None:
         state = verbs.state_of(view, settings)
         return strict({"name": name, "state": state, "reason": view.reason, **summary(view)})
 
-    @app.get("/searches/{name}/trials", dependencies=[Depends(_once)])
+    @app.get("/searches/{name}/trials", dependencies=[Depends(_known_once)])
     def trials(
         name: Name, where: Where = None, sort: Sort = None, group_by: GroupBy = None
     ) -> list[Record]:
@@ -82,7 +88,7 @@ def add_reads(app: FastAPI, supervisor: Supervisor) -> None:
         found = chosen_rows(view, chosen)
         return strict(records(trial_columns(view), found))
 
-    @app.get("/searches/{name}/trials/{trial}/reports")
+    @app.get("/searches/{name}/trials/{trial}/reports", dependencies=[Depends(_known_once)])
     def reports(name: Name, trial: Number) -> list[Record]:
         """What a trial reported: step, fidelity, values of the objectives, metrics, costs."""
         return strict(reports_of(view_of(name, supervisor.settings())[1], trial))

@@ -87,6 +87,9 @@ def test_what_is_not_finite_is_null(client: TestClient, tmp_path: Path) -> None:
         ("/searches/one/trials?where=rate", 404, "no column is named 'rate'"),
         ("/searches/one/trials?sort=lrr", 404, "--sort: no column is named 'lrr'"),
         ("/searches?group=%00", 422, "must not contain NUL"),
+        ("/searches/one/trials?were=lr", 400, "'were' is no parameter of this address; did you"),
+        ("/searches?limit=3", 400, "there are group, tag, text"),
+        ("/searches/one/trials/0/reports?x=1", 400, "'x' is no parameter of this address; there"),
         ("/searches?group=a&group=b", 400, "group must be given once, got 2 of them"),
     ],
 )
