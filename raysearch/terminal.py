@@ -88,8 +88,9 @@ def say_piece(text: str, *, err: bool = False, log: bool = True) -> None:
 
 
 def show(what: RenderableType) -> None:
-    """Writes a table, or a styled line, as wide as the terminal."""
-    make_console().print(what, soft_wrap=_is_line(what))
+    """Writes a table, or a styled line, as wide as the terminal; elsewhere a line stays one."""
+    console = make_console()
+    console.print(what, soft_wrap=_is_line(what) and not console.is_terminal)
 
 
 def letters(text: object, style: str = "") -> Text:

@@ -219,19 +219,19 @@ def show_answer(outcome: Outcome, settings: Settings) -> None:
         for table in best_tables(view, 4, make_console().width):
             show(table)
         for line in answer_lines(view):
-            say(line)
+            say_wrapped(line, _INDENT)
         for line in failure_lines(view):
             say_wrapped(line, _INDENT)
     for line in [*view.notices, *trial_notices(view)]:
         say_wrapped(f"noticed    {line}", _INDENT)
     resources = resource_lines(view.spec, view.at_once)
     for line in [*damage_lines(view), *fixed_lines(view.spec), *resources]:
-        say(line)
+        say_wrapped(line, _INDENT)
     for line in report_lines(outcome, settings):
         say(line)
     say(f"took       {duration(view.seconds())}")
     for line in spent_lines(view):
-        say(line)
+        say_wrapped(line, _INDENT)
     say(f"folder     {folder}")
     say(f"events     {hidden(settings.store)}")
     trackers = tracker_names(view, settings)

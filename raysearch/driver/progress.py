@@ -175,7 +175,9 @@ class Watch:
             self._say(headline(view))
 
     def _say(self, text: str | Text) -> None:
-        self._console.print(letters(text) if isinstance(text, str) else text, soft_wrap=True)
+        """Writes a line, at words over several where a terminal is narrower."""
+        line = letters(text) if isinstance(text, str) else text
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
 
 def phase_of(view: SearchView | None) -> str:

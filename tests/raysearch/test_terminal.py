@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -420,3 +421,20 @@ def test_a_line_goes_on_below_itself_where_the_terminal_ends(
         monkeypatch.setenv("COLUMNS", width)
         say_wrapped(text, 11)
         assert capsys.readouterr().out == f"{visible(text)}\n"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_live_lines_end_at_words_where_a_terminal_does(is_terminal: bool) -> None:
+    values = {f"model.setting_{number}": "a_value" for number in range(6)}
+    hand, stream = Hand(fixed=values), io.StringIO()
+    console = Console(file=stream, force_terminal=is_terminal, width=80, color_system=None)
+    with Watch(console) as watch:
+        watch.listen(hand.view)
+    fixed = ", ".join(f"{name}={value}" for name, value in values.items())
+    lines = [
+        line.rstrip()
+        for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", stream.getvalue()).splitlines()
+    ]
+    assert any(fixed in line for line in lines) is not is_terminal
+    for name, value in values.items():
+        assert sum(f"{name}={value}" in line for line in lines) == 1
