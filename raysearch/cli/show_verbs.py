@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raysearch import verbs
 from raysearch.cli.forms import Form
 from raysearch.errors import BadSetting
+from raysearch.results.compare import HEADERS
 from raysearch.results.headings import headings
 from raysearch.results.layout import Column, side_by_side
 from raysearch.results.markup import marked_up
@@ -43,7 +44,8 @@ def record_tables(rows: Sequence[Mapping[str, Any]], width: int | None = None) -
     keys = [key for key in keys if any(row.get(key) is not None for row in rows)]
     heads = [shown(next(iter(row.values())), 2 * CELL) for row in rows]
     cells = [[_cell(row.get(key)) for key in keys] for row in rows]
-    return side_by_side(headings(keys, 2 * CELL), list(zip(heads, cells, strict=True)), width)
+    labels = headings([HEADERS.get(key, key) for key in keys], 2 * CELL)
+    return side_by_side(labels, list(zip(heads, cells, strict=True)), width)
 
 
 def comparison_columns(rows: Sequence[Mapping[str, Any]]) -> list[Column[Mapping[str, Any]]]:

@@ -24,7 +24,7 @@ from raysearch.pages.objectives import (
 )
 from raysearch.pages.timeline import unit_of
 from raysearch.pages.words import number
-from raysearch.results.compare import compare
+from raysearch.results.compare import HEADERS, compare
 from raysearch.results.view import SearchView
 from raysearch.texts import cut, one_line, plural
 
@@ -185,7 +185,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[tuple[str,
     heads = [str(row["search"]) for row in rows]
     keys = [key for key in rows[0] if key != "search"]
     table = [(key, [cut(number(row[key]), _CELL) for row in rows]) for key in keys]
-    return heads, [(key, cells) for key, cells in table if any(cells)]
+    return heads, [(HEADERS.get(key, key), cells) for key, cells in table if any(cells)]
 
 
 def verdict(rows: Sequence[dict[str, Any]], *, is_maximized: bool = True) -> str:

@@ -16,6 +16,14 @@ from raysearch.sweeps.columns import Columns
 from raysearch.sweeps.search_spec import MetricSpec, SearchSpec
 
 _SAME = "1 seed: no interval"
+HEADERS = {
+    "found_after": "found after trials",
+    "trials_an_hour": "trials/h",
+    "gpu_hours": "GPU-hours",
+    "cpu_hours": "CPU-hours",
+    "energy_wh": "energy, Wh",
+}
+"""What people read in place of a field's key; the others are read as they are."""
 
 
 def compare(views: Sequence[SearchView]) -> list[dict[str, Any]]:

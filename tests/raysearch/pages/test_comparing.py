@@ -79,6 +79,7 @@ def test_the_table_has_a_column_for_each_search_and_no_empty_row(views: list[Sea
     heads, rows = table_of(compare(views))
     assert heads == ["vit-0", "vit-1"]
     assert all(len(cells) == 2 and any(cells) for _, cells in rows)
+    assert "trials/h" in dict(rows) and not any("_" in name for name in dict(rows))
     assert dict(rows)["winner"] == [str(won.number) for view in views if (won := view.best())]
 
 
