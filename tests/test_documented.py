@@ -108,9 +108,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def write(folder: Path, page: str) -> dict[str, str]:
-    """Writes the files of a page."""
+    """Writes the files of a page; a module of that name that another test left is forgotten."""
     found = blocks(page)
     for name, text in found.items():
+        sys.modules.pop(Path(name).stem, None)
         (folder / name).write_text(text)
     return found
 

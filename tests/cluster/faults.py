@@ -37,10 +37,10 @@ _ENDS = 900.0
 
 
 class Campaign:
-    """Rounds of one search each, until there were `kills` injuries."""
+    """Rounds of one search each, until there were `kills` injuries; `fixed` are values of it."""
 
-    def __init__(self, seed: int, kills: int, folder: Path) -> None:
-        self.seed, self.kills, self.folder = seed, kills, folder
+    def __init__(self, seed: int, kills: int, folder: Path, *fixed: str) -> None:
+        self.seed, self.kills, self.folder, self.fixed = seed, kills, folder, fixed
         self.log, self.rounds = folder / "log.jsonl", folder / "rounds.jsonl"
         self.done = len(lines(self.log))
         self.round = max([0, *(line["round"] for line in lines(self.log) + lines(self.rounds))])
@@ -57,7 +57,7 @@ class Campaign:
         """What an unhurt search on the same cluster ends with; kept for a resume."""
         file = self.folder / "expected.json"
         if not file.exists():
-            hurt.drive("search", SWEEP, "--name", "unhurt")
+            hurt.drive("search", SWEEP, *self.fixed, "--name", "unhurt")
             self._wait_for_the_end(hurt)
             assert hurt.status == 0, (self.folder / "driver.txt").read_text()[-3000:]
             view = self._view(hurt, "unhurt")
@@ -71,7 +71,7 @@ class Campaign:
         while True:
             exists = self._exists(hurt, name)
             hurt.drive("resume", name) if exists else hurt.drive(
-                "search", SWEEP, "--name", name, "--concurrent", "2"
+                "search", SWEEP, *self.fixed, "--name", name, "--concurrent", "2"
             )
             while hurt.status is None:
                 draw = random.Random(f"{self.seed}/{self.done}")

@@ -24,7 +24,7 @@ from tests.raysearch.command import (
     view_of,
     wait_until,
 )
-from tests.raysearch.searches.careful import KILLS, data_of, lines_of, tested, undisturbed
+from tests.raysearch.searches.careful import KILLS, data_of, lines_of, scores_of, undisturbed
 from trainables.core.checkpoint import fingerprint
 
 pytestmark = [pytest.mark.search, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -76,7 +76,7 @@ def equals_an_undisturbed_one(folder: Path, elsewhere: Path) -> None:
         assert fingerprint(runs / str(trial.last_checkpoint)) == fingerprint(last)
         if trial.tested:
             best = runs / str(trial.best_checkpoint)
-            assert trial.tested["metrics"] == tested(trial.config, here, best)
+            assert trial.tested["metrics"] == scores_of(trial.config, here, best)
     torch.set_num_threads(threads)
     assert len(view.trials) == 2 and any(trial.tested for trial in view.trials.values())
 
@@ -88,7 +88,7 @@ def test_killed_in_a_save_and_boxed_the_identical_command_goes_on_bit_for_bit(
     """As a scheduler does it: SIGTERM when it wants its machine back, then the same job again."""
     monkeypatch.delitem(ENVIRONMENT, PRELOAD)  # as a user's search: with all libraries ahead
     monkeypatch.setitem(ENVIRONMENT, "OMP_WAIT_POLICY", "PASSIVE")  # several threads a trial
-    command = [*CAREFUL, *NOWHERE, "training.epochs=10", "--concurrent", "1", "--time-box", "2h"]
+    command = [*CAREFUL, *NOWHERE, "training.epochs=6", "--concurrent", "1", "--time-box", "2h"]
     with monkeypatch.context() as patch:
         patch.setitem(ENVIRONMENT, KILLS, "3")
         killed = raysearch(tmp_path, *command)

@@ -113,6 +113,7 @@ def attempt(folder: Path, number: int, restored: str | None, stop_at: int | None
     return reports
 
 
+@pytest.mark.long
 def test_two_processes_report_once_and_go_on_where_they_stopped(
     server: None, tmp_path: Path
 ) -> None:

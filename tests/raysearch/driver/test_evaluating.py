@@ -303,7 +303,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         zip(configs, (0.25, 1.75), strict=True),
     )
     yield tmp_path
-    kill_orphans(label(tmp_path, "noisy"), living=True)
+    for name in ("noisy", "again"):
+        kill_orphans(label(tmp_path, name), living=True)
 
 
 def checkpoints(folder: Path) -> dict[Path, str]:
@@ -341,6 +342,33 @@ def test_a_killed_search_without_torch_evaluates_each_trial_once_with_each_setti
     assert checked.returncode == 0, checked.stdout + checked.stderr
     rows = json_of(toys, "results", "noisy")
     assert sorted(row["evaluates"] for row in rows) == [0] * 3 + [1] * 3
+
+
+@pytest.mark.search
+@pytest.mark.slow
+@pytest.mark.kill
+@pytest.mark.timeout(1800)
+def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(toys: Path) -> None:
+    made_by_a_retry(toys, ["search", "noisy_toys:noisy", *HALF, "--of", "readers", *ONE])
+
+
+HALF = ("evaluation.noise=0.5", "--top", "1", "--name", "again")
+
+
+def made_by_a_retry(folder: Path, search: list[str]) -> None:
+    begun = raysearch(folder, "before", "started", "1", "--", *search, program=KILLER)
+    assert begun.returncode == -signal.SIGKILL, begun.stdout + begun.stderr
+    evaluates = view_of(folder, "again").trials[0].evaluates or {}
+    path = Path(evaluates["checkpoint"])
+    path.rename(path.with_suffix(".away"))
+    failed = raysearch(folder, "resume", "again")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert f"checkpoint {path} is gone" in view_of(folder, "again").trials[0].reason
+    path.with_suffix(".away").rename(path)
+    done = raysearch(folder, "retry", "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = view_of(folder, "again").trials[1]
+    assert (last.state, last.retry_of, last.evaluates) == ("complete", 0, evaluates)
 
 
 # The same with torch, and with MLflow
@@ -392,23 +420,9 @@ def test_a_killed_search_evaluates_each_trial_once_with_each_setting(searched: P
     assert sorted(row["evaluates"] for row in rows) == [0] * 5 + [1] * 5
 
 
+@pytest.mark.long
 @pytest.mark.search
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(searched: Path) -> None:
-    search = ["search", "ssl.digits_noise", "evaluation.noise=0.5", "--top", "1", *NOWHERE]
-    begun = raysearch(
-        searched, "before", "started", "1", "--", *search, "--name", "again", program=KILLER
-    )
-    assert begun.returncode == -signal.SIGKILL, begun.stdout + begun.stderr
-    evaluates = view_of(searched, "again").trials[0].evaluates or {}
-    path = Path(evaluates["checkpoint"])
-    path.rename(path.with_suffix(".away"))
-    failed = raysearch(searched, "resume", "again")
-    assert failed.returncode == 1, failed.stdout + failed.stderr
-    assert f"checkpoint {path} is gone" in view_of(searched, "again").trials[0].reason
-    path.with_suffix(".away").rename(path)
-    done = raysearch(searched, "retry", "again")
-    assert done.returncode == 0, done.stdout + done.stderr
-    last = view_of(searched, "again").trials[1]
-    assert (last.state, last.retry_of, last.evaluates) == ("complete", 0, evaluates)
+def test_one_of_a_network_whose_checkpoint_was_away_too(searched: Path) -> None:
+    made_by_a_retry(searched, ["search", "ssl.digits_noise", *HALF, *NOWHERE])

@@ -59,7 +59,7 @@ def undisturbed(config: Mapping[str, Any], folder: Path) -> LocalSession:
     return session
 
 
-def tested(config: Mapping[str, Any], folder: Path, checkpoint: Path) -> dict[str, float]:
+def scores_of(config: Mapping[str, Any], folder: Path, checkpoint: Path) -> dict[str, float]:
     """What a test of a checkpoint reports here."""
     session = LocalSession(folder, checkpoint)
     Careful.test(config, session)
