@@ -29,7 +29,9 @@ types: .venv/installed
 architecture: .venv/installed
 	$(BIN)/lint-imports
 
+# Hundreds of processes import the packages, and may be told to write no bytecode themselves.
 tests: .venv/installed
+	$(BIN)/python -m compileall -q --workers 0 raysearch search_spaces trainables tests
 	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The long forms of proofs; their searches and clusters take hours.
