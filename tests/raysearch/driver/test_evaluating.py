@@ -344,18 +344,11 @@ def test_a_killed_search_without_torch_evaluates_each_trial_once_with_each_setti
     assert sorted(row["evaluates"] for row in rows) == [0] * 3 + [1] * 3
 
 
-@pytest.mark.search
-@pytest.mark.slow
-@pytest.mark.kill
-@pytest.mark.timeout(1800)
-def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(toys: Path) -> None:
-    made_by_a_retry(toys, ["search", "noisy_toys:noisy", *HALF, "--of", "readers", *ONE])
-
-
 HALF = ("evaluation.noise=0.5", "--top", "1", "--name", "again")
 
 
 def made_by_a_retry(folder: Path, search: list[str]) -> None:
+    """The checkpoint is away when the killed search goes on, and there again for the retry."""
     begun = raysearch(folder, "before", "started", "1", "--", *search, program=KILLER)
     assert begun.returncode == -signal.SIGKILL, begun.stdout + begun.stderr
     evaluates = view_of(folder, "again").trials[0].evaluates or {}
@@ -369,6 +362,14 @@ def made_by_a_retry(folder: Path, search: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     last = view_of(folder, "again").trials[1]
     assert (last.state, last.retry_of, last.evaluates) == ("complete", 0, evaluates)
+
+
+@pytest.mark.search
+@pytest.mark.slow
+@pytest.mark.kill
+@pytest.mark.timeout(1800)
+def test_an_evaluation_whose_checkpoint_was_away_is_made_by_a_retry(toys: Path) -> None:
+    made_by_a_retry(toys, ["search", "noisy_toys:noisy", *HALF, "--of", "readers", *ONE])
 
 
 # The same with torch, and with MLflow
